@@ -1,0 +1,94 @@
+"""The shared dicts of the five coroutines, each inside its own lock.
+
+| dict            | key: value                          | written by                                                    |
+|-----------------|-------------------------------------|---------------------------------------------------------------|
+| `target_dict`   | market: `Snapshot` of a target      | `update_indicators_periodically`                              |
+| `snapshot_dict` | market: `Snapshot` of every market  | `update_indicators_periodically`                              |
+| `trading_dict`  | market: `Price`, None until known   | `update_trading_dict` adds, `update_prices` sets the price,   |
+|                 |                                     | `execute_trades` removes when the trade of a market has ended |
+| `wallet_dict`   | currency: `Balance`                 | `update_wallet_realtime`                                      |
+| `active_trade`  | market: `ActiveTrade`               | `execute_trades`                                              |
+
+Two locks are taken in the order of this table. Nothing awaits while it holds one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+    from datetime import datetime
+    from decimal import Decimal
+
+    from strategy.base import Position, Snapshot
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class Guarded(Generic[K, V]):
+    """A dict and its lock in one object: nobody can take one without the other."""
+
+    def __init__(self) -> None:
+        self._items: dict[K, V] = {}
+        self._lock = asyncio.Lock()
+
+    @asynccontextmanager
+    async def locked(self) -> AsyncIterator[dict[K, V]]:
+        """Lend the dict for a short read-modify-write. Await nothing inside."""
+        async with self._lock:
+            yield self._items
+
+    async def snapshot(self) -> Mapping[K, V]:
+        """Return a read-only copy: what was true at one moment."""
+        async with self._lock:
+            return MappingProxyType(self._items.copy())
+
+    async def replace(self, items: Mapping[K, V]) -> None:
+        """Put `items` in the place of everything that was there."""
+        async with self._lock:
+            self._items.clear()
+            self._items.update(items)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Price:
+    """A last trade price and when it was known to be true."""
+
+    price: Decimal  # KRW
+    as_of: datetime  # UTC
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Balance:
+    """What the account holds of one currency."""
+
+    available: Decimal  # free to use
+    locked: Decimal  # held by open orders
+    as_of: datetime  # UTC
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActiveTrade:
+    """A market that is being traded: waiting for its entry while `position` is None, then holding, then selling."""
+
+    market: str
+    started_at: datetime  # UTC
+    phase: str  # "entering", "holding", "leaving"
+    position: Position | None = None
+
+
+@dataclass(slots=True)
+class State:
+    """Everything the five coroutines share. `main` makes one; so does each test."""
+
+    target_dict: Guarded[str, Snapshot] = field(default_factory=Guarded)
+    snapshot_dict: Guarded[str, Snapshot] = field(default_factory=Guarded)
+    trading_dict: Guarded[str, Price | None] = field(default_factory=Guarded)
+    wallet_dict: Guarded[str, Balance] = field(default_factory=Guarded)
+    active_trade: Guarded[str, ActiveTrade] = field(default_factory=Guarded)

@@ -1,0 +1,153 @@
+"""What a strategy is: the values it sees, the three questions it answers, and the words of its answers.
+
+A strategy is one file with a frozen parameter class and one `Strategy` object. The daemon, the backtester and the
+simulation call the same functions; nobody else decides anything.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+
+PASSED = -1
+"""Value in `Selection.gate` of a market that failed no gate."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """Closed candles of all markets on one time grid, oldest first.
+
+    All arrays have shape ``(markets, candles)``. A candle in which nothing traded carries the close before it as
+    open, high, low and close, with volume 0. Before a market's first candle the values are NaN.
+    """
+
+    markets: tuple[str, ...]
+    unit: timedelta  # length of one candle
+    closed_at: datetime  # UTC end of the last candle: nothing later is known
+    open: Floats  # KRW
+    high: Floats  # KRW
+    low: Floats  # KRW
+    close: Floats  # KRW
+    volume: Floats  # units of base currency
+    turnover_24h: Floats  # KRW traded in the 24 h up to the end of each candle; NaN where unknown
+
+    def __post_init__(self) -> None:
+        shape = (len(self.markets), self.close.shape[-1])
+        for name in ("open", "high", "low", "close", "volume", "turnover_24h"):
+            if getattr(self, name).shape != shape:
+                raise ValueError(f"{name} must have shape {shape}, not {getattr(self, name).shape}")
+
+
+Numbers = dict[str, Floats]
+"""Named arrays, each ``(markets, candles)``: everything a strategy decides on, computed once for a whole window."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gate:
+    """One condition of a target, in words a person can read."""
+
+    code: str  # stable, e.g. "btc_gate": journal and tests use it
+    ko: str
+    en: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """What `select` says about every market at one candle. Arrays have shape ``(markets,)``."""
+
+    gate: npt.NDArray[np.int8]  # index into `gates` of the first gate that failed, `PASSED` for a target
+    numbers: Mapping[str, Floats]  # the numbers the gates looked at, by name
+
+    def passed(self) -> Bools:
+        """Return which markets are targets, shape ``(markets,)``."""
+        return self.gate == PASSED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """One market as `enter` and `exit` see it: the numbers of its last closed candle and a price of now."""
+
+    market: str
+    candle_closed_at: datetime  # UTC
+    numbers: Mapping[str, float]  # this market's column of `Numbers` at the last closed candle
+    failed_gate: Gate | None  # None: the market is a target
+    price: Decimal  # last trade price, KRW
+    price_as_of: datetime  # UTC, when the price was known to be true
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Position:
+    """What we hold in one market, and on which terms it was entered."""
+
+    market: str
+    entry_price: Decimal  # average fill price, KRW
+    volume: Decimal  # units of base currency
+    opened_at: datetime  # UTC
+    stop_price: Decimal | None  # protective stop, KRW; None: no stop
+    highest_price: Decimal  # highest price seen since the entry, KRW
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reason:
+    """Why something is decided, for people and for the journal."""
+
+    code: str  # stable, e.g. "stop", "trend_end", "gate_closed"
+    ko: str
+    en: str
+    numbers: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """The answer of `enter`: buy now or not, why, and how far below the entry the protective stop lies."""
+
+    buy: bool
+    reason: Reason
+    stop_distance: float | None = None  # KRW per unit below the average entry price; None: no stop
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exit:
+    """The answer of `exit`: sell now or not, and why."""
+
+    sell: bool
+    reason: Reason
+
+
+class Strategy(Protocol):
+    """Pure functions over arrays. `parameters` is an instance of the strategy's own frozen `Parameters` class."""
+
+    name: ClassVar[str]  # as in config.toml, e.g. "quiet_trend"
+    ko: ClassVar[str]
+    en: ClassVar[str]
+    Parameters: ClassVar[type[Any]]  # msgspec.Struct, frozen, forbid_unknown_fields, kw_only; defaults are what we ship
+    gates: ClassVar[tuple[Gate, ...]]
+
+    def history(self, parameters: Any) -> int:
+        """Return how many closed candles the window should hold so that every number is settled."""
+
+    def cooldown(self, parameters: Any) -> int:
+        """Return for how many candles a market rests after an exit."""
+
+    def compute(self, window: Window, parameters: Any) -> Numbers:
+        """Compute every number the decisions need, for all markets and candles at once; causal, NaN in warm-up."""
+
+    def select(self, window: Window, numbers: Numbers, at: int, parameters: Any) -> Selection:
+        """Say for every market whether it is a target at the close of candle `at` (an index, -1 is the last)."""
+
+    def enter(self, snapshot: Snapshot, parameters: Any) -> Entry:
+        """Buy this target now or not."""
+
+    def exit(self, position: Position, snapshot: Snapshot, parameters: Any) -> Exit:
+        """Sell this position now or not."""

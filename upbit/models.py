@@ -1,0 +1,205 @@
+"""Upbit's answers as typed values. Wire words end here: attributes have our names, wire names stand beside them.
+
+Money, prices and volumes are `Decimal` from the wire on; times are aware and UTC.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+ZERO = Decimal(0)
+
+
+class Side(StrEnum):
+    """A bid buys base currency with KRW, an ask sells it."""
+
+    BID = "bid"
+    ASK = "ask"
+
+
+class Wire(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of every answer: unknown fields are ignored, a missing required field is an error."""
+
+
+class MarketEvent(Wire):
+    """Investor protection flags of a market; `caution` maps Upbit's flag names to whether they are raised."""
+
+    warning: bool = False
+    caution: dict[str, bool] = {}
+
+
+class Market(Wire):
+    """One tradable pair, e.g. KRW-BTC."""
+
+    market: str
+    korean_name: str
+    english_name: str
+    event: MarketEvent = msgspec.field(name="market_event", default_factory=MarketEvent)
+
+
+class Candle(Wire):
+    """One candle. Upbit makes none for a period without a trade, and the newest one is still forming."""
+
+    market: str
+    opened_at_utc: str = msgspec.field(name="candle_date_time_utc")  # "2026-11-24T09:00:00", no zone
+    open: Decimal = msgspec.field(name="opening_price")  # KRW
+    high: Decimal = msgspec.field(name="high_price")
+    low: Decimal = msgspec.field(name="low_price")
+    close: Decimal = msgspec.field(name="trade_price")
+    volume: Decimal = msgspec.field(name="candle_acc_trade_volume")  # units of base currency
+    turnover: Decimal = msgspec.field(name="candle_acc_trade_price")  # KRW
+
+    @property
+    def opened_at(self) -> datetime:
+        """Start of the candle, UTC."""
+        return datetime.fromisoformat(self.opened_at_utc).replace(tzinfo=UTC)
+
+
+class Ticker(Wire):
+    """Last trade and day statistics of a market."""
+
+    market: str
+    price: Decimal = msgspec.field(name="trade_price")  # KRW
+    traded_at_ms: int = msgspec.field(name="trade_timestamp")  # last trade
+    turnover_24h: Decimal = msgspec.field(name="acc_trade_price_24h")  # KRW
+
+    @property
+    def traded_at(self) -> datetime:
+        """When the last trade happened, UTC."""
+        return from_ms(self.traded_at_ms)
+
+
+class BookLevel(Wire):
+    """One ask and one bid of the order book; a thin side is padded with zeros."""
+
+    ask_price: Decimal
+    bid_price: Decimal
+    ask_size: Decimal
+    bid_size: Decimal
+
+
+class Book(Wire):
+    """The order book of a market, best level first."""
+
+    market: str
+    levels: list[BookLevel] = msgspec.field(name="orderbook_units")
+    changed_at_ms: int = msgspec.field(name="timestamp")
+
+
+class Account(Wire):
+    """The balance of one currency."""
+
+    currency: str
+    available: Decimal = msgspec.field(name="balance")
+    locked: Decimal
+    average_price: Decimal = msgspec.field(name="avg_buy_price", default=ZERO)
+
+
+class Bounds(Wire):
+    """Least notional of one side."""
+
+    min_total: Decimal = ZERO
+
+
+class ChanceMarket(Wire):
+    """Trading rules of a market."""
+
+    market: str = msgspec.field(name="id")
+    bid: Bounds
+    ask: Bounds
+    max_total: Decimal = ZERO
+    state: str = "active"
+
+
+class Chance(Wire):
+    """What orders in a market cost and may be now."""
+
+    bid_fee: Decimal  # fee rate of a market buy
+    ask_fee: Decimal
+    market: ChanceMarket
+    bid_account: Account
+    ask_account: Account
+
+
+class Fill(Wire):
+    """One execution of our order."""
+
+    uuid: str
+    price: Decimal  # KRW per unit
+    volume: Decimal  # units of base currency
+    notional: Decimal = msgspec.field(name="funds")  # KRW
+    created_at: str = ""
+
+
+class Order(Wire):
+    """An order as Upbit tells it. `fills` are there only when one order was asked for."""
+
+    uuid: str
+    market: str
+    side: Side
+    kind: str = msgspec.field(name="ord_type")  # limit, price (market buy), market (market sell), best
+    state: str  # wait, watch, done, cancel; unknown words are possible
+    created_at: str
+    identifier: str | None = None
+    price: Decimal | None = None
+    volume: Decimal | None = None
+    executed_volume: Decimal = ZERO
+    paid_fee: Decimal = ZERO  # KRW
+    trades_count: int = 0
+    time_in_force: str | None = None
+    fills: list[Fill] = msgspec.field(name="trades", default_factory=list)
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing more can happen to it and every fill is listed.
+
+        The state alone does not say so: a filled market buy normally ends as `cancel`.
+        """
+        return (
+            self.state in {"done", "cancel"}
+            and len(self.fills) == self.trades_count
+            and total(fill.volume for fill in self.fills) == self.executed_volume
+        )
+
+
+class ApiKey(Wire):
+    """One API key of the account."""
+
+    access_key: str
+    expires_at: datetime = msgspec.field(name="expire_at")
+
+
+class StreamTicker(Wire):
+    """A ticker frame of the public WebSocket."""
+
+    market: str = msgspec.field(name="code")
+    price: Decimal = msgspec.field(name="trade_price")
+    traded_at_ms: int = msgspec.field(name="trade_timestamp")
+    sent_at_ms: int = msgspec.field(name="timestamp")
+
+
+class StreamOrder(Wire):
+    """A `myOrder` frame: something happened to one of the account's orders. A hint, never the only proof."""
+
+    uuid: str
+    market: str = msgspec.field(name="code")
+    state: str
+    identifier: str | None = None
+
+
+def from_ms(milliseconds: int) -> datetime:
+    """Turn epoch milliseconds into an aware UTC time."""
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)
+
+
+def total(amounts: Iterable[Decimal]) -> Decimal:
+    """Add Decimals; zero for none."""
+    return sum(amounts, ZERO)
