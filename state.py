@@ -1,13 +1,12 @@
 """The shared dicts of the five coroutines, each inside its own lock.
 
-| dict            | key: value                          | written by                                                    |
-|-----------------|-------------------------------------|---------------------------------------------------------------|
-| `target_dict`   | market: `Snapshot` of a target      | `update_indicators_periodically`                              |
-| `snapshot_dict` | market: `Snapshot` of every market  | `update_indicators_periodically`                              |
-| `trading_dict`  | market: `Price`, None until known   | `update_trading_dict` adds, `update_prices` sets the price,   |
-|                 |                                     | `execute_trades` removes when the trade of a market has ended |
-| `wallet_dict`   | currency: `Balance`                 | `update_wallet_realtime`                                      |
-| `active_trade`  | market: `ActiveTrade`               | `execute_trades`                                              |
+    dict            key: value                        written by
+    target_dict     market: Snapshot of a target      update_indicators_periodically
+    snapshot_dict   market: Snapshot of every market  update_indicators_periodically
+    trading_dict    market: Price, None until known   update_trading_dict adds, update_prices sets the price,
+                                                      execute_trades removes when a market's trade has ended
+    wallet_dict     currency: Balance                 update_wallet_realtime
+    active_trade    market: ActiveTrade               execute_trades
 
 Two locks are taken in the order of this table. Nothing awaits while it holds one.
 """
@@ -75,12 +74,13 @@ class Balance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActiveTrade:
-    """A market that is being traded: waiting for its entry while `position` is None, then holding, then selling."""
+    """A market that is being traded. In the phases buying and selling an order is in hand."""
 
     market: str
     started_at: datetime  # UTC
-    phase: str  # "entering", "holding", "leaving"
-    position: Position | None = None
+    phase: str  # entering, buying, holding, selling
+    trade_id: str = ""  # its name in the journal, once an order was decided
+    position: Position | None = None  # once something was bought
 
 
 @dataclass(slots=True)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import math
 import time
+from collections.abc import Coroutine
 from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
 
 import aiohttp
 import pytest
@@ -13,8 +15,10 @@ from aiohttp import web
 
 from simulation.loop import LoopClock, PacedLoop, PacedSelector, library_clocks
 
+T = TypeVar("T")
 
-def run(coroutine, speed: float = math.inf):  # type: ignore[no-untyped-def]  # a helper that passes anything through
+
+def run(coroutine: Coroutine[Any, Any, T], speed: float = math.inf) -> T:
     """Run a coroutine on a paced loop."""
     with asyncio.Runner(loop_factory=lambda: PacedLoop(speed)) as runner:
         return runner.run(coroutine)

@@ -1,0 +1,166 @@
+"""Build the daemon from its settings and run its five coroutines until it is told to stop.
+
+`run` and `demo` both call `serve`; they differ in the base URL, the clock and the loop, never in what runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import logging
+import random
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from config import most_spent
+from journal.journal import Journal
+from notifier.discord import Discord
+from notifier.messages import Messages
+from strategy import registry
+from trader.app import App
+from trader.candles import CandleStore
+from trader.executor import execute_trades
+from trader.health import FILE as HEALTH_FILE
+from trader.health import Health, watch_health
+from trader.indicators import update_indicators_periodically
+from trader.prices import update_prices
+from trader.recovery import recover
+from trader.targets import update_trading_dict
+from trader.wallet import poll, update_wallet_realtime
+from upbit.rest import Upbit, open_session
+from upbit.stream import TickerStream
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+    from datetime import datetime
+
+    import aiohttp
+
+    from config import Config
+    from strategy.base import Strategy
+
+log = logging.getLogger("daemon")
+
+COROUTINES = (
+    update_indicators_periodically,
+    update_trading_dict,
+    update_prices,
+    update_wallet_realtime,
+    execute_trades,
+)
+GRACE_S = 8.0
+"""Seconds the orders in hand get to finish after a stop; what does not is found again at the next start."""
+LIVE_HOST = "api.upbit.com"
+JOURNAL_FILE = "journal.sqlite3"
+
+
+def mode_of(config: Config) -> str:
+    """Return whether orders go to the real exchange."""
+    return "live" if urlsplit(config.base_url).hostname == LIVE_HOST else "sandbox"
+
+
+def account_of(access_key: str) -> str:
+    """Return four characters that stand for an account in order identifiers."""
+    return hashlib.sha256(access_key.encode()).hexdigest()[:4]
+
+
+@contextlib.asynccontextmanager
+async def build(config: Config, clock: Callable[[], datetime], stop: asyncio.Event) -> AsyncIterator[App]:
+    """Make every part of the daemon, and close those that hold something open.
+
+    Raises:
+        JournalError: when the data folder cannot be used.
+        StrategyError: when the strategy or a parameter of it does not exist.
+    """
+    strategy, parameters = registry.load(config.strategy.name, config.strategy.parameters)
+    access_key, secret_key = keys_of(config)
+    seed = config.trading.seed if config.trading.seed is not None else random.SystemRandom().getrandbits(32)
+    with Journal.open(config.data_dir / JOURNAL_FILE, clock) as journal:
+        async with open_session() as session, open_session() as webhook_session:
+            discord = make_discord(config, webhook_session, journal, clock)
+            upbit = Upbit(session, base_url=config.base_url, access_key=access_key, secret_key=secret_key)
+            yield App(
+                config=config,
+                upbit=upbit,
+                tickers=TickerStream(config.websocket_url, rng=random.Random(seed)),
+                journal=journal,
+                messages=make_messages(config),
+                strategy=strategy,
+                parameters=parameters,
+                candles=make_candles(config, upbit, strategy, parameters),
+                health=Health(asyncio.get_running_loop().time),
+                clock=clock,
+                rng=random.Random(seed),
+                seed=seed,
+                discord=discord,
+                account=account_of(access_key),
+                mode=mode_of(config),
+                stop=stop,
+            )
+
+
+def keys_of(config: Config) -> tuple[str, str]:
+    """Return both keys as text; the caller has checked that they are there."""
+    assert config.access_key is not None
+    assert config.secret_key is not None
+    return config.access_key.reveal(), config.secret_key.reveal()
+
+
+def make_messages(config: Config) -> Messages:
+    """Return the writer of messages."""
+    return Messages(language=config.language, mode=mode_of(config))
+
+
+def make_candles(config: Config, upbit: Upbit, strategy: Strategy, parameters: Any) -> CandleStore:
+    """Return an empty store for the candles the strategy decides on."""
+    return CandleStore(upbit=upbit, unit=config.strategy.unit, history=strategy.history(parameters))
+
+
+def make_discord(
+    config: Config, session: aiohttp.ClientSession, journal: Journal, clock: Callable[[], datetime]
+) -> Discord | None:
+    """Return the deliverer of messages; None without a webhook, which is said once."""
+    if config.webhook_url is None:
+        log.warning("no WEBHOOK_URL: trading without messages")
+        return None
+    return Discord(session, config.webhook_url.reveal(), journal, clock, rng=random.Random(0))
+
+
+async def serve(app: App, *, beside: Callable[[App], Awaitable[None]] | None = None) -> None:
+    """Recover, then run the five coroutines until `app.stop`; `beside` runs with them (the terminal)."""
+    await recover(app)
+    await poll(app)
+    announce_start(app)
+    async with asyncio.TaskGroup() as tasks:
+        loops = [tasks.create_task(coroutine(app), name=coroutine.__name__) for coroutine in COROUTINES]
+        others = [tasks.create_task(watch_health(app, app.config.data_dir / HEALTH_FILE), name="health")]
+        if app.discord is not None:
+            others.append(tasks.create_task(app.discord.run(app.stop), name="discord"))
+        if beside is not None:
+            others.append(tasks.create_task(beside(app), name="terminal"))
+        await app.stop.wait()
+        _, late = await asyncio.wait(loops, timeout=GRACE_S)
+        for task in [*late, *others]:
+            task.cancel()
+    await announce_stop(app)
+
+
+def announce_start(app: App) -> None:
+    """Say what may be spent at most, with which seed and strategy."""
+    most = most_spent(app.config)
+    app.tell("started", mode=app.mode, strategy=app.strategy.name, seed=app.seed, most_spent_krw=most)
+    note = app.messages.started(
+        strategy=app.strategy, unit=app.candles.unit, most_spent_krw=most, seed=app.seed, at=app.clock()
+    )
+    app.journal.add_notes([note])
+
+
+async def announce_stop(app: App) -> None:
+    """Say that trading has stopped and what is still held; give the messages a last chance to leave."""
+    open_trades = app.journal.open_trades()
+    app.tell("stopped", open_trades=len(open_trades))
+    note = app.messages.stopped(open_trades=open_trades, totals=app.journal.totals(), at=app.clock())
+    app.journal.add_notes([note])
+    if app.discord is not None:
+        await app.discord.flush(GRACE_S)

@@ -1,0 +1,197 @@
+"""`demo`: the unchanged daemon against an embedded Upbit in the same process, without keys and without internet."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import tempfile
+import time
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from cli import log as logs
+from cli.daemon import build, serve
+from cli.exits import ERROR, OK
+from cli.run import first_of, plain_loop, stop_on_signals
+from cli.sandbox import box_options
+from cli.screen import follow
+from config import Secret
+from sandbox.server import Sandbox, open_source
+from simulation.loop import LoopClock, PacedLoop, library_clocks
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Mapping
+
+    from config import Config
+    from journal.records import Totals
+    from trader.app import App
+
+START = datetime(2026, 11, 2, 0, 0, tzinfo=UTC)
+"""Market time at which a generated demo begins; fixed, so that a seed means the same run on any day."""
+UNIT = timedelta(minutes=1)
+ACCESS_KEY = "demo-access-key"
+SECRET_KEY = "demo-secret-key-0123456789abcdef01234567"  # noqa: S105 - opens nothing but the sandbox of this process
+HOOK = "/api/webhooks/1/demo"
+
+
+class Summary(msgspec.Struct, kw_only=True):
+    """What a demo did. Money in KRW, as exact decimal text in JSON."""
+
+    seed: int
+    speed: float
+    market_minutes: float
+    trades: int
+    buys: int
+    sells: int
+    open_trades: int
+    alerts: int
+    realised_pnl_krw: Decimal
+    fees_krw: Decimal
+    rejected_orders: int
+    violations: int
+    violations_by_rule: dict[str, int]
+    ledger_equal: bool
+    wall_seconds: float
+
+
+def run(config: Config, options: argparse.Namespace) -> int:
+    """Rehearse until the time is over or Ctrl-C; print a summary; return the exit code."""
+    quiet = options.json
+    if not quiet:
+        say_what_it_is(config, options)
+    with tempfile.TemporaryDirectory(prefix="upbit-demo-") as folder:
+        loop_factory = plain_loop() if options.speed == 1 else lambda: PacedLoop(options.speed)
+        try:
+            with asyncio.Runner(loop_factory=loop_factory) as runner:
+                summary = runner.run(rehearse(config, options, Path(folder)))
+        except BaseExceptionGroup as group:
+            raise first_of(group) from group
+    if quiet:
+        print(msgspec.json.encode(summary).decode())  # noqa: T201 - the one JSON object of --json
+    else:
+        print_summary(summary, config.language)
+    return OK if summary.ledger_equal else ERROR
+
+
+async def rehearse(config: Config, options: argparse.Namespace, folder: Path) -> Summary:
+    """Open the exchange, trade on it with the unchanged daemon, and return what happened."""
+    began = time.perf_counter()
+    loop = asyncio.get_running_loop()
+    settings = box_options(options, access_key=ACCESS_KEY, secret_key=SECRET_KEY)
+    source = open_source(settings, START)
+    clock = LoopClock(source.start, loop)
+    logs.configure(config, clock)
+    stop = asyncio.Event()
+    stop_on_signals(stop)
+    with library_clocks(loop):
+        async with Sandbox(settings, clock, source) as box:
+            started = clock()
+            stop_after(options.minutes, source.end, clock, stop)
+            async with build(daemon_config(config, options, box.url, folder), clock, stop) as app:
+                await serve(app, beside=follow(real_seconds=options.speed))
+                return summarise(app, box, options, clock() - started, time.perf_counter() - began)
+
+
+def daemon_config(config: Config, options: argparse.Namespace, url: str, folder: Path) -> Config:
+    """Return the user's settings, pointed at the embedded exchange and set to 1-minute candles."""
+    return dataclasses.replace(
+        config,
+        access_key=Secret(ACCESS_KEY),
+        secret_key=Secret(SECRET_KEY),
+        webhook_url=Secret(url + HOOK),
+        base_url=url,
+        data_dir=folder,
+        strategy=dataclasses.replace(config.strategy, unit=UNIT),
+        trading=dataclasses.replace(config.trading, seed=options.seed),
+    )
+
+
+def stop_after(minutes: float | None, end: datetime | None, clock: LoopClock, stop: asyncio.Event) -> None:
+    """Arrange for the stop when the wished minutes are over or the records end, whichever is first."""
+    seconds = [minutes * 60] if minutes is not None else []
+    if end is not None:
+        seconds.append((end - clock()).total_seconds())
+    if seconds:
+        asyncio.get_running_loop().call_later(max(0.0, min(seconds)), stop.set)
+
+
+def summarise(app: App, box: Sandbox, options: argparse.Namespace, passed: timedelta, wall: float) -> Summary:
+    """Count what the journal and the exchange know, and compare the two."""
+    counts, totals = app.journal.counts(), app.journal.totals()
+    return Summary(
+        seed=options.seed,
+        speed=options.speed,
+        market_minutes=round(passed / timedelta(minutes=1), 2),
+        trades=counts.closed_trades,
+        buys=counts.buys,
+        sells=counts.sells,
+        open_trades=counts.open_trades,
+        alerts=len(box.discord.messages),
+        realised_pnl_krw=totals.realised_pnl,
+        fees_krw=totals.fees,
+        rejected_orders=counts.rejected,
+        violations=sum(box.violations.values()),
+        violations_by_rule=dict(box.violations),
+        ledger_equal=ledger_equal(totals, box.balances(), options.krw),
+        wall_seconds=round(wall, 2),
+    )
+
+
+def ledger_equal(totals: Totals, balances: Mapping[str, tuple[Decimal, Decimal]], krw: Decimal) -> bool:
+    """Return whether the journal and the exchange agree about every currency, to the last decimal."""
+    journal = {currency: volume for currency, volume in totals.coins.items() if volume}
+    journal["KRW"] = krw + totals.krw
+    exchange = {currency: sum(parts, Decimal(0)) for currency, parts in balances.items()}
+    return journal == {currency: held for currency, held in exchange.items() if held}
+
+
+SENTENCES = {
+    "ko": (
+        "데모: 키도 인터넷도 필요 없습니다. 실제 데몬이 내장 업비트에서 거래합니다 ({speed:g}배속, 시드 {seed}).\n"
+        "기본 전략을 4시간봉 대신 1분봉으로 돌립니다. 4시간봉에서는 매도까지 며칠이 걸릴 수 있습니다. 끝내기: Ctrl-C"
+    ),
+    "en": (
+        "Demo: no keys, no internet. The real daemon trades on an embedded Upbit ({speed:g}x, seed {seed}).\n"
+        "The default strategy runs on 1-minute candles instead of 4-hour ones, on which a sale may take days. "
+        "End: Ctrl-C"
+    ),
+}
+
+ROWS = (
+    ("market_minutes", "시장 시간(분)", "market minutes"),
+    ("buys", "매수", "buys"),
+    ("sells", "매도", "sells"),
+    ("trades", "끝난 거래", "ended trades"),
+    ("open_trades", "보유 중", "open trades"),
+    ("realised_pnl_krw", "실현 손익(원)", "realised profit, KRW"),
+    ("fees_krw", "수수료(원)", "fees, KRW"),
+    ("alerts", "디스코드 알림", "Discord alerts"),
+    ("rejected_orders", "거부된 주문", "rejected orders"),
+    ("violations", "규칙 위반", "broken rules"),
+    ("ledger_equal", "장부 일치", "journal equals exchange"),
+    ("wall_seconds", "걸린 시간(초)", "wall seconds"),
+)
+
+
+def say_what_it_is(config: Config, options: argparse.Namespace) -> None:
+    """Tell a newcomer what is about to happen."""
+    sentence = SENTENCES[config.language].format(speed=options.speed, seed=options.seed)
+    print(sentence, flush=True)  # noqa: T201 - what a person reads first
+
+
+def print_summary(summary: Summary, language: str) -> None:
+    """Print what happened as a table."""
+    table = Table(show_header=False, box=None)
+    values = msgspec.structs.asdict(summary)
+    for name, ko, en in ROWS:
+        value = values[name]
+        shown = f"{value:,.2f}" if isinstance(value, Decimal) else str(value)
+        table.add_row(ko if language == "ko" else en, shown)
+    Console().print(table)

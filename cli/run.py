@@ -1,0 +1,110 @@
+"""`run`: trade for real, on the exchange of UPBIT_BASE_URL, with the keys of the environment."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+from cli import log as logs
+from cli.daemon import build, mode_of, serve
+from cli.exits import CONFIGURATION, ERROR, INTERRUPTED, OK, SECOND_DAEMON
+from cli.explain import explain
+from cli.screen import follow
+from config import ConfigError, Problem, most_spent
+from journal.journal import JournalError, JournalLocked
+from simulation.loop import wall_clock
+from strategy.registry import StrategyError
+from trader.recovery import WrongAccountError
+from upbit.errors import ExchangeError, Unauthorized
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from config import Config
+
+NO_KEYS = Problem(
+    ko="API 키가 없습니다. 환경 변수 ACCESS_KEY와 SECRET_KEY를 설정하세요. 키 없이 보려면: python main.py demo",
+    en="There are no API keys. Set ACCESS_KEY and SECRET_KEY in the environment. "
+    "To look without keys: python main.py demo",
+)
+
+
+def run(config: Config) -> int:
+    """Run the daemon until SIGTERM or SIGINT; return the exit code."""
+    if config.access_key is None or config.secret_key is None:
+        raise ConfigError((NO_KEYS,))
+    logs.configure(config, wall_clock)
+    say_what_may_be_spent(config)
+    try:
+        with asyncio.Runner(loop_factory=plain_loop()) as runner:
+            runner.run(trade(config))
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BaseExceptionGroup as group:
+        raise first_of(group) from group
+    return OK
+
+
+async def trade(config: Config) -> None:
+    """Build the daemon, check that the keys work, and serve."""
+    stop = asyncio.Event()
+    async with build(config, wall_clock, stop) as app:
+        await app.upbit.accounts()  # a wrong key is told now, in one sentence, not by five loops
+        stop_on_signals(stop)
+        await serve(app, beside=follow(real_seconds=1.0) if sys.stdout.isatty() else None)
+
+
+def plain_loop() -> Callable[[], asyncio.AbstractEventLoop]:
+    """Return the fastest ordinary event loop there is."""
+    try:
+        import uvloop  # noqa: PLC0415 - optional: it does not exist for every platform
+    except ImportError:
+        return asyncio.new_event_loop
+    return uvloop.new_event_loop
+
+
+def stop_on_signals(stop: asyncio.Event) -> None:
+    """Turn SIGTERM and SIGINT into a clean stop."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+
+
+def say_what_may_be_spent(config: Config) -> None:
+    """Print, before anything else, the most won that can be in positions at one time."""
+    most, each, slots = most_spent(config), config.trading.order_krw, config.trading.max_open_trades
+    mode = mode_of(config)
+    sentence = {
+        "ko": f"최대 {most:,.0f}원까지 매수합니다 ({slots}개 마켓 × {each:,.0f}원). 모드: {mode}",
+        "en": f"Buys for at most {most:,.0f} KRW ({slots} markets x {each:,.0f} KRW). Mode: {mode}",
+    }
+    print(sentence[config.language], flush=True)  # noqa: T201 - what a person reads first
+
+
+def first_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Return the first real failure inside a task group."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def explain_failure(error: BaseException, language: str) -> tuple[str, int] | None:  # noqa: PLR0911 - one per cause
+    """Return the sentence and the exit code of a failure a person can mend; None for a fault of our own."""
+    match error:
+        case ConfigError():
+            return "\n".join(getattr(problem, language) for problem in error.problems), CONFIGURATION
+        case StrategyError():
+            return getattr(error, language), CONFIGURATION
+        case JournalLocked():
+            return getattr(error, language), SECOND_DAEMON
+        case JournalError() | WrongAccountError():
+            return getattr(error, language), ERROR
+        case Unauthorized():
+            return explain(error, language), CONFIGURATION
+        case ExchangeError():
+            return explain(error, language), ERROR
+        case _:
+            return None

@@ -1,0 +1,142 @@
+"""The command line: `python main.py [VERB] [options]`. Without a verb: `run`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cli.exits import USAGE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of every verb and option."""
+    parser = argparse.ArgumentParser(
+        prog="main.py",
+        description="업비트 자동매매 데몬 · An Upbit trading daemon. Without a verb: run.",
+        epilog="exit codes: 0 clean stop, 1 error, 2 usage, 3 a second daemon on the same data, 4 configuration",
+    )
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB")
+    add_run(verbs)
+    add_demo(verbs)
+    add_sandbox(verbs)
+    add_readers(verbs)
+    return parser
+
+
+Verbs = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+
+def add_verb(verbs: Verbs, name: str, help_: str) -> argparse.ArgumentParser:
+    """Add a verb that takes configuration overrides."""
+    parser: argparse.ArgumentParser = verbs.add_parser(name, help=help_, description=help_)
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        dest="overrides",
+        help="override one key of config.toml for this start, e.g. --set strategy.unit=1",
+    )
+    parser.add_argument("--json", action="store_true", help="print what a machine can read")
+    return parser
+
+
+def add_run(verbs: Verbs) -> None:
+    """Add `run`."""
+    add_verb(verbs, "run", "trade for real; needs ACCESS_KEY and SECRET_KEY in the environment")
+
+
+def add_demo(verbs: Verbs) -> None:
+    """Add `demo`."""
+    parser = add_verb(
+        verbs, "demo", "no keys, no internet: the real daemon against an embedded Upbit, on 1-minute candles"
+    )
+    parser.add_argument(
+        "--speed", type=positive, default=60.0, metavar="N", help="times wall speed (default 60; inf: no pauses)"
+    )
+    parser.add_argument(
+        "--minutes", type=positive, metavar="N", help="end after N market minutes (default: until Ctrl-C)"
+    )
+    add_market(parser)
+
+
+def add_sandbox(verbs: Verbs) -> None:
+    """Add `sandbox`."""
+    parser = add_verb(verbs, "sandbox", "only the exchange: an Upbit in a box on this machine")
+    parser.add_argument(
+        "--speed", type=positive, default=1.0, metavar="N", help="market seconds per second (default 1)"
+    )
+    parser.add_argument("--access-key", default="sandbox-access-key", help="the key it accepts")
+    parser.add_argument("--secret-key", default="sandbox-secret-key-0123456789abcdef0123", help="its secret")
+    add_market(parser)
+
+
+def add_market(parser: argparse.ArgumentParser) -> None:
+    """Add what describes the market of a sandbox."""
+    parser.add_argument("--replay", type=Path, metavar="FOLDER", help="recorded candles: a folder of KRW-XXX.csv.gz")
+    parser.add_argument(
+        "--seed", type=int, default=1, metavar="N", help="seed of the market and of the draws (default 1)"
+    )
+    parser.add_argument(
+        "--markets", type=int, default=40, choices=range(1, 290), metavar="N", help="1 to 289 (default 40)"
+    )
+    parser.add_argument(
+        "--krw", type=money, default=Decimal(1_000_000), metavar="WON", help="won in the account (default 1000000)"
+    )
+    parser.add_argument("--port", type=int, default=0, metavar="N", help="port to listen on (default: a free one)")
+
+
+def add_readers(verbs: Verbs) -> None:
+    """Add the verbs that only look."""
+    add_verb(verbs, "check", "examine keys, permissions, clock, folders and configuration")
+    add_verb(verbs, "config", "print the effective settings and where each came from")
+    add_verb(verbs, "status", "print what is held, why, since when and at what cost")
+    history = add_verb(verbs, "history", "print the trades that have ended")
+    history.add_argument("--limit", type=int, default=20, metavar="N", help="newest N trades (default 20)")
+    add_verb(verbs, "health", "exit 0 while the daemon lives, 1 otherwise; for container checks")
+
+
+def positive(text: str) -> float:
+    """Parse a number above 0; `inf` is one."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not number > 0:
+        raise argparse.ArgumentTypeError(f"must be a number above 0, not {text!r}")
+    return number
+
+
+def money(text: str) -> Decimal:
+    """Parse an amount of won, at least 0."""
+    try:
+        amount = Decimal(text)
+    except InvalidOperation:
+        amount = Decimal(-1)
+    if not amount.is_finite() or amount < 0:
+        raise argparse.ArgumentTypeError(f"must be an amount of won, not {text!r}")
+    return amount
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one verb and return its exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if not given or (given[0].startswith("-") and given[0] not in {"-h", "--help"}):
+        given.insert(0, "run")
+    try:
+        options = build_parser().parse_args(given)
+    except SystemExit as end:
+        return USAGE if end.code else 0
+    from cli import verbs  # noqa: PLC0415 - so that --help does not wait for numpy and aiohttp
+
+    return verbs.dispatch(options)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,154 @@
+"""What `execute_trades` does next: pure, so every rule is one small story."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from math import isnan
+from types import SimpleNamespace
+from typing import Any
+
+from state import ActiveTrade, Price
+from strategy.base import Entry, Exit, Gate, Position, Reason, Snapshot
+from trader.decisions import BUYING, ENTERING, HOLDING, SELLING, Action, Begin, Buy, Drop, Raise, Sell, View, decide
+
+NOW = datetime(2026, 11, 2, 12, 0, 30, tzinfo=UTC)
+REASON = Reason(code="test", ko="시험", en="test")
+
+
+def strategy(*, buy: bool = True, sell: bool = False) -> Any:
+    """Return a strategy that always answers the same, and remembers what it was asked."""
+    asked: list[Snapshot] = []
+
+    def enter(snapshot: Snapshot, _: object) -> Entry:
+        asked.append(snapshot)
+        return Entry(buy=buy, reason=REASON)
+
+    def leave(_: Position, snapshot: Snapshot, __: object) -> Exit:
+        asked.append(snapshot)
+        return Exit(sell=sell, reason=REASON)
+
+    return SimpleNamespace(enter=enter, exit=leave, asked=asked)
+
+
+def price(krw: int = 100, *, age_s: float = 0.0) -> Price:
+    """Return a price of a given age."""
+    return Price(price=Decimal(krw), as_of=NOW - timedelta(seconds=age_s))
+
+
+def snapshot(*, gate: Gate | None = None, age_s: float = 30.0) -> Snapshot:
+    """Return what the last scan said of KRW-AAA."""
+    return Snapshot(
+        market="KRW-AAA",
+        candle_closed_at=NOW - timedelta(seconds=age_s),
+        numbers={"ema": 1.5},
+        failed_gate=gate,
+        price=Decimal(99),
+        price_as_of=NOW,
+    )
+
+
+def trade(phase: str) -> ActiveTrade:
+    """Return a trade of KRW-AAA in a phase, holding one coin unless it is entering."""
+    position = Position(
+        market="KRW-AAA",
+        entry_price=Decimal(90),
+        volume=Decimal(1),
+        opened_at=NOW,
+        stop_price=Decimal(80),
+        highest_price=Decimal(100),
+    )
+    return ActiveTrade(
+        market="KRW-AAA", started_at=NOW, phase=phase, position=None if phase in {ENTERING, BUYING} else position
+    )
+
+
+def actions(
+    of: Any, *, known: Price | None, active: ActiveTrade | None = None, scanned: Snapshot | None = None
+) -> list[Action]:
+    """Return what is decided about KRW-AAA."""
+    view = View(
+        now=NOW,
+        trading={"KRW-AAA": known},
+        active={} if active is None else {"KRW-AAA": active},
+        snapshots={} if scanned is None else {"KRW-AAA": scanned},
+        price_max_age=timedelta(seconds=10),
+        candle_max_age=timedelta(minutes=4),
+    )
+    return list(decide(view, of, parameters=None))
+
+
+def test_a_drawn_market_that_nobody_trades_begins_a_trade() -> None:
+    """A market of `trading_dict` without an active trade is started."""
+    assert actions(strategy(), known=None) == [Begin("KRW-AAA")]
+
+
+def test_a_target_with_a_fresh_price_is_bought_at_that_price() -> None:
+    """The strategy is asked with the price of now, not with that of the scan."""
+    of = strategy()
+    (action,) = actions(of, known=price(123), active=trade(ENTERING), scanned=snapshot())
+    assert isinstance(action, Buy)
+    assert action.snapshot.price == Decimal(123)
+    assert action.snapshot.numbers == {"ema": 1.5}
+
+
+def test_a_stale_price_buys_nothing() -> None:
+    """A price older than its limit decides nothing; the trade waits."""
+    of = strategy()
+    assert actions(of, known=price(age_s=11), active=trade(ENTERING), scanned=snapshot()) == []
+    assert of.asked == []
+
+
+def test_an_unknown_price_buys_nothing() -> None:
+    """A market just drawn has no price yet; the trade waits."""
+    assert actions(strategy(), known=None, active=trade(ENTERING), scanned=snapshot()) == []
+
+
+def test_stale_candles_buy_nothing() -> None:
+    """Indicators of candles that should have been replaced long ago decide nothing."""
+    assert actions(strategy(), known=price(), active=trade(ENTERING), scanned=snapshot(age_s=300)) == []
+
+
+def test_a_market_that_is_no_target_any_more_is_dropped() -> None:
+    """A trade that has bought nothing ends when its market fails a gate, so its place is free again."""
+    gate = Gate(code="btc_gate", ko="비트코인 추세", en="BTC trend")
+    assert actions(strategy(), known=price(), active=trade(ENTERING), scanned=snapshot(gate=gate)) == [Drop("KRW-AAA")]
+    assert actions(strategy(), known=price(), active=trade(ENTERING)) == [Drop("KRW-AAA")]
+
+
+def test_a_market_with_an_order_in_hand_is_left_alone() -> None:
+    """Nothing is decided while a buy or a sell is under way."""
+    for phase in (BUYING, SELLING):
+        of = strategy(sell=True)
+        assert actions(of, known=price(), active=trade(phase), scanned=snapshot()) == []
+        assert of.asked == []
+
+
+def test_a_position_is_sold_when_the_strategy_says_so() -> None:
+    """Holding asks `exit`, also when the market has stopped being a target."""
+    gate = Gate(code="trend", ko="추세", en="trend")
+    (action,) = actions(strategy(sell=True), known=price(), active=trade(HOLDING), scanned=snapshot(gate=gate))
+    assert isinstance(action, Sell)
+
+
+def test_a_position_is_not_judged_by_a_stale_price() -> None:
+    """Not even the stop: a price nobody knows to be true sells nothing."""
+    of = strategy(sell=True)
+    assert actions(of, known=price(age_s=11), active=trade(HOLDING), scanned=snapshot()) == []
+
+
+def test_stale_indicators_read_nan_while_the_price_still_guards_the_stop() -> None:
+    """A position outlives a failed scan: only its stop is judged until the indicators are fresh again."""
+    of = strategy()
+    actions(of, known=price(95), active=trade(HOLDING), scanned=snapshot(age_s=300))
+    (asked,) = of.asked
+    assert asked.price == Decimal(95)
+    assert isnan(asked.numbers["ema"])
+
+
+def test_a_new_highest_price_is_remembered() -> None:
+    """Only a price above the highest so far is news."""
+    assert actions(strategy(), known=price(101), active=trade(HOLDING), scanned=snapshot()) == [
+        Raise("KRW-AAA", price(101))
+    ]
+    assert actions(strategy(), known=price(100), active=trade(HOLDING), scanned=snapshot()) == []

@@ -1,0 +1,134 @@
+"""How coroutines repeat: on time, woken early, ended cleanly, never killed by one failure."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from simulation.loop import LoopClock, PacedLoop
+from trader.health import LIMITS_S, Health, read_health, write_report
+from trader.loops import each_minute, every, keep_going
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+    from pathlib import Path
+
+NAME = "execute_trades"
+
+
+def run(coroutine: Coroutine[Any, Any, None]) -> None:
+    """Run a story on a loop that skips waiting."""
+    with asyncio.Runner(loop_factory=PacedLoop) as runner:
+        runner.run(coroutine)
+
+
+def test_a_period_is_kept_and_a_stop_ends_it_at_once() -> None:
+    """Steps come every 3 seconds, and the stop is not waited out."""
+
+    async def story() -> None:
+        loop = asyncio.get_running_loop()
+        stop, times = asyncio.Event(), []
+        loop.call_later(7, stop.set)
+        async for _ in every(3.0, stop):
+            times.append(loop.time())
+        assert times == [0.0, 3.0, 6.0]
+        assert loop.time() == 7.0
+
+    run(story())
+
+
+def test_a_waker_brings_the_next_step_forward() -> None:
+    """A price that arrives wakes the loop before its period is over, and no wake-up is lost during a step."""
+
+    async def story() -> None:
+        loop = asyncio.get_running_loop()
+        stop, wake, times = asyncio.Event(), asyncio.Event(), []
+        loop.call_later(0.25, wake.set)
+        loop.call_later(2.0, stop.set)
+        async for _ in every(1.0, stop, wake):
+            times.append(loop.time())
+            if len(times) == 2:
+                wake.set()  # something arrived while the step was at work
+        assert times == [0.0, 0.25, 0.25, 1.25]
+
+    run(story())
+
+
+def test_minutes_are_those_of_the_clock_plus_the_grace() -> None:
+    """The scan begins two seconds after each full minute of market time, and once at the start."""
+
+    async def story() -> None:
+        loop = asyncio.get_running_loop()
+        clock = LoopClock(datetime(2026, 11, 2, 0, 0, 40, tzinfo=UTC), loop)
+        stop, seconds = asyncio.Event(), []
+        loop.call_later(150, stop.set)
+        async for _ in each_minute(clock, stop, grace=timedelta(seconds=2)):
+            seconds.append(clock().strftime("%H:%M:%S"))
+            await asyncio.sleep(1)
+        assert seconds == ["00:00:40", "00:01:02", "00:02:02", "00:03:02"]
+
+    run(story())
+
+
+def test_a_failing_step_is_logged_once_and_tried_again(caplog: pytest.LogCaptureFixture) -> None:
+    """Three failures in a row give one line, longer and longer pauses, and then the loop goes on."""
+
+    async def story() -> None:
+        stop, calls = asyncio.Event(), []
+        health = Health(asyncio.get_running_loop().time)
+
+        async def step() -> None:
+            calls.append(asyncio.get_running_loop().time())
+            if len(calls) <= 3:
+                raise OSError("no route")
+            stop.set()
+
+        await keep_going(NAME, every(1.0, stop), step, health=health, stop=stop)
+        pauses = [later - earlier for earlier, later in zip(calls, calls[1:], strict=False)]
+        assert pauses == [2.0, 3.0, 5.0]
+
+    run(story())
+    assert sum("loop failed" in record.message for record in caplog.records) == 1
+
+
+def test_a_broken_rule_of_our_own_ends_the_loop() -> None:
+    """An AssertionError means that what we believe is wrong: nothing goes on after it."""
+
+    async def story() -> None:
+        stop = asyncio.Event()
+
+        async def step() -> None:
+            raise AssertionError("two orders for one intent")
+
+        health = Health(asyncio.get_running_loop().time)
+        with pytest.raises(AssertionError, match="two orders"):
+            await keep_going(NAME, every(1.0, stop), step, health=health, stop=stop)
+
+    run(story())
+
+
+def test_a_loop_that_is_silent_for_too_long_counts_as_dead() -> None:
+    """Health names the loop and its last error, and forgets both when it lives again."""
+    now = [0.0]
+    health = Health(lambda: now[0])
+    health.failed(NAME, OSError("no route"))
+    assert health.dead() == {}
+    now[0] = LIMITS_S[NAME] + 1
+    assert health.dead()[NAME] == "OSError: no route"
+    health.alive(NAME)
+    assert NAME not in health.dead()
+
+
+def test_the_health_file_tells_life_death_and_absence(tmp_path: Path) -> None:
+    """The container's check reads None for health, and a sentence for anything else."""
+    path = tmp_path / "health.json"
+    assert "does not exist" in (read_health(path) or "")
+    write_report(path, {})
+    assert read_health(path) is None
+    write_report(path, {NAME: "no step finished"})
+    assert read_health(path) == f"{NAME} is dead: no step finished"
+    path.write_text("{")
+    assert "cannot be read" in (read_health(path) or "")

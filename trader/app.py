@@ -1,0 +1,86 @@
+"""The parts of one running daemon, made by the command line and handed to every coroutine."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from state import State
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from config import Config
+    from journal.journal import Journal
+    from notifier.discord import Discord
+    from notifier.messages import Messages
+    from strategy.base import Strategy
+    from trader.candles import CandleStore
+    from trader.health import Health
+    from upbit.models import Market
+    from upbit.rest import Upbit
+    from upbit.stream import TickerStream
+
+log = logging.getLogger("trader")
+
+EVENTS_KEPT = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One thing that happened, for the log line and the terminal."""
+
+    at: datetime  # UTC
+    kind: str
+    facts: dict[str, object]
+
+    def __str__(self) -> str:
+        return " ".join([self.kind, *(f"{key}={value}" for key, value in self.facts.items())])
+
+
+@dataclass(slots=True, kw_only=True)
+class App:
+    """Everything a coroutine may use. `state` is shared and locked; the rest has one owner each."""
+
+    config: Config
+    upbit: Upbit
+    tickers: TickerStream
+    journal: Journal
+    messages: Messages
+    strategy: Strategy
+    parameters: Any  # of the strategy
+    candles: CandleStore
+    health: Health
+    clock: Callable[[], datetime]  # UTC
+    rng: random.Random  # seeded: draws only
+    seed: int  # of `rng`, for the log
+    discord: Discord | None  # None: nobody wants messages
+    account: str  # four characters that stand for the account in identifiers
+    mode: str  # "live" or "sandbox"
+    state: State = field(default_factory=State)
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+    prices_changed: asyncio.Event = field(default_factory=asyncio.Event)
+    listings: dict[str, Market] = field(default_factory=dict)  # written by `update_indicators_periodically`
+    resting: dict[str, datetime] = field(default_factory=dict)  # market: when a refused entry may be tried again
+    events: deque[Event] = field(default_factory=lambda: deque(maxlen=EVENTS_KEPT))
+
+    def tell(self, kind: str, *, level: int = logging.INFO, **facts: object) -> None:
+        """Log one event and keep it for the terminal."""
+        event = Event(at=self.clock(), kind=kind, facts=facts)
+        self.events.append(event)
+        log.log(level, "%s", event)
+
+    def wake_notifier(self) -> None:
+        """Say that there may be messages to deliver; never waits."""
+        if self.discord is not None:
+            self.discord.wake()
+
+    def korean_name(self, market: str) -> str:
+        """Return the market's Korean name, or its code while the list of markets is unknown."""
+        listing = self.listings.get(market)
+        return listing.korean_name if listing else market

@@ -1,0 +1,132 @@
+"""What `execute_trades` does next, decided purely from one view of the shared dicts."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from math import nan
+from typing import TYPE_CHECKING, Any
+
+from strategy.base import Entry, Exit, Snapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from datetime import datetime, timedelta
+
+    from state import ActiveTrade, Price
+    from strategy.base import Position, Strategy
+
+ENTERING, BUYING, HOLDING, SELLING = "entering", "buying", "holding", "selling"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """The shared dicts at one moment, and how old what they say may be."""
+
+    now: datetime
+    trading: Mapping[str, Price | None]
+    active: Mapping[str, ActiveTrade]
+    snapshots: Mapping[str, Snapshot]
+    price_max_age: timedelta
+    candle_max_age: timedelta  # of the last closed candle an indicator decision may rest on
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """A trade starts in a market that is not being traded yet."""
+
+    market: str
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """A trade that bought nothing ends: the market is no target any more."""
+
+    market: str
+
+
+@dataclass(frozen=True, slots=True)
+class Buy:
+    """The strategy wants to buy now."""
+
+    market: str
+    snapshot: Snapshot
+    entry: Entry
+
+
+@dataclass(frozen=True, slots=True)
+class Sell:
+    """The strategy wants to sell what the trade holds."""
+
+    market: str
+    exit: Exit
+
+
+@dataclass(frozen=True, slots=True)
+class Raise:
+    """The price is the highest since the entry."""
+
+    market: str
+    price: Price
+
+
+Action = Begin | Drop | Buy | Sell | Raise
+
+
+def decide(view: View, strategy: Strategy, parameters: Any) -> Iterator[Action]:
+    """Yield what to do now, market by market; a market with an order in hand is left alone."""
+    for market, price in view.trading.items():
+        trade = view.active.get(market)
+        if trade is None:
+            yield Begin(market)
+        elif trade.phase == ENTERING:
+            yield from decide_entry(view, market, price, strategy, parameters)
+        elif trade.phase == HOLDING and trade.position is not None and is_fresh(view, price):
+            yield from decide_exit(view, trade.position, price, strategy, parameters)
+
+
+def is_fresh(view: View, price: Price | None) -> bool:
+    """Return whether a price may decide anything."""
+    return price is not None and view.now - price.as_of <= view.price_max_age
+
+
+def decide_entry(view: View, market: str, price: Price | None, strategy: Strategy, parameters: Any) -> Iterator[Action]:
+    """Buy a target when the strategy says so; let go of a market that is none."""
+    snapshot = view.snapshots.get(market)
+    if snapshot is None or snapshot.failed_gate is not None:
+        yield Drop(market)
+        return
+    if price is None or not is_fresh(view, price) or view.now - snapshot.candle_closed_at > view.candle_max_age:
+        return
+    current = replace(snapshot, price=price.price, price_as_of=price.as_of)
+    entry = strategy.enter(current, parameters)
+    if entry.buy:
+        yield Buy(market, current, entry)
+
+
+def decide_exit(
+    view: View, position: Position, price: Price | None, strategy: Strategy, parameters: Any
+) -> Iterator[Action]:
+    """Sell a position when the strategy says so. Without fresh indicators only its stop can decide."""
+    assert price is not None  # the caller asked is_fresh
+    if price.price > position.highest_price:
+        position = replace(position, highest_price=price.price)
+        yield Raise(position.market, price)
+    answer = strategy.exit(position, snapshot_for_exit(view, position.market, price), parameters)
+    if answer.sell:
+        yield Sell(position.market, answer)
+
+
+def snapshot_for_exit(view: View, market: str, price: Price) -> Snapshot:
+    """Return what an exit is decided on; indicators that are unknown or too old read NaN."""
+    known = view.snapshots.get(market)
+    if known is not None and view.now - known.candle_closed_at <= view.candle_max_age:
+        return replace(known, price=price.price, price_as_of=price.as_of)
+    return Snapshot(
+        market=market,
+        candle_closed_at=view.now,
+        numbers=defaultdict(lambda: nan),
+        failed_gate=None,
+        price=price.price,
+        price_as_of=price.as_of,
+    )

@@ -1,0 +1,96 @@
+"""`execute_trades`: start a trade in each market of `trading_dict`, and take each to its end.
+
+Reads `trading_dict`, `snapshot_dict` and `wallet_dict`; writes `active_trade`; removes ended trades from the shared
+dicts. A step takes one view, lets `trader/decisions.py` decide, and starts the order flows of `trader/trades.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from state import ActiveTrade
+from trader.decisions import BUYING, ENTERING, HOLDING, SELLING, Begin, Buy, Drop, Raise, Sell, View, decide
+from trader.loops import every, keep_going
+from trader.trades import buy, carry_on, let_go, sell
+
+if TYPE_CHECKING:
+    from trader.app import App
+
+PERIOD_S = 1.0
+CANDLES_LATE = timedelta(minutes=3)
+"""How long after its close a candle may still be on its way to us before indicators count as stale."""
+WORTH_WRITING = Decimal("1.001")
+"""A new highest price is written down when it is this much above the one written before."""
+
+
+async def execute_trades(app: App) -> None:
+    """Trade until the daemon stops; then let the orders in hand finish."""
+    async with asyncio.TaskGroup() as orders:
+        for trade in (await app.state.active_trade.snapshot()).values():
+            if trade.phase in {BUYING, SELLING}:  # found by the recovery: an order was in hand when the process ended
+                orders.create_task(carry_on(app, trade.market), name=f"carry on {trade.market}")
+        ticks = every(PERIOD_S, app.stop, wake=app.prices_changed)
+        await keep_going("execute_trades", ticks, lambda: step(app, orders), health=app.health, stop=app.stop)
+
+
+async def look(app: App) -> View:
+    """Return the shared dicts as they are at this moment."""
+    return View(
+        now=app.clock(),
+        trading=await app.state.trading_dict.snapshot(),
+        active=await app.state.active_trade.snapshot(),
+        snapshots=await app.state.snapshot_dict.snapshot(),
+        price_max_age=timedelta(seconds=app.config.risk.price_max_age_s),
+        candle_max_age=app.candles.unit + CANDLES_LATE,
+    )
+
+
+async def step(app: App, orders: asyncio.TaskGroup) -> None:
+    """Do what the view of this moment asks for."""
+    for action in decide(await look(app), app.strategy, app.parameters):
+        match action:
+            case Begin(market):
+                await begin(app, market)
+            case Drop(market):
+                await let_go(app, market)
+            case Raise(market, price):
+                await raise_highest(app, market, price.price)
+            case Buy(market, snapshot, entry):
+                if await reserve(app, market, ENTERING, BUYING):
+                    orders.create_task(buy(app, snapshot, entry), name=f"buy {market}")
+            case Sell(market, answer):
+                if await reserve(app, market, HOLDING, SELLING):
+                    orders.create_task(sell(app, market, answer), name=f"sell {market}")
+
+
+async def begin(app: App, market: str) -> None:
+    """Start a trade: from now on nobody else trades this market."""
+    trade = ActiveTrade(market=market, started_at=app.clock(), phase=ENTERING)
+    async with app.state.active_trade.locked() as active:
+        active.setdefault(market, trade)
+
+
+async def reserve(app: App, market: str, now: str, then: str) -> bool:
+    """Move a trade from one phase to the next; False when somebody else already did."""
+    async with app.state.active_trade.locked() as active:
+        trade = active.get(market)
+        if trade is None or trade.phase != now:
+            return False
+        active[market] = replace(trade, phase=then)
+        return True
+
+
+async def raise_highest(app: App, market: str, price: Decimal) -> None:
+    """Remember the highest price since the entry; write it down when it has risen enough to matter."""
+    async with app.state.active_trade.locked() as active:
+        trade = active[market]
+        if trade.position is None:
+            return
+        written = trade.position.highest_price
+        if price >= written * WORTH_WRITING:
+            active[market] = replace(trade, position=replace(trade.position, highest_price=price))
+            app.journal.raise_highest(trade.trade_id, price)

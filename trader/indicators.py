@@ -1,0 +1,145 @@
+"""`update_indicators_periodically`: every minute, look at all KRW markets and say which are targets, and why not.
+
+Reads candles, tickers and market flags over REST. Writes `snapshot_dict` and `target_dict`, and one verdict with its
+numbers for every market into the journal.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from strategy.base import PASSED, Gate, Selection, Snapshot, Window
+from strategy.grid import build_window
+from trader.candles import last_close
+from trader.loops import each_minute, keep_going
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime
+
+    from trader.app import App
+    from upbit.models import Market, Ticker
+
+log = logging.getLogger("trader.indicators")
+
+GRACE = timedelta(seconds=2)
+"""How long after a minute boundary Upbit may still be writing the candle that closed."""
+BUDGET_S = 45.0
+"""Seconds of a minute spent on fetching candles; what is missing then is fetched in the next minute."""
+LEADER = "KRW-BTC"
+SCANS_KEPT = timedelta(days=14)
+
+NOT_LOADED = Gate(code="not_loaded", ko="캔들을 아직 받는 중", en="candles not loaded yet")
+EXCLUDED = Gate(code="excluded", ko="설정에서 제외한 마켓", en="excluded by configuration")
+WARNING = Gate(code="warning", ko="투자유의 종목", en="investment warning")
+CAUTION = Gate(code="caution", ko="투자주의 종목", en="investment caution")
+
+
+async def update_indicators_periodically(app: App) -> None:
+    """Scan all KRW markets at each minute boundary until the daemon stops."""
+    name = "update_indicators_periodically"
+    await keep_going(
+        name, each_minute(app.clock, app.stop, grace=GRACE), lambda: scan(app), health=app.health, stop=app.stop
+    )
+
+
+async def scan(app: App) -> None:
+    """Fetch what is new, ask the strategy about every market, and publish and record its verdicts."""
+    closed_at = last_close(app.clock() - GRACE, app.candles.unit)
+    listings = {market.market: market for market in await app.upbit.markets() if market.market.startswith("KRW-")}
+    app.listings = listings
+    tickers = {ticker.market: ticker for ticker in await app.upbit.all_tickers("KRW")}
+    active = await app.state.active_trade.snapshot()
+    app.candles.forget(listings)
+    missing = await app.candles.refresh(urgency(listings, active, tickers), closed_at, tickers, budget_s=BUDGET_S)
+    if missing:
+        log.info("candles still loading markets=%d of=%d", len(missing), len(listings))
+    await publish(app, closed_at, tickers, missing)
+
+
+def urgency(listings: Iterable[str], held: Iterable[str], tickers: Mapping[str, Ticker]) -> list[str]:
+    """Return all markets in the order in which their candles are needed: the leader, what we hold, the most traded."""
+    first = {LEADER: 0} | dict.fromkeys(held, 1)
+    nothing = Decimal(0)
+
+    def rank(market: str) -> tuple[int, Decimal, str]:
+        turnover = tickers[market].turnover_24h if market in tickers else nothing
+        return first.get(market, 2), -turnover, market
+
+    return sorted(listings, key=rank)
+
+
+async def publish(app: App, closed_at: datetime, tickers: Mapping[str, Ticker], missing: Sequence[str]) -> None:
+    """Ask the strategy and share what it says."""
+    series = {market: arrays for market, arrays in app.candles.series().items() if market not in missing}
+    turnover = {market: float(ticker.turnover_24h) for market, ticker in tickers.items()}
+    window = build_window(app.candles.unit, closed_at, app.candles.history, series, turnover)
+    numbers = app.strategy.compute(window, app.parameters)
+    selection = app.strategy.select(window, numbers, -1, app.parameters)
+    barred = {market: gate for market in app.listings if (gate := barrier(app, app.listings[market]))}
+    barred |= {market: NOT_LOADED for market in missing if market not in barred}
+    snapshots = judge(window, selection, app.strategy.gates, barred, tickers, as_of=app.clock())
+    await app.state.snapshot_dict.replace(snapshots)
+    targets = {market: snapshot for market, snapshot in snapshots.items() if snapshot.failed_gate is None}
+    before = await app.state.target_dict.snapshot()
+    await app.state.target_dict.replace(targets)
+    record(app, closed_at, snapshots, barred)
+    if targets.keys() != before.keys():
+        app.tell("targets", count=len(targets), of=len(app.listings), markets=",".join(sorted(targets)[:8]) or "-")
+
+
+def barrier(app: App, listing: Market) -> Gate | None:
+    """Return why a market is never bought, whatever its indicators say."""
+    if listing.market in app.config.risk.exclude:
+        return EXCLUDED
+    if listing.event.warning:
+        return WARNING
+    if app.config.trading.caution == "skip" and any(listing.event.caution.values()):
+        return CAUTION
+    return None
+
+
+def judge(
+    window: Window,
+    selection: Selection,
+    gates: Sequence[Gate],
+    barred: Mapping[str, Gate],
+    tickers: Mapping[str, Ticker],
+    *,
+    as_of: datetime,
+) -> dict[str, Snapshot]:
+    """Turn the arrays of a selection into one snapshot for every market of the window that has a price."""
+    columns = {name: values.tolist() for name, values in selection.numbers.items()}
+    snapshots = {}
+    for row, (market, failed) in enumerate(zip(window.markets, selection.gate.tolist(), strict=True)):
+        if market not in tickers:
+            continue
+        gate = None if failed == PASSED else gates[failed]
+        snapshots[market] = Snapshot(
+            market=market,
+            candle_closed_at=window.closed_at,
+            numbers={name: column[row] for name, column in columns.items()},
+            failed_gate=barred.get(market, gate),
+            price=tickers[market].price,
+            price_as_of=as_of,
+        )
+    return snapshots
+
+
+def record(app: App, closed_at: datetime, snapshots: Mapping[str, Snapshot], barred: Mapping[str, Gate]) -> None:
+    """Write this minute's verdict about every listed market into the journal."""
+    minute = app.clock().replace(second=0, microsecond=0)
+    verdicts: dict[str, dict[str, object]] = {}
+    for market in sorted(app.listings):
+        snapshot = snapshots.get(market)
+        gate = snapshot.failed_gate if snapshot else barred.get(market, NOT_LOADED)
+        verdicts[market] = {
+            "gate": gate.code if gate else None,
+            "price": str(snapshot.price) if snapshot else None,
+            "numbers": dict(snapshot.numbers) if snapshot else {},
+        }
+    app.journal.record_scan(minute, app.strategy.name, closed_at, verdicts)
+    app.journal.prune_scans(minute - SCANS_KEPT)

@@ -1,0 +1,85 @@
+"""How a coroutine repeats its step: on time, woken early, ended cleanly, and never killed by one failure."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from typing import TYPE_CHECKING
+
+from upbit.errors import ExchangeError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+    from datetime import datetime, timedelta
+
+    from trader.health import Health
+
+log = logging.getLogger("trader.loops")
+
+LONGEST_PAUSE_S = 30.0
+
+
+async def pause(seconds: float, *wakers: asyncio.Event) -> None:
+    """Wait `seconds`, or until one of `wakers` is set."""
+    waits = [asyncio.ensure_future(waker.wait()) for waker in wakers]
+    try:
+        await asyncio.wait(waits, timeout=max(0.0, seconds), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()
+
+
+async def every(period: float, stop: asyncio.Event, wake: asyncio.Event | None = None) -> AsyncIterator[None]:
+    """Yield once per `period` seconds, or as soon as `wake` is set, until `stop` is; a step that began always ends."""
+    wakers = (stop,) if wake is None else (stop, wake)
+    while not stop.is_set():
+        if wake is not None:
+            wake.clear()
+        yield
+        if wake is None or not wake.is_set():
+            await pause(period, *wakers)
+
+
+async def each_minute(clock: Callable[[], datetime], stop: asyncio.Event, *, grace: timedelta) -> AsyncIterator[None]:
+    """Yield at once, and then `grace` after each full minute of `clock`, until `stop` is set."""
+    while not stop.is_set():
+        yield
+        now = clock() - grace
+        await pause(60.0 - now.second - now.microsecond / 1e6, stop)
+
+
+async def keep_going(
+    name: str, ticks: AsyncIterator[None], step: Callable[[], Awaitable[None]], *, health: Health, stop: asyncio.Event
+) -> None:
+    """Run `step` at every tick; one that fails is logged once per streak, waited out and tried again.
+
+    A broken rule of our own (an `AssertionError`) is never survived: it ends the daemon with its evidence.
+    """
+    failures = 0
+    async with contextlib.aclosing(ticks) if hasattr(ticks, "aclose") else contextlib.nullcontext():
+        async for _ in ticks:
+            try:
+                await step()
+            except AssertionError:
+                raise
+            except Exception as error:  # noqa: BLE001 - the loop protects its next step; the cause is logged
+                failures += 1
+                report_failure(name, error, failures)
+                health.failed(name, error)
+                await pause(min(LONGEST_PAUSE_S, 0.5 * 2**failures), stop)
+            else:
+                if failures:
+                    log.info("loop recovered loop=%s failures=%d", name, failures)
+                failures = 0
+                health.alive(name)
+
+
+def report_failure(name: str, error: Exception, failures: int) -> None:
+    """Log the first failure of a streak with its cause: what the exchange said in one line, a surprise in full."""
+    if failures > 1:
+        log.debug("loop still failing loop=%s failures=%d error=%s", name, failures, error)
+    elif isinstance(error, ExchangeError | OSError | TimeoutError):
+        log.warning("loop failed loop=%s error=%s: %s", name, type(error).__name__, error)
+    else:
+        log.error("loop failed loop=%s", name, exc_info=error)

@@ -1,0 +1,97 @@
+"""`update_prices`: keep a fresh price of every market in `trading_dict`.
+
+Prices are pushed by the public WebSocket. A market that is quiet, or a socket that is silent, is asked over REST, which
+also tells the two apart: a REST answer that knows of trades the socket never sent means that the socket is dead.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from state import Price
+from trader.loops import every, keep_going
+
+if TYPE_CHECKING:
+    from trader.app import App
+    from upbit.models import StreamTicker, Ticker
+
+log = logging.getLogger("trader.prices")
+
+PERIOD_S = 1.0
+ASK_AFTER = timedelta(seconds=3)
+"""A price older than this is asked over REST."""
+SILENT_AFTER = timedelta(seconds=15)
+"""A trade the socket has not told for this long means that the socket is dead."""
+
+
+class Inbox:
+    """The newest price the socket told of each market since the last look."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self._prices: dict[str, Price] = {}
+        self.arrived = asyncio.Event()
+
+    def put(self, ticker: StreamTicker) -> None:
+        """Take a frame of the socket; called for every one, so it only keeps the last."""
+        self._prices[ticker.market] = Price(price=ticker.price, as_of=self._app.clock())
+        self.arrived.set()
+
+    def take(self) -> dict[str, Price]:
+        """Return and forget what arrived."""
+        prices, self._prices = self._prices, {}
+        return prices
+
+
+async def update_prices(app: App) -> None:
+    """Follow the prices of `trading_dict` until the daemon stops."""
+    inbox = Inbox(app)
+    async with asyncio.TaskGroup() as tasks:
+        stream = tasks.create_task(app.tickers.run(inbox.put), name="ticker stream")
+        ticks = every(PERIOD_S, app.stop, wake=inbox.arrived)
+        await keep_going("update_prices", ticks, lambda: refresh(app, inbox), health=app.health, stop=app.stop)
+        stream.cancel()
+
+
+async def refresh(app: App, inbox: Inbox) -> None:
+    """Apply what the socket told, then ask REST for every market whose price is getting old."""
+    await share(app, inbox.take())
+    trading = await app.state.trading_dict.snapshot()
+    app.tickers.wanted(frozenset(trading))
+    oldest = app.clock() - ASK_AFTER
+    aging = sorted(market for market, price in trading.items() if price is None or price.as_of < oldest)
+    if aging:
+        asked_at = app.clock()
+        tickers = await app.upbit.tickers(aging)
+        await share(app, {ticker.market: Price(price=ticker.price, as_of=asked_at) for ticker in tickers})
+        check_stream(app, tickers)
+
+
+async def share(app: App, prices: dict[str, Price]) -> None:
+    """Write newer prices of markets that are still traded, and wake `execute_trades`."""
+    changed = False
+    async with app.state.trading_dict.locked() as trading:
+        for market, price in prices.items():
+            if market not in trading:
+                continue
+            known = trading[market]
+            if known is None or price.as_of > known.as_of:
+                trading[market] = price
+                changed |= known is None or known.price != price.price
+    if changed:
+        app.prices_changed.set()
+
+
+def check_stream(app: App, tickers: list[Ticker]) -> None:
+    """Reconnect a socket that is connected but has long missed a trade that REST knows of."""
+    last_frame = app.tickers.last_frame
+    if last_frame is None:
+        return
+    silence = timedelta(seconds=asyncio.get_running_loop().time() - last_frame)
+    traded_since = [t.market for t in tickers if app.clock() - t.traded_at < silence - SILENT_AFTER]
+    if silence > 2 * SILENT_AFTER and traded_since:
+        log.warning("ticker stream silent seconds=%.0f traded=%s", silence.total_seconds(), ",".join(traded_since))
+        app.tickers.reconnect()

@@ -1,0 +1,285 @@
+"""One trade from its first order to its end: buy, hold, sell, be told, be forgotten.
+
+Every flow here ends in `carry_on`, which reads from the journal what a trade needs next. A restart calls the same
+function, so there is no second path for recovering.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from journal.records import Intent, IntentState, Trade
+from strategy.base import Position
+from trader import orders, risk
+from trader.decisions import HOLDING
+from trader.loops import pause
+from upbit.errors import ExchangeError
+from upbit.models import NewOrder, Side
+from upbit.rules import round_down_volume
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from journal.records import Fill
+    from strategy.base import Entry, Exit, Snapshot
+    from trader.app import App
+
+log = logging.getLogger("trader.trades")
+
+BUY_WITHIN = timedelta(seconds=10)
+"""A buy that was not sent this long after its decision is given up: the price it was decided on is history."""
+REFUSED_RESTS = timedelta(minutes=1)
+SELL_AGAIN_S = 10.0
+KST = timedelta(hours=9)
+
+
+async def buy(app: App, snapshot: Snapshot, entry: Entry) -> None:
+    """Buy a target: ask what it costs, check the caps, write the intent down, and carry the trade on."""
+    market = snapshot.market
+    try:
+        total = await plan_total(app, snapshot, entry)
+    except ExchangeError as error:
+        total = risk.Refused(code=type(error).__name__, ko=str(error), en=str(error))
+    if isinstance(total, risk.Refused):
+        await refuse(app, market, total)
+        return
+    trade, intent = plan_entry(app, snapshot, entry, total)
+    if not app.journal.begin_trade(trade, intent):
+        await refuse(app, market, risk.Refused(code="already_decided", ko="이미 결정된 진입", en="decided before"))
+        return
+    await note_trade_id(app, market, trade.id)
+    await carry_on(app, market)
+
+
+async def plan_total(app: App, snapshot: Snapshot, entry: Entry) -> Decimal | risk.Refused:
+    """Return how many won to buy for, or the first reason not to."""
+    market = snapshot.market
+    chance = await app.upbit.chance(market)
+    (book,) = await app.upbit.books([market])
+    wallet = await app.state.wallet_dict.snapshot()
+    fraction = entry.stop_distance / float(snapshot.price) if entry.stop_distance else None
+    total = risk.size_entry(app.config, chance, wallet.get("KRW"), app.clock(), fraction)
+    if isinstance(total, risk.Refused):
+        return total
+    active = await app.state.active_trade.snapshot()
+    exposure = risk.Exposure(
+        by_market=app.journal.exposure(),
+        spent_today=app.journal.spent_since(start_of_day(app.clock())),
+        open_trades=len(active),
+    )
+    refused = risk.check_caps(app.config, market, total, exposure)
+    return refused or risk.check_book(app.config, book, total, snapshot.price) or total
+
+
+def start_of_day(now: datetime) -> datetime:
+    """Return when the day in Korea began, UTC."""
+    korean = now + KST
+    return korean.replace(hour=0, minute=0, second=0, microsecond=0) - KST
+
+
+def plan_entry(app: App, snapshot: Snapshot, entry: Entry, total: Decimal) -> tuple[Trade, Intent]:
+    """Return the records of a new trade and of its buy. The name of both is a function of market and candle."""
+    now = app.clock()
+    name = f"{snapshot.market.replace('-', '')}-{snapshot.candle_closed_at:%y%m%d%H%M}"
+    trade = Trade(
+        id=f"{app.mode[0].upper()}{app.account}-{name}",
+        market=snapshot.market,
+        strategy=app.strategy.name,
+        unit=app.candles.unit,
+        decided_at=now,
+        entry_reason=words(entry),
+        stop_distance=Decimal(repr(entry.stop_distance)) if entry.stop_distance else None,
+    )
+    order = NewOrder(
+        market=snapshot.market,
+        side=Side.BID,
+        total=total,
+        identifier=orders.identifier_of(app, f"{name}-b-0", 0),
+    )
+    return trade, new_intent(trade, order, decision_key=f"{name}-b-0", number=0, now=now, deadline=now + BUY_WITHIN)
+
+
+def new_intent(
+    trade: Trade, order: NewOrder, *, decision_key: str, number: int, now: datetime, deadline: datetime | None
+) -> Intent:
+    """Return the record of an order that is about to be sent."""
+    return Intent(
+        identifier=order.identifier,
+        decision_key=decision_key,
+        n=number,
+        trade_id=trade.id,
+        market=order.market,
+        side=str(order.side),
+        request=orders.request_of(order),
+        decided_at=now,
+        deadline=deadline,
+    )
+
+
+def words(answer: Entry | Exit) -> dict[str, object]:
+    """Return a reason as the journal keeps it."""
+    reason = answer.reason
+    return {"code": reason.code, "ko": reason.ko, "en": reason.en, "numbers": dict(reason.numbers)}
+
+
+async def sell(app: App, market: str, answer: Exit) -> None:
+    """Sell what the trade of `market` holds: never more than it bought, never more than is free."""
+    trade = app.journal.trade((await app.state.active_trade.snapshot())[market].trade_id)
+    ours = app.journal.position_volume(trade.id)
+    wallet = (await app.state.wallet_dict.snapshot()).get(market.removeprefix("KRW-"))
+    volume = round_down_volume(risk.sellable(ours, wallet, last_fill_at(app, trade)))
+    try:
+        (book,) = await app.upbit.books([market])
+    except ExchangeError as error:
+        log.warning("book not readable, selling later market=%s error=%s", market, error)
+        await hold_again(app, market)
+        return
+    best_bid = book.levels[0].bid_price if book.levels else Decimal(0)
+    if volume * best_bid < risk.MIN_TOTAL:
+        await end_with_dust(app, trade, ours, words(answer))
+        return
+    intent = plan_exit(app, trade, volume)
+    if not app.journal.leave(trade.id, words(answer), intent):
+        raise AssertionError(f"{market} has a live order besides {intent.identifier}")
+    await carry_on(app, market)
+
+
+def plan_exit(app: App, trade: Trade, volume: Decimal) -> Intent:
+    """Return the record of the next sell of a trade; its number grows only after the one before it is over."""
+    leg = sum(intent.side == "ask" for intent in app.journal.intents_of(trade.id))
+    name = trade.id.split("-", 1)[1]
+    decision_key = f"{name}-s-{leg}"
+    order = NewOrder(
+        market=trade.market,
+        side=Side.ASK,
+        volume=volume,
+        identifier=orders.identifier_of(app, decision_key, 0),
+    )
+    return new_intent(trade, order, decision_key=decision_key, number=0, now=app.clock(), deadline=None)
+
+
+def last_fill_at(app: App, trade: Trade) -> datetime:
+    """Return when the trade last bought or sold something."""
+    times = [fill.at for intent in app.journal.intents_of(trade.id) for fill in app.journal.fills_of(intent.identifier)]
+    return max(times, default=trade.decided_at)
+
+
+async def carry_on(app: App, market: str) -> None:
+    """Take the order in hand of a trade to its end, and write down what that makes of the trade."""
+    trade_id = (await app.state.active_trade.snapshot())[market].trade_id
+    last = app.journal.intents_of(trade_id)[-1]
+    intent = await orders.drive(app, last.identifier)
+    if intent.side == "bid":
+        await after_buy(app, trade_id, intent)
+    else:
+        await after_sell(app, trade_id, intent)
+    app.wake_notifier()
+
+
+async def after_buy(app: App, trade_id: str, intent: Intent) -> None:
+    """Hold what was bought, or forget the trade when nothing was."""
+    fills = app.journal.fills_of(intent.identifier)
+    if not fills:
+        app.journal.abandon_trade(trade_id, str(intent.state))
+        app.resting[intent.market] = app.clock() + REFUSED_RESTS
+        await let_go(app, intent.market)
+        return
+    trade = app.journal.trade(trade_id)
+    average = average_price(fills)
+    stop = max(average - trade.stop_distance, Decimal(0)) if trade.stop_distance is not None else None
+    opened_at = fills[0].at
+    fee = app.journal.intent(intent.identifier).paid_fee
+    note = app.messages.bought(
+        trade, korean_name=app.korean_name(trade.market), fills=fills, fee=fee, stop_price=stop, at=opened_at
+    )
+    app.journal.enter_position(
+        trade_id, opened_at=opened_at, stop_price=stop, highest_price=average, notes=[note] if note else []
+    )
+    app.tell("bought", market=trade.market, price=f"{average:.8g}", krw=sum(fill.funds for fill in fills), fee=fee)
+    await hold_again(app, trade.market)
+
+
+async def after_sell(app: App, trade_id: str, intent: Intent) -> None:
+    """End the trade when everything is sold; else keep holding the rest, and try again in a while."""
+    trade = app.journal.trade(trade_id)
+    left = app.journal.position_volume(trade_id)
+    if left <= 0:
+        await end(app, trade, dust=Decimal(0))
+        return
+    if intent.state is not IntentState.FINAL:
+        await pause(SELL_AGAIN_S, app.stop)
+    await hold_again(app, trade.market)
+
+
+async def end_with_dust(app: App, trade: Trade, ours: Decimal, reason: dict[str, object]) -> None:
+    """End a trade whose rest is worth less than Upbit takes: it is recorded as dust and left in the account."""
+    app.tell("dust", level=logging.WARNING, market=trade.market, volume=ours)
+    await end(app, replace(trade, exit_reason=trade.exit_reason or reason), dust=ours)
+
+
+async def end(app: App, trade: Trade, *, dust: Decimal) -> None:
+    """Close a trade in the journal, with its message, and take its market out of the shared dicts."""
+    now = app.clock()
+    note = app.messages.sold(trade, korean_name=app.korean_name(trade.market), dust=dust, at=now)
+    app.journal.close_trade(trade.id, closed_at=now, dust=dust, notes=[note] if note else [])
+    app.tell("sold", market=trade.market, reason=(trade.exit_reason or {}).get("code"), profit_krw=profit(trade))
+    await let_go(app, trade.market)
+
+
+def profit(trade: Trade) -> Decimal:
+    """Return what a trade earned after all fees, KRW."""
+    return trade.proceeds_krw - trade.cost_krw
+
+
+def average_price(fills: list[Fill]) -> Decimal:
+    """Return the average price of some fills, KRW."""
+    volume = sum((fill.volume for fill in fills), Decimal(0))
+    return sum((fill.funds for fill in fills), Decimal(0)) / volume
+
+
+def position_of(app: App, trade: Trade) -> Position:
+    """Return what a trade holds, read from the journal."""
+    bought = [
+        fill for i in app.journal.intents_of(trade.id) if i.side == "bid" for fill in app.journal.fills_of(i.identifier)
+    ]
+    average = average_price(bought)
+    return Position(
+        market=trade.market,
+        entry_price=average,
+        volume=app.journal.position_volume(trade.id),
+        opened_at=trade.opened_at or trade.decided_at,
+        stop_price=trade.stop_price,
+        highest_price=trade.highest_price or average,
+    )
+
+
+async def hold_again(app: App, market: str) -> None:
+    """Mark a trade as holding, with its position as the journal knows it."""
+    async with app.state.active_trade.locked() as active:
+        trade = active[market]
+        position = position_of(app, app.journal.trade(trade.trade_id))
+        active[market] = replace(trade, phase=HOLDING, position=position)
+
+
+async def note_trade_id(app: App, market: str, trade_id: str) -> None:
+    """Tie a trade of the shared dicts to its name in the journal."""
+    async with app.state.active_trade.locked() as active:
+        active[market] = replace(active[market], trade_id=trade_id)
+
+
+async def refuse(app: App, market: str, refused: risk.Refused) -> None:
+    """Let go of a market whose buy was refused, and leave it alone for a while."""
+    app.tell("refused", market=market, why=refused.code)
+    app.resting[market] = app.clock() + REFUSED_RESTS
+    await let_go(app, market)
+
+
+async def let_go(app: App, market: str) -> None:
+    """Take a market whose trade has ended out of the shared dicts."""
+    async with app.state.trading_dict.locked() as trading, app.state.active_trade.locked() as active:
+        trading.pop(market, None)
+        active.pop(market, None)
