@@ -1,0 +1,150 @@
+"""What the journal keeps, as frozen values. Money is `Decimal`, times are aware and UTC."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime, timedelta
+
+ZERO = Decimal(0)
+
+
+class IntentState(StrEnum):
+    """How far an order has come. Only the edges of `EDGES` exist."""
+
+    PLANNED = "PLANNED"  # written down, no byte sent
+    SENT = "SENT"  # an attempt is under way
+    UNKNOWN = "UNKNOWN"  # it may exist: only seeing it resolves this
+    ACCEPTED = "ACCEPTED"  # Upbit has it
+    FINAL = "FINAL"  # nothing more can happen to it, every fill is written
+    REJECTED = "REJECTED"  # Upbit said no to the only attempt
+    ABANDONED = "ABANDONED"  # given up before a byte was sent
+
+    @classmethod
+    def live(cls) -> frozenset[IntentState]:
+        """Return the states in which an order may still execute."""
+        return frozenset({cls.PLANNED, cls.SENT, cls.UNKNOWN, cls.ACCEPTED})
+
+
+EDGES: Mapping[IntentState, frozenset[IntentState]] = {
+    IntentState.PLANNED: frozenset({IntentState.SENT, IntentState.ABANDONED}),
+    IntentState.SENT: frozenset(
+        {IntentState.ACCEPTED, IntentState.PLANNED, IntentState.REJECTED, IntentState.UNKNOWN}
+    ),
+    IntentState.UNKNOWN: frozenset({IntentState.ACCEPTED, IntentState.SENT}),
+    IntentState.ACCEPTED: frozenset({IntentState.FINAL}),
+    IntentState.FINAL: frozenset(),
+    IntentState.REJECTED: frozenset(),
+    IntentState.ABANDONED: frozenset(),
+}
+"""No edge leads from UNKNOWN to an end: not by time, not by counting, not by "not found"."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intent:
+    """One order we mean to send, or have sent, under one identifier for ever."""
+
+    identifier: str
+    decision_key: str
+    n: int
+    trade_id: str
+    market: str
+    side: str  # "bid" or "ask"
+    request: str  # the exact request, JSON
+    decided_at: datetime
+    deadline: datetime | None  # after it a buy is not sent any more
+    state: IntentState = IntentState.PLANNED
+    uuid: str | None = None  # Upbit's name, once known
+    paid_fee: Decimal = ZERO  # KRW
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One sending of an intent and what came of it; `state` is None while nobody knows."""
+
+    number: int
+    began_at: datetime
+    state: IntentState | None
+    outcome: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fill:
+    """One execution of an order."""
+
+    uuid: str
+    identifier: str
+    price: Decimal  # KRW per unit
+    volume: Decimal  # units of base currency
+    funds: Decimal  # KRW
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trade:
+    """A trade of one market from its decision to its end. Money fields are sums over its fills."""
+
+    id: str
+    market: str
+    strategy: str
+    unit: timedelta
+    decided_at: datetime
+    entry_reason: dict[str, object]
+    stop_distance: Decimal | None  # KRW per unit below the average entry price
+    phase: str = "entering"  # entering, holding, leaving, closed, abandoned
+    opened_at: datetime | None = None
+    closed_at: datetime | None = None
+    exit_reason: dict[str, object] | None = None
+    stop_price: Decimal | None = None
+    highest_price: Decimal | None = None
+    dust: Decimal = ZERO  # units left in the account because they were not sellable
+    bought: Decimal = ZERO  # units
+    sold: Decimal = ZERO  # units
+    cost_krw: Decimal = ZERO  # paid, with fees
+    proceeds_krw: Decimal = ZERO  # received, after fees
+    fees_krw: Decimal = ZERO
+
+    @property
+    def volume(self) -> Decimal:
+        """Units held: bought less sold."""
+        return self.bought - self.sold
+
+    @property
+    def profit_krw(self) -> Decimal:
+        """What it has earned so far, after fees."""
+        return self.proceeds_krw - self.cost_krw
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """A message to a person: written with what it tells, delivered later, once."""
+
+    key: str  # unique for what it tells
+    kind: str
+    body: dict[str, object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Totals:
+    """Everything that was ever traded."""
+
+    krw: Decimal  # change of the won balance
+    coins: dict[str, Decimal] = field(default_factory=dict)  # change of each coin balance
+    fees: Decimal = ZERO
+    realised_pnl: Decimal = ZERO  # of closed trades
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """How often what happened."""
+
+    buys: int  # buy orders that bought something
+    sells: int
+    rejected: int
+    open_trades: int
+    closed_trades: int
