@@ -1,0 +1,81 @@
+"""How values look on the wire: exact decimals, Upbit's time formats, JSON bytes."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal, InvalidOperation
+
+import msgspec
+
+KST = timezone(timedelta(hours=9))
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+DAY_MS = 86_400_000
+
+# Prices and volumes leave as JSON numbers with exactly the digits they have: no float in between.
+_ENCODER = msgspec.json.Encoder(decimal_format="number")
+to_json = _ENCODER.encode
+
+
+def plain(value: Decimal) -> str:
+    """Return the number without exponent and without trailing zeros, as the exchange side writes decimals."""
+    text = format(value, "f")
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
+    return "0" if text in {"-0", ""} else text
+
+
+def read_decimal(text: object) -> Decimal | None:
+    """Read a decimal a client sent (scientific notation included); None when it is not a finite number."""
+    if not isinstance(text, str) or not text.isascii() or "_" in text:
+        return None
+    try:
+        value = Decimal(text)
+    except InvalidOperation:
+        return None
+    return value if value.is_finite() else None
+
+
+def to_ms(moment: datetime) -> int:
+    """Return epoch milliseconds of an aware moment, exactly."""
+    return (moment - EPOCH) // timedelta(milliseconds=1)
+
+
+def from_ms(at_ms: int) -> datetime:
+    """Return the UTC moment of epoch milliseconds, exactly."""
+    return EPOCH + timedelta(milliseconds=at_ms)
+
+
+def utc_text(at_ms: int) -> str:
+    """`2025-07-01T12:00:00`, UTC without a zone."""
+    return from_ms(at_ms).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def kst_text(at_ms: int) -> str:
+    """`2025-07-01T21:00:00`, KST without a zone."""
+    return from_ms(at_ms).astimezone(KST).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def kst_zoned(at_ms: int) -> str:
+    """`2025-07-01T21:00:00+09:00`, as order times are written."""
+    return kst_text(at_ms) + "+09:00"
+
+
+def kst_micros(at_ms: int) -> str:
+    """`2025-07-01T21:00:00.123000+09:00`, as fill times are written."""
+    return from_ms(at_ms).astimezone(KST).isoformat(timespec="microseconds")
+
+
+def http_date(moment: datetime) -> str:
+    """Return the value of an HTTP `Date` header, independent of the process locale."""
+    day = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")[moment.weekday()]
+    month = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")[moment.month - 1]
+    return f"{day}, {moment.day:02d} {month} {moment.year} {moment:%H:%M:%S} GMT"
+
+
+def read_moment(text: str) -> datetime | None:
+    """Read an ISO moment, UTC when it names no zone; None when it is not one."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
