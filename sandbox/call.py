@@ -49,7 +49,7 @@ class Call:
 
     @cached_property
     def json(self) -> dict[str, object]:
-        """Return the JSON object of the body, numbers as the text they were sent as; `invalid_parameter` when there is none."""
+        """Return the JSON object of the body, numbers as the text they were sent as, or raise `invalid_parameter`."""
         if not self.body:
             return {}
         try:

@@ -35,7 +35,9 @@ class Depth:
         sizes = {level.price: level.size for level in levels}
         for price in [price for price, (size, _) in taken.items() if sizes.get(price) != size]:
             del taken[price]
-        steps = ((price, EXACT.subtract(size, taken[price][1]) if price in taken else size) for price, size in sizes.items())
+        steps = (
+            (price, EXACT.subtract(size, taken[price][1]) if price in taken else size) for price, size in sizes.items()
+        )
         return [(price, size) for price, size in steps if size > 0]
 
     def take(self, side: Side, book: Book, steps: Iterable[Step]) -> None:

@@ -39,8 +39,12 @@ def test_a_refused_entry_changes_nothing() -> None:
     ledger = Ledger()
     ledger.move("KRW", Decimal(5), WORLD, FREE)
     with pytest.raises(LedgerError, match="would become"):
-        ledger.post(Move(WORLD, "BTC", Decimal(-1)), Move(FREE, "BTC", Decimal(1)),
-                    Move(FREE, "KRW", Decimal(-6)), Move(WORLD, "KRW", Decimal(6)))
+        ledger.post(
+            Move(WORLD, "BTC", Decimal(-1)),
+            Move(FREE, "BTC", Decimal(1)),
+            Move(FREE, "KRW", Decimal(-6)),
+            Move(WORLD, "KRW", Decimal(6)),
+        )
     assert ledger.amount(FREE, "BTC") == 0
     assert ledger.amount(FREE, "KRW") == 5
 

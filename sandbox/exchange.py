@@ -1,0 +1,308 @@
+"""The exchange proper: takes orders, matches them against the public book and keeps the books straight.
+
+Everything here is synchronous. Time and delays are passed in, so the same code runs at any speed.
+"""
+
+from __future__ import annotations
+
+import uuid
+from decimal import Decimal
+from typing import TYPE_CHECKING, Protocol
+
+from sandbox.errors import refuse
+from sandbox.ledger import EXACT, ZERO, Holder, Ledger, LedgerError, Move
+from sandbox.matching import Depth, total_funds, total_volume, walk_funds, walk_volume, within
+from sandbox.orders import Fill, Order, floor_volume
+from sandbox.rules import check_size, read_identifier, read_request
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+
+    from sandbox.feed import Book, PublicTrade
+    from sandbox.matching import Step
+    from sandbox.orders import Request, State
+
+FEE_RATE = Decimal("0.0005")
+# Market time between the answer to a request and its effect on the book.
+LATENCY_MS = 5
+
+
+class Venue(Protocol):
+    """The public market our orders meet."""
+
+    def book(self, market: str) -> Book:
+        """Return the order book of a market now."""
+
+    def record_fill(self, market: str, fill: Fill) -> None:
+        """Take notice of a fill of ours that took liquidity."""
+
+
+class Listener(Protocol):
+    """Who wants to know what happens to orders and balances."""
+
+    def on_order(self, order: Order, event: str, fill: Fill | None) -> None:
+        """An order rests (`wait`), was filled (`trade`), or ended (`done`, `cancel`)."""
+
+    def on_assets(self, currencies: Collection[str]) -> None:
+        """Balances of these currencies changed."""
+
+
+class Exchange:
+    """Orders and balances of one pocket."""
+
+    def __init__(
+        self,
+        venue: Venue,
+        markets: Collection[str],
+        *,
+        rng: random.Random,
+        now_ms: Callable[[], int],
+        later: Callable[[int, Callable[[], None]], None],
+    ) -> None:
+        self.markets = markets
+        self.ledger = Ledger()
+        self.orders: dict[str, Order] = {}  # by uuid, in order of creation
+        self.halted: set[str] = set()  # markets that answer market_offline
+        self.listeners: list[Listener] = []
+        self.average_prices: dict[str, Decimal] = {}
+        self.new_uuid: Callable[[], str] = lambda: str(uuid.UUID(int=rng.getrandbits(128), version=4))
+        self._venue = venue
+        self._now_ms = now_ms
+        self._later = later
+        self._depth = Depth()
+        self._identifiers: dict[str, Order | None] = {}  # None: burnt by an order that was refused
+        self._resting: dict[str, dict[str, Order]] = {}  # market -> uuid -> order
+        self._open: dict[str, Order] = {}
+
+    # -- balances
+
+    def deposit(self, currency: str, amount: Decimal) -> None:
+        """Give the user an amount from outside; a negative amount is withdrawn."""
+        self.ledger.move(currency, amount, Holder.COUNTERPARTY, Holder.AVAILABLE)
+        self._settled({currency})
+
+    def available(self, currency: str) -> Decimal:
+        """Return what is free to use."""
+        return self.ledger.amount(Holder.AVAILABLE, currency)
+
+    def locked(self, currency: str) -> Decimal:
+        """Return what open orders hold."""
+        return self.ledger.amount(Holder.LOCKED, currency)
+
+    def balances(self) -> dict[str, tuple[Decimal, Decimal]]:
+        """Return (available, locked) of every currency ever held."""
+        return {name: self.balances_of(name) for name in self.ledger.currencies()}
+
+    def balances_of(self, currency: str) -> tuple[Decimal, Decimal]:
+        """Return (available, locked) of one currency."""
+        return self.available(currency), self.locked(currency)
+
+    def verify(self) -> None:
+        """Raise `LedgerError` unless the books balance and locked money is exactly what open orders hold."""
+        self.ledger.verify()
+        held: dict[str, Decimal] = {}
+        for order in self._open.values():
+            held[order.currency] = EXACT.add(held.get(order.currency, ZERO), order.held)
+        for currency in self.ledger.currencies():
+            if self.locked(currency) != held.get(currency, ZERO):
+                raise LedgerError(f"{currency}: {self.locked(currency)} locked, orders hold {held.get(currency)}")
+
+    # -- orders
+
+    def open_orders(self) -> Iterator[Order]:
+        """Orders that may still trade, oldest first."""
+        return iter(self._open.values())
+
+    def find(self, order_uuid: str | None, identifier: str | None) -> Order:
+        """Return an order by uuid (which wins) or identifier, or raise `order_not_found`."""
+        found = self.orders.get(order_uuid) if order_uuid is not None else self._identifiers.get(identifier or "")
+        if found is None:
+            raise refuse("order_not_found")
+        return found
+
+    def draft(self, body: Mapping[str, object]) -> Order:
+        """Check an order like a real one and return it, without placing anything."""
+        request = read_request(body, self.markets)
+        self._check(request)
+        return self._make(request)
+
+    def place(self, body: Mapping[str, object]) -> Order:
+        """Take an order: its money is locked at once, its fills follow a moment later.
+
+        The identifier is used up even when the order is refused. Money is checked before the identifier,
+        which is the harder of the two readings for a client that repeats itself.
+        """
+        identifier = read_identifier(body)
+        try:
+            request = read_request(body, self.markets)
+            self._check(request)
+            if identifier is not None and identifier in self._identifiers:
+                raise refuse("duplicated_identifier")
+            order = self._make(request)
+        finally:
+            if identifier is not None:
+                self._identifiers.setdefault(identifier, None)
+        self._accept(order)
+        self._later(LATENCY_MS, lambda: self._match(order))
+        return order
+
+    def cancel(self, order: Order) -> None:
+        """Accept a cancel, which takes effect a moment later; raise `order_not_found` when there is none to make."""
+        if not order.open or order.cancelling:
+            raise refuse("order_not_found")
+        order.cancelling = True
+        self._later(LATENCY_MS, lambda: self._end(order, "cancel") if order.open else None)
+
+    def _check(self, request: Request) -> None:
+        if request.market in self.halted:
+            raise refuse("market_offline")
+        book = self._venue.book(request.market)
+        check_size(request, self._depth.against("bid", book), self._depth.against("ask", book))
+        order = self._make(request)
+        if order.locked > self.available(order.currency):
+            raise refuse(f"insufficient_funds_{request.side}")
+
+    def _make(self, request: Request) -> Order:
+        return Order(uuid="", asked=request, fee_rate=FEE_RATE, created_ms=self._now_ms(), number=len(self.orders))
+
+    def _accept(self, order: Order) -> None:
+        order.uuid = self.new_uuid()
+        order.held = order.locked
+        self.orders[order.uuid] = self._open[order.uuid] = order
+        if order.asked.identifier is not None:
+            self._identifiers[order.asked.identifier] = order
+        self.ledger.move(order.currency, order.held, Holder.AVAILABLE, Holder.LOCKED)
+        self._settled({order.currency})
+
+    # -- matching
+
+    def _match(self, order: Order) -> None:
+        """Let an order meet the book: it takes what it may, then rests or ends."""
+        if not order.open:
+            return
+        asked = order.asked
+        book = self._venue.book(asked.market)
+        levels = self._depth.against(asked.side, book)
+        rests = asked.ord_type == "limit" and asked.time_in_force in {None, "post_only"}
+        steps = self._steps(order, levels)
+        if asked.time_in_force == "post_only" and steps:
+            self._end(order, "cancel")
+            return
+        if rests:
+            self._tell(order, "wait")
+            self._resting.setdefault(asked.market, {})[order.uuid] = order
+        self._depth.take(asked.side, book, steps)
+        for price, volume in steps:
+            fill = self._fill(order, price, volume, maker=False)
+            self._venue.record_fill(asked.market, fill)
+        if order.satisfied:
+            self._end(order, "done")
+        elif not rests:
+            self._end(order, "cancel")
+
+    def _steps(self, order: Order, levels: list[Step]) -> list[Step]:
+        asked = order.asked
+        if asked.ord_type == "limit":
+            assert asked.price is not None
+            levels = within(levels, asked.side, asked.price)
+        elif asked.ord_type == "best":
+            levels = levels[:1]
+        if asked.volume is None:
+            assert asked.price is not None
+            if asked.time_in_force == "fok" and total_funds(levels) < asked.price:
+                return []
+            return walk_funds(levels, asked.price)
+        steps = walk_volume(levels, asked.volume)
+        if asked.time_in_force == "fok" and total_volume(steps) != asked.volume:
+            return []
+        return steps
+
+    def on_trades(self, trades: Iterable[PublicTrade]) -> None:
+        """Fill resting orders whose price public trades went through, at most by the volume that traded."""
+        for trade in trades:
+            resting = self._resting.get(trade.market)
+            if not resting:
+                continue
+            left = trade.volume
+            for order in list(resting.values()):
+                left = self._fill_resting(order, trade, left)
+
+    def _fill_resting(self, order: Order, trade: PublicTrade, left: Decimal) -> Decimal:
+        price, remaining = order.asked.price, order.remaining_volume
+        assert price is not None
+        assert remaining is not None
+        through = trade.price < price if order.asked.side == "bid" else trade.price > price
+        volume = floor_volume(min(left, remaining))
+        if not through or volume <= 0:
+            return left
+        self._fill(order, price, volume, maker=True)
+        if order.satisfied:
+            self._end(order, "done")
+        return EXACT.subtract(left, volume)
+
+    def _fill(self, order: Order, price: Decimal, volume: Decimal, *, maker: bool) -> Fill:
+        bid = order.asked.side == "bid"
+        funds = EXACT.multiply(price, volume)
+        fill = Fill(
+            uuid=self.new_uuid(),
+            price=price,
+            volume=volume,
+            funds=funds,
+            fee=EXACT.multiply(funds, order.fee_rate),
+            at_ms=self._now_ms(),
+            maker=maker,
+            trend="up" if bid != maker else "down",
+        )
+        quote, base = order.asked.market.split("-", 1)
+        if bid:
+            self._average(base, price, volume)
+        order.add(fill)
+        before, order.held = order.held, order.locked
+        self.ledger.post(*(_bought if bid else _sold)(fill, quote, base, EXACT.subtract(before, order.held)))
+        self._settled({quote, base})
+        self._tell(order, "trade", fill)
+        return fill
+
+    def _average(self, base: str, price: Decimal, volume: Decimal) -> None:
+        held = EXACT.add(self.available(base), self.locked(base))
+        cost = EXACT.add(EXACT.multiply(self.average_prices.get(base, ZERO), held), EXACT.multiply(price, volume))
+        self.average_prices[base] = floor_volume(EXACT.divide(cost, EXACT.add(held, volume)))
+
+    def _end(self, order: Order, state: State) -> None:
+        order.state = state
+        self._open.pop(order.uuid, None)
+        self._resting.get(order.asked.market, {}).pop(order.uuid, None)
+        released, order.held = order.held, ZERO
+        self.ledger.move(order.currency, released, Holder.LOCKED, Holder.AVAILABLE)
+        self._settled({order.currency} if released else ())
+        self._tell(order, state)
+
+    def _settled(self, currencies: Collection[str]) -> None:
+        self.verify()
+        if currencies:
+            for listener in self.listeners:
+                listener.on_assets(currencies)
+
+    def _tell(self, order: Order, event: str, fill: Fill | None = None) -> None:
+        for listener in self.listeners:
+            listener.on_order(order, event, fill)
+
+
+def _bought(fill: Fill, quote: str, base: str, freed: Decimal) -> Iterator[Move]:
+    """A bid's fill: what it freed pays funds and fee, and any better price goes back to the buyer."""
+    yield Move(Holder.LOCKED, quote, freed.copy_negate())
+    yield Move(Holder.COUNTERPARTY, quote, fill.funds)
+    yield Move(Holder.FEES, quote, fill.fee)
+    yield Move(Holder.AVAILABLE, quote, EXACT.subtract(EXACT.subtract(freed, fill.funds), fill.fee))
+    yield Move(Holder.COUNTERPARTY, base, fill.volume.copy_negate())
+    yield Move(Holder.AVAILABLE, base, fill.volume)
+
+
+def _sold(fill: Fill, quote: str, base: str, freed: Decimal) -> Iterator[Move]:
+    """An ask's fill: the volume leaves, the proceeds arrive without the fee."""
+    yield Move(Holder.LOCKED, base, freed.copy_negate())
+    yield Move(Holder.COUNTERPARTY, base, fill.volume)
+    yield Move(Holder.COUNTERPARTY, quote, fill.funds.copy_negate())
+    yield Move(Holder.FEES, quote, fill.fee)
+    yield Move(Holder.AVAILABLE, quote, EXACT.subtract(fill.funds, fill.fee))

@@ -1,0 +1,192 @@
+"""The quotation side of the REST interface: markets, candles, trades, tickers, books. Numbers are JSON numbers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sandbox import frames, views
+from sandbox.errors import BAD_PARAMETER, CODE_NOT_FOUND, MISSING_PARAMETER, TYPE_MISMATCH, quotation_error
+from sandbox.ticks import tick_size
+from sandbox.wire import DAY_MS, plain, read_moment, to_ms
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sandbox.call import Call
+    from sandbox.frames import Json
+    from sandbox.market import Markets
+
+MINUTE_UNITS = frozenset({1, 3, 5, 10, 15, 30, 60, 240})
+MOST_CANDLES = 200
+MOST_TRADES = 500
+MOST_DAYS_AGO = 7
+LEVELS = 30
+
+
+class Quotation:
+    """Handlers of the quotation endpoints: a call in, a JSON value out, `ApiError` for a refusal."""
+
+    def __init__(self, markets: Markets, now_ms: Callable[[], int]) -> None:
+        self._markets = markets
+        self._listings = {listing.market: listing for listing in markets.listings}
+        self._now_ms = now_ms
+
+    def markets(self, call: Call) -> list[Json]:
+        """`GET /v1/market/all`."""
+        details = call.one("is_details") or call.one("isDetails") or "false"
+        if details not in {"true", "false"}:
+            raise quotation_error(400, TYPE_MISMATCH)
+        return [views.listing_json(listing, details=details == "true") for listing in self._listings.values()]
+
+    # -- candles
+
+    def second_candles(self, call: Call) -> list[Json]:
+        """`GET /v1/candles/seconds`."""
+        return self._candles(call, views.SECONDS)
+
+    def minute_candles(self, call: Call) -> list[Json]:
+        """`GET /v1/candles/minutes/{unit}`."""
+        text = call.path.rsplit("/", 1)[1]
+        if not (text.isascii() and text.isdigit()):
+            raise quotation_error(400, TYPE_MISMATCH)
+        if int(text) not in MINUTE_UNITS:
+            raise quotation_error(400, BAD_PARAMETER)
+        return [{**candle, "unit": int(text)} for candle in self._candles(call, int(text) * 60)]
+
+    def day_candles(self, call: Call) -> list[Json]:
+        """`GET /v1/candles/days`, each with the close before it."""
+        if call.one("converting_price_unit") not in {None, "", "KRW"}:
+            raise quotation_error(400, BAD_PARAMETER)
+        market, to_ms_, count = self._candle_query(call)
+        candles = self._markets.candles(market, views.DAYS, to_ms_, count + 1)
+        days = [views.candle_json(market, candle) for candle in candles]
+        for index, day in enumerate(days):
+            before = candles[index + 1].close if index + 1 < len(candles) else candles[index].open
+            days[index] = day | views.day_extras(
+                candles[index], before, converted=bool(call.one("converting_price_unit"))
+            )
+        return days[:count]
+
+    def week_candles(self, call: Call) -> list[Json]:
+        """`GET /v1/candles/weeks`."""
+        return self._candles(call, views.WEEKS, first_day=True)
+
+    def month_candles(self, call: Call) -> list[Json]:
+        """`GET /v1/candles/months`."""
+        return self._candles(call, views.MONTHS, first_day=True)
+
+    def _candles(self, call: Call, unit_s: int, *, first_day: bool = False) -> list[Json]:
+        market, to_ms_, count = self._candle_query(call)
+        candles = self._markets.candles(market, unit_s, to_ms_, count)
+        return [views.candle_json(market, candle, first_day=first_day) for candle in candles]
+
+    def _candle_query(self, call: Call) -> tuple[str, int | None, int]:
+        market = self._market(call)
+        count = _count(call, default=1, most=MOST_CANDLES)
+        text = call.one("to")
+        if not text:
+            return market, None, count
+        moment = read_moment(text)
+        if moment is None:
+            raise quotation_error(400, BAD_PARAMETER)
+        return market, to_ms(moment), count
+
+    # -- trades, tickers, books
+
+    def trades(self, call: Call) -> list[Json]:
+        """`GET /v1/trades/ticks`."""
+        market = self._market(call)
+        count = _count(call, default=1, most=MOST_TRADES)
+        cursor, days_ago = call.one("cursor"), call.one("days_ago")
+        if any(text and not (text.isascii() and text.isdigit()) for text in (cursor, days_ago)):
+            raise quotation_error(400, TYPE_MISMATCH)
+        if days_ago and not 1 <= int(days_ago) <= MOST_DAYS_AGO:
+            raise quotation_error(400, BAD_PARAMETER)
+        before_ms = self._trades_before(call.one("to"), int(days_ago or 0))
+        found = self._markets.recent_trades(
+            market, count, before_id=int(cursor) if cursor else None, before_ms=before_ms
+        )
+        previous = self._markets.ticker(market).prev_close
+        return [views.trade_json(trade, previous) for trade in found]
+
+    def _trades_before(self, text: str | None, days_ago: int) -> int | None:
+        if not text and not days_ago:
+            return None
+        midnight = self._now_ms() // DAY_MS * DAY_MS - days_ago * DAY_MS
+        if not text:
+            return midnight + DAY_MS
+        digits = text.replace(":", "")
+        if len(digits) != 6 or not digits.isdigit():  # noqa: PLR2004  # HHmmss
+            raise quotation_error(400, BAD_PARAMETER)
+        return midnight + 1000 * (int(digits[:2]) * 3600 + int(digits[2:4]) * 60 + int(digits[4:]))
+
+    def tickers(self, call: Call) -> list[Json]:
+        """`GET /v1/ticker`."""
+        return [self._ticker(market) for market in self._many(call)]
+
+    def all_tickers(self, call: Call) -> list[Json]:
+        """`GET /v1/ticker/all`."""
+        quotes = set((call.one("quote_currencies") or "").upper().split(",")) - {""}
+        if not quotes:
+            raise quotation_error(400, MISSING_PARAMETER)
+        return [self._ticker(market) for market in self._listings if market.split("-", 1)[0] in quotes]
+
+    def _ticker(self, market: str) -> Json:
+        return views.ticker_json(self._markets.ticker(market), self._now_ms())
+
+    def books(self, call: Call) -> list[Json]:
+        """`GET /v1/orderbook`."""
+        markets = self._many(call)
+        count = min(_count(call, default=LEVELS, most=None), LEVELS)
+        level = call.one("level") or "0"
+        try:
+            grouped = float(level) != 0
+        except ValueError as error:
+            raise quotation_error(400, TYPE_MISMATCH) from error
+        if grouped:  # no market here supports a grouping, and says so in its instruments
+            return []
+        return [{"market": name, **frames.book_fields(self._markets.book(name), count)} for name in markets]
+
+    def instruments(self, call: Call) -> list[Json]:
+        """`GET /v1/orderbook/instruments`."""
+        return [
+            {
+                "market": market,
+                "quote_currency": market.split("-", 1)[0],
+                "tick_size": plain(tick_size(self._markets.ticker(market).price)),
+                "supported_levels": ["0"],
+            }
+            for market in self._many(call)
+        ]
+
+    # -- parameters
+
+    def _market(self, call: Call) -> str:
+        market = call.one("market")
+        if not market:
+            raise quotation_error(400, MISSING_PARAMETER)
+        return self._known(market)
+
+    def _many(self, call: Call) -> list[str]:
+        """Return the markets of a comma list, of repeated keys, or of both."""
+        names = [name for key, value in call.fields if key == "markets" for name in value.split(",") if name]
+        if not names:
+            raise quotation_error(400, MISSING_PARAMETER)
+        return [self._known(name) for name in dict.fromkeys(names)]
+
+    def _known(self, market: str) -> str:
+        if market not in self._listings:
+            raise quotation_error(404, CODE_NOT_FOUND)
+        return market
+
+
+def _count(call: Call, *, default: int, most: int | None) -> int:
+    text = call.one("count")
+    if text is None:
+        return default
+    if not (text.isascii() and text.removeprefix("-").isdigit()):
+        raise quotation_error(400, TYPE_MISMATCH)
+    count = int(text[:9])
+    if count < 1 or (most is not None and count > most):
+        raise quotation_error(400, BAD_PARAMETER)
+    return count

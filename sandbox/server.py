@@ -1,0 +1,208 @@
+"""An Upbit in a box: REST, WebSocket and a webhook receiver on one port, on the running event loop."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Self
+
+from aiohttp import web
+
+from sandbox.api import Api
+from sandbox.auth import ApiKey, Gate
+from sandbox.call import Call
+from sandbox.discord import PREFIX as WEBHOOKS
+from sandbox.discord import Discord
+from sandbox.exchange import Exchange
+from sandbox.generator import Generator
+from sandbox.limits import Limits
+from sandbox.market import Markets
+from sandbox.replay import Replay
+from sandbox.rest_exchange import ExchangeRest
+from sandbox.rest_quotation import Quotation
+from sandbox.stream import PRIVATE_PATH, PUBLIC_PATH, Stream
+from sandbox.timers import Timers
+from sandbox.wire import to_ms
+
+if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Callable
+    from pathlib import Path
+    from types import TracebackType
+
+    from sandbox.feed import Source
+
+KEEP_ALIVE_SECONDS = 3600.0
+PUMP_MS = 50  # market time between two looks at the public trades, at least
+PUMP_SECONDS = 0.005  # loop time between them, at least: at high speed the pump must not eat the loop
+QUIET_MS = 1_000  # how long the pump sleeps when no trade is due
+KEY_LIFE = timedelta(days=365)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SandboxOptions:
+    """What a sandbox is made of. `speed` is market seconds per loop second, as its clock runs."""
+
+    seed: int = 1
+    markets: int = 40
+    krw: Decimal = Decimal(1_000_000)
+    replay: Path | None = None
+    speed: float = 1.0
+    access_key: str = "sandbox-access-key"
+    secret_key: str = field(default="sandbox-secret-key-0123456789abcdefghijkl", repr=False)
+    host: str = "127.0.0.1"
+    port: int = 0
+    start: datetime | None = None
+
+
+class Sandbox:
+    """A running exchange: `async with Sandbox(options, clock) as box`. Market time is `clock()`, aware UTC."""
+
+    def __init__(self, options: SandboxOptions, clock: Callable[[], datetime], *, source: Source | None = None) -> None:
+        self.options = options
+        self.discord = Discord()
+        self.limits = Limits()
+        self._clock = clock
+        self._timers = Timers(options.speed, self._on_internal_error)
+        self.markets = Markets(_source(options, clock()) if source is None else source)
+        self.gate = Gate([_key(options, clock())])
+        rng, stream_rng = (
+            random.Random(f"{options.seed} exchange"),
+            random.Random(f"{options.seed} stream"),
+        )  # reproducible ids, not secrets
+        listings = {listing.market: listing for listing in self.markets.listings}
+        self.exchange = Exchange(self.markets, listings, rng=rng, now_ms=self._now_ms, later=self._timers.later)
+        self._api = Api(
+            Quotation(self.markets, self._now_ms),
+            ExchangeRest(self.exchange, self.gate, self._now_ms),
+            self.gate,
+            self.limits,
+            clock,
+        )
+        self._stream = Stream(
+            self.markets,
+            self.exchange,
+            gate=self.gate,
+            limits=self.limits,
+            clock=clock,
+            rng=stream_rng,
+            on_violation=self._on_violation,
+        )
+        self.exchange.listeners.append(self._stream)
+        self.exchange.deposit("KRW", options.krw)
+        self._runner: web.ServerRunner | None = None
+        self._url = ""
+
+    # -- what a test or the demo looks at
+
+    @property
+    def url(self) -> str:
+        """`http://host:port`, without a slash at the end."""
+        return self._url
+
+    @property
+    def violations(self) -> Counter[str]:
+        """Rules clients broke, by error name; empty for a client that behaves."""
+        return self._api.violations
+
+    @property
+    def internal_errors(self) -> int:
+        """How often the sandbox itself failed."""
+        return self._api.internal_errors
+
+    @property
+    def orders_received(self) -> int:
+        """How many `POST /v1/orders` arrived, whatever became of them."""
+        return self._api.orders_received
+
+    def balances(self) -> dict[str, tuple[Decimal, Decimal]]:
+        """Return (available, locked) of every currency ever held."""
+        return self.exchange.balances()
+
+    # -- life
+
+    async def __aenter__(self) -> Self:
+        runner = web.ServerRunner(
+            web.Server(self._handle, access_log=None, keepalive_timeout=KEEP_ALIVE_SECONDS), shutdown_timeout=1.0
+        )
+        await runner.setup()
+        site = web.TCPSite(runner, self.options.host, self.options.port)
+        try:
+            await site.start()
+        except OSError:
+            await runner.cleanup()
+            raise
+        self._runner = runner
+        host, port = runner.addresses[0][:2]
+        self._url = f"http://{host}:{port}"
+        self._pump()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._timers.close()
+        await self._stream.close()
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    # -- time
+
+    def _now_ms(self) -> int:
+        return to_ms(self._clock())
+
+    def catch_up(self) -> None:
+        """Bring the public market to the present: every answer and frame shows the same moment."""
+        now_ms = self._now_ms()
+        trades = self.markets.advance(now_ms)
+        if trades:
+            self.exchange.on_trades(trades)
+            self._stream.on_trades(trades)
+        self._stream.tick(now_ms)
+
+    def _pump(self) -> None:
+        wait_ms = QUIET_MS
+        try:
+            self.catch_up()
+            next_ms = self.markets.next_ms()
+            if next_ms is not None:
+                wait_ms = min(next_ms - self._now_ms(), QUIET_MS)
+        finally:  # one bad step must not stop the market; the timer reports it
+            self._timers.later(max(wait_ms, PUMP_MS), self._pump, at_least=PUMP_SECONDS)
+
+    # -- requests
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        path, _, query = request.raw_path.partition("?")
+        if path in {PUBLIC_PATH, PRIVATE_PATH}:
+            return await self._stream.serve(request, path)
+        body = await request.read() if request.can_read_body else b""
+        if path.startswith(WEBHOOKS):
+            status, answer = self.discord.receive(request.method, path, query, body)
+            return web.Response(status=status, body=answer, content_type="application/json")
+        self.catch_up()
+        call = Call(
+            method=request.method, path=path, query=query, headers=request.headers, ip=request.remote or "", body=body
+        )
+        reply = self._api.answer(call)
+        response = web.Response(status=reply.status, body=reply.body, headers=reply.headers)
+        response.content_type = "application/json"
+        return response
+
+    def _on_violation(self, name: str) -> None:
+        self.violations[name] += 1
+
+    def _on_internal_error(self) -> None:
+        self._api.internal_errors += 1
+
+
+def _source(options: SandboxOptions, now: datetime) -> Source:
+    if options.replay is not None:
+        return Replay(options.replay)
+    return Generator(options.seed, options.markets, to_ms(options.start or now))
+
+
+def _key(options: SandboxOptions, now: datetime) -> ApiKey:
+    return ApiKey(access_key=options.access_key, secret_key=options.secret_key, expires_at=now + KEY_LIFE)
