@@ -33,9 +33,7 @@ class IntentState(StrEnum):
 
 EDGES: Mapping[IntentState, frozenset[IntentState]] = {
     IntentState.PLANNED: frozenset({IntentState.SENT, IntentState.ABANDONED}),
-    IntentState.SENT: frozenset(
-        {IntentState.ACCEPTED, IntentState.PLANNED, IntentState.REJECTED, IntentState.UNKNOWN}
-    ),
+    IntentState.SENT: frozenset({IntentState.ACCEPTED, IntentState.PLANNED, IntentState.REJECTED, IntentState.UNKNOWN}),
     IntentState.UNKNOWN: frozenset({IntentState.ACCEPTED, IntentState.SENT}),
     IntentState.ACCEPTED: frozenset({IntentState.FINAL}),
     IntentState.FINAL: frozenset(),

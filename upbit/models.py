@@ -29,14 +29,14 @@ class Wire(msgspec.Struct, frozen=True, kw_only=True):
     """Base of every answer: unknown fields are ignored, a missing required field is an error."""
 
 
-class MarketEvent(Wire):
+class MarketEvent(Wire, frozen=True, kw_only=True):
     """Investor protection flags of a market; `caution` maps Upbit's flag names to whether they are raised."""
 
     warning: bool = False
     caution: dict[str, bool] = {}
 
 
-class Market(Wire):
+class Market(Wire, frozen=True, kw_only=True):
     """One tradable pair, e.g. KRW-BTC."""
 
     market: str
@@ -45,7 +45,7 @@ class Market(Wire):
     event: MarketEvent = msgspec.field(name="market_event", default_factory=MarketEvent)
 
 
-class Candle(Wire):
+class Candle(Wire, frozen=True, kw_only=True):
     """One candle. Upbit makes none for a period without a trade, and the newest one is still forming."""
 
     market: str
@@ -63,7 +63,7 @@ class Candle(Wire):
         return datetime.fromisoformat(self.opened_at_utc).replace(tzinfo=UTC)
 
 
-class Ticker(Wire):
+class Ticker(Wire, frozen=True, kw_only=True):
     """Last trade and day statistics of a market."""
 
     market: str
@@ -77,7 +77,7 @@ class Ticker(Wire):
         return from_ms(self.traded_at_ms)
 
 
-class BookLevel(Wire):
+class BookLevel(Wire, frozen=True, kw_only=True):
     """One ask and one bid of the order book; a thin side is padded with zeros."""
 
     ask_price: Decimal
@@ -86,7 +86,7 @@ class BookLevel(Wire):
     bid_size: Decimal
 
 
-class Book(Wire):
+class Book(Wire, frozen=True, kw_only=True):
     """The order book of a market, best level first."""
 
     market: str
@@ -94,7 +94,7 @@ class Book(Wire):
     changed_at_ms: int = msgspec.field(name="timestamp")
 
 
-class Account(Wire):
+class Account(Wire, frozen=True, kw_only=True):
     """The balance of one currency."""
 
     currency: str
@@ -103,13 +103,13 @@ class Account(Wire):
     average_price: Decimal = msgspec.field(name="avg_buy_price", default=ZERO)
 
 
-class Bounds(Wire):
+class Bounds(Wire, frozen=True, kw_only=True):
     """Least notional of one side."""
 
     min_total: Decimal = ZERO
 
 
-class ChanceMarket(Wire):
+class ChanceMarket(Wire, frozen=True, kw_only=True):
     """Trading rules of a market."""
 
     market: str = msgspec.field(name="id")
@@ -119,7 +119,7 @@ class ChanceMarket(Wire):
     state: str = "active"
 
 
-class Chance(Wire):
+class Chance(Wire, frozen=True, kw_only=True):
     """What orders in a market cost and may be now."""
 
     bid_fee: Decimal  # fee rate of a market buy
@@ -129,7 +129,7 @@ class Chance(Wire):
     ask_account: Account
 
 
-class Fill(Wire):
+class Fill(Wire, frozen=True, kw_only=True):
     """One execution of our order."""
 
     uuid: str
@@ -139,7 +139,7 @@ class Fill(Wire):
     created_at: str = ""
 
 
-class Order(Wire):
+class Order(Wire, frozen=True, kw_only=True):
     """An order as Upbit tells it. `fills` are there only when one order was asked for."""
 
     uuid: str
@@ -170,14 +170,14 @@ class Order(Wire):
         )
 
 
-class ApiKey(Wire):
+class ApiKey(Wire, frozen=True, kw_only=True):
     """One API key of the account."""
 
     access_key: str
     expires_at: datetime = msgspec.field(name="expire_at")
 
 
-class StreamTicker(Wire):
+class StreamTicker(Wire, frozen=True, kw_only=True):
     """A ticker frame of the public WebSocket."""
 
     market: str = msgspec.field(name="code")
@@ -186,7 +186,7 @@ class StreamTicker(Wire):
     sent_at_ms: int = msgspec.field(name="timestamp")
 
 
-class StreamOrder(Wire):
+class StreamOrder(Wire, frozen=True, kw_only=True):
     """A `myOrder` frame: something happened to one of the account's orders. A hint, never the only proof."""
 
     uuid: str

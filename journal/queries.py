@@ -1,0 +1,167 @@
+"""What the journal can be asked: the same questions for the daemon that writes it and for those who only read."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from typing import TYPE_CHECKING, Any
+
+from journal.errors import JournalBreach
+from journal.records import ZERO, Counts, IntentState, Totals
+from journal.rows import from_ms, to_attempt, to_fill, to_intent, to_ms, to_note, to_trade, total
+
+if TYPE_CHECKING:
+    import sqlite3
+    from datetime import datetime
+    from decimal import Decimal
+
+    from journal.records import Attempt, Fill, Intent, Note, Trade
+
+OPEN = "('entering', 'holding', 'leaving')"
+LIVE = f"({', '.join(f'{state.value!r}' for state in sorted(IntentState.live()))})"
+
+
+class Queries:
+    """Questions to an open journal. Sums are made of Decimals here, never by the database."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._db = connection
+
+    def intent(self, identifier: str) -> Intent:
+        """Return one order."""
+        row = self._db.execute("SELECT * FROM intent WHERE id = ?", (identifier,)).fetchone()
+        if row is None:
+            raise JournalBreach(f"there is no order {identifier}")
+        return to_intent(row)
+
+    def intents_of(self, trade_id: str) -> list[Intent]:
+        """Return the orders of a trade, oldest first."""
+        rows = self._db.execute("SELECT * FROM intent WHERE trade_id = ? ORDER BY rowid", (trade_id,))
+        return [to_intent(row) for row in rows]
+
+    def live_intents(self) -> list[Intent]:
+        """Return the orders that may still execute, oldest first."""
+        rows = self._db.execute(f"SELECT * FROM intent WHERE state IN {LIVE} ORDER BY rowid")  # noqa: S608 - constants
+        return [to_intent(row) for row in rows]
+
+    def known_identifier(self, identifier: str) -> bool:
+        """Return whether an identifier is one of ours."""
+        return self._db.execute("SELECT 1 FROM intent WHERE id = ?", (identifier,)).fetchone() is not None
+
+    def attempts(self, identifier: str) -> list[Attempt]:
+        """Return the attempts of an order, oldest first."""
+        return [
+            to_attempt(row) for row in self._db.execute("SELECT * FROM attempt WHERE id = ? ORDER BY k", (identifier,))
+        ]
+
+    def fills_of(self, identifier: str) -> list[Fill]:
+        """Return the fills of an order, as they were told."""
+        return [
+            to_fill(row) for row in self._db.execute("SELECT * FROM fill WHERE id = ? ORDER BY rowid", (identifier,))
+        ]
+
+    def trade(self, trade_id: str) -> Trade:
+        """Return one trade with the sums of its fills."""
+        row = self._db.execute("SELECT * FROM trade WHERE id = ?", (trade_id,)).fetchone()
+        if row is None:
+            raise JournalBreach(f"there is no trade {trade_id}")
+        return self._whole(row)
+
+    def open_trades(self) -> list[Trade]:
+        """Return the trades that have not ended, oldest first."""
+        rows = self._db.execute(f"SELECT * FROM trade WHERE phase IN {OPEN} ORDER BY rowid")  # noqa: S608 - constants
+        return [self._whole(row) for row in rows]
+
+    def closed_trades(self, limit: int) -> list[Trade]:
+        """Return the trades that bought and sold, newest first."""
+        query = "SELECT * FROM trade WHERE phase = 'closed' ORDER BY closed_ms DESC, rowid DESC LIMIT ?"
+        return [self._whole(row) for row in self._db.execute(query, (limit,))]
+
+    def _whole(self, row: sqlite3.Row) -> Trade:
+        intents = self.intents_of(row["id"])
+        return to_trade(row, intents, [fill for intent in intents for fill in self.fills_of(intent.identifier)])
+
+    def last_exits(self) -> dict[str, datetime]:
+        """Return when the last trade of each market ended."""
+        rows = self._db.execute(
+            "SELECT market, max(closed_ms) AS ended FROM trade WHERE phase = 'closed' GROUP BY market"
+        )
+        return {row["market"]: from_ms(row["ended"]) for row in rows}
+
+    def position_volume(self, trade_id: str) -> Decimal:
+        """Return what a trade holds: bought less sold."""
+        volume = self.trade(trade_id).volume
+        if volume < 0:
+            raise JournalBreach(f"{trade_id} sold {-volume} more than it bought")
+        return volume
+
+    def exposure(self) -> dict[str, Decimal]:
+        """Return the won in each market's open trade: paid for it, or about to be."""
+        return {trade.market: self._committed(trade) for trade in self.open_trades()}
+
+    def _committed(self, trade: Trade) -> Decimal:
+        planned = [self._total(intent) for intent in self.intents_of(trade.id) if self._counts_in_full(intent)]
+        return trade.cost_krw + total(planned)
+
+    def spent_since(self, moment: datetime) -> Decimal:
+        """Return the won spent on buys decided since `moment`; one whose outcome is unknown counts in full."""
+        rows = self._db.execute("SELECT * FROM intent WHERE side = 'bid' AND decided_ms >= ?", (to_ms(moment),))
+        return total(self._spent(to_intent(row)) for row in rows)
+
+    def _spent(self, intent: Intent) -> Decimal:
+        if self._counts_in_full(intent):
+            return self._total(intent)
+        fills = self.fills_of(intent.identifier)
+        return total(fill.funds for fill in fills) + intent.paid_fee
+
+    def _counts_in_full(self, intent: Intent) -> bool:
+        return intent.side == "bid" and intent.state in IntentState.live() and not self.fills_of(intent.identifier)
+
+    def _total(self, intent: Intent) -> Decimal:
+        row = self._db.execute("SELECT total FROM intent WHERE id = ?", (intent.identifier,)).fetchone()
+        return type(ZERO)(row["total"] or 0)
+
+    def totals(self) -> Totals:
+        """Return what all fills together did to the account."""
+        krw, fees, coins = ZERO, ZERO, dict[str, "Decimal"]()
+        for row in self._db.execute("SELECT * FROM intent ORDER BY rowid").fetchall():
+            intent = to_intent(row)
+            sign = 1 if intent.side == "bid" else -1
+            fills = self.fills_of(intent.identifier)
+            currency = intent.market.split("-")[1]
+            coins[currency] = coins.get(currency, ZERO) + sign * total(fill.volume for fill in fills)
+            krw -= sign * total(fill.funds for fill in fills) + intent.paid_fee
+            fees += intent.paid_fee
+        profit = total(trade.profit_krw for trade in self.closed_trades(-1))
+        return Totals(krw=krw, coins=coins, fees=fees, realised_pnl=profit)
+
+    def counts(self) -> Counts:
+        """Return how often what happened."""
+        filled = "SELECT count(DISTINCT intent.id) FROM intent JOIN fill ON fill.id = intent.id WHERE side = ?"
+        return Counts(
+            buys=self._count(filled, "bid"),
+            sells=self._count(filled, "ask"),
+            rejected=self._count("SELECT count(*) FROM intent WHERE state = 'REJECTED'"),
+            open_trades=self._count(f"SELECT count(*) FROM trade WHERE phase IN {OPEN}"),  # noqa: S608 - constants
+            closed_trades=self._count("SELECT count(*) FROM trade WHERE phase = 'closed'"),
+        )
+
+    def _count(self, query: str, *values: object) -> int:
+        (number,) = self._db.execute(query, values).fetchone()
+        return int(number)
+
+    def pending_notes(self, limit: int) -> list[Note]:
+        """Return the oldest messages that are not delivered, in their order."""
+        query = "SELECT * FROM outbox WHERE sent_ms IS NULL AND failed IS NULL ORDER BY seq LIMIT ?"
+        return [to_note(row) for row in self._db.execute(query, (limit,))]
+
+    def scan_at(self, moment: datetime) -> tuple[datetime, dict[str, Any]] | None:
+        """Return the last scan at or before `moment` and its verdicts; None when there is none."""
+        query = "SELECT * FROM scan WHERE minute_ms <= ? ORDER BY minute_ms DESC LIMIT 1"
+        row = self._db.execute(query, (to_ms(moment),)).fetchone()
+        return None if row is None else (from_ms(row["minute_ms"]), json.loads(zlib.decompress(row["verdicts"])))
+
+    def meta(self, key: str) -> str | None:
+        """Return one fact about the journal itself."""
+        row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        return None if row is None else str(row["value"])

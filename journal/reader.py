@@ -1,0 +1,50 @@
+"""Reading the journal of a daemon that may be running: cannot write, cannot checkpoint, takes no lock."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from journal.errors import JournalCorrupt, JournalError
+from journal.queries import Queries
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+class NoJournal(JournalError):
+    """There is no journal in the data folder."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            f"아직 거래 기록이 없습니다: {path}. 데몬을 먼저 실행하거나 BOT_DATA_DIR를 확인하세요.",
+            f"There is no journal yet: {path}. Run the daemon first, or check BOT_DATA_DIR.",
+        )
+
+
+@contextlib.contextmanager
+def open_reader(path: Path) -> Iterator[Queries]:
+    """Lend the journal for questions only.
+
+    A connection opened with `mode=ro` can neither write nor checkpoint, which also keeps clear of a fault of SQLite
+    before 3.51.3 that needs two connections writing or checkpointing.
+
+    Raises:
+        NoJournal: when there is none.
+        JournalCorrupt: when it cannot be read.
+    """
+    if not path.exists():
+        raise NoJournal(path)
+    connection = sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, timeout=5.0)
+    connection.row_factory = sqlite3.Row
+    try:
+        connection.execute("PRAGMA query_only = ON")
+        connection.execute("SELECT count(*) FROM trade")
+        yield Queries(connection)
+    except sqlite3.DatabaseError as error:
+        raise JournalCorrupt(path, error) from error
+    finally:
+        connection.close()

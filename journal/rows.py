@@ -1,0 +1,134 @@
+"""Rows of the database and the records they stand for."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from journal.records import ZERO, Attempt, Fill, Intent, IntentState, Note, Trade
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def to_ms(moment: datetime | None) -> int | None:
+    """Return epoch milliseconds, exactly."""
+    return None if moment is None else (moment - EPOCH) // timedelta(milliseconds=1)
+
+
+def from_ms(milliseconds: int) -> datetime:
+    """Return the UTC time of epoch milliseconds."""
+    return EPOCH + timedelta(milliseconds=milliseconds)
+
+
+def maybe_ms(milliseconds: int | None) -> datetime | None:
+    """Return the UTC time of epoch milliseconds, None for none."""
+    return None if milliseconds is None else from_ms(milliseconds)
+
+
+def money(text: str | None) -> Decimal | None:
+    """Return the amount a text stands for, None for none."""
+    return None if text is None else Decimal(text)
+
+
+def to_text(amount: Decimal | None) -> str | None:
+    """Return an amount as plain text, without an exponent."""
+    return None if amount is None else format(amount, "f")
+
+
+def canonical(data: object) -> str:
+    """Return JSON that is equal for equal data. A number that JSON cannot say, such as NaN, becomes text."""
+    return json.dumps(data, ensure_ascii=False, sort_keys=True, separators=(",", ":"), default=str)
+
+
+def chain(previous: bytes, at_ms: int, kind: str, ref: str, data: str) -> bytes:
+    """Return the hash of an event, which also covers every event before it."""
+    text = f"{at_ms}|{kind}|{ref}|{data}"
+    return hashlib.sha256(previous + text.encode()).digest()
+
+
+def total(amounts: Iterable[Decimal]) -> Decimal:
+    """Add Decimals; zero for none."""
+    return sum(amounts, ZERO)
+
+
+def to_intent(row: sqlite3.Row) -> Intent:
+    """Read an order."""
+    return Intent(
+        identifier=row["id"],
+        decision_key=row["decision_key"],
+        n=row["n"],
+        trade_id=row["trade_id"],
+        market=row["market"],
+        side=row["side"],
+        request=row["request"],
+        decided_at=from_ms(row["decided_ms"]),
+        deadline=maybe_ms(row["deadline_ms"]),
+        state=IntentState(row["state"]),
+        uuid=row["uuid"],
+        paid_fee=Decimal(row["paid_fee"]),
+    )
+
+
+def to_attempt(row: sqlite3.Row) -> Attempt:
+    """Read an attempt."""
+    state = None if row["state"] is None else IntentState(row["state"])
+    return Attempt(number=row["k"], began_at=from_ms(row["begun_ms"]), state=state, outcome=row["outcome"])
+
+
+def to_fill(row: sqlite3.Row) -> Fill:
+    """Read a fill."""
+    return Fill(
+        uuid=row["trade_uuid"],
+        identifier=row["id"],
+        price=Decimal(row["price"]),
+        volume=Decimal(row["volume"]),
+        funds=Decimal(row["funds"]),
+        at=from_ms(row["at_ms"]),
+    )
+
+
+def to_note(row: sqlite3.Row) -> Note:
+    """Read a message."""
+    return Note(key=row["key"], kind=row["kind"], body=json.loads(row["body"]))
+
+
+def to_trade(row: sqlite3.Row, intents: list[Intent], fills: list[Fill]) -> Trade:
+    """Read a trade and add up its fills."""
+    side_of = {intent.identifier: intent.side for intent in intents}
+    by_side: dict[str, list[Fill]] = {"bid": [], "ask": []}
+    for fill in fills:
+        by_side[side_of[fill.identifier]].append(fill)
+    fees = {side: total(intent.paid_fee for intent in intents if intent.side == side) for side in ("bid", "ask")}
+    return Trade(
+        id=row["id"],
+        market=row["market"],
+        strategy=row["strategy"],
+        unit=timedelta(seconds=row["unit_s"]),
+        phase=row["phase"],
+        decided_at=from_ms(row["decided_ms"]),
+        opened_at=maybe_ms(row["opened_ms"]),
+        closed_at=maybe_ms(row["closed_ms"]),
+        entry_reason=json.loads(row["entry_reason"]),
+        exit_reason=maybe_json(row["exit_reason"]),
+        stop_distance=money(row["stop_distance"]),
+        stop_price=money(row["stop_price"]),
+        highest_price=money(row["highest_price"]),
+        dust=Decimal(row["dust"]),
+        bought=total(fill.volume for fill in by_side["bid"]),
+        sold=total(fill.volume for fill in by_side["ask"]),
+        cost_krw=total(fill.funds for fill in by_side["bid"]) + fees["bid"],
+        proceeds_krw=total(fill.funds for fill in by_side["ask"]) - fees["ask"],
+        fees_krw=fees["bid"] + fees["ask"],
+    )
+
+
+def maybe_json(text: str | None) -> Any:
+    """Return what a JSON text says, None for none."""
+    return None if text is None else json.loads(text)

@@ -1,0 +1,129 @@
+"""The tables, and how an older file becomes a current one.
+
+Money is Decimal text and times are epoch milliseconds. The database itself refuses a second live order in a market, a
+second meaning of an identifier, and a fill that is told twice.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from journal.errors import JournalNewer
+
+if TYPE_CHECKING:
+    import sqlite3
+    from pathlib import Path
+
+FIRST = """
+CREATE TABLE trade (
+    id TEXT PRIMARY KEY,
+    market TEXT NOT NULL,
+    strategy TEXT NOT NULL,
+    unit_s INTEGER NOT NULL CHECK (unit_s > 0),
+    phase TEXT NOT NULL CHECK (phase IN ('entering', 'holding', 'leaving', 'closed', 'abandoned')),
+    decided_ms INTEGER NOT NULL,
+    opened_ms INTEGER,
+    closed_ms INTEGER,
+    entry_reason TEXT NOT NULL,
+    exit_reason TEXT,
+    stop_distance TEXT,
+    stop_price TEXT,
+    highest_price TEXT,
+    dust TEXT NOT NULL DEFAULT '0'
+) STRICT;
+CREATE UNIQUE INDEX one_open_trade_per_market ON trade(market) WHERE phase IN ('entering', 'holding', 'leaving');
+CREATE INDEX trade_by_end ON trade(market, closed_ms);
+
+CREATE TABLE intent (
+    id TEXT PRIMARY KEY,
+    decision_key TEXT NOT NULL,
+    n INTEGER NOT NULL CHECK (n >= 0),
+    trade_id TEXT NOT NULL REFERENCES trade(id),
+    market TEXT NOT NULL,
+    side TEXT NOT NULL CHECK (side IN ('bid', 'ask')),
+    request TEXT NOT NULL,
+    total TEXT,
+    decided_ms INTEGER NOT NULL,
+    deadline_ms INTEGER,
+    state TEXT NOT NULL CHECK (
+        state IN ('PLANNED', 'SENT', 'UNKNOWN', 'ACCEPTED', 'FINAL', 'REJECTED', 'ABANDONED')
+    ),
+    uuid TEXT UNIQUE,
+    paid_fee TEXT NOT NULL DEFAULT '0',
+    UNIQUE (decision_key, n)
+) STRICT;
+CREATE UNIQUE INDEX one_live_per_market ON intent(market) WHERE state IN ('PLANNED', 'SENT', 'UNKNOWN', 'ACCEPTED');
+CREATE INDEX intent_by_trade ON intent(trade_id);
+CREATE INDEX intent_by_time ON intent(side, decided_ms);
+
+CREATE TABLE attempt (
+    id TEXT NOT NULL REFERENCES intent(id),
+    k INTEGER NOT NULL,
+    begun_ms INTEGER NOT NULL,
+    ended_ms INTEGER,
+    state TEXT,
+    outcome TEXT,
+    http INTEGER,
+    name TEXT,
+    PRIMARY KEY (id, k)
+) STRICT;
+
+CREATE TABLE fill (
+    trade_uuid TEXT PRIMARY KEY,
+    id TEXT NOT NULL REFERENCES intent(id),
+    price TEXT NOT NULL,
+    volume TEXT NOT NULL,
+    funds TEXT NOT NULL,
+    at_ms INTEGER NOT NULL
+) STRICT;
+CREATE INDEX fill_by_intent ON fill(id);
+
+CREATE TABLE outbox (
+    seq INTEGER PRIMARY KEY,
+    key TEXT NOT NULL UNIQUE,
+    kind TEXT NOT NULL,
+    body TEXT NOT NULL,
+    created_ms INTEGER NOT NULL,
+    sent_ms INTEGER,
+    failed TEXT,
+    tries INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE INDEX outbox_pending ON outbox(seq) WHERE sent_ms IS NULL AND failed IS NULL;
+
+CREATE TABLE scan (
+    minute_ms INTEGER PRIMARY KEY,
+    strategy TEXT NOT NULL,
+    closed_ms INTEGER NOT NULL,
+    verdicts BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE event (
+    seq INTEGER PRIMARY KEY,
+    at_ms INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    ref TEXT NOT NULL,
+    data TEXT NOT NULL,
+    hash BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+"""
+
+MIGRATIONS: tuple[str, ...] = (FIRST,)
+"""Entry n turns format n into format n + 1. Entries are never changed, only added."""
+
+
+def migrate(connection: sqlite3.Connection, path: Path) -> None:
+    """Bring the file to the current format, one transaction a step.
+
+    Raises:
+        JournalNewer: when the file's format is newer than this program.
+    """
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version > len(MIGRATIONS):
+        raise JournalNewer(path, version, len(MIGRATIONS))
+    if 0 < version < len(MIGRATIONS):
+        connection.execute("VACUUM INTO ?", (f"{path}.format{version}.backup",))
+    for step in range(version, len(MIGRATIONS)):
+        script = f"BEGIN IMMEDIATE; {MIGRATIONS[step]} PRAGMA user_version = {step + 1}; COMMIT;"
+        connection.executescript(script)
