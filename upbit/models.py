@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from upbit.rules import plain
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -203,3 +205,35 @@ def from_ms(milliseconds: int) -> datetime:
 def total(amounts: Iterable[Decimal]) -> Decimal:
     """Add Decimals; zero for none."""
     return sum(amounts, ZERO)
+
+
+class NewOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """A market order we mean to send, or have sent: a buy names its total, a sell its volume."""
+
+    market: str
+    side: Side
+    identifier: str  # ours, unique for ever: Upbit refuses to see one twice
+    total: Decimal | None = None  # KRW, of a buy, without the fee
+    volume: Decimal | None = None  # units of base currency, of a sell
+    smp_type: str = "none"  # the default since 2026-11-09 would cancel the user's own resting orders
+
+    def __post_init__(self) -> None:
+        amount = self.total if self.side is Side.BID else self.volume
+        other = self.volume if self.side is Side.BID else self.total
+        if amount is None or other is not None or not amount.is_finite() or amount <= 0:
+            raise ValueError(f"a buy has a positive total, a sell a positive volume: {self}")
+
+    def to_wire(self) -> dict[str, str]:
+        """Return the body of the request, in the order in which it is hashed."""
+        if self.total is not None:
+            what = {"ord_type": "price", "price": plain(self.total)}
+        else:
+            assert self.volume is not None
+            what = {"ord_type": "market", "volume": plain(self.volume)}
+        return {
+            "market": self.market,
+            "side": str(self.side),
+            **what,
+            "identifier": self.identifier,
+            "smp_type": self.smp_type,
+        }

@@ -1,0 +1,45 @@
+"""Upbit's number rules: price steps, decimals, and how a number is written."""
+
+from __future__ import annotations
+
+from decimal import ROUND_DOWN, Decimal
+
+TICKS = tuple(
+    (Decimal(floor), Decimal(step))
+    for floor, step in (
+        ("1000000", "1000"),
+        ("500000", "500"),
+        ("100000", "100"),
+        ("50000", "50"),
+        ("10000", "10"),
+        ("5000", "5"),
+        ("1000", "1"),
+        ("100", "1"),
+        ("10", "0.1"),
+        ("1", "0.01"),
+        ("0.1", "0.001"),
+        ("0.01", "0.0001"),
+        ("0.001", "0.00001"),
+        ("0.0001", "0.000001"),
+        ("0.00001", "0.0000001"),
+    )
+)
+"""Price steps of KRW markets since 2025-07-31: the first row whose floor the price reaches."""
+SMALLEST_TICK = Decimal("0.00000001")
+VOLUME_STEP = Decimal("0.00000001")
+
+
+def tick_size(price: Decimal) -> Decimal:
+    """Return the price step of a KRW market at `price`, KRW."""
+    return next((step for floor, step in TICKS if price >= floor), SMALLEST_TICK)
+
+
+def plain(number: Decimal) -> str:
+    """Write a number as Upbit takes it: no exponent, no needless zeros."""
+    text = format(number, "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def round_down_volume(volume: Decimal) -> Decimal:
+    """Cut a volume to the 8 decimals Upbit takes; never up, or we would sell what we do not have."""
+    return volume.quantize(VOLUME_STEP, rounding=ROUND_DOWN)
