@@ -20,8 +20,8 @@ class Discord:
 
     def receive(self, method: str, path: str, query: str, body: bytes) -> tuple[int, bytes]:
         """Take one request; return status and body as Discord would."""
-        parts = path.removeprefix(PREFIX).split("/")
-        if method != "POST" or len(parts) != 2 or not all(parts):  # noqa: PLR2004  # id and token
+        webhook, _, token = path.removeprefix(PREFIX).partition("/")
+        if method != "POST" or not webhook or not token or "/" in token:
             return 404, to_json({"message": "404: Not Found", "code": 0})
         try:
             message = json.loads(body)
@@ -36,4 +36,4 @@ class Discord:
         del self.messages[:-MOST_KEPT]
         if "wait=true" not in query.split("&"):
             return 204, b""
-        return 200, to_json({"id": str(self.received), "type": 0, "webhook_id": parts[0], **message})
+        return 200, to_json({"id": str(self.received), "type": 0, "webhook_id": webhook, **message})

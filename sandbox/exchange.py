@@ -65,6 +65,7 @@ class Exchange:
         self.orders: dict[str, Order] = {}  # by uuid, in order of creation
         self.halted: set[str] = set()  # markets that answer market_offline
         self.listeners: list[Listener] = []
+        self.in_flight = 0  # accepted orders and cancels that did not take effect yet
         self.average_prices: dict[str, Decimal] = {}
         self.new_uuid: Callable[[], str] = lambda: str(uuid.UUID(int=rng.getrandbits(128), version=4))
         self._venue = venue
@@ -144,7 +145,7 @@ class Exchange:
             if identifier is not None:
                 self._identifiers.setdefault(identifier, None)
         self._accept(order)
-        self._later(LATENCY_MS, lambda: self._match(order))
+        self._soon(lambda: self._match(order))
         return order
 
     def cancel(self, order: Order) -> None:
@@ -152,7 +153,17 @@ class Exchange:
         if not order.open or order.cancelling:
             raise refuse("order_not_found")
         order.cancelling = True
-        self._later(LATENCY_MS, lambda: self._end(order, "cancel") if order.open else None)
+        self._soon(lambda: self._end(order, "cancel") if order.open else None)
+
+    def _soon(self, effect: Callable[[], None]) -> None:
+        """Let something accepted take effect a moment later."""
+        self.in_flight += 1
+
+        def run() -> None:
+            self.in_flight -= 1
+            effect()
+
+        self._later(LATENCY_MS, run)
 
     def _check(self, request: Request) -> None:
         if request.market in self.halted:

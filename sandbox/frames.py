@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from sandbox.wire import from_ms, to_json
+from sandbox.wire import from_ms, to_json, trim
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from decimal import Decimal
 
     from sandbox.feed import Book, PublicTrade
     from sandbox.orders import Fill, Order
@@ -206,7 +206,7 @@ def trade_frame(trade: PublicTrade, previous: Decimal, book: Book, now_ms: int, 
 def order_frame(order: Order, event: str, fill: Fill | None, now_ms: int) -> Json:
     """Return a `myOrder` frame; `event` is the state it tells, empty values are null."""
     asked = order.asked
-    return {
+    frame = {
         "type": "myOrder",
         "code": asked.market,
         "uuid": order.uuid,
@@ -237,11 +237,14 @@ def order_frame(order: Order, event: str, fill: Fill | None, now_ms: int) -> Jso
         "timestamp": now_ms,
         "stream_type": "REALTIME",
     }
+    return {name: trim(value) if isinstance(value, Decimal) else value for name, value in frame.items()}
 
 
 def asset_frame(asset_uuid: str, balances: Mapping[str, tuple[Decimal, Decimal]], now_ms: int) -> Json:
     """Return a `myAsset` frame of the currencies concerned."""
-    assets = [{"currency": name, "balance": free, "locked": held} for name, (free, held) in balances.items()]
+    assets = [
+        {"currency": name, "balance": trim(free), "locked": trim(held)} for name, (free, held) in balances.items()
+    ]
     return {
         "type": "myAsset",
         "asset_uuid": asset_uuid,

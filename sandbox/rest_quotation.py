@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from sandbox import frames, views
@@ -21,6 +22,7 @@ MOST_CANDLES = 200
 MOST_TRADES = 500
 MOST_DAYS_AGO = 7
 LEVELS = 30
+TIME_OF_DAY = re.compile(r"([0-9]{2}):?([0-9]{2}):?([0-9]{2})")
 
 
 class Quotation:
@@ -115,10 +117,11 @@ class Quotation:
         midnight = self._now_ms() // DAY_MS * DAY_MS - days_ago * DAY_MS
         if not text:
             return midnight + DAY_MS
-        digits = text.replace(":", "")
-        if len(digits) != 6 or not digits.isdigit():  # noqa: PLR2004  # HHmmss
+        time = TIME_OF_DAY.fullmatch(text)
+        if time is None:
             raise quotation_error(400, BAD_PARAMETER)
-        return midnight + 1000 * (int(digits[:2]) * 3600 + int(digits[2:4]) * 60 + int(digits[4:]))
+        hours, minutes, seconds = (int(part) for part in time.groups())
+        return midnight + 1000 * (hours * 3600 + minutes * 60 + seconds)
 
     def tickers(self, call: Call) -> list[Json]:
         """`GET /v1/ticker`."""

@@ -22,7 +22,7 @@ from sandbox.market import Markets
 from sandbox.replay import Replay
 from sandbox.rest_exchange import ExchangeRest
 from sandbox.rest_quotation import Quotation
-from sandbox.stream import PRIVATE_PATH, PUBLIC_PATH, Stream
+from sandbox.stream import BOOK_GRID_MS, PRIVATE_PATH, PUBLIC_PATH, Stream
 from sandbox.timers import Timers
 from sandbox.wire import to_ms
 
@@ -169,6 +169,8 @@ class Sandbox:
             next_ms = self.markets.next_ms()
             if next_ms is not None:
                 wait_ms = min(next_ms - self._now_ms(), QUIET_MS)
+            if self._stream.watches_books:
+                wait_ms = min(wait_ms, BOOK_GRID_MS)
         finally:  # one bad step must not stop the market; the timer reports it
             self._timers.later(max(wait_ms, PUMP_MS), self._pump, at_least=PUMP_SECONDS)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import ClientConnectionResetError, WSMsgType, web
 
-from sandbox.subscription import FORMATS, Format, Message, StreamError, Subscription, read_message
+from sandbox.subscription import Format, Message, StreamError, Subscription, read_message
 from sandbox.wire import to_json
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class Session:
         on_violation: Callable[[str], None],
     ) -> None:
         self.private = private
-        self.format: Format = FORMATS["DEFAULT"]
+        self.format: Format = "DEFAULT"
         self.subscriptions: tuple[Subscription, ...] = ()
         self._socket = socket
         self._request = request
@@ -118,7 +118,7 @@ class Session:
             self._send_status()
             return
         request = read_message(message.data, private=self.private)
-        self.format = request.format
+        self.format = request.format or self.format
         self._on_message(self, request)
 
     def _count(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from functools import partial
 from typing import TYPE_CHECKING
 
 from aiohttp import web
@@ -170,39 +171,31 @@ class Stream:
             self._dirty.setdefault(trade.market, trade.at_ms)
         if not self.sessions:
             return
-        cache: dict[tuple[object, ...], bytes] = {}
         for market in dict.fromkeys(trade.market for trade in trades):
-            self._push(
-                "ticker",
-                market,
-                cache,
-                lambda m=market: views.ticker_frame(self._markets.ticker(m), now_ms, "REALTIME"),  # type: ignore[misc]  # binds the market
-            )
+            build = partial(self._ticker_frame, market, now_ms)
+            self._push("ticker", market, frames.TICKER, build)
         for trade in trades:
-            self._push(
-                "trade",
-                trade.market,
-                cache,
-                lambda t=trade: self._trade_frame(t, now_ms, "REALTIME"),
-                trade.sequential_id,
-            )  # type: ignore[misc]  # binds the trade
+            self._push("trade", trade.market, frames.TRADE, partial(self._trade_frame, trade, now_ms, "REALTIME"))
 
-    def _push(
-        self,
-        kind: str,
-        market: str,
-        cache: dict[tuple[object, ...], bytes],
-        build: Callable[[], frames.Json],
-        which: object = None,
-    ) -> None:
-        names = frames.TICKER if kind == "ticker" else frames.TRADE
+    def _ticker_frame(self, market: str, now_ms: int) -> frames.Json:
+        return views.ticker_frame(self._markets.ticker(market), now_ms, "REALTIME")
+
+    def _push(self, kind: str, market: str, names: Mapping[str, str], build: Callable[[], frames.Json]) -> None:
+        """Send one frame to everybody who wants it, built and encoded once per format and only if somebody does."""
+        frame: frames.Json | None = None
+        encoded: dict[str, bytes] = {}
         for session, subscription in self._listening(kind):
             if not subscription.wants(market):
                 continue
-            key = (kind, market, which, session.format)
-            if key not in cache:
-                cache[key] = frames.encode(build(), names, session.format)
-            session.send(cache[key])
+            if session.format not in encoded:
+                frame = build() if frame is None else frame
+                encoded[session.format] = frames.encode(frame, names, session.format)
+            session.send(encoded[session.format])
+
+    @property
+    def watches_books(self) -> bool:
+        """Whether anybody wants to see books change."""
+        return any(True for _ in self._listening("orderbook"))
 
     def tick(self, now_ms: int) -> None:
         """Push books on their 100 ms grid and candles once a second."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 Format = Literal["DEFAULT", "SIMPLE", "JSON_LIST", "SIMPLE_LIST"]
-FORMATS: dict[str, Format] = {name: name for name in ("DEFAULT", "SIMPLE", "JSON_LIST", "SIMPLE_LIST")}  # type: ignore[misc]  # mypy widens the literal
+FORMATS: dict[str, Format] = {name: name for name in get_args(Format)}
 
 CANDLE_UNITS = {"candle.1s": 1} | {f"candle.{n}m": 60 * n for n in (1, 3, 5, 10, 15, 30, 60, 240)}
 PUBLIC_TYPES = frozenset({"ticker", "trade", "orderbook", *CANDLE_UNITS})
@@ -59,10 +59,13 @@ class Subscription:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """A well-formed request: new subscriptions, or a question about the present ones (`subscriptions` is None)."""
+    """A well-formed request: new subscriptions, or a question about the present ones (`subscriptions` is None).
+
+    A question may change the format of the stream; without one (`format` is None) it stays as it is.
+    """
 
     ticket: str
-    format: Format
+    format: Format | None
     subscriptions: tuple[Subscription, ...] | None
 
 
@@ -77,17 +80,24 @@ def read_message(text: str | bytes, *, private: bool) -> Message:
     ticket = next((part["ticket"] for part in parts if "ticket" in part), None)
     if not isinstance(ticket, str) or not ticket:
         raise StreamError("NO_TICKET")
-    chosen = next((part["format"] for part in parts if "format" in part), "DEFAULT")
-    if not isinstance(chosen, str) or chosen not in FORMATS:
-        raise StreamError("WRONG_FORMAT")
+    chosen = _format(parts)
     if any("method" in part for part in parts):
         if any(part.get("method") != "LIST_SUBSCRIPTIONS" for part in parts if "method" in part):
             raise StreamError("WRONG_FORMAT")
-        return Message(ticket=ticket, format=FORMATS[chosen], subscriptions=None)
+        return Message(ticket=ticket, format=chosen, subscriptions=None)
     subscriptions = tuple(_subscription(part, private=private) for part in parts if "type" in part)
     if not subscriptions:
         raise StreamError("NO_TYPE")
-    return Message(ticket=ticket, format=FORMATS[chosen], subscriptions=subscriptions)
+    return Message(ticket=ticket, format=chosen or "DEFAULT", subscriptions=subscriptions)
+
+
+def _format(parts: list[dict[str, object]]) -> Format | None:
+    chosen = next((part["format"] for part in parts if "format" in part), None)
+    if chosen is None:
+        return None
+    if not isinstance(chosen, str) or chosen not in FORMATS:
+        raise StreamError("WRONG_FORMAT")
+    return FORMATS[chosen]
 
 
 def _subscription(part: dict[str, object], *, private: bool) -> Subscription:

@@ -24,6 +24,11 @@ def plain(value: Decimal) -> str:
     return "0" if text in {"-0", ""} else text
 
 
+def trim(value: Decimal) -> Decimal:
+    """Return the same number without trailing zeros, for JSON numbers."""
+    return Decimal(plain(value))
+
+
 def read_decimal(text: object) -> Decimal | None:
     """Read a decimal a client sent (scientific notation included); None when it is not a finite number."""
     if not isinstance(text, str) or not text.isascii() or "_" in text:

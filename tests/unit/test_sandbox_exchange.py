@@ -82,7 +82,7 @@ class Desk:
         assert not self.waiting
         return str(refusal.value.name)
 
-    def krw(self) -> tuple[Decimal, Decimal]:
+    def krw(self) -> tuple[object, object]:  # compared with plain numbers
         """Return available and locked KRW."""
         return self.exchange.balances_of("KRW")
 
@@ -177,10 +177,10 @@ def test_an_order_walks_the_levels() -> None:
     """A market buy takes level after level, each volume rounded down on its own."""
     desk = Desk(make_book([(100_000_000, "0.0001"), (100_001_000, "0.0001"), (100_003_000, "1")], [(99_000_000, "1")]))
     order = desk.place(side="bid", ord_type="price", price="30000")
-    assert [(fill.price, fill.volume) for fill in order.fills] == [
-        (100_000_000, Decimal("0.0001")),
-        (100_001_000, Decimal("0.0001")),
-        (100_003_000, Decimal("0.00009999")),
+    assert [(int(fill.price), str(fill.volume)) for fill in order.fills] == [
+        (100_000_000, "0.0001"),
+        (100_001_000, "0.0001"),
+        (100_003_000, "0.00009999"),
     ]
     assert order.executed_funds == sum(fill.funds for fill in order.fills) <= 30_000
     assert desk.recorded == order.fills
@@ -254,7 +254,8 @@ def test_best_takes_only_the_best_level() -> None:
     """A best order trades at the best opposite price and cancels the rest."""
     desk = Desk(make_book([(100_000_000, "0.0001"), (100_001_000, "1")], [(99_000_000, "1")]))
     order = desk.place(side="bid", ord_type="best", price="20000", time_in_force="ioc")
-    assert (order.state, [fill.price for fill in order.fills]) == ("cancel", [100_000_000])
+    assert order.state == "cancel"
+    assert [fill.price for fill in order.fills] == [100_000_000]
 
 
 def test_a_cancel_takes_effect_a_moment_later(desk: Desk) -> None:
@@ -265,7 +266,8 @@ def test_a_cancel_takes_effect_a_moment_later(desk: Desk) -> None:
     with pytest.raises(ApiError, match="order_not_found"):
         desk.exchange.cancel(order)
     desk.settle()
-    assert (order.state, desk.krw()) == ("cancel", (1_000_000, 0))
+    assert order.state == "cancel"
+    assert desk.krw() == (1_000_000, 0)
 
 
 REFUSALS = [

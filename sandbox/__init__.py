@@ -1,0 +1,1 @@
+"""An Upbit in a box: the exchange the daemon is rehearsed against. Imports nothing of `upbit`."""
