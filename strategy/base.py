@@ -7,8 +7,6 @@ simulation call the same functions; nobody else decides anything.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
@@ -16,6 +14,8 @@ import numpy.typing as npt
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime, timedelta
+    from decimal import Decimal
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -71,7 +71,7 @@ class Selection:
 
     def passed(self) -> Bools:
         """Return which markets are targets, shape ``(markets,)``."""
-        return self.gate == PASSED
+        return np.equal(self.gate, PASSED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,12 +126,14 @@ class Exit:
 
 
 class Strategy(Protocol):
-    """Pure functions over arrays. `parameters` is an instance of the strategy's own frozen `Parameters` class."""
+    """Pure functions over arrays. `parameters` is an instance of its `parameter_class`."""
 
     name: ClassVar[str]  # as in config.toml, e.g. "quiet_trend"
     ko: ClassVar[str]
     en: ClassVar[str]
-    Parameters: ClassVar[type[Any]]  # msgspec.Struct, frozen, forbid_unknown_fields, kw_only; defaults are what we ship
+    parameter_class: ClassVar[
+        type[Any]
+    ]  # msgspec.Struct, frozen, forbid_unknown_fields, kw_only; defaults are what we ship
     gates: ClassVar[tuple[Gate, ...]]
 
     def history(self, parameters: Any) -> int:

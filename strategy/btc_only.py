@@ -1,0 +1,87 @@
+"""BTC only: hold bitcoin while it is above its long average. The honest yardstick for everything else."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+import msgspec
+import numpy as np
+
+from strategy import indicators
+from strategy.base import Entry, Gate, Reason
+from strategy.gates import (
+    BTC_GATE,
+    HISTORY,
+    LEADER,
+    SETTLED,
+    choose,
+    leader_fell,
+    leader_numbers,
+    sell_if,
+    shown_numbers,
+)
+from strategy.parameters import Count
+
+if TYPE_CHECKING:
+    from strategy.base import Exit, Numbers, Position, Selection, Snapshot, Window
+
+NOT_BTC = Gate(code="not_btc", ko="비트코인이 아님", en="not bitcoin")
+
+
+class Parameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything that can be set. Lengths are candles of the strategy's unit."""
+
+    btc_ema: Count = 200  # length of bitcoin's average
+    min_candles: Count = 200  # least candles bitcoin must have had
+    cooldown_candles: Count = 1  # candles it rests after an exit
+
+
+class BtcOnly:
+    """One market, one rule."""
+
+    name: ClassVar[str] = "btc_only"
+    ko: ClassVar[str] = "비트코인만"
+    en: ClassVar[str] = "BTC only"
+    parameter_class: ClassVar[type[Parameters]] = Parameters
+    gates: ClassVar[tuple[Gate, ...]] = (NOT_BTC, HISTORY, BTC_GATE)
+
+    def history(self, parameters: Parameters) -> int:
+        """Return how many closed candles the window should hold."""
+        return max(SETTLED * parameters.btc_ema, parameters.min_candles)
+
+    def cooldown(self, parameters: Parameters) -> int:
+        """Return for how many candles the market rests after an exit."""
+        return parameters.cooldown_candles
+
+    def compute(self, window: Window, parameters: Parameters) -> Numbers:
+        """Compute bitcoin's average, and mark which market is bitcoin."""
+        is_btc = np.array([[market == LEADER] for market in window.markets], dtype=np.float64)
+        return {
+            "close": window.close,
+            "is_btc": np.broadcast_to(is_btc.reshape(-1, 1), window.close.shape),
+            "candles": indicators.age(window.close),
+            **leader_numbers(window, parameters.btc_ema),
+        }
+
+    def select(self, window: Window, numbers: Numbers, at: int, parameters: Parameters) -> Selection:
+        """Say for every market which condition of a target it fails first."""
+        del window  # every number it holds is in `numbers`
+        now = {name: values[:, at] for name, values in numbers.items()}
+        tests = (
+            now["is_btc"] > 0,
+            now["candles"] >= parameters.min_candles,
+            now["btc_close"] > now["btc_ema"],
+        )
+        return choose(numbers, at, tuple(numbers), tests)
+
+    def enter(self, snapshot: Snapshot, parameters: Parameters) -> Entry:
+        """Buy at once."""
+        del parameters
+        shown = shown_numbers(snapshot.numbers, "btc_close", "btc_ema")
+        reason = Reason(code="btc_only", ko="비트코인 상승 추세", en="bitcoin rises", numbers=shown)
+        return Entry(buy=snapshot.failed_gate is None, reason=reason)
+
+    def exit(self, position: Position, snapshot: Snapshot, parameters: Parameters) -> Exit:
+        """Sell when bitcoin's trend is over."""
+        del position, parameters
+        return sell_if(leader_fell(snapshot))

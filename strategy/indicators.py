@@ -1,0 +1,265 @@
+"""Indicators over arrays ``(markets, candles)``, oldest candle first, on tulipy where tulipy is right.
+
+Every function returns arrays of the shape it was given, NaN while it warms up, and looks only backwards. NaN before a
+market's first candle delays its warm-up; a NaN after it makes the rest of that market's row NaN, because no recursive
+average can go on from an unknown value. Where tulipy 0.4 is wrong the function says so and does better:
+MACD with periods 12 and 26, Bollinger bands on flat prices, RSI and ADX of a market that does not move, short input.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import tulipy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy.typing as npt
+
+    from strategy.base import Floats
+
+FLAT_RSI = 50.0
+FLAT_ADX = 0.0
+
+
+def rows(function: Callable[..., npt.NDArray[np.float64]], *series: npt.ArrayLike) -> Floats:
+    """Apply `function` to each market's stretch of finite candles and put its shorter answer at the right end.
+
+    tulipy raises on input that is too short; such a row stays NaN.
+    """
+    arrays = [np.ascontiguousarray(np.atleast_2d(np.asarray(one, dtype=np.float64))) for one in series]
+    result = np.full(arrays[0].shape, np.nan)
+    known = np.logical_and.reduce([np.isfinite(array) for array in arrays])
+    for row in range(len(result)):
+        begin, end = finite_stretch(known[row])
+        try:
+            values = function(*(array[row, begin:end] for array in arrays))
+        except tulipy.InvalidOptionError:
+            continue
+        result[row, end - len(values) : end] = values
+    return result
+
+
+def finite_stretch(known: npt.NDArray[np.bool_]) -> tuple[int, int]:
+    """Return begin and end of the first unbroken stretch of known values."""
+    if not known.any():
+        return 0, 0
+    begin = int(known.argmax())
+    gaps = np.flatnonzero(~known[begin:])
+    return begin, begin + int(gaps[0]) if len(gaps) else len(known)
+
+
+def check_period(period: int, least: int = 1) -> None:
+    """Refuse a period that means nothing."""
+    if period < least:
+        raise ValueError(f"a period must be at least {least}, not {period}")
+
+
+def sma(close: npt.ArrayLike, period: int) -> Floats:
+    """Simple moving average.
+
+    Args:
+        close: closing prices in KRW, shape ``(markets, candles)``.
+        period: candles to average, at least 1.
+
+    Returns:
+        KRW, same shape; the first `period` - 1 of a market are NaN.
+
+    Raises:
+        ValueError: if `period` is below 1.
+    """
+    check_period(period)
+    return rows(lambda row: _average(row, period), close)
+
+
+def _average(row: npt.NDArray[np.float64], period: int) -> npt.NDArray[np.float64]:
+    if len(row) < period:
+        return row[:0]
+    windows = np.lib.stride_tricks.sliding_window_view(row, period)
+    return np.asarray(windows.mean(axis=-1))
+
+
+def ema(close: npt.ArrayLike, period: int) -> Floats:
+    """Exponential moving average with weight 2 / (period + 1).
+
+    Args:
+        close: closing prices in KRW, shape ``(markets, candles)``.
+        period: smoothing length in candles, at least 1.
+
+    Returns:
+        KRW, same shape. It starts at a market's first price and is NaN for `period` - 1 candles, while that start
+        still weighs most.
+
+    Raises:
+        ValueError: if `period` is below 1.
+    """
+    check_period(period)
+    return rows(lambda row: tulipy.ema(row, period)[period - 1 :] if len(row) else row, close)
+
+
+def rsi(close: npt.ArrayLike, period: int = 14) -> Floats:
+    """Relative strength index with Wilder's smoothing.
+
+    Args:
+        close: closing prices in KRW, shape ``(markets, candles)``.
+        period: smoothing length in candles, at least 1.
+
+    Returns:
+        Values in [0, 100], same shape; the first `period` of a market are NaN. A market that does not move reads 50.
+
+    Raises:
+        ValueError: if `period` is below 1.
+
+    Source: J. Welles Wilder, *New Concepts in Technical Trading Systems*, 1978.
+    """
+    check_period(period)
+    return rows(lambda row: np.nan_to_num(tulipy.rsi(row, period), nan=FLAT_RSI), close)
+
+
+def atr(high: npt.ArrayLike, low: npt.ArrayLike, close: npt.ArrayLike, period: int = 14) -> Floats:
+    """Average true range with Wilder's smoothing.
+
+    Args:
+        high: highest prices in KRW, shape ``(markets, candles)``.
+        low: lowest prices, same shape.
+        close: closing prices, same shape.
+        period: smoothing length in candles, at least 1.
+
+    Returns:
+        KRW, same shape; the first `period` - 1 of a market are NaN.
+
+    Raises:
+        ValueError: if `period` is below 1.
+
+    Source: J. Welles Wilder, *New Concepts in Technical Trading Systems*, 1978.
+    """
+    check_period(period)
+    return rows(lambda h, low_, c: tulipy.atr(h, low_, c, period), high, low, close)
+
+
+def natr(high: npt.ArrayLike, low: npt.ArrayLike, close: npt.ArrayLike, period: int = 14) -> Floats:
+    """Average true range as a percentage of the close: 100 * ATR / close. Arguments and shape as `atr`."""
+    prices = np.atleast_2d(np.asarray(close, dtype=np.float64))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(np.where(prices > 0, 100 * atr(high, low, close, period) / prices, np.nan))
+
+
+def adx(high: npt.ArrayLike, low: npt.ArrayLike, close: npt.ArrayLike, period: int = 14) -> Floats:
+    """Average directional index: how strongly a market trends, whichever way.
+
+    Args:
+        high: highest prices in KRW, shape ``(markets, candles)``.
+        low: lowest prices, same shape.
+        close: closing prices, same shape.
+        period: smoothing length in candles, at least 2.
+
+    Returns:
+        Values in [0, 100], same shape; the first 2 * (`period` - 1) of a market are NaN. No movement reads 0.
+
+    Raises:
+        ValueError: if `period` is below 2.
+
+    Source: J. Welles Wilder, *New Concepts in Technical Trading Systems*, 1978.
+    """
+    check_period(period, least=2)
+    return rows(lambda h, low_, c: _adx(h, low_, c, period), high, low, close)
+
+
+def _adx(
+    high: npt.NDArray[np.float64], low: npt.NDArray[np.float64], close: npt.NDArray[np.float64], period: int
+) -> npt.NDArray[np.float64]:
+    """Smooth the directional index ourselves: a candle without any movement counts 0 instead of breaking the rest."""
+    if len(close) <= 2 * (period - 1):
+        return close[:0]
+    dx = np.nan_to_num(tulipy.dx(high, low, close, period), nan=FLAT_ADX)
+    result = np.empty(len(dx) - period + 1)
+    result[0] = dx[:period].mean()
+    for i, value in enumerate(dx[period:].tolist(), 1):
+        result[i] = result[i - 1] + (value - result[i - 1]) / period
+    return result
+
+
+def macd(close: npt.ArrayLike, fast: int = 12, slow: int = 26, signal: int = 9) -> tuple[Floats, Floats, Floats]:
+    """Moving average convergence divergence: EMA(fast) - EMA(slow), its EMA(signal), and their difference.
+
+    Args:
+        close: closing prices in KRW, shape ``(markets, candles)``.
+        fast: shorter smoothing length in candles, at least 1.
+        slow: longer smoothing length, above `fast`.
+        signal: smoothing length of the signal line.
+
+    Returns:
+        MACD, signal and histogram in KRW, same shape. NaN for `slow` - 1 candles, and `signal` - 1 more for the last
+        two. Made of two EMAs, because tulipy's own replaces the weights of 12 and 26 by 0.15 and 0.075.
+
+    Raises:
+        ValueError: if a period is below 1, or `slow` is not above `fast`.
+
+    Source: Gerald Appel, *The Moving Average Convergence-Divergence Trading Method*, 1979.
+    """
+    check_period(fast)
+    check_period(signal)
+    check_period(slow, least=fast + 1)
+    line = ema(close, fast) - ema(close, slow)
+    smooth = ema(line, signal)
+    return line, smooth, line - smooth
+
+
+def bollinger(close: npt.ArrayLike, period: int = 20, width: float = 2.0) -> tuple[Floats, Floats, Floats]:
+    """Bollinger bands: the average, and `width` population standard deviations below and above it.
+
+    Args:
+        close: closing prices in KRW, shape ``(markets, candles)``.
+        period: candles to average, at least 1.
+        width: standard deviations, above 0.
+
+    Returns:
+        Lower, middle and upper band in KRW, same shape; the first `period` - 1 of a market are NaN. Flat prices give
+        three equal bands: the deviation is measured from the mean of each window, where tulipy subtracts two large
+        sums and takes the root of a negative rounding error.
+
+    Raises:
+        ValueError: if `period` is below 1 or `width` is not above 0.
+
+    Source: John Bollinger, *Bollinger on Bollinger Bands*, 2001.
+    """
+    check_period(period)
+    if not width > 0:
+        raise ValueError(f"a width must be above 0, not {width}")
+    middle = sma(close, period)
+    deviation = rows(lambda row: _deviation(row, period), close)
+    return middle - width * deviation, middle, middle + width * deviation
+
+
+def _deviation(row: npt.NDArray[np.float64], period: int) -> npt.NDArray[np.float64]:
+    if len(row) < period:
+        return row[:0]
+    return np.asarray(np.lib.stride_tricks.sliding_window_view(row, period).std(axis=-1))
+
+
+def highest(high: npt.ArrayLike, period: int) -> Floats:
+    """Return the highest value of the `period` candles *before* each candle; NaN for the first `period`."""
+    check_period(period)
+    return rows(lambda row: _extreme(row, period, np.max), high)
+
+
+def lowest(low: npt.ArrayLike, period: int) -> Floats:
+    """Return the lowest value of the `period` candles *before* each candle; NaN for the first `period`."""
+    check_period(period)
+    return rows(lambda row: _extreme(row, period, np.min), low)
+
+
+def _extreme(
+    row: npt.NDArray[np.float64], period: int, choose: Callable[..., npt.NDArray[np.float64]]
+) -> npt.NDArray[np.float64]:
+    if len(row) <= period:
+        return row[:0]
+    return np.asarray(choose(np.lib.stride_tricks.sliding_window_view(row[:-1], period), axis=-1))
+
+
+def age(close: npt.ArrayLike) -> Floats:
+    """Return how many candles a market has had up to and including each candle; 0 before its first."""
+    prices = np.atleast_2d(np.asarray(close, dtype=np.float64))
+    return np.cumsum(np.isfinite(prices), axis=1).astype(np.float64)

@@ -1,0 +1,66 @@
+"""Rules of the whole account, the same for the daemon and the backtester: who is drawn, and for how much."""
+
+from __future__ import annotations
+
+from decimal import ROUND_FLOOR, Decimal
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Collection, Iterable, Mapping
+    from datetime import datetime, timedelta
+
+WON = Decimal(1)
+EXIT_MARGIN = Decimal("1.02")
+"""How much more than Upbit's least notional a stopped position must be worth: fee, slippage, a tick."""
+
+
+def draw(
+    rng: random.Random,
+    targets: Iterable[str],
+    taken: Collection[str],
+    exits: Mapping[str, datetime],
+    now: datetime,
+    *,
+    cooldown: timedelta,
+    slots: int,
+) -> list[str]:
+    """Draw at most `slots` different targets at random.
+
+    Args:
+        rng: seeded; the same seed and candidates give the same draw.
+        targets: markets that pass the strategy.
+        taken: markets that are already being traded.
+        exits: when the last trade of each market ended, UTC.
+        now: UTC.
+        cooldown: how long a market rests after an exit.
+        slots: free places.
+    """
+    candidates = sorted(
+        market for market in targets if market not in taken and not is_resting(exits.get(market), now, cooldown)
+    )
+    return rng.sample(candidates, min(max(slots, 0), len(candidates))) if candidates else []
+
+
+def is_resting(ended: datetime | None, now: datetime, cooldown: timedelta) -> bool:
+    """Return whether a market whose last trade ended at `ended` must not be bought yet."""
+    return ended is not None and now - ended < cooldown
+
+
+def order_total(wished: Decimal, available: Decimal, fee_rate: Decimal, minimum: Decimal) -> Decimal | None:
+    """Return the won of a market buy: the wish, or what the balance allows with the fee on top; None below the minimum.
+
+    Args:
+        wished: order size, KRW.
+        available: free balance, KRW.
+        fee_rate: fraction of the notional, 0.0005.
+        minimum: least notional, KRW.
+    """
+    affordable = (available / (1 + fee_rate)).quantize(WON, rounding=ROUND_FLOOR)
+    total = min(wished.quantize(WON, rounding=ROUND_FLOOR), affordable)
+    return total if total >= minimum else None
+
+
+def can_leave(total: Decimal, stop_fraction: float, minimum: Decimal) -> bool:
+    """Return whether a buy of `total` won could still be sold when its price has fallen to the stop."""
+    return total * (1 - Decimal(repr(stop_fraction))) >= minimum * EXIT_MARGIN

@@ -1,0 +1,112 @@
+"""Quiet breakout: buy a calm market that closes above everything of its last days, hold until it closes below."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+import msgspec
+
+from strategy import indicators
+from strategy.base import Entry, Gate, Reason
+from strategy.gates import (
+    BTC_GATE,
+    HISTORY,
+    QUIET,
+    SETTLED,
+    TURNOVER,
+    choose,
+    leader_fell,
+    leader_numbers,
+    sell_if,
+    shown_numbers,
+    stopped,
+)
+from strategy.parameters import Count, Multiple, Percent, Won
+
+if TYPE_CHECKING:
+    from strategy.base import Exit, Numbers, Position, Selection, Snapshot, Window
+
+BREAKOUT = Gate(code="breakout", ko="전고점 아래", en="below the earlier high")
+
+
+class Parameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything that can be set. Lengths are candles of the strategy's unit."""
+
+    entry_channel: Count = 40  # candles whose highest high must be broken
+    exit_channel: Count = 20  # candles whose lowest low ends the trade
+    btc_ema: Count = 200  # length of bitcoin's average
+    atr_period: Count = 14  # length of the average range
+    max_natr: Percent = 2.5  # largest average range, percent of the price
+    stop_atr: Multiple = 5.0  # distance of the stop below the entry, in average ranges; 0: no stop
+    min_turnover_krw: Won = 2e8  # least 24 h turnover, KRW
+    min_candles: Count = 200  # least candles a market must have had
+    cooldown_candles: Count = 6  # candles a market rests after an exit
+
+
+class QuietBreakout:
+    """Donchian channels, with the same care as the default."""
+
+    name: ClassVar[str] = "quiet_breakout"
+    ko: ClassVar[str] = "조용한 돌파"
+    en: ClassVar[str] = "quiet breakout"
+    parameter_class: ClassVar[type[Parameters]] = Parameters
+    gates: ClassVar[tuple[Gate, ...]] = (HISTORY, BTC_GATE, TURNOVER, BREAKOUT, QUIET)
+
+    def history(self, parameters: Parameters) -> int:
+        """Return how many closed candles the window should hold."""
+        return max(SETTLED * parameters.btc_ema, parameters.entry_channel + 1, parameters.min_candles)
+
+    def cooldown(self, parameters: Parameters) -> int:
+        """Return for how many candles a market rests after an exit."""
+        return parameters.cooldown_candles
+
+    def compute(self, window: Window, parameters: Parameters) -> Numbers:
+        """Compute channels, ranges and bitcoin's trend for all markets and candles at once."""
+        average_range = indicators.atr(window.high, window.low, window.close, parameters.atr_period)
+        return {
+            "close": window.close,
+            "channel_high": indicators.highest(window.high, parameters.entry_channel),
+            "channel_low": indicators.lowest(window.low, parameters.exit_channel),
+            "atr": average_range,
+            "natr": 100 * average_range / window.close,
+            "turnover_24h": window.turnover_24h,
+            "candles": indicators.age(window.close),
+            **leader_numbers(window, parameters.btc_ema),
+        }
+
+    def select(self, window: Window, numbers: Numbers, at: int, parameters: Parameters) -> Selection:
+        """Say for every market which condition of a target it fails first."""
+        del window  # every number it holds is in `numbers`
+        now = {name: values[:, at] for name, values in numbers.items()}
+        tests = (
+            now["candles"] >= parameters.min_candles,
+            now["btc_close"] > now["btc_ema"],
+            now["turnover_24h"] >= parameters.min_turnover_krw,
+            now["close"] > now["channel_high"],
+            now["natr"] < parameters.max_natr,
+        )
+        return choose(numbers, at, tuple(numbers), tests)
+
+    def enter(self, snapshot: Snapshot, parameters: Parameters) -> Entry:
+        """Buy a target at once."""
+        now = snapshot.numbers
+        shown = shown_numbers(now, "close", "channel_high", "natr", "btc_close", "btc_ema", "turnover_24h")
+        reason = Reason(
+            code="quiet_breakout", ko="조용한 전고점 돌파", en="a calm break of the earlier high", numbers=shown
+        )
+        stop = parameters.stop_atr * now["atr"] if parameters.stop_atr else None
+        return Entry(buy=snapshot.failed_gate is None, reason=reason, stop_distance=stop)
+
+    def exit(self, position: Position, snapshot: Snapshot, parameters: Parameters) -> Exit:
+        """Sell at the stop, below the exit channel, or when bitcoin's trend is over."""
+        del parameters
+        return sell_if(stopped(position, snapshot), channel_broken(snapshot), leader_fell(snapshot))
+
+
+def channel_broken(snapshot: Snapshot) -> Reason | None:
+    """Return the reason of a sale because the close fell below the exit channel; None while it has not."""
+    now = snapshot.numbers
+    if not now["close"] < now["channel_low"]:
+        return None
+    numbers = shown_numbers(now, "close", "channel_low")
+    return Reason(code="channel_broken", ko="지지선 이탈", en="below the earlier low", numbers=numbers)

@@ -1,0 +1,120 @@
+"""Rare dip: buy a market that fell very hard while bitcoin still rises, sell into the rebound. Offered, not proven."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, ClassVar
+
+import msgspec
+
+from strategy import indicators
+from strategy.base import Entry, Gate, Reason
+from strategy.gates import (
+    BTC_GATE,
+    HISTORY,
+    SETTLED,
+    TURNOVER,
+    choose,
+    leader_numbers,
+    sell_if,
+    shown_numbers,
+    stopped,
+)
+from strategy.parameters import Count, Multiple, Percent, Won
+
+if TYPE_CHECKING:
+    from strategy.base import Exit, Numbers, Position, Selection, Snapshot, Window
+
+OVERSOLD = Gate(code="oversold", ko="과매도 아님", en="not oversold")
+BELOW_BAND = Gate(code="below_band", ko="하단 밴드 위", en="above the lower band")
+
+
+class Parameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything that can be set. Lengths are candles of the strategy's unit."""
+
+    rsi_period: Count = 14  # length of the relative strength index
+    max_rsi: Percent = 20.0  # the index must be below this
+    band_period: Count = 20  # length of the Bollinger bands
+    band_width: Percent = 2.0  # standard deviations of the lower band below the average
+    hold_candles: Count = 12  # candles after which the trade ends in any case
+    btc_ema: Count = 200  # length of bitcoin's average
+    atr_period: Count = 14  # length of the average range
+    stop_atr: Multiple = 5.0  # distance of the stop below the entry, in average ranges; 0: no stop
+    min_turnover_krw: Won = 2e8  # least 24 h turnover, KRW
+    min_candles: Count = 200  # least candles a market must have had
+    cooldown_candles: Count = 6  # candles a market rests after an exit
+
+
+class RareDip:
+    """Mean reversion after a rare fall."""
+
+    name: ClassVar[str] = "rare_dip"
+    ko: ClassVar[str] = "급락 반등"
+    en: ClassVar[str] = "rare dip"
+    parameter_class: ClassVar[type[Parameters]] = Parameters
+    gates: ClassVar[tuple[Gate, ...]] = (HISTORY, BTC_GATE, TURNOVER, OVERSOLD, BELOW_BAND)
+
+    def history(self, parameters: Parameters) -> int:
+        """Return how many closed candles the window should hold."""
+        return max(SETTLED * parameters.btc_ema, parameters.band_period, parameters.min_candles)
+
+    def cooldown(self, parameters: Parameters) -> int:
+        """Return for how many candles a market rests after an exit."""
+        return parameters.cooldown_candles
+
+    def compute(self, window: Window, parameters: Parameters) -> Numbers:
+        """Compute strength, bands, ranges and bitcoin's trend for all markets and candles at once."""
+        lower, middle, _ = indicators.bollinger(window.close, parameters.band_period, parameters.band_width)
+        return {
+            "close": window.close,
+            "rsi": indicators.rsi(window.close, parameters.rsi_period),
+            "band_lower": lower,
+            "band_middle": middle,
+            "atr": indicators.atr(window.high, window.low, window.close, parameters.atr_period),
+            "turnover_24h": window.turnover_24h,
+            "candles": indicators.age(window.close),
+            "unit_s": window.close * 0 + window.unit.total_seconds(),
+            **leader_numbers(window, parameters.btc_ema),
+        }
+
+    def select(self, window: Window, numbers: Numbers, at: int, parameters: Parameters) -> Selection:
+        """Say for every market which condition of a target it fails first."""
+        del window  # every number it holds is in `numbers`
+        now = {name: values[:, at] for name, values in numbers.items()}
+        tests = (
+            now["candles"] >= parameters.min_candles,
+            now["btc_close"] > now["btc_ema"],
+            now["turnover_24h"] >= parameters.min_turnover_krw,
+            now["rsi"] < parameters.max_rsi,
+            now["close"] < now["band_lower"],
+        )
+        return choose(numbers, at, tuple(numbers), tests)
+
+    def enter(self, snapshot: Snapshot, parameters: Parameters) -> Entry:
+        """Buy a target at once: one candle later the edge is gone."""
+        now = snapshot.numbers
+        shown = shown_numbers(now, "close", "rsi", "band_lower", "btc_close", "btc_ema", "turnover_24h")
+        reason = Reason(code="rare_dip", ko="드문 급락", en="a rare dip", numbers=shown)
+        stop = parameters.stop_atr * now["atr"] if parameters.stop_atr else None
+        return Entry(buy=snapshot.failed_gate is None, reason=reason, stop_distance=stop)
+
+    def exit(self, position: Position, snapshot: Snapshot, parameters: Parameters) -> Exit:
+        """Sell at the stop, back at the average, or when the time is over."""
+        return sell_if(stopped(position, snapshot), rebounded(snapshot), overdue(position, snapshot, parameters))
+
+
+def rebounded(snapshot: Snapshot) -> Reason | None:
+    """Return the reason of a sale because the close is back above its average; None while it is not."""
+    now = snapshot.numbers
+    if not now["close"] > now["band_middle"]:
+        return None
+    numbers = shown_numbers(now, "close", "band_middle")
+    return Reason(code="rebound", ko="평균 회복", en="back at its average", numbers=numbers)
+
+
+def overdue(position: Position, snapshot: Snapshot, parameters: Parameters) -> Reason | None:
+    """Return the reason of a sale because the holding time is over; None before."""
+    seconds = snapshot.numbers["unit_s"] * parameters.hold_candles
+    if not seconds > 0 or snapshot.price_as_of - position.opened_at < timedelta(seconds=seconds):
+        return None
+    return Reason(code="time", ko="보유 시간 종료", en="holding time is over")
