@@ -24,7 +24,7 @@ from sandbox.rest_exchange import ExchangeRest
 from sandbox.rest_quotation import Quotation
 from sandbox.stream import BOOK_GRID_MS, PRIVATE_PATH, PUBLIC_PATH, Stream
 from sandbox.timers import Timers
-from sandbox.wire import to_ms
+from sandbox.wire import from_ms, to_ms
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -57,16 +57,43 @@ class SandboxOptions:
     start: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A market source, with the market time at which its story begins and ends (None: never), aware UTC."""
+
+    source: Source
+
+    @property
+    def start(self) -> datetime:
+        """When the first public trade may happen."""
+        return from_ms(self.source.start_ms)
+
+    @property
+    def end(self) -> datetime | None:
+        """When the records end."""
+        return None if self.source.end_ms is None else from_ms(self.source.end_ms)
+
+
+def open_source(options: SandboxOptions, now: datetime) -> Opened:
+    """Open the records to replay, or a generated market that begins at `options.start` or `now`.
+
+    Raises `ReplayError` when the records cannot be used.
+    """
+    if options.replay is not None:
+        return Opened(Replay(options.replay))
+    return Opened(Generator(options.seed, options.markets, to_ms(options.start or now)))
+
+
 class Sandbox:
     """A running exchange: `async with Sandbox(options, clock) as box`. Market time is `clock()`, aware UTC."""
 
-    def __init__(self, options: SandboxOptions, clock: Callable[[], datetime], *, source: Source | None = None) -> None:
+    def __init__(self, options: SandboxOptions, clock: Callable[[], datetime], source: Opened | None = None) -> None:
         self.options = options
         self.discord = Discord()
         self.limits = Limits()
         self._clock = clock
         self._timers = Timers(options.speed, self._on_internal_error)
-        self.markets = Markets(_source(options, clock()) if source is None else source)
+        self.markets = Markets((source or open_source(options, clock())).source)
         self.gate = Gate([_key(options, clock())])
         rng, stream_rng = (
             random.Random(f"{options.seed} exchange"),
@@ -198,12 +225,6 @@ class Sandbox:
 
     def _on_internal_error(self) -> None:
         self._api.internal_errors += 1
-
-
-def _source(options: SandboxOptions, now: datetime) -> Source:
-    if options.replay is not None:
-        return Replay(options.replay)
-    return Generator(options.seed, options.markets, to_ms(options.start or now))
 
 
 def _key(options: SandboxOptions, now: datetime) -> ApiKey:

@@ -67,7 +67,7 @@ class Stream:
         """Serve one connection from its upgrade to its end."""
         now = self._clock()
         group = "origin" if "Origin" in request.headers else "websocket"
-        caller = f"stream {request.remote}"
+        caller = request.remote or ""
         try:
             self._limits.spend(group, caller, to_ms(now))
         except ApiError as error:

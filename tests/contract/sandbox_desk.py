@@ -18,7 +18,7 @@ import jwt
 from yarl import URL
 
 from sandbox.feed import Book, Candle, Level, Listing, PublicTrade
-from sandbox.server import Sandbox, SandboxOptions
+from sandbox.server import Opened, Sandbox, SandboxOptions
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -86,7 +86,7 @@ class Desk:
         self.now = START
         self.source = FakeSource()
         self.options = SandboxOptions(speed=1000.0)  # what is accepted takes effect at once
-        self.box = Sandbox(self.options, lambda: self.now, source=self.source)
+        self.box = Sandbox(self.options, lambda: self.now, Opened(self.source))
 
     def pass_time(self, seconds: float) -> None:
         """Move the market clock and let the sandbox notice."""
