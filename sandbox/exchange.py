@@ -9,8 +9,9 @@ import uuid
 from decimal import Decimal
 from typing import TYPE_CHECKING, Protocol
 
+from sandbox.accounts import Accounts
 from sandbox.errors import refuse
-from sandbox.ledger import EXACT, ZERO, Holder, Ledger, LedgerError, Move
+from sandbox.ledger import EXACT
 from sandbox.matching import Depth, total_funds, total_volume, walk_funds, walk_volume, within
 from sandbox.orders import Fill, Order, floor_volume
 from sandbox.rules import check_size, read_identifier, read_request
@@ -61,12 +62,11 @@ class Exchange:
         later: Callable[[int, Callable[[], None]], None],
     ) -> None:
         self.markets = markets
-        self.ledger = Ledger()
+        self.accounts = Accounts()
         self.orders: dict[str, Order] = {}  # by uuid, in order of creation
         self.halted: set[str] = set()  # markets that answer market_offline
         self.listeners: list[Listener] = []
         self.in_flight = 0  # accepted orders and cancels that did not take effect yet
-        self.average_prices: dict[str, Decimal] = {}
         self.new_uuid: Callable[[], str] = lambda: str(uuid.UUID(int=rng.getrandbits(128), version=4))
         self._venue = venue
         self._now_ms = now_ms
@@ -76,38 +76,14 @@ class Exchange:
         self._resting: dict[str, dict[str, Order]] = {}  # market -> uuid -> order
         self._open: dict[str, Order] = {}
 
-    # -- balances
-
     def deposit(self, currency: str, amount: Decimal) -> None:
         """Give the user an amount from outside; a negative amount is withdrawn."""
-        self.ledger.move(currency, amount, Holder.COUNTERPARTY, Holder.AVAILABLE)
+        self.accounts.deposit(currency, amount)
         self._settled({currency})
-
-    def available(self, currency: str) -> Decimal:
-        """Return what is free to use."""
-        return self.ledger.amount(Holder.AVAILABLE, currency)
-
-    def locked(self, currency: str) -> Decimal:
-        """Return what open orders hold."""
-        return self.ledger.amount(Holder.LOCKED, currency)
-
-    def balances(self) -> dict[str, tuple[Decimal, Decimal]]:
-        """Return (available, locked) of every currency ever held."""
-        return {name: self.balances_of(name) for name in self.ledger.currencies()}
-
-    def balances_of(self, currency: str) -> tuple[Decimal, Decimal]:
-        """Return (available, locked) of one currency."""
-        return self.available(currency), self.locked(currency)
 
     def verify(self) -> None:
         """Raise `LedgerError` unless the books balance and locked money is exactly what open orders hold."""
-        self.ledger.verify()
-        held: dict[str, Decimal] = {}
-        for order in self._open.values():
-            held[order.currency] = EXACT.add(held.get(order.currency, ZERO), order.held)
-        for currency in self.ledger.currencies():
-            if self.locked(currency) != held.get(currency, ZERO):
-                raise LedgerError(f"{currency}: {self.locked(currency)} locked, orders hold {held.get(currency)}")
+        self.accounts.verify(self._open.values())
 
     # -- orders
 
@@ -171,7 +147,7 @@ class Exchange:
         book = self._venue.book(request.market)
         check_size(request, self._depth.against("bid", book), self._depth.against("ask", book))
         order = self._make(request)
-        if order.locked > self.available(order.currency):
+        if order.locked > self.accounts.of(order.currency)[0]:
             raise refuse(f"insufficient_funds_{request.side}")
 
     def _make(self, request: Request) -> Order:
@@ -179,11 +155,10 @@ class Exchange:
 
     def _accept(self, order: Order) -> None:
         order.uuid = self.new_uuid()
-        order.held = order.locked
         self.orders[order.uuid] = self._open[order.uuid] = order
         if order.asked.identifier is not None:
             self._identifiers[order.asked.identifier] = order
-        self.ledger.move(order.currency, order.held, Holder.AVAILABLE, Holder.LOCKED)
+        self.accounts.lock(order)
         self._settled({order.currency})
 
     # -- matching
@@ -265,27 +240,16 @@ class Exchange:
             maker=maker,
             trend="up" if bid != maker else "down",
         )
-        quote, base = order.asked.market.split("-", 1)
-        if bid:
-            self._average(base, price, volume)
-        order.add(fill)
-        before, order.held = order.held, order.locked
-        self.ledger.post(*(_bought if bid else _sold)(fill, quote, base, EXACT.subtract(before, order.held)))
-        self._settled({quote, base})
+        self.accounts.settle(order, fill)
+        self._settled(set(order.asked.market.split("-", 1)))
         self._tell(order, "trade", fill)
         return fill
-
-    def _average(self, base: str, price: Decimal, volume: Decimal) -> None:
-        held = EXACT.add(self.available(base), self.locked(base))
-        cost = EXACT.add(EXACT.multiply(self.average_prices.get(base, ZERO), held), EXACT.multiply(price, volume))
-        self.average_prices[base] = floor_volume(EXACT.divide(cost, EXACT.add(held, volume)))
 
     def _end(self, order: Order, state: State) -> None:
         order.state = state
         self._open.pop(order.uuid, None)
         self._resting.get(order.asked.market, {}).pop(order.uuid, None)
-        released, order.held = order.held, ZERO
-        self.ledger.move(order.currency, released, Holder.LOCKED, Holder.AVAILABLE)
+        released = self.accounts.release(order)
         self._settled({order.currency} if released else ())
         self._tell(order, state)
 
@@ -298,22 +262,3 @@ class Exchange:
     def _tell(self, order: Order, event: str, fill: Fill | None = None) -> None:
         for listener in self.listeners:
             listener.on_order(order, event, fill)
-
-
-def _bought(fill: Fill, quote: str, base: str, freed: Decimal) -> Iterator[Move]:
-    """A bid's fill: what it freed pays funds and fee, and any better price goes back to the buyer."""
-    yield Move(Holder.LOCKED, quote, freed.copy_negate())
-    yield Move(Holder.COUNTERPARTY, quote, fill.funds)
-    yield Move(Holder.FEES, quote, fill.fee)
-    yield Move(Holder.AVAILABLE, quote, EXACT.subtract(EXACT.subtract(freed, fill.funds), fill.fee))
-    yield Move(Holder.COUNTERPARTY, base, fill.volume.copy_negate())
-    yield Move(Holder.AVAILABLE, base, fill.volume)
-
-
-def _sold(fill: Fill, quote: str, base: str, freed: Decimal) -> Iterator[Move]:
-    """An ask's fill: the volume leaves, the proceeds arrive without the fee."""
-    yield Move(Holder.LOCKED, base, freed.copy_negate())
-    yield Move(Holder.COUNTERPARTY, base, fill.volume)
-    yield Move(Holder.COUNTERPARTY, quote, fill.funds.copy_negate())
-    yield Move(Holder.FEES, quote, fill.fee)
-    yield Move(Holder.AVAILABLE, quote, EXACT.subtract(fill.funds, fill.fee))

@@ -83,12 +83,12 @@ class ExchangeRest:
 
     def accounts(self, _call: Call) -> list[Json]:
         """`GET /v1/accounts`."""
-        names = self._exchange.ledger.currencies()
-        return [self._account(name) for name in names if any(self._exchange.balances_of(name)) or name == "KRW"]
+        names = self._exchange.accounts.ledger.currencies()
+        return [self._account(name) for name in names if any(self._exchange.accounts.of(name)) or name == "KRW"]
 
     def _account(self, currency: str) -> Json:
-        available, locked = self._exchange.balances_of(currency)
-        average = self._exchange.average_prices.get(currency)
+        available, locked = self._exchange.accounts.of(currency)
+        average = self._exchange.accounts.average_prices.get(currency)
         return {
             "currency": currency,
             "balance": plain(available),

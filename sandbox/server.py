@@ -146,7 +146,7 @@ class Sandbox:
 
     def balances(self) -> dict[str, tuple[Decimal, Decimal]]:
         """Return (available, locked) of every currency ever held."""
-        return self.exchange.balances()
+        return self.exchange.accounts.all()
 
     # -- life
 

@@ -247,7 +247,7 @@ class Stream:
         """Push a `myAsset` event."""
         listening = list(self._listening("myAsset"))
         if listening:
-            balances = {name: self._exchange.balances_of(name) for name in sorted(currencies)}
+            balances = {name: self._exchange.accounts.of(name) for name in sorted(currencies)}
             frame = frames.asset_frame(
                 str(uuid.UUID(int=self._rng.getrandbits(128), version=4)), balances, self._now_ms()
             )

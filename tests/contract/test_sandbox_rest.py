@@ -109,7 +109,7 @@ async def test_an_origin_header_costs_the_slow_group(desk: Desk) -> None:
 async def test_a_failure_inside_is_an_upbit_shaped_500(monkeypatch: pytest.MonkeyPatch) -> None:
     """A bug of ours answers 500 and is counted."""
     async with open_desk() as desk:
-        monkeypatch.setattr(desk.box.exchange, "balances_of", lambda _: 1 / 0)
+        monkeypatch.setattr(desk.box.exchange.accounts, "of", lambda _: 1 / 0)
         status, body, headers = await desk.call("GET", "/v1/accounts")
         assert (status, body["error"]["name"]) == (500, "internal_server_error")
         assert HEADER.fullmatch(headers["Remaining-Req"])

@@ -84,7 +84,7 @@ class Desk:
 
     def krw(self) -> tuple[object, object]:  # compared with plain numbers
         """Return available and locked KRW."""
-        return self.exchange.balances_of("KRW")
+        return self.exchange.accounts.of("KRW")
 
 
 def make_book(asks: list[tuple[int, str]], bids: list[tuple[int, str]]) -> Book:
@@ -124,7 +124,7 @@ def test_a_market_buy_follows_the_documented_vector(desk: Desk) -> None:
     }
     assert expected.items() <= shown.items()
     assert desk.krw() == (Decimal(1_000_000) - Decimal("6002.79173592"), 0)
-    assert desk.exchange.available("BTC") == Decimal("0.00003736")
+    assert desk.exchange.accounts.of("BTC")[0] == Decimal("0.00003736")
 
 
 def test_a_bid_locks_its_money_and_fee_at_once(desk: Desk) -> None:
@@ -170,7 +170,7 @@ def test_a_market_sell_is_paid_without_its_fee() -> None:
     assert order_json(order)["paid_fee"] == "3.697095875"
     assert order_json(order)["remaining_volume"] == "0"
     assert desk.krw()[0] == 1_000_000 + Decimal("7394.19175") - Decimal("3.697095875")
-    assert desk.exchange.available("BTC") == 0
+    assert desk.exchange.accounts.of("BTC")[0] == 0
 
 
 def test_an_order_walks_the_levels() -> None:
@@ -315,9 +315,9 @@ REFUSALS = [
 @pytest.mark.parametrize(("body", "name"), REFUSALS)
 def test_each_wrong_order_has_its_name(desk: Desk, body: dict[str, object], name: str) -> None:
     """A refused order names its reason and moves no money."""
-    before = desk.exchange.balances()
+    before = desk.exchange.accounts.all()
     assert desk.refused(**body) == name
-    assert desk.exchange.balances() == before
+    assert desk.exchange.accounts.all() == before
     assert not desk.exchange.orders
 
 
@@ -359,7 +359,7 @@ def test_the_average_price_follows_the_buys(desk: Desk) -> None:
     desk.place(side="bid", ord_type="limit", price="160594000", volume="0.001")
     desk.book_now = make_book([(160_596_000, "5")], [(160_593_000, "5")])
     desk.place(side="bid", ord_type="limit", price="160596000", volume="0.001")
-    assert desk.exchange.average_prices["BTC"] == 160_595_000
+    assert desk.exchange.accounts.average_prices["BTC"] == 160_595_000
 
 
 prices = st.integers(90, 110).map(lambda n: n * 1_000_000)
@@ -424,7 +424,7 @@ def take_step(desk: Desk, step: object) -> None:
             try:
                 desk.exchange.place({"market": MARKET} | step)
             except ApiError:
-                assert desk.exchange.balances()
+                assert desk.exchange.accounts.all()
 
 
 @settings(max_examples=120, deadline=None)
@@ -445,5 +445,5 @@ def test_the_books_balance_whatever_happens(flow: list[object]) -> None:
         assert order.held == (order.locked if order.open else 0)
         krw -= sign * order.executed_funds + order.paid_fee
         btc += sign * order.executed_volume
-    assert sum(desk.exchange.balances_of("KRW")) == krw
-    assert sum(desk.exchange.balances_of("BTC")) == btc
+    assert sum(desk.exchange.accounts.of("KRW")) == krw
+    assert sum(desk.exchange.accounts.of("BTC")) == btc
