@@ -44,6 +44,11 @@ class Accounts:
         self.ledger.move(order.currency, released, Holder.LOCKED, Holder.AVAILABLE)
         return released
 
+    def shrink(self, order: Order) -> None:
+        """Free what an order needs no more after a part of it was prevented."""
+        before, order.held = order.held, order.locked
+        self.ledger.move(order.currency, EXACT.subtract(before, order.held), Holder.LOCKED, Holder.AVAILABLE)
+
     def settle(self, order: Order, fill: Fill) -> None:
         """Exchange the money of a fill."""
         quote, base = order.asked.market.split("-", 1)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from sandbox.accounts import Accounts
 from sandbox.errors import refuse
-from sandbox.ledger import EXACT
-from sandbox.matching import Depth, total_funds, total_volume, walk_funds, walk_volume, within
+from sandbox.ledger import EXACT, ZERO
+from sandbox.matching import Depth, fillable, offers
 from sandbox.orders import Fill, Order, floor_volume
 from sandbox.rules import check_size, read_identifier, read_request
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from sandbox.feed import Book, PublicTrade
-    from sandbox.matching import Step
+    from sandbox.matching import Offer
     from sandbox.orders import Request, State
 
 FEE_RATE = Decimal("0.0005")
@@ -43,7 +43,7 @@ class Listener(Protocol):
     """Who wants to know what happens to orders and balances."""
 
     def on_order(self, order: Order, event: str, fill: Fill | None) -> None:
-        """An order rests (`wait`), was filled (`trade`), or ended (`done`, `cancel`)."""
+        """An order rests (`wait`), was filled (`trade`), met one of ours (`prevented`), or ended (`done`, `cancel`)."""
 
     def on_assets(self, currencies: Collection[str]) -> None:
         """Balances of these currencies changed."""
@@ -169,40 +169,65 @@ class Exchange:
             return
         asked = order.asked
         book = self._venue.book(asked.market)
-        levels = self._depth.against(asked.side, book)
-        rests = asked.ord_type == "limit" and asked.time_in_force in {None, "post_only"}
-        steps = self._steps(order, levels)
-        if asked.time_in_force == "post_only" and steps:
+        met = self._offers(order, book)
+        if (asked.time_in_force == "post_only" and met) or (asked.time_in_force == "fok" and not fillable(order, met)):
             self._end(order, "cancel")
             return
+        rests = asked.ord_type == "limit" and asked.time_in_force in {None, "post_only"}
         if rests:
             self._tell(order, "wait")
-            self._resting.setdefault(asked.market, {})[order.uuid] = order
-        self._depth.take(asked.side, book, steps)
-        for price, volume in steps:
-            fill = self._fill(order, price, volume, maker=False)
-            self._venue.record_fill(asked.market, fill)
+        for offer in met:
+            volume = min(offer.size, order.affordable(offer.price))
+            if volume <= 0 or not order.open:
+                break
+            self._take(order, offer, volume, book)
+        self._conclude(order, rests=rests)
+
+    def _offers(self, order: Order, book: Book) -> list[Offer]:
+        asked = order.asked
+        levels = self._depth.against(asked.side, book)
+        limit = asked.price if asked.ord_type == "limit" else None
+        if asked.ord_type == "best":
+            limit = levels[0][0] if levels else ZERO
+        own = [maker for maker in self._resting.get(asked.market, {}).values() if maker.asked.side != asked.side]
+        return offers(levels, own, asked.side, limit)
+
+    def _take(self, order: Order, offer: Offer, volume: Decimal, book: Book) -> None:
+        if offer.maker is None:
+            self._depth.take(order.asked.side, book, offer.price, volume)
+            self._venue.record_fill(order.asked.market, self._fill(order, offer.price, volume, maker=False))
+        elif order.asked.smp_type == "none":
+            self._fill(order, offer.price, volume, maker=False)
+            self._fill(offer.maker, offer.price, volume, maker=True)
+            self._conclude(offer.maker, rests=True)
+        else:
+            self._prevent(order, offer.maker, offer.price, volume)
+
+    def _prevent(self, taker: Order, maker: Order, price: Decimal, volume: Decimal) -> None:
+        """Keep two orders of ours from trading with each other, in the way the taker asks for."""
+        mode = taker.asked.smp_type
+        if mode in {"cancel_maker", "reduce"}:
+            self._give_up(maker, volume if mode == "reduce" else None, price)
+        if mode in {"cancel_taker", "reduce"}:
+            self._give_up(taker, volume if mode == "reduce" else None, price)
+
+    def _give_up(self, order: Order, volume: Decimal | None, price: Decimal) -> None:
+        order.prevent(volume, price)
+        self.accounts.shrink(order)
+        self._settled({order.currency})
+        self._tell(order, "prevented")
         if order.satisfied:
-            self._end(order, "done")
-        elif not rests:
             self._end(order, "cancel")
 
-    def _steps(self, order: Order, levels: list[Step]) -> list[Step]:
-        asked = order.asked
-        if asked.ord_type == "limit":
-            assert asked.price is not None
-            levels = within(levels, asked.side, asked.price)
-        elif asked.ord_type == "best":
-            levels = levels[:1]
-        if asked.volume is None:
-            assert asked.price is not None
-            if asked.time_in_force == "fok" and total_funds(levels) < asked.price:
-                return []
-            return walk_funds(levels, asked.price)
-        steps = walk_volume(levels, asked.volume)
-        if asked.time_in_force == "fok" and total_volume(steps) != asked.volume:
-            return []
-        return steps
+    def _conclude(self, order: Order, *, rests: bool) -> None:
+        if not order.open:
+            return
+        if order.satisfied:
+            self._end(order, "done")
+        elif rests:
+            self._resting.setdefault(order.asked.market, {})[order.uuid] = order
+        else:
+            self._end(order, "cancel")
 
     def on_trades(self, trades: Iterable[PublicTrade]) -> None:
         """Fill resting orders whose price public trades went through, at most by the volume that traded."""
@@ -223,8 +248,7 @@ class Exchange:
         if not through or volume <= 0:
             return left
         self._fill(order, price, volume, maker=True)
-        if order.satisfied:
-            self._end(order, "done")
+        self._conclude(order, rests=True)
         return EXACT.subtract(left, volume)
 
     def _fill(self, order: Order, price: Decimal, volume: Decimal, *, maker: bool) -> Fill:

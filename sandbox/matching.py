@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from decimal import Decimal
+from typing import TYPE_CHECKING, NamedTuple
 
 from sandbox.ledger import EXACT, ZERO
-from sandbox.orders import floor_volume
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from decimal import Decimal
 
     from sandbox.feed import Book, Level
-    from sandbox.orders import Side
+    from sandbox.orders import Order, Side
 
-Step = tuple["Decimal", "Decimal"]  # price, volume
+Step = tuple[Decimal, Decimal]  # price, volume
 
 
 class Depth:
@@ -40,44 +39,39 @@ class Depth:
         )
         return [(price, size) for price, size in steps if size > 0]
 
-    def take(self, side: Side, book: Book, steps: Iterable[Step]) -> None:
-        """Remember what a taker took from this book."""
-        sizes = {level.price: level.size for level in (book.asks if side == "bid" else book.bids)}
+    def take(self, side: Side, book: Book, price: Decimal, volume: Decimal) -> None:
+        """Remember what a taker took from a level of this book."""
+        size = next(level.size for level in (book.asks if side == "bid" else book.bids) if level.price == price)
         taken = self._taken.setdefault((book.market, side), {})
-        for price, volume in steps:
-            before = taken.get(price, (ZERO, ZERO))[1]
-            taken[price] = (sizes[price], EXACT.add(before, volume))
+        taken[price] = (size, EXACT.add(taken.get(price, (ZERO, ZERO))[1], volume))
 
 
-def within(levels: Iterable[Step], side: Side, limit: Decimal) -> list[Step]:
-    """Keep the levels no worse than a limit price."""
-    return [step for step in levels if (step[0] <= limit if side == "bid" else step[0] >= limit)]
+class Offer(NamedTuple):
+    """Something a taker may meet; `maker` is our own resting order, None for the public."""
+
+    price: Decimal
+    size: Decimal
+    maker: Order | None
 
 
-def walk_volume(levels: Iterable[Step], volume: Decimal) -> list[Step]:
-    """Take a volume from the levels; less when they hold less."""
-    steps: list[Step] = []
-    for price, size in levels:
-        step = min(size, volume)
-        if step <= 0:
-            break
-        steps.append((price, step))
-        volume = EXACT.subtract(volume, step)
-    return steps
+def offers(levels: Iterable[Step], own: Iterable[Order], side: Side, limit: Decimal | None) -> list[Offer]:
+    """Return what a taker of this side meets, best price first and the public first at a price, up to its limit."""
+    found = [Offer(price, size, None) for price, size in levels]
+    for maker in own:  # resting orders are limit orders: they have a price and a volume
+        assert maker.asked.price is not None
+        assert maker.remaining_volume is not None
+        found += [Offer(maker.asked.price, maker.remaining_volume, maker)]
+    if limit is not None:
+        found = [offer for offer in found if (offer.price <= limit if side == "bid" else offer.price >= limit)]
+    return sorted(found, key=lambda offer: offer.price, reverse=side == "ask")
 
 
-def walk_funds(levels: Iterable[Step], funds: Decimal) -> list[Step]:
-    """Spend funds level by level; the volume of each is rounded down to 8 decimals, the rest is left over."""
-    steps: list[Step] = []
-    for price, size in levels:
-        affordable = floor_volume(EXACT.divide(funds, price))
-        step = min(size, affordable)
-        if step > 0:
-            steps.append((price, step))
-            funds = EXACT.subtract(funds, EXACT.multiply(price, step))
-        if affordable <= size:
-            break
-    return steps
+def fillable(order: Order, met: Iterable[Offer]) -> bool:
+    """Whether offers can fill an order completely (a total: whether they are worth it)."""
+    steps = [(offer.price, offer.size) for offer in met if offer.maker is None or order.asked.smp_type == "none"]
+    if order.asked.volume is None:
+        return total_funds(steps) >= order.remaining_funds
+    return total_volume(steps) >= order.asked.volume
 
 
 def total_volume(levels: Iterable[Step]) -> Decimal:

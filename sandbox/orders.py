@@ -74,8 +74,8 @@ class Order:
     executed_volume: Decimal = ZERO
     executed_funds: Decimal = ZERO
     paid_fee: Decimal = ZERO
-    prevented_volume: Decimal = ZERO
-    prevented_locked: Decimal = ZERO
+    prevented_volume: Decimal = ZERO  # not traded because both sides were ours
+    prevented_funds: Decimal = ZERO  # what a bid did not spend for that reason, before fee
     held: Decimal = ZERO  # what the ledger keeps locked for it now; nothing once it ended
     cancelling: bool = False  # a cancel was accepted and takes effect soon
 
@@ -98,7 +98,17 @@ class Order:
     @property
     def remaining_fee(self) -> Decimal:
         """Fee still set aside."""
-        return EXACT.subtract(self.reserved_fee, self.paid_fee) if self.asked.side == "bid" else ZERO
+        if self.asked.side == "ask":
+            return ZERO
+        used = EXACT.add(self.paid_fee, EXACT.multiply(self.prevented_funds, self.fee_rate))
+        return EXACT.subtract(self.reserved_fee, used)
+
+    @property
+    def prevented_locked(self) -> Decimal:
+        """Return what prevention freed: volume of an ask, funds and their fee of a bid."""
+        if self.asked.side == "ask":
+            return self.prevented_volume
+        return EXACT.add(self.prevented_funds, EXACT.multiply(self.prevented_funds, self.fee_rate))
 
     @property
     def remaining_volume(self) -> Decimal | None:
@@ -111,7 +121,12 @@ class Order:
     def remaining_funds(self) -> Decimal:
         """Return what a `price` or best bid has left to spend."""
         assert self.asked.price is not None
-        return EXACT.subtract(self.asked.price, self.executed_funds)
+        return EXACT.subtract(EXACT.subtract(self.asked.price, self.executed_funds), self.prevented_funds)
+
+    def affordable(self, price: Decimal) -> Decimal:
+        """Return the volume it can still trade at a price; of a total, rounded down to 8 decimals."""
+        remaining = self.remaining_volume
+        return floor_volume(EXACT.divide(self.remaining_funds, price)) if remaining is None else remaining
 
     @property
     def locked(self) -> Decimal:
@@ -138,6 +153,25 @@ class Order:
         self.executed_volume = EXACT.add(self.executed_volume, fill.volume)
         self.executed_funds = EXACT.add(self.executed_funds, fill.funds)
         self.paid_fee = EXACT.add(self.paid_fee, fill.fee)
+
+    def prevent(self, volume: Decimal | None = None, price: Decimal | None = None) -> None:
+        """Give up a volume that would meet an order of ours at a price, or everything that is left."""
+        remaining = self.remaining_volume
+        if remaining is None:
+            left = self.remaining_funds
+            given_up = left if volume is None or price is None else min(left, EXACT.multiply(price, volume))
+            self.prevented_funds = EXACT.add(self.prevented_funds, given_up)
+            return
+        volume = remaining if volume is None else volume
+        self.prevented_volume = EXACT.add(self.prevented_volume, volume)
+        if self.asked.side == "bid":
+            assert self.asked.price is not None
+            self.prevented_funds = EXACT.add(self.prevented_funds, EXACT.multiply(self.asked.price, volume))
+
+    @property
+    def prevented(self) -> bool:
+        """Whether anything was given up."""
+        return bool(self.prevented_volume or self.prevented_funds)
 
     @property
     def satisfied(self) -> bool:

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from sandbox import frames, views
+from sandbox.candles import DAY, MONTH, WEEK
 from sandbox.errors import BAD_PARAMETER, CODE_NOT_FOUND, MISSING_PARAMETER, TYPE_MISMATCH, quotation_error
 from sandbox.ticks import tick_size
 from sandbox.wire import DAY_MS, plain, read_moment, to_ms
@@ -22,6 +23,7 @@ MOST_CANDLES = 200
 MOST_TRADES = 500
 MOST_DAYS_AGO = 7
 LEVELS = 30
+SECOND = 1
 TIME_OF_DAY = re.compile(r"([0-9]{2}):?([0-9]{2}):?([0-9]{2})")
 
 
@@ -44,7 +46,7 @@ class Quotation:
 
     def second_candles(self, call: Call) -> list[Json]:
         """`GET /v1/candles/seconds`."""
-        return self._candles(call, views.SECONDS)
+        return self._candles(call, SECOND)
 
     def minute_candles(self, call: Call) -> list[Json]:
         """`GET /v1/candles/minutes/{unit}`."""
@@ -60,7 +62,7 @@ class Quotation:
         if call.one("converting_price_unit") not in {None, "", "KRW"}:
             raise quotation_error(400, BAD_PARAMETER)
         market, to_ms_, count = self._candle_query(call)
-        candles = self._markets.candles(market, views.DAYS, to_ms_, count + 1)
+        candles = self._markets.candles(market, DAY, to_ms_, count + 1)
         days = [views.candle_json(market, candle) for candle in candles]
         for index, day in enumerate(days):
             before = candles[index + 1].close if index + 1 < len(candles) else candles[index].open
@@ -71,11 +73,11 @@ class Quotation:
 
     def week_candles(self, call: Call) -> list[Json]:
         """`GET /v1/candles/weeks`."""
-        return self._candles(call, views.WEEKS, first_day=True)
+        return self._candles(call, WEEK, first_day=True)
 
     def month_candles(self, call: Call) -> list[Json]:
         """`GET /v1/candles/months`."""
-        return self._candles(call, views.MONTHS, first_day=True)
+        return self._candles(call, MONTH, first_day=True)
 
     def _candles(self, call: Call, unit_s: int, *, first_day: bool = False) -> list[Json]:
         market, to_ms_, count = self._candle_query(call)

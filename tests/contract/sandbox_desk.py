@@ -42,16 +42,19 @@ class FakeSource:
     takes_impact: bool = True
     planned: list[PublicTrade] = field(default_factory=list)  # trades besides the rhythm
     given: int = 0
+    quiet: bool = False  # no rhythm any more
 
     def next_ms(self) -> int | None:
         """Return when the next trade of the rhythm happens."""
+        if self.quiet:
+            return None
         return self.start_ms + (self.given + 1) * STEP_MS
 
     def advance(self, to_ms: int) -> list[PublicTrade]:
         """Return the trades up to a moment."""
         trades = [trade for trade in self.planned if trade.at_ms <= to_ms]
         self.planned = [trade for trade in self.planned if trade.at_ms > to_ms]
-        while (at_ms := self.start_ms + (self.given + 1) * STEP_MS) <= to_ms:
+        while not self.quiet and (at_ms := self.start_ms + (self.given + 1) * STEP_MS) <= to_ms:
             self.given += 1
             trades.append(
                 PublicTrade("KRW-BTC", Decimal(PRICE), Decimal("0.01"), at_ms, "BID", at_ms * 10_000 + self.given)

@@ -250,6 +250,51 @@ def test_a_crossing_post_only_is_cancelled_without_a_fill(desk: Desk) -> None:
     assert resting.state == "wait"
 
 
+SELL = {"side": "ask", "ord_type": "limit", "price": "150000000", "volume": "0.001"}
+CROSSING = {"side": "bid", "ord_type": "limit", "price": "150000000", "volume": "0.002", "time_in_force": "ioc"}
+
+
+def make_self_trade(mode: str) -> tuple[Desk, Order, Order]:
+    """Return a desk where a bid of 0.002 met our own resting ask of 0.001 below an empty book, and both orders."""
+    desk = Desk(make_book([(160_000_000, "1")], [(140_000_000, "1")]))
+    desk.exchange.deposit("BTC", Decimal("0.001"))
+    maker = desk.place(**SELL)
+    return desk, maker, desk.place(**CROSSING, smp_type=mode)
+
+
+def test_without_prevention_we_trade_with_ourselves() -> None:
+    """`none` lets the two orders trade; only the two fees are gone."""
+    desk, maker, taker = make_self_trade("none")
+    assert (maker.state, taker.state, taker.executed_volume) == ("done", "cancel", Decimal("0.001"))
+    assert desk.krw() == (1_000_000 - 2 * 75, 0)
+    assert desk.exchange.accounts.of("BTC") == (Decimal("0.001"), Decimal(0))
+
+
+@pytest.mark.parametrize(
+    ("mode", "maker_gave", "taker_gave"),
+    [("cancel_maker", "0.001", "0"), ("cancel_taker", "0", "0.002"), ("reduce", "0.001", "0.001")],
+)
+def test_prevention_gives_up_the_side_it_names(mode: str, maker_gave: str, taker_gave: str) -> None:
+    """Nothing trades, what is given up is named and free again, and an order with nothing left is cancelled."""
+    desk, maker, taker = make_self_trade(mode)
+    assert (str(maker.prevented_volume), str(taker.prevented_volume)) == (maker_gave, taker_gave)
+    assert (maker.state == "wait") is (maker_gave == "0")
+    assert taker.state == "cancel"
+    assert taker.prevented_locked == Decimal(taker_gave) * 150_000_000 * Decimal("1.0005")
+    assert desk.krw() == (1_000_000, 0)
+    assert not maker.fills
+    assert ("prevented" in [event for uuid, event in desk.events if uuid == taker.uuid]) is (taker_gave != "0")
+
+
+def test_the_public_comes_first_at_a_price() -> None:
+    """A taker that finds enough in the book does not touch our own order behind it."""
+    desk = Desk(make_book([(149_999_000, "1")], [(140_000_000, "1")]))
+    desk.exchange.deposit("BTC", Decimal("0.001"))
+    maker = desk.place(**SELL)
+    assert desk.place(**CROSSING).state == "done"
+    assert maker.state == "wait"
+
+
 def test_best_takes_only_the_best_level() -> None:
     """A best order trades at the best opposite price and cancels the rest."""
     desk = Desk(make_book([(100_000_000, "0.0001"), (100_001_000, "1")], [(99_000_000, "1")]))
@@ -379,7 +424,8 @@ orders = st.one_of(
             "ord_type": st.just("limit"),
             "price": prices.map(str),
             "volume": volumes,
-            "time_in_force": st.sampled_from([None, "ioc", "fok", "post_only"]),
+            "time_in_force": st.sampled_from([None, "ioc", "fok"]),
+            "smp_type": st.sampled_from([None, "none", "cancel_taker", "reduce"]),
         }
     ),
     st.fixed_dictionaries(
