@@ -90,7 +90,7 @@ class Api:
         if call.method == "GET" and call.path.startswith("/v1/candles/minutes/"):
             return self._minutes
         route = self._routes.get((call.method, call.path))
-        if route is not None and route.group == "order":
+        if call.method == "POST" and call.path == "/v1/orders":
             self.orders_received += 1
         return route
 
@@ -151,6 +151,7 @@ def _exchange_routes(rest: ExchangeRest) -> dict[tuple[str, str], Route]:
         ("GET", "/v1/orders/chance"): Route("default", rest.chance, VIEW_ORDERS),
         ("POST", "/v1/orders"): Route("order", rest.place, MAKE_ORDERS, 201),
         ("POST", "/v1/orders/test"): Route("order-test", rest.test, MAKE_ORDERS, 201),
+        ("POST", "/v1/orders/cancel_and_new"): Route("order", rest.cancel_and_new, MAKE_ORDERS, 201),
         ("GET", "/v1/order"): Route("default", rest.order, VIEW_ORDERS),
         ("GET", "/v1/orders/uuids"): Route("default", rest.orders_by_id, VIEW_ORDERS),
         ("GET", "/v1/orders/open"): Route("default", rest.open_orders, VIEW_ORDERS),

@@ -10,11 +10,12 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Protocol
 
 from sandbox.accounts import Accounts
-from sandbox.errors import refuse
+from sandbox.errors import ApiError, refuse
 from sandbox.ledger import EXACT, ZERO
 from sandbox.matching import Depth, fillable, offers
 from sandbox.orders import Fill, Order, floor_volume
 from sandbox.rules import check_size, read_identifier, read_request
+from sandbox.wire import plain
 
 if TYPE_CHECKING:
     import random
@@ -124,12 +125,46 @@ class Exchange:
         self._soon(lambda: self._match(order))
         return order
 
-    def cancel(self, order: Order) -> None:
-        """Accept a cancel, which takes effect a moment later; raise `order_not_found` when there is none to make."""
+    def cancel(self, order: Order, then: Callable[[], None] = lambda: None) -> None:
+        """Accept a cancel, which takes effect a moment later; raise `order_not_found` when there is none to make.
+
+        `then` is called when it took effect, and not when the order ended before.
+        """
         if not order.open or order.cancelling:
             raise refuse("order_not_found")
         order.cancelling = True
-        self._soon(lambda: self._end(order, "cancel") if order.open else None)
+        self._soon(lambda: self._cancel(order, then))
+
+    def replace(self, order: Order, body: Mapping[str, object]) -> Order:
+        """Accept a cancel and, once it took effect, place another order; return the order to come.
+
+        There is none in the end when the first order filled before, or when its money is not there any more.
+        A volume of `remain_only` is what the first order had left.
+        """
+        request = read_request(_with_volume(body, order), self.markets)
+        if request.identifier is not None:
+            if request.identifier in self._identifiers:
+                raise refuse("duplicated_identifier")
+            self._identifiers[request.identifier] = None
+        successor = self._make(request)
+        successor.uuid = self.new_uuid()
+        self.cancel(order, lambda: self._succeed(order, successor, body))
+        return successor
+
+    def _succeed(self, order: Order, successor: Order, body: Mapping[str, object]) -> None:
+        try:
+            successor.asked = read_request(_with_volume(body, order), self.markets)
+            self._check(successor.asked)
+        except ApiError:
+            return  # the call was answered long ago: the exchange, too, just places nothing
+        successor.created_ms, successor.number = self._now_ms(), len(self.orders)
+        self._accept(successor)
+        self._soon(lambda: self._match(successor))
+
+    def _cancel(self, order: Order, then: Callable[[], None]) -> None:
+        if order.open:
+            self._end(order, "cancel")
+            then()
 
     def _soon(self, effect: Callable[[], None]) -> None:
         """Let something accepted take effect a moment later."""
@@ -154,7 +189,7 @@ class Exchange:
         return Order(uuid="", asked=request, fee_rate=FEE_RATE, created_ms=self._now_ms(), number=len(self.orders))
 
     def _accept(self, order: Order) -> None:
-        order.uuid = self.new_uuid()
+        order.uuid = order.uuid or self.new_uuid()
         self.orders[order.uuid] = self._open[order.uuid] = order
         if order.asked.identifier is not None:
             self._identifiers[order.asked.identifier] = order
@@ -236,7 +271,7 @@ class Exchange:
             if not resting:
                 continue
             left = trade.volume
-            for order in list(resting.values()):
+            for order in sorted(resting.values(), key=_best_first):
                 left = self._fill_resting(order, trade, left)
 
     def _fill_resting(self, order: Order, trade: PublicTrade, left: Decimal) -> Decimal:
@@ -286,3 +321,16 @@ class Exchange:
     def _tell(self, order: Order, event: str, fill: Fill | None = None) -> None:
         for listener in self.listeners:
             listener.on_order(order, event, fill)
+
+
+def _best_first(order: Order) -> Decimal:
+    """Sort key of resting orders: the highest bid and the lowest ask first, the older one at a price."""
+    price = order.asked.price or ZERO
+    return price.copy_negate() if order.asked.side == "bid" else price
+
+
+def _with_volume(body: Mapping[str, object], order: Order) -> dict[str, object]:
+    remaining = order.remaining_volume
+    if body.get("volume") != "remain_only":
+        return dict(body)
+    return {**body, "volume": None if remaining is None else plain(remaining)}

@@ -169,8 +169,22 @@ class ExchangeRest:
         self._exchange.cancel(order)
         return order_json(order)
 
+    def cancel_and_new(self, call: Call) -> Json:
+        """`POST /v1/orders/cancel_and_new`: shows the old order, and the uuid of the one that follows its cancel."""
+        asked = call.json
+        identity = [asked.get(f"prev_order_{name}") for name in ("uuid", "identifier")]
+        order = self._identified(*(name if isinstance(name, str) else None for name in identity))
+        body = {name.removeprefix("new_"): value for name, value in asked.items() if name.startswith("new_")}
+        if order.asked.identifier is not None and body.get("identifier") == order.asked.identifier:
+            raise refuse("invalid_parameter", "new_identifier")
+        successor = self._exchange.replace(order, {"market": order.asked.market, "side": order.asked.side, **body})
+        named = {"new_order_uuid": successor.uuid, "new_order_identifier": successor.asked.identifier}
+        return order_json(order, **named)
+
     def _find(self, call: Call) -> Order:
-        order_uuid, identifier = call.one("uuid"), call.one("identifier")
+        return self._identified(call.one("uuid"), call.one("identifier"))
+
+    def _identified(self, order_uuid: str | None, identifier: str | None) -> Order:
         if not order_uuid and not identifier:
             raise refuse("invalid_parameter", "uuid, identifier")
         return self._exchange.find(order_uuid or None, identifier)

@@ -341,6 +341,24 @@ async def test_cancelling_several_at_once(desk: Desk) -> None:
     assert (status, body["error"]["name"]) == (400, "invalid_parameter")
 
 
+async def test_a_cancel_with_a_successor(desk: Desk) -> None:
+    """The old order is shown waiting; once it is cancelled the new one exists under the announced uuid."""
+    old = await desk.place(**RESTING, identifier="one")
+    body = {
+        "prev_order_identifier": "one",
+        "new_ord_type": "limit",
+        "new_volume": "remain_only",
+        "new_price": "90000000",
+        "new_identifier": "two",
+    }
+    status, answer = await desk.post(body, "/v1/orders/cancel_and_new")
+    assert (status, answer["uuid"], answer["state"]) == (201, old["uuid"], "wait")
+    new = await desk.settled({"uuid": answer["new_order_uuid"]})
+    assert (new["volume"], new["price"], new["identifier"]) == (old["volume"], "90000000", "two")
+    assert (await desk.get("/v1/order", uuid=old["uuid"]))["state"] == "cancel"
+    assert [order["uuid"] for order in await desk.get("/v1/orders/open")] == [new["uuid"]]
+
+
 async def test_the_order_policy(desk: Desk) -> None:
     """Fees, minimum and both balances of a market."""
     policy = await desk.get("/v1/orders/chance", market="KRW-BTC")

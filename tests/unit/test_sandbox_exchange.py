@@ -311,7 +311,27 @@ def test_a_cancel_takes_effect_a_moment_later(desk: Desk) -> None:
     with pytest.raises(ApiError, match="order_not_found"):
         desk.exchange.cancel(order)
     desk.settle()
-    assert order.state == "cancel"
+    assert order_json(order)["state"] == "cancel"
+    assert desk.krw() == (1_000_000, 0)
+
+
+def test_no_successor_when_the_order_filled_first(desk: Desk) -> None:
+    """An order that fills before its cancel takes effect has no successor, though one was announced."""
+    order = desk.exchange.place({"market": MARKET} | BUY_6000)
+    successor = desk.exchange.replace(order, {"market": MARKET, "side": "bid", "ord_type": "price", "price": "7000"})
+    desk.settle()
+    assert order.fills
+    assert list(desk.exchange.orders) == [order.uuid]
+    with pytest.raises(ApiError, match="order_not_found"):
+        desk.exchange.find(successor.uuid, None)
+
+
+def test_no_successor_without_its_money(desk: Desk) -> None:
+    """A successor larger than the balance is announced, and never placed."""
+    order = desk.place(side="bid", ord_type="limit", price="100000000", volume="0.001")
+    desk.exchange.replace(order, {"market": MARKET, "side": "bid", "ord_type": "price", "price": "2000000"})
+    desk.settle()
+    assert len(desk.exchange.orders) == 1
     assert desk.krw() == (1_000_000, 0)
 
 
