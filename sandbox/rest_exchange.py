@@ -209,11 +209,17 @@ class ExchangeRest:
 
     def open_orders(self, call: Call) -> list[Json]:
         """`GET /v1/orders/open`: pages, empty past the end."""
-        states = _states(call, ("wait", "watch"), ("wait",))
+        return self._page(call, _states(call, ("wait", "watch"), ("wait",)), self._exchange.open_orders())
+
+    def orders(self, call: Call) -> list[Json]:
+        """`GET /v1/orders`, deprecated since 2024 and still in use: orders of every state in pages."""
+        states = _states(call, ("wait", "watch", "done", "cancel"), ("wait",))
+        return self._page(call, states, self._exchange.orders.values())
+
+    def _page(self, call: Call, states: tuple[str, ...], orders: Iterable[Order]) -> list[Json]:
         page = read_count(call.one("page"), default=1, least=1, most=10**8, name="page")
         limit = read_count(call.one("limit"), default=100, least=1, most=100, name="limit")
-        chosen = [order for order in self._exchange.open_orders() if order.state in states]
-        chosen = _ordered(call, self._in_market(call, chosen))
+        chosen = _ordered(call, self._in_market(call, [order for order in orders if order.state in states]))
         return [order_json(order) for order in chosen[(page - 1) * limit : page * limit]]
 
     def closed_orders(self, call: Call) -> list[Json]:

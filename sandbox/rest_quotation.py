@@ -6,15 +6,16 @@ import re
 from typing import TYPE_CHECKING
 
 from sandbox import frames, views
-from sandbox.candles import DAY, MONTH, WEEK
+from sandbox.candles import DAY, MONTH, WEEK, join, moved
 from sandbox.errors import BAD_PARAMETER, CODE_NOT_FOUND, MISSING_PARAMETER, TYPE_MISMATCH, quotation_error
 from sandbox.ticks import tick_size
-from sandbox.wire import DAY_MS, plain, read_moment, to_ms
+from sandbox.wire import DAY_MS, from_ms, plain, read_moment, to_ms
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sandbox.call import Call
+    from sandbox.feed import Candle
     from sandbox.frames import Json
     from sandbox.market import Markets
 
@@ -24,6 +25,7 @@ MOST_TRADES = 500
 MOST_DAYS_AGO = 7
 LEVELS = 30
 SECOND = 1
+MONTHS_A_YEAR = 12
 TIME_OF_DAY = re.compile(r"([0-9]{2}):?([0-9]{2}):?([0-9]{2})")
 
 
@@ -78,6 +80,20 @@ class Quotation:
     def month_candles(self, call: Call) -> list[Json]:
         """`GET /v1/candles/months`."""
         return self._candles(call, MONTH, first_day=True)
+
+    def year_candles(self, call: Call) -> list[Json]:
+        """`GET /v1/candles/years`, put together from months."""
+        market, to_ms_, count = self._candle_query(call)
+        months = self._markets.candles(market, MONTH, None, MONTHS_A_YEAR * (count + 1))
+        years: list[Candle] = []
+        for month in reversed(months):
+            if years and from_ms(years[-1].opened_ms).year == from_ms(month.opened_ms).year:
+                years[-1] = join(years[-1], month)
+            else:
+                first = from_ms(month.opened_ms).replace(month=1, day=1)
+                years.append(moved(month, to_ms(first)))
+        found = [year for year in reversed(years) if to_ms_ is None or year.opened_ms < to_ms_]
+        return [views.candle_json(market, year, first_day=True) for year in found[:count]]
 
     def _candles(self, call: Call, unit_s: int, *, first_day: bool = False) -> list[Json]:
         market, to_ms_, count = self._candle_query(call)

@@ -157,7 +157,8 @@ async def test_the_forming_candle_comes_first(desk: Desk) -> None:
 @pytest.mark.parametrize(
     ("path", "extra"),
     [("seconds", set()), ("minutes/240", {"unit"}), ("days", {"prev_closing_price", "change_price", "change_rate"}),
-     ("weeks", {"first_day_of_period"}), ("months", {"first_day_of_period"})],
+     ("weeks", {"first_day_of_period"}), ("months", {"first_day_of_period"}),
+     ("years", {"first_day_of_period"})],
 )  # fmt: skip
 async def test_each_unit_has_its_fields(desk: Desk, path: str, extra: set[str]) -> None:
     """Minutes name their unit, days the close before, weeks and months their first day."""
@@ -298,6 +299,13 @@ async def test_open_orders_page_until_empty(desk: Desk) -> None:
     assert pages[3] == []
     assert await desk.get("/v1/orders/open", market="KRW-XRP") == []
     assert all("trades" not in order for order in pages[0])
+
+
+async def test_the_older_list_pages_every_state(desk: Desk) -> None:
+    """The deprecated list still answers, waiting orders by default."""
+    waiting, gone = await desk.place(**RESTING), await desk.settled(await desk.place(**BUY))
+    assert [order["uuid"] for order in await desk.get("/v1/orders")] == [waiting["uuid"]]
+    assert [order["uuid"] for order in await desk.get("/v1/orders", state="cancel", page=1)] == [gone["uuid"]]
 
 
 async def test_a_cancel_gives_the_money_back(desk: Desk) -> None:
