@@ -237,7 +237,9 @@ class Stream:
     # -- private events
 
     def on_order(self, order: Order, event: str, fill: Fill | None) -> None:
-        """Push a `myOrder` event."""
+        """Push a `myOrder` event; a fill that took liquidity changes the public candles too."""
+        if fill is not None and not fill.maker:
+            self._dirty.setdefault(order.asked.market, fill.at_ms)
         for session, subscription in self._listening("myOrder"):
             if subscription.wants(order.asked.market):
                 frame = frames.order_frame(order, event, fill, self._now_ms())

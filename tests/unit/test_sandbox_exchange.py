@@ -391,6 +391,17 @@ def test_unused_fields_may_be_null(desk: Desk) -> None:
     assert desk.place(**BUY_6000, volume=None, time_in_force=None).fills
 
 
+def test_ids_depend_on_the_seed_only() -> None:
+    """Two runs of the same orders give the same uuids."""
+    runs = []
+    for _ in range(2):
+        desk = Desk(make_book([(160_594_000, "5")], [(160_593_000, "5")]))
+        order = desk.place(**BUY_6000)
+        runs.append([order.uuid, *(fill.uuid for fill in order.fills)])
+    assert runs[0] == runs[1]
+    assert len(set(runs[0])) == 2
+
+
 def test_scientific_notation_is_a_number(desk: Desk) -> None:
     """Volumes such as 1e-04 are understood."""
     desk.exchange.deposit("BTC", Decimal(1))
