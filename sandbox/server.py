@@ -16,10 +16,8 @@ from sandbox.call import Call
 from sandbox.discord import PREFIX as WEBHOOKS
 from sandbox.discord import Discord
 from sandbox.exchange import Exchange
-from sandbox.generator import Generator
 from sandbox.limits import Limits
 from sandbox.market import Markets
-from sandbox.replay import Replay
 from sandbox.rest_exchange import ExchangeRest
 from sandbox.rest_quotation import Quotation
 from sandbox.stream import BOOK_GRID_MS, PRIVATE_PATH, PUBLIC_PATH, Stream
@@ -80,7 +78,11 @@ def open_source(options: SandboxOptions, now: datetime) -> Opened:
     Raises `ReplayError` when the records cannot be used.
     """
     if options.replay is not None:
+        from sandbox.replay import Replay  # noqa: PLC0415  # only the source in use is loaded
+
         return Opened(Replay(options.replay))
+    from sandbox.generator import Generator  # noqa: PLC0415  # same
+
     return Opened(Generator(options.seed, options.markets, to_ms(options.start or now)))
 
 
