@@ -100,7 +100,7 @@ class RateLimiter:
         await self._lanes[group].acquire(urgent=urgent)
 
     def observe(self, header: str | None) -> None:
-        """Believe Upbit's own count: when it has nothing left where we have, somebody else spends too; wait a second."""
+        """Believe Upbit's own count: where it has nothing left and we have, somebody else spends too, so wait."""
         found = REMAINING.search(header or "")
         lane = self._lanes.get(found.group(1)) if found else None
         if found and lane and int(found.group(2)) == 0 and lane.free() > 0:
