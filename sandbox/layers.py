@@ -1,0 +1,116 @@
+"""Stretches of candles as arrays: small in memory, quick to add up, turned into exact candles only when asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sandbox.candles import DAY, FIRST_MONDAY_MS, MONTH, WEEK, aggregate
+from sandbox.feed import Candle
+from sandbox.ticks import FINEST, STEPS
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    Floats = npt.NDArray[np.float64]
+    Times = npt.NDArray[np.int64]
+
+BOUNDS = np.array([float(bound) for bound, _ in reversed(STEPS)])
+TICKS = np.array([float(FINEST)] + [float(step) for _, step in reversed(STEPS)])
+DECIMALS = [8] + [max(0, -int(step.normalize().as_tuple().exponent)) for _, step in reversed(STEPS)]
+VOLUME_STEP = Decimal("1e-8")
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """Candles of one unit, oldest first; only periods with a trade. Arrays of shape ``(candles,)``."""
+
+    unit_s: int
+    opened: Times  # ms
+    open: Floats  # KRW, like the next three
+    high: Floats
+    low: Floats
+    close: Floats
+    volume: Floats  # base currency
+    turnover: Floats  # KRW
+
+    def between(self, since_ms: int, before_ms: int) -> Layer:
+        """Return the part that opened from `since_ms` on and before `before_ms`."""
+        part = slice(*np.searchsorted(self.opened, [since_ms, before_ms]).tolist())
+        return Layer(
+            self.unit_s,
+            self.opened[part],
+            self.open[part],
+            self.high[part],
+            self.low[part],
+            self.close[part],
+            self.volume[part],
+            self.turnover[part],
+        )
+
+    def longer(self, unit_s: int) -> Layer:
+        """Return candles of a unit up to a week, added up from these."""
+        if unit_s == self.unit_s or not len(self.opened):
+            return self
+        offset = FIRST_MONDAY_MS if unit_s == WEEK else 0
+        buckets = (self.opened - offset) // (unit_s * 1000) * (unit_s * 1000) + offset
+        first = np.flatnonzero(np.diff(buckets, prepend=buckets[0] - 1))
+        last = np.append(first[1:], len(buckets)) - 1
+        return Layer(
+            unit_s,
+            buckets[first],
+            self.open[first],
+            np.maximum.reduceat(self.high, first),
+            np.minimum.reduceat(self.low, first),
+            self.close[last],
+            np.add.reduceat(self.volume, first),
+            np.add.reduceat(self.turnover, first),
+        )
+
+    def joined(self, later: Layer) -> Layer:
+        """Return these candles and, after them, those of a later layer, in this layer's unit."""
+        other = later.longer(self.unit_s)
+        pairs = ((getattr(self, name), getattr(other, name)) for name in Layer.__slots__[1:])
+        return Layer(self.unit_s, *(np.concatenate(pair) for pair in pairs))
+
+    def candle(self, at: int) -> Candle:
+        """Return one candle, exactly."""
+        open_, high, low, close = (exact(float(row[at])) for row in (self.open, self.high, self.low, self.close))
+        opened = int(self.opened[at])
+        volume = max(Decimal(f"{self.volume[at]:.8f}"), VOLUME_STEP)
+        turnover = Decimal(f"{self.turnover[at]:.8f}")
+        return Candle(opened, open_, high, low, close, volume, turnover, opened + self.unit_s * 1000 - 1)
+
+    def newest(self, count: int) -> list[Candle]:
+        """Return the last `count` candles, newest first."""
+        size = len(self.opened)
+        return [self.candle(at) for at in range(size - 1, max(-1, size - 1 - count), -1)]
+
+
+def on_grid(prices: Floats) -> Floats:
+    """Return prices rounded to their steps, never to zero."""
+    steps = TICKS[np.searchsorted(BOUNDS, prices, side="right")]
+    return np.asarray(np.maximum(np.round(prices / steps) * steps, steps))
+
+
+def exact(price: float) -> Decimal:
+    """Return a price that lies on its step as the Decimal it stands for."""
+    return Decimal(f"{price:.{DECIMALS[int(np.searchsorted(BOUNDS, price * (1 + 1e-12), side='right'))]}f}")
+
+
+def history(fine: Layer, coarse: Layer, unit_s: int, before_ms: int, count: int) -> list[Candle]:
+    """Return candles of any unit that opened before `before_ms`, newest first, from the finest layer that reaches."""
+    if unit_s >= MONTH:
+        days = history(fine, coarse, DAY, before_ms, len(coarse.opened))
+        return aggregate(reversed(days), unit_s)[::-1][:count]
+    last_ms = min(before_ms, int(fine.opened[-1]) + 1 if len(fine.opened) else before_ms)
+    since = (last_ms // (unit_s * 1000) - count - 8) * unit_s * 1000
+    reaches = len(fine.opened) and since >= fine.opened[0]
+    whole = fine if reaches or unit_s < coarse.unit_s or unit_s % coarse.unit_s else coarse.joined(fine)
+    found = whole.between(since, before_ms + unit_s * 1000).longer(unit_s)
+    if len(found.opened) < count:  # quiet markets: periods without a trade leave more to fetch from before
+        found = whole.longer(unit_s)
+    return found.between(int(found.opened[0]) if len(found.opened) else 0, before_ms).newest(count)
