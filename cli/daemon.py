@@ -78,7 +78,7 @@ async def build(config: Config, clock: Callable[[], datetime], stop: asyncio.Eve
     seed = config.trading.seed if config.trading.seed is not None else random.SystemRandom().getrandbits(32)
     with Journal.open(config.data_dir / JOURNAL_FILE, clock) as journal:
         async with open_session() as session, open_session() as webhook_session:
-            discord = make_discord(config, webhook_session, journal, clock)
+            discord = make_discord(config, webhook_session, journal)
             upbit = Upbit(session, base_url=config.base_url, access_key=access_key, secret_key=secret_key)
             yield App(
                 config=config,
@@ -117,14 +117,12 @@ def make_candles(config: Config, upbit: Upbit, strategy: Strategy, parameters: A
     return CandleStore(upbit=upbit, unit=config.strategy.unit, history=strategy.history(parameters))
 
 
-def make_discord(
-    config: Config, session: aiohttp.ClientSession, journal: Journal, clock: Callable[[], datetime]
-) -> Discord | None:
+def make_discord(config: Config, session: aiohttp.ClientSession, journal: Journal) -> Discord | None:
     """Return the deliverer of messages; None without a webhook, which is said once."""
     if config.webhook_url is None:
         log.warning("no WEBHOOK_URL: trading without messages")
         return None
-    return Discord(session, config.webhook_url.reveal(), journal, clock, rng=random.Random(0))
+    return Discord(session, config.webhook_url.reveal(), journal, rng=random.Random(0))
 
 
 async def serve(app: App, *, beside: Callable[[App], Awaitable[None]] | None = None) -> None:
@@ -136,7 +134,7 @@ async def serve(app: App, *, beside: Callable[[App], Awaitable[None]] | None = N
         loops = [tasks.create_task(coroutine(app), name=coroutine.__name__) for coroutine in COROUTINES]
         others = [tasks.create_task(watch_health(app, app.config.data_dir / HEALTH_FILE), name="health")]
         if app.discord is not None:
-            others.append(tasks.create_task(app.discord.run(app.stop), name="discord"))
+            others.append(tasks.create_task(app.discord.run(), name="discord"))
         if beside is not None:
             others.append(tasks.create_task(beside(app), name="terminal"))
         await app.stop.wait()

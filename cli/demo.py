@@ -84,7 +84,7 @@ async def rehearse(config: Config, options: argparse.Namespace, folder: Path) ->
     """Open the exchange, trade on it with the unchanged daemon, and return what happened."""
     began = time.perf_counter()
     loop = asyncio.get_running_loop()
-    settings = box_options(options, access_key=ACCESS_KEY, secret_key=SECRET_KEY)
+    settings = box_options(options, access_key=ACCESS_KEY, secret_key=SECRET_KEY, speed=1.0)
     source = open_source(settings, START)
     clock = LoopClock(source.start, loop)
     logs.configure(config, clock)

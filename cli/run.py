@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import sys
 from typing import TYPE_CHECKING
 
 from cli import log as logs
@@ -53,7 +52,7 @@ async def trade(config: Config) -> None:
     async with build(config, wall_clock, stop) as app:
         await app.upbit.accounts()  # a wrong key is told now, in one sentence, not by five loops
         stop_on_signals(stop)
-        await serve(app, beside=follow(real_seconds=1.0) if sys.stdout.isatty() else None)
+        await serve(app, beside=follow(real_seconds=1.0))
 
 
 def plain_loop() -> Callable[[], asyncio.AbstractEventLoop]:

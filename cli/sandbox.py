@@ -26,14 +26,14 @@ def run(config: Config, options: argparse.Namespace) -> int:
     return OK
 
 
-def box_options(options: argparse.Namespace, *, access_key: str, secret_key: str) -> SandboxOptions:
+def box_options(options: argparse.Namespace, *, access_key: str, secret_key: str, speed: float) -> SandboxOptions:
     """Return what the command line says about the exchange."""
     return SandboxOptions(
         seed=options.seed,
         markets=options.markets,
         krw=options.krw,
         replay=options.replay,
-        speed=1.0,
+        speed=speed,
         access_key=access_key,
         secret_key=secret_key,
         port=options.port,
@@ -44,12 +44,14 @@ async def serve(config: Config, options: argparse.Namespace) -> None:
     """Open the exchange, say where it is, and wait for the end."""
     stop = asyncio.Event()
     stop_on_signals(stop)
-    settings = box_options(options, access_key=options.access_key, secret_key=options.secret_key)
+    settings = box_options(options, access_key=options.access_key, secret_key=options.secret_key, speed=options.speed)
     source = open_source(settings, wall_clock())
     clock = LoopClock(source.start, asyncio.get_running_loop(), scale=options.speed)
     async with Sandbox(settings, clock, source) as box:
         tell(box.url, options, config.language)
         await stop.wait()
+        if options.json:
+            print(json.dumps({"violations": box.violations}), flush=True)  # noqa: T201 - the last line for scripts
 
 
 def tell(url: str, options: argparse.Namespace, language: str) -> None:

@@ -1,0 +1,130 @@
+"""What a person sees while the daemon runs: a live table on a terminal, one heartbeat line a minute without one."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import TYPE_CHECKING
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from trader.decisions import ENTERING
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from rich.console import RenderableType
+
+    from state import ActiveTrade, Price
+    from trader.app import App
+
+REFRESH_S = 0.5
+HEARTBEAT_S = 60.0
+EVENTS_SHOWN = 8
+TARGETS_SHOWN = 12
+
+
+def follow(*, real_seconds: float) -> Callable[[App], Awaitable[None]]:
+    """Return what shows the daemon; `real_seconds` is how many seconds of loop time pass in one second."""
+    if sys.stdout.isatty():
+        return lambda app: show(app, REFRESH_S * min(real_seconds, 3600.0))
+    return lambda app: beat(app, HEARTBEAT_S * min(real_seconds, 3600.0))
+
+
+async def beat(app: App, period: float) -> None:
+    """Log one line with counts every `period` seconds of loop time."""
+    while True:
+        await asyncio.sleep(period)
+        counts = app.journal.counts()
+        app.tell(
+            "alive",
+            targets=len(await app.state.target_dict.snapshot()),
+            markets=len(app.listings),
+            trading=len(await app.state.trading_dict.snapshot()),
+            open=counts.open_trades,
+            buys=counts.buys,
+            sells=counts.sells,
+            dead=",".join(app.health.dead()) or "-",
+        )
+
+
+async def show(app: App, period: float) -> None:
+    """Keep a live table on the terminal."""
+    with Live(console=Console(), auto_refresh=False, transient=True) as live:
+        while True:
+            live.update(await render(app), refresh=True)
+            await asyncio.sleep(period)
+
+
+async def render(app: App) -> RenderableType:
+    """Return the whole picture at this moment."""
+    return Panel(
+        Group(await headline(app), await trades_table(app), events_text(app)),
+        title=f"Upbit {app.mode} · {app.clock():%Y-%m-%d %H:%M:%S} UTC",
+    )
+
+
+def word(app: App, ko: str, en: str) -> str:
+    """Return a word in the language of the settings."""
+    return ko if app.config.language == "ko" else en
+
+
+async def headline(app: App) -> Text:
+    """Return targets, money and rates in two lines."""
+    targets = sorted(await app.state.target_dict.snapshot())
+    krw = (await app.state.wallet_dict.snapshot()).get("KRW")
+    free = f"{krw.available:,.0f}" if krw else "-"
+    totals = app.journal.totals()
+    rates = app.upbit.rates()
+    more = f" +{len(targets) - TARGETS_SHOWN}" if len(targets) > TARGETS_SHOWN else ""
+    names = " ".join(market.removeprefix("KRW-") for market in targets[:TARGETS_SHOWN]) + more
+    return Text(
+        f"{word(app, '대상', 'targets')} {len(targets)}/{len(app.listings)}: {names}\n"
+        f"KRW {free} · {word(app, '실현 손익', 'realised')} {totals.realised_pnl:+,.0f} · "
+        f"{word(app, '수수료', 'fees')} {totals.fees:,.1f} · "
+        f"{word(app, '남은 요청', 'requests left')} order {rates['order']} candle {rates['candle']}"
+    )
+
+
+async def trades_table(app: App) -> Table:
+    """Return one row for every market that is being traded."""
+    table = Table(expand=True)
+    for ko, en in (
+        ("마켓", "market"),
+        ("상태", "phase"),
+        ("매수가", "entry"),
+        ("현재가", "price"),
+        ("손익", "profit"),
+        ("손절가", "stop"),
+    ):
+        table.add_column(word(app, ko, en))
+    prices = await app.state.trading_dict.snapshot()
+    for trade in (await app.state.active_trade.snapshot()).values():
+        table.add_row(*row(app, trade, prices.get(trade.market)))
+    return table
+
+
+def row(app: App, trade: ActiveTrade, price: Price | None) -> list[str]:
+    """Return the cells of one trade."""
+    name = f"{app.korean_name(trade.market)} {trade.market}"
+    shown = f"{price.price:,f}" if price else "-"
+    position = trade.position
+    if position is None or trade.phase == ENTERING:
+        return [name, trade.phase, "-", shown, "-", "-"]
+    profit = "-"
+    if price is not None:
+        share = price.price / position.entry_price - 1
+        color = "green" if share > 0 else "red"
+        profit = f"[{color}]{100 * share:+.2f} % ({share * position.entry_price * position.volume:+,.0f})[/]"
+    stop = f"{position.stop_price:,.6g}" if position.stop_price is not None else "-"
+    return [name, trade.phase, f"{position.entry_price:,.8g}", shown, profit, stop]
+
+
+def events_text(app: App) -> Text:
+    """Return the last events, newest last."""
+    lines = [f"{event.at:%H:%M:%S} {event}" for event in list(app.events)[-EVENTS_SHOWN:]]
+    return Text("\n".join(lines), style="dim", overflow="ellipsis", no_wrap=True)

@@ -1,0 +1,1 @@
+"""Messages to a person: what they say, and how they reach Discord."""

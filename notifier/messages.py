@@ -1,0 +1,167 @@
+"""What a person is told: Discord embeds in Korean or English, each under a key that is unique for what it tells."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from journal.records import Note
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from datetime import datetime, timedelta
+
+    from journal.records import Fill, Totals, Trade
+    from strategy.base import Strategy
+
+GREEN, RED, BLUE, GREY, ORANGE = 0x2ECC71, 0xE74C3C, 0x3498DB, 0x95A5A6, 0xE67E22
+LONGEST_TITLE, LONGEST_TEXT, LONGEST_FIELD, MOST_FIELDS = 256, 4096, 1024, 25
+MARKDOWN = re.compile(r"([\\`*_~|>@#\[\]()<:])")
+
+
+def plain(text: str) -> str:
+    """Return text that Discord shows as it is: names come from outside and may hold markup or mentions."""
+    return MARKDOWN.sub(r"\\\1", text.replace("\n", " "))
+
+
+def won(amount: Decimal) -> str:
+    """Return an amount of won for a person: whole won, thousands separated."""
+    return f"{amount:,.0f}"
+
+
+def number(value: object) -> str:
+    """Return a number of any size in a form that can be read."""
+    if not isinstance(value, (int, float, Decimal)):
+        return str(value)
+    amount = float(value)
+    if abs(amount) >= 1000:  # noqa: PLR2004 - from here on decimals tell nothing
+        return f"{amount:,.0f}"
+    return f"{amount:.4g}" if abs(amount) >= 1 else f"{amount:.8f}".rstrip("0").rstrip(".")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Messages:
+    """Writes every message in one language; `mode` says whether it is about real money."""
+
+    language: str  # "ko" or "en"
+    mode: str  # "live" or "sandbox"
+
+    def _say(self, ko: str, en: str) -> str:
+        return ko if self.language == "ko" else en
+
+    def _note(
+        self,
+        key: str,
+        kind: str,
+        title: str,
+        *,
+        color: int,
+        at: datetime,
+        fields: Iterable[tuple[str, str]],
+        text: str = "",
+    ) -> Note:
+        mode = self._say("실거래", "LIVE") if self.mode == "live" else self._say("샌드박스", "SANDBOX")
+        embed: dict[str, object] = {
+            "title": title[:LONGEST_TITLE],
+            "color": color,
+            "timestamp": at.isoformat(),
+            "footer": {"text": mode},
+            "fields": [
+                {"name": name, "value": value[:LONGEST_FIELD] or "-", "inline": True}
+                for name, value in list(fields)[:MOST_FIELDS]
+            ],
+        }
+        if text:
+            embed["description"] = text[:LONGEST_TEXT]
+        return Note(key=key, kind=kind, body={"embeds": [embed], "allowed_mentions": {"parse": []}})
+
+    def bought(
+        self,
+        trade: Trade,
+        *,
+        korean_name: str,
+        fills: list[Fill],
+        fee: Decimal,
+        stop_price: Decimal | None,
+        at: datetime,
+    ) -> Note:
+        """Tell a real buy: market, price, volume, amount, fee, reason with its numbers, stop."""
+        funds = sum((fill.funds for fill in fills), Decimal(0))
+        volume = sum((fill.volume for fill in fills), Decimal(0))
+        stop = number(stop_price) if stop_price is not None else self._say("없음", "none")
+        fields = [
+            (self._say("평균 체결가", "Average price"), f"{number(funds / volume)} KRW"),
+            (self._say("수량", "Volume"), f"{volume:f}"),
+            (self._say("매수 금액", "Amount"), f"{won(funds)} KRW"),
+            (self._say("수수료", "Fee"), f"{fee:,.2f} KRW"),
+            (self._say("손절가", "Stop"), stop),
+        ]
+        title = f"{self._say('매수', 'Bought')} {plain(korean_name)} ({trade.market})"
+        text = self._reason(trade.entry_reason)
+        return self._note(f"bought:{trade.id}", "bought", title, color=GREEN, at=at, fields=fields, text=text)
+
+    def sold(self, trade: Trade, *, korean_name: str, dust: Decimal, at: datetime) -> Note:
+        """Tell the end of a trade: profit after fees in won and percent, how long it was held, and why it ended."""
+        percent = 100 * trade.profit_krw / trade.cost_krw if trade.cost_krw else Decimal(0)
+        fields = [
+            (self._say("손익 (수수료 후)", "Profit after fees"), f"{trade.profit_krw:+,.0f} KRW ({percent:+.2f} %)"),
+            (self._say("매도 금액", "Received"), f"{won(trade.proceeds_krw)} KRW"),
+            (self._say("매수 금액", "Paid"), f"{won(trade.cost_krw)} KRW"),
+            (self._say("수수료 합계", "Fees"), f"{trade.fees_krw:,.2f} KRW"),
+            (self._say("보유 시간", "Held"), held(at - (trade.opened_at or trade.decided_at))),
+        ]
+        if dust:
+            fields.append((self._say("남은 소액", "Dust left"), f"{dust:f}"))
+        color = GREEN if trade.profit_krw > 0 else RED
+        title = f"{self._say('매도', 'Sold')} {plain(korean_name)} ({trade.market})"
+        text = self._reason(trade.exit_reason or {})
+        return self._note(f"sold:{trade.id}", "sold", title, color=color, at=at, fields=fields, text=text)
+
+    def _reason(self, reason: Mapping[str, object]) -> str:
+        """Return why, with the numbers that decided."""
+        numbers = reason.get("numbers")
+        shown = (
+            ", ".join(f"{name} {number(value)}" for name, value in numbers.items()) if isinstance(numbers, dict) else ""
+        )
+        words = plain(str(reason.get(self.language, "")))
+        return f"{words}\n`{shown}`" if shown else words
+
+    def started(self, *, strategy: Strategy, unit: timedelta, most_spent_krw: Decimal, seed: int, at: datetime) -> Note:
+        """Tell that trading begins, and what it may spend at most."""
+        fields = [
+            (
+                self._say("전략", "Strategy"),
+                f"{strategy.ko if self.language == 'ko' else strategy.en} ({strategy.name})",
+            ),
+            (self._say("캔들", "Candles"), f"{unit.total_seconds() / 60:g} min"),
+            (self._say("최대 매수 금액", "Buys at most"), f"{won(most_spent_krw)} KRW"),
+            (self._say("시드", "Seed"), str(seed)),
+        ]
+        title = self._say("매매를 시작합니다", "Trading begins")
+        return self._note(f"started:{at.isoformat()}", "started", title, color=BLUE, at=at, fields=fields)
+
+    def stopped(self, *, open_trades: list[Trade], totals: Totals, at: datetime) -> Note:
+        """Tell that trading has stopped, and what is still held."""
+        held_markets = ", ".join(trade.market for trade in open_trades) or "-"
+        fields = [
+            (self._say("보유 중", "Still held"), held_markets),
+            (self._say("실현 손익", "Realised profit"), f"{totals.realised_pnl:+,.0f} KRW"),
+            (self._say("수수료 합계", "Fees"), f"{totals.fees:,.2f} KRW"),
+        ]
+        title = self._say("매매를 멈췄습니다", "Trading has stopped")
+        return self._note(f"stopped:{at.isoformat()}", "stopped", title, color=GREY, at=at, fields=fields)
+
+    def problem(self, kind: str, text: str, *, at: datetime) -> Note:
+        """Tell something that needs a person; the same thing at most once an hour."""
+        title = self._say("확인이 필요합니다", "Somebody should look")
+        key = f"problem:{kind}:{at:%Y%m%d%H}"
+        return self._note(key, "problem", title, color=ORANGE, at=at, fields=[], text=plain(text))
+
+
+def held(time: timedelta) -> str:
+    """Return a duration as days, hours and minutes."""
+    minutes = int(time.total_seconds() // 60)
+    days, hours = minutes // 1440, minutes // 60 % 24
+    return f"{days}d {hours}h {minutes % 60}m" if days else f"{hours}h {minutes % 60}m"
