@@ -1,0 +1,166 @@
+"""`check`: examine everything a live start needs, and say what to do about what is missing."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import uuid
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from cli.exits import CONFIGURATION, ERROR, OK
+from cli.explain import explain
+from cli.status import print_json
+from simulation.loop import wall_clock
+from strategy import registry
+from upbit.errors import ExchangeError, InsufficientFunds, Unauthorized
+from upbit.models import NewOrder, Side
+from upbit.rest import Upbit, open_session
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Awaitable, Callable
+
+    from config import Config
+
+SKEW_WARN, SKEW_FAIL = timedelta(seconds=2), timedelta(seconds=10)
+EXPIRY_WARN = timedelta(days=30)
+TEST_KRW = Decimal(6000)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that was examined."""
+
+    name: str
+    level: str  # ok, warn, fail
+    ko: str
+    en: str
+    code: int = OK
+
+
+def run(config: Config, options: argparse.Namespace) -> int:
+    """Examine, print, and return 0 when nothing failed."""
+    findings = asyncio.run(examine(config))
+    if options.json:
+        print_json(findings)
+    else:
+        marks = {"ok": "[green]✔[/]", "warn": "[yellow]![/]", "fail": "[red]✘[/]"}
+        for finding in findings:
+            Console().print(f"{marks[finding.level]} {finding.name}: {getattr(finding, config.language)}")
+    return max((finding.code for finding in findings), default=OK)
+
+
+async def examine(config: Config) -> list[Finding]:
+    """Return one finding for everything a live start needs."""
+    registry.load(config.strategy.name, config.strategy.parameters)
+    findings = [folder(config)]
+    keys = (config.access_key, config.secret_key)
+    access, secret = (key.reveal() if key else None for key in keys)
+    async with open_session() as session:
+        upbit = Upbit(session, base_url=config.base_url, access_key=access, secret_key=secret)
+        findings.append(await tried("exchange", upbit.markets, config))
+        if findings[-1].level == "ok":
+            findings.append(clock_skew(upbit))
+        if access is None:
+            findings.append(missing_keys())
+        elif findings[1].level == "ok":
+            findings += await permissions(upbit, config)
+    findings.append(webhook(config))
+    return findings
+
+
+def folder(config: Config) -> Finding:
+    """Examine the data folder."""
+    path = config.data_dir.absolute()
+    place = path if path.exists() else path.parent
+    if os.access(place, os.W_OK):
+        return Finding(name="data", level="ok", ko=f"{path} 쓰기 가능", en=f"{path} is writable")
+    return Finding(
+        name="data",
+        level="fail",
+        ko=f"{path}에 쓸 수 없습니다. 권한을 고치거나 BOT_DATA_DIR를 바꾸세요.",
+        en=f"{path} cannot be written. Mend its permissions or change BOT_DATA_DIR.",
+        code=ERROR,
+    )
+
+
+async def tried(name: str, ask: Callable[[], Awaitable[object]], config: Config) -> Finding:
+    """Ask the exchange something and return whether it answered."""
+    try:
+        await ask()
+    except InsufficientFunds:
+        return Finding(
+            name=name, level="warn", ko="권한은 있지만 원화가 부족합니다", en="allowed, but there is too little KRW"
+        )
+    except ExchangeError as error:
+        code = CONFIGURATION if isinstance(error, Unauthorized) else ERROR
+        del config
+        return Finding(name=name, level="fail", ko=explain(error, "ko"), en=explain(error, "en"), code=code)
+    return Finding(name=name, level="ok", ko="정상", en="fine")
+
+
+def clock_skew(upbit: Upbit) -> Finding:
+    """Compare this machine's clock with the exchange's."""
+    assert upbit.server_date is not None
+    skew = abs(wall_clock() - upbit.server_date)
+    level = "ok" if skew <= SKEW_WARN else "warn" if skew <= SKEW_FAIL else "fail"
+    seconds = f"{skew.total_seconds():.0f}"
+    return Finding(
+        name="clock",
+        level=level,
+        ko=f"거래소 시계와 {seconds}초 차이" + ("" if level == "ok" else ". 시간 동기화(NTP)를 켜세요."),
+        en=f"{seconds} s away from the exchange" + ("" if level == "ok" else ". Switch on time synchronisation (NTP)."),
+        code=ERROR if level == "fail" else OK,
+    )
+
+
+def missing_keys() -> Finding:
+    """Return what is said without keys."""
+    return Finding(
+        name="keys",
+        level="fail",
+        ko="API 키가 없습니다. ACCESS_KEY와 SECRET_KEY를 설정하세요.",
+        en="There are no API keys. Set ACCESS_KEY and SECRET_KEY.",
+        code=CONFIGURATION,
+    )
+
+
+async def permissions(upbit: Upbit, config: Config) -> list[Finding]:
+    """Try each of the three permissions, and look when the key expires."""
+    order = NewOrder(market="KRW-BTC", side=Side.BID, total=TEST_KRW, identifier=f"check-{uuid.uuid4()}")
+    findings = [
+        await tried("자산조회 view assets", upbit.accounts, config),
+        await tried("주문조회 view orders", upbit.open_orders, config),
+        await tried("주문하기 make orders", lambda: upbit.test_order(order), config),
+    ]
+    if all(finding.level != "fail" for finding in findings):
+        findings.append(await expiry(upbit, config))
+    return findings
+
+
+async def expiry(upbit: Upbit, config: Config) -> Finding:
+    """Look when the key in use expires."""
+    assert config.access_key is not None
+    ours = [key for key in await upbit.api_keys() if key.access_key == config.access_key.reveal()]
+    if not ours:
+        return Finding(name="expiry", level="warn", ko="만료일을 알 수 없습니다", en="the expiry is not known")
+    left = ours[0].expires_at - wall_clock()
+    level = "ok" if left > EXPIRY_WARN else "warn"
+    return Finding(name="expiry", level=level, ko=f"{left.days}일 뒤 만료", en=f"expires in {left.days} days")
+
+
+def webhook(config: Config) -> Finding:
+    """Look whether there is a webhook."""
+    if config.webhook_url is None:
+        return Finding(
+            name="webhook",
+            level="warn",
+            ko="WEBHOOK_URL이 없어 알림을 보내지 않습니다",
+            en="no WEBHOOK_URL, no messages",
+        )
+    return Finding(name="webhook", level="ok", ko="설정됨", en="set")
