@@ -146,7 +146,7 @@ def amount(least: str, most: str) -> Convert:
 
     def convert(value: Any) -> Decimal:
         if isinstance(value, bool) or not isinstance(value, int | Decimal) or not low <= value <= high:
-            raise ValueError(f"{least} ~ {most}")
+            raise ValueError(f"{low:f} ~ {high:f}")
         return Decimal(value)
 
     return convert
@@ -219,18 +219,18 @@ SETTINGS = (  # one setting, one paragraph
             ko="전략 매개변수", en="parameters of the strategy"),
     Setting(key="trading.max_open_trades", default="5", allowed="1 ~ 5", convert=whole(1, 5),
             ko="동시에 거래하는 최대 마켓 수", en="most markets traded at the same time"),
-    Setting(key="trading.order_krw", default="50000", allowed="6000 ~ 100000000", convert=amount("6000", "100000000"),
+    Setting(key="trading.order_krw", default="50000", allowed="6000 ~ 100000000", convert=amount("6000", "1e8"),
             ko="한 번에 매수하는 금액(원)", en="won of one buy"),
     Setting(key="trading.seed", default="", allowed="0 ~ 4294967295", convert=whole(0, 2**32 - 1),
             ko="무작위 추첨의 시드. 없으면 시작할 때마다 새로 정해 로그에 남깁니다",
             en="seed of the random draw; without one each start draws a new one and logs it"),
     Setting(key="trading.caution", default='"skip"', allowed="skip, allow", convert=one_of("skip", "allow"),
             ko="투자주의 종목을 건너뛸지", en="whether markets with a caution flag are left out"),
-    Setting(key="risk.max_order_krw", default="100000", allowed="6000 ~ 1000000000", convert=amount("6000", "1000000000"),
+    Setting(key="risk.max_order_krw", default="100000", allowed="6000 ~ 1000000000", convert=amount("6000", "1e9"),
             ko="주문 하나의 상한(원)", en="cap of one order, won"),
-    Setting(key="risk.max_market_krw", default="100000", allowed="6000 ~ 1000000000", convert=amount("6000", "1000000000"),
+    Setting(key="risk.max_market_krw", default="100000", allowed="6000 ~ 1000000000", convert=amount("6000", "1e9"),
             ko="마켓 하나의 상한(원)", en="cap of one market, won"),
-    Setting(key="risk.max_day_krw", default="1000000", allowed="6000 ~ 10000000000", convert=amount("6000", "10000000000"),
+    Setting(key="risk.max_day_krw", default="1000000", allowed="6000 ~ 10000000000", convert=amount("6000", "1e10"),
             ko="하루(KST) 매수 상한(원)", en="cap of all buys of a day in Korea, won"),
     Setting(key="risk.max_slippage", default="0.01", allowed="0.0005 ~ 0.1", convert=amount("0.0005", "0.1"),
             ko="허용하는 예상 슬리피지(비율)", en="largest expected slippage, a fraction"),
@@ -257,8 +257,10 @@ class Variable:
 
 
 ENVIRONMENT = (
-    Variable(name="ACCESS_KEY", aliases=("UPBIT_ACCESS_KEY",), secret=True, ko="업비트 Access Key", en="Upbit access key"),
-    Variable(name="SECRET_KEY", aliases=("UPBIT_SECRET_KEY",), secret=True, ko="업비트 Secret Key", en="Upbit secret key"),
+    Variable(name="ACCESS_KEY", aliases=("UPBIT_ACCESS_KEY",), secret=True,
+             ko="업비트 Access Key", en="Upbit access key"),
+    Variable(name="SECRET_KEY", aliases=("UPBIT_SECRET_KEY",), secret=True,
+             ko="업비트 Secret Key", en="Upbit secret key"),
     Variable(name="WEBHOOK_URL", aliases=("DISCORD_WEBHOOK_URL",), secret=True,
              ko="디스코드 웹훅 주소 (없으면 알림 없이 거래)", en="Discord webhook; without it trading goes on in silence"),
     Variable(name="UPBIT_BASE_URL", aliases=(), ko="거래소 주소", en="address of the exchange"),

@@ -13,6 +13,8 @@ from cli.exits import USAGE
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    Verbs = argparse._SubParsersAction[argparse.ArgumentParser]
+
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of every verb and option."""
@@ -27,9 +29,6 @@ def build_parser() -> argparse.ArgumentParser:
     add_sandbox(verbs)
     add_readers(verbs)
     return parser
-
-
-Verbs = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def add_verb(verbs: Verbs, name: str, help_: str) -> argparse.ArgumentParser:

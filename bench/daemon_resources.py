@@ -65,7 +65,12 @@ def measure(markets: int, minutes: float, unit: int) -> dict[str, float | int]:
         with started(sandbox, bare, logs / "sandbox.log") as box:
             assert box.stdout is not None
             url = json.loads(box.stdout.readline())["url"]
-            keys = {"UPBIT_BASE_URL": url, "ACCESS_KEY": "bench", "SECRET_KEY": SECRET, "BOT_DATA_DIR": folder + "/data"}
+            keys = {
+                "UPBIT_BASE_URL": url,
+                "ACCESS_KEY": "bench",
+                "SECRET_KEY": SECRET,
+                "BOT_DATA_DIR": folder + "/data",
+            }
             with started(["run", "--set", f"strategy.unit={unit}"], bare | keys, logs / "run.log") as bot:
                 figures = watch(bot.pid, box.pid, minutes)
         log = (logs / "run.log").read_text()

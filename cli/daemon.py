@@ -32,7 +32,7 @@ from upbit.rest import Upbit, open_session
 from upbit.stream import TickerStream
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Callable, Coroutine
     from datetime import datetime
 
     import aiohttp
@@ -125,7 +125,7 @@ def make_discord(config: Config, session: aiohttp.ClientSession, journal: Journa
     return Discord(session, config.webhook_url.reveal(), journal, rng=random.Random(0))
 
 
-async def serve(app: App, *, beside: Callable[[App], Awaitable[None]] | None = None) -> None:
+async def serve(app: App, *, beside: Callable[[App], Coroutine[None, None, None]] | None = None) -> None:
     """Recover, then run the five coroutines until `app.stop`; `beside` runs with them (the terminal)."""
     await recover(app)
     await poll(app)

@@ -22,7 +22,7 @@ SENTENCES: tuple[tuple[type[ExchangeError], str, str], ...] = (
     ),
     (
         errors.OutOfScope,
-        "API 키에 권한이 없습니다. 자산조회, 주문조회, 주문하기 세 권한으로 키를 다시 발급하세요. 출금 권한은 주지 마세요.",
+        "API 키에 권한이 없습니다. 자산조회, 주문조회, 주문하기 권한으로 키를 다시 발급하세요. 출금 권한은 빼세요.",
         "The API key lacks a permission. Issue it again with view assets, view orders, make orders; never withdrawal.",
     ),
     (
@@ -32,7 +32,7 @@ SENTENCES: tuple[tuple[type[ExchangeError], str, str], ...] = (
     ),
     (
         errors.RateLimited,
-        "요청이 너무 많아 업비트가 잠시 막았습니다. 같은 계정이나 IP의 다른 프로그램을 확인하고 잠시 뒤 다시 시도하세요.",
+        "요청이 너무 많아 업비트가 잠시 막았습니다. 같은 계정이나 IP의 다른 프로그램을 확인하세요.",
         "Upbit refuses more requests for now. Look for other programs on this account or address, and try again later.",
     ),
     (

@@ -15,7 +15,7 @@ from rich.text import Text
 from trader.decisions import ENTERING
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable, Coroutine
 
     from rich.console import RenderableType
 
@@ -28,7 +28,7 @@ EVENTS_SHOWN = 8
 TARGETS_SHOWN = 12
 
 
-def follow(*, real_seconds: float) -> Callable[[App], Awaitable[None]]:
+def follow(*, real_seconds: float) -> Callable[[App], Coroutine[None, None, None]]:
     """Return what shows the daemon; `real_seconds` is how many seconds of loop time pass in one second."""
     if sys.stdout.isatty():
         return lambda app: show(app, REFRESH_S * min(real_seconds, 3600.0))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from upbit.errors import ExchangeError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncGenerator, Awaitable, Callable
     from datetime import datetime, timedelta
 
     from trader.health import Health
@@ -22,6 +22,9 @@ LONGEST_PAUSE_S = 30.0
 
 async def pause(seconds: float, *wakers: asyncio.Event) -> None:
     """Wait `seconds`, or until one of `wakers` is set."""
+    if not wakers:
+        await asyncio.sleep(max(0.0, seconds))
+        return
     waits = [asyncio.ensure_future(waker.wait()) for waker in wakers]
     try:
         await asyncio.wait(waits, timeout=max(0.0, seconds), return_when=asyncio.FIRST_COMPLETED)
@@ -30,7 +33,7 @@ async def pause(seconds: float, *wakers: asyncio.Event) -> None:
             wait.cancel()
 
 
-async def every(period: float, stop: asyncio.Event, wake: asyncio.Event | None = None) -> AsyncIterator[None]:
+async def every(period: float, stop: asyncio.Event, wake: asyncio.Event | None = None) -> AsyncGenerator[None]:
     """Yield once per `period` seconds, or as soon as `wake` is set, until `stop` is; a step that began always ends."""
     wakers = (stop,) if wake is None else (stop, wake)
     while not stop.is_set():
@@ -41,7 +44,7 @@ async def every(period: float, stop: asyncio.Event, wake: asyncio.Event | None =
             await pause(period, *wakers)
 
 
-async def each_minute(clock: Callable[[], datetime], stop: asyncio.Event, *, grace: timedelta) -> AsyncIterator[None]:
+async def each_minute(clock: Callable[[], datetime], stop: asyncio.Event, *, grace: timedelta) -> AsyncGenerator[None]:
     """Yield at once, and then `grace` after each full minute of `clock`, until `stop` is set."""
     while not stop.is_set():
         yield
@@ -50,14 +53,14 @@ async def each_minute(clock: Callable[[], datetime], stop: asyncio.Event, *, gra
 
 
 async def keep_going(
-    name: str, ticks: AsyncIterator[None], step: Callable[[], Awaitable[None]], *, health: Health, stop: asyncio.Event
+    name: str, ticks: AsyncGenerator[None], step: Callable[[], Awaitable[None]], *, health: Health, stop: asyncio.Event
 ) -> None:
     """Run `step` at every tick; one that fails is logged once per streak, waited out and tried again.
 
     A broken rule of our own (an `AssertionError`) is never survived: it ends the daemon with its evidence.
     """
     failures = 0
-    async with contextlib.aclosing(ticks) if hasattr(ticks, "aclose") else contextlib.nullcontext():
+    async with contextlib.aclosing(ticks):
         async for _ in ticks:
             try:
                 await step()

@@ -59,7 +59,8 @@ def open_session() -> aiohttp.ClientSession:
 
 
 async def _note_that_bytes_left(_: aiohttp.ClientSession, context: SimpleNamespace, __: object) -> None:
-    context.trace_request_ctx["left"] = True
+    if context.trace_request_ctx is not None:  # None: a request that is not one of Upbit's
+        context.trace_request_ctx["left"] = True
 
 
 def may_repeat(error: ExchangeError) -> bool:
