@@ -262,7 +262,7 @@ ENVIRONMENT = (
     Variable(name="SECRET_KEY", aliases=("UPBIT_SECRET_KEY",), secret=True,
              ko="업비트 Secret Key", en="Upbit secret key"),
     Variable(name="WEBHOOK_URL", aliases=("DISCORD_WEBHOOK_URL",), secret=True,
-             ko="디스코드 웹훅 주소 (없으면 알림 없이 거래)", en="Discord webhook; without it trading goes on in silence"),
+             ko="디스코드 웹훅 주소 (없으면 알림 없이 거래)", en="Discord webhook; without it there are no messages"),
     Variable(name="UPBIT_BASE_URL", aliases=(), ko="거래소 주소", en="address of the exchange"),
     Variable(name="BOT_DATA_DIR", aliases=(), ko="거래 기록 폴더", en="folder of the journal"),
     Variable(name="BOT_CONFIG", aliases=(), ko="설정 파일", en="file of settings"),

@@ -13,7 +13,7 @@ from cli.exits import USAGE
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    Verbs = argparse._SubParsersAction[argparse.ArgumentParser]
+    Verbs = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - argparse has no public name for it
 
 
 def build_parser() -> argparse.ArgumentParser:

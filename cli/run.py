@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import signal
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from cli.explain import explain
 from cli.screen import follow
 from config import ConfigError, Problem, most_spent
 from journal.journal import JournalError, JournalLocked
+from sandbox.replay import ReplayError
 from simulation.loop import wall_clock
 from strategy.registry import StrategyError
 from trader.recovery import WrongAccountError
@@ -28,6 +30,10 @@ NO_KEYS = Problem(
     en="There are no API keys. Set ACCESS_KEY and SECRET_KEY in the environment. "
     "To look without keys: python main.py demo",
 )
+PORT_TAKEN = {
+    "ko": "그 포트는 이미 쓰이고 있습니다. --port로 다른 포트를 지정하세요.",
+    "en": "That port is in use. Name another one with --port.",
+}
 
 
 def run(config: Config) -> int:
@@ -97,6 +103,10 @@ def explain_failure(error: BaseException, language: str) -> tuple[str, int] | No
             return "\n".join(getattr(problem, language) for problem in error.problems), CONFIGURATION
         case StrategyError():
             return getattr(error, language), CONFIGURATION
+        case ReplayError():
+            return getattr(error, language), ERROR
+        case OSError(errno=errno.EADDRINUSE):
+            return PORT_TAKEN[language], ERROR
         case JournalLocked():
             return getattr(error, language), SECOND_DAEMON
         case JournalError() | WrongAccountError():

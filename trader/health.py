@@ -83,7 +83,12 @@ async def watch_health(app: App, path: Path) -> None:
             told = set(dead)
             await asyncio.sleep(WRITE_EVERY_S)
     finally:
-        path.unlink(missing_ok=True)
+        forget(path)
+
+
+def forget(path: Path) -> None:
+    """Remove the health file: no daemon runs here any more."""
+    path.unlink(missing_ok=True)
 
 
 def write_report(path: Path, dead: dict[str, str]) -> None:

@@ -3,8 +3,8 @@
     PLANNED -> attempt written (fsync) -> POST /v1/orders -> outcome written -> GET /v1/order until final -> fills
 
 An intent carries one identifier for ever, and Upbit accepts an identifier once, so sending the same intent again
-can never buy twice. A doubtful intent (UNKNOWN) is resolved only by *seeing* its order: not by a timer, not by a count, not
-by "not found". After a doubt the same identifier may be sent again; a new one never.
+can never buy twice. A doubtful intent (UNKNOWN) is resolved only by *seeing* its order: not by a timer, not by a
+count, not by "not found". After a doubt the same identifier may be sent again; a new one never.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -33,7 +34,7 @@ def test_a_period_is_kept_and_a_stop_ends_it_at_once() -> None:
         stop, times = asyncio.Event(), []
         loop.call_later(7, stop.set)
         async for _ in every(3.0, stop):
-            times.append(loop.time())
+            times += [loop.time()]
         assert times == [0.0, 3.0, 6.0]
         assert loop.time() == 7.0
 
@@ -87,7 +88,7 @@ def test_a_failing_step_is_logged_once_and_tried_again(caplog: pytest.LogCapture
             stop.set()
 
         await keep_going(NAME, every(1.0, stop), step, health=health, stop=stop)
-        pauses = [later - earlier for earlier, later in zip(calls, calls[1:], strict=False)]
+        pauses = [later - earlier for earlier, later in pairwise(calls)]
         assert pauses == [2.0, 3.0, 5.0]
 
     run(story())

@@ -1,0 +1,227 @@
+"""The whole daemon over the real wire, as a user starts it: verbs of main.py in processes of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from journal.reader import open_reader
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from journal.queries import Queries
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+RECORDED = ROOT.parent / "shared" / "data" / "candles" / "1m"
+KEYS = {"ACCESS_KEY": "test-access-key", "SECRET_KEY": "test-secret-key-0123456789abcdef01234567"}
+BOX = ("sandbox", "--json", "--access-key", KEYS["ACCESS_KEY"], "--secret-key", KEYS["SECRET_KEY"])
+PATIENCE_S = 90.0
+
+
+def environment(more: dict[str, str]) -> dict[str, str]:
+    """Return an environment that holds nothing of the machine's but its path."""
+    return {"PATH": os.environ["PATH"], "BOT_LANGUAGE": "en", **more}
+
+
+def main(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+    """Run a verb to its end."""
+    command = [sys.executable, "main.py", *arguments]
+    return subprocess.run(  # noqa: S603 - our own program
+        command, cwd=ROOT, env=environment(more), capture_output=True, text=True, timeout=PATIENCE_S, check=False
+    )
+
+
+@contextmanager
+def running(*arguments: str, **more: str) -> Iterator[subprocess.Popen[str]]:
+    """Run a verb in the background, and end it with the block."""
+    command = [sys.executable, "main.py", *arguments]
+    process = subprocess.Popen(  # noqa: S603 - our own program
+        command, cwd=ROOT, env=environment(more), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=PATIENCE_S)
+
+
+@contextmanager
+def exchange(*arguments: str) -> Iterator[str]:
+    """Open a sandbox and return its address."""
+    with running(*BOX, *arguments) as process:
+        assert process.stdout is not None
+        yield json.loads(process.stdout.readline())["url"]
+
+
+def demo(*arguments: str) -> dict[str, Any]:
+    """Run a demo as fast as the machine allows and return its summary without what depends on the machine."""
+    done = main("demo", "--speed", "inf", "--json", *arguments)
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    assert "Warning" not in done.stderr
+    summary = json.loads(done.stdout)
+    assert isinstance(summary, dict)
+    assert summary.pop("wall_seconds") > 0
+    return summary
+
+
+def test_a_newcomer_sees_purchases_sales_and_alerts_within_an_hour_of_market_time() -> None:
+    """The demo trades, tells, breaks no rule, and its journal equals the exchange to the last decimal."""
+    summary = demo("--minutes", "60", "--markets", "20")
+    assert summary["buys"] > 0
+    assert summary["sells"] > 0
+    assert summary["alerts"] >= summary["buys"] + summary["sells"]
+    assert summary["violations_by_rule"] == {}
+    assert summary["rejected_orders"] == 0
+    assert summary["ledger_equal"] is True
+
+
+def test_the_same_seed_gives_the_same_trades() -> None:
+    """Two runs of one seed agree about everything but the time they took; another seed does not."""
+    first, again, other = (demo("--minutes", "30", "--markets", "10", "--seed", seed) for seed in ("7", "7", "8"))
+    assert first == again
+    assert first["buys"] > 0
+    assert first["fees_krw"] != other["fees_krw"]
+
+
+@pytest.mark.skipif(not RECORDED.is_dir(), reason=f"recorded candles are not at {RECORDED}")
+def test_recorded_hours_are_traded_without_breaking_a_rule() -> None:
+    """Six recorded hours of four markets: ledger equal, nothing refused."""
+    summary = demo("--replay", str(RECORDED), "--minutes", "360")
+    assert summary["violations"] == 0
+    assert summary["rejected_orders"] == 0
+    assert summary["ledger_equal"] is True
+    assert summary["buys"] > 0
+
+
+def wait_for(journal: Path, ready: Callable[[Queries], bool]) -> None:
+    """Look into the journal of another process until it says what we wait for."""
+    began = time.monotonic()
+    while time.monotonic() - began < PATIENCE_S:
+        if journal.exists():
+            with open_reader(journal) as reader:
+                if ready(reader):
+                    return
+        time.sleep(0.05)
+    pytest.fail(f"the daemon did not get there within {PATIENCE_S} s")
+
+
+def messages(reader: Queries) -> Counter[str]:
+    """Count the messages that were ever queued, by kind and trade."""
+    return Counter(row["key"] for row in reader._db.execute("SELECT key FROM outbox"))
+
+
+def starts(reader: Queries) -> int:
+    """Count how often a daemon has begun to trade."""
+    return sum(key.startswith("started:") for key in messages(reader))
+
+
+def test_a_killed_daemon_goes_on_where_it_was(tmp_path: Path) -> None:
+    """SIGKILL with open trades, start again: the same trades with the same stops, no second buy, no alert twice."""
+    journal = tmp_path / "journal.sqlite3"
+    run = ("run", "--set", "strategy.unit=1", "--set", "trading.seed=1", "--set", "trading.max_open_trades=3")
+    with exchange("--markets", "8") as url:
+        hook = f"{url}/api/webhooks/1/test"
+        more = {**KEYS, "UPBIT_BASE_URL": url, "BOT_DATA_DIR": str(tmp_path), "WEBHOOK_URL": hook}
+        with running(*run, **more) as daemon:
+            wait_for(journal, lambda reader: reader.counts().buys == 3 and not reader.pending_notes(1))
+            daemon.send_signal(signal.SIGKILL)
+            daemon.wait()
+        with open_reader(journal) as reader:
+            before = {trade.id: trade for trade in reader.open_trades()}
+        with running(*run, **more):
+            wait_for(journal, lambda reader: starts(reader) == 2 and not reader.pending_notes(1))
+    with open_reader(journal) as reader:
+        after = {trade.id: reader.trade(trade.id) for trade in before.values()}
+        counted = messages(reader)
+        intents = [intent for trade in before.values() for intent in reader.intents_of(trade.id)]
+    assert len(before) == 3
+    for name, trade in before.items():
+        assert (after[name].stop_price, after[name].opened_at) == (trade.stop_price, trade.opened_at)
+        assert after[name].bought == trade.bought
+        assert counted[f"bought:{name}"] == 1
+    assert sum(intent.side == "bid" for intent in intents) == 3
+    assert max(counted.values()) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "more", "code", "sentence"),
+    [
+        (("run",), {}, 4, "There are no API keys"),
+        (("run",), {"ACCESS_KEY": "abc"}, 4, "SECRET_KEY is not"),
+        (("run", "--set", "trading.max_open_trade=3"), KEYS, 4, "Did you mean 'trading.max_open_trades'"),
+        (("run", "--set", "trading.order_krw=10"), KEYS, 4, "Allowed: 6000 ~ 100000000"),
+        (("run", "--set", "strategy.name=quiet_trnd"), KEYS, 4, "Did you mean 'quiet_trend'"),
+        (("run",), {**KEYS, "UPBIT_ACCESS_KEY": "other"}, 4, "different values"),
+        (("run",), {**KEYS, "UPBIT_BASE_URL": "http://example.com"}, 4, "must be https"),
+        (("run",), {**KEYS, "UPBIT_BASE_URL": "http://127.0.0.1:9"}, 1, "cannot be reached"),
+        (("run",), {**KEYS, "WEBHOOK_URL": "https://example.com/x"}, 4, "WEBHOOK_URL must be"),
+        (("run",), {**KEYS, "BOT_DATA_DIR": "/proc/nowhere"}, 1, "cannot be written"),
+        (("demo", "--replay", "/nowhere"), {}, 1, "nothing to replay"),
+        (("status",), {"BOT_DATA_DIR": "/nowhere"}, 1, "There is no journal yet"),
+        (("health",), {"BOT_DATA_DIR": "/nowhere"}, 1, "no daemon is running here"),
+        (("runn",), {}, 2, "invalid choice"),
+        (("demo", "--speed", "0"), {}, 2, "above 0"),
+    ],
+)
+def test_bad_input_gets_one_clear_sentence_and_its_exit_code(
+    arguments: tuple[str, ...], more: dict[str, str], code: int, sentence: str, tmp_path: Path
+) -> None:
+    """What, where, what to do; never a traceback."""
+    done = main(*arguments, **({"BOT_DATA_DIR": str(tmp_path)} | more))
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.returncode == code
+
+
+def test_wrong_keys_are_told_at_once(tmp_path: Path) -> None:
+    """A secret that does not belong to the key ends `run` with a sentence, not with five failing loops."""
+    with exchange("--markets", "3") as url:
+        wrong = {**KEYS, "SECRET_KEY": "another-secret-key-0123456789abcdef0123"}
+        done = main("run", UPBIT_BASE_URL=url, BOT_DATA_DIR=str(tmp_path), **wrong)
+    assert done.returncode == 4
+    assert "The API keys are wrong" in done.stderr
+
+
+def test_a_second_daemon_on_the_same_folder_is_refused(tmp_path: Path) -> None:
+    """The journal has one writer."""
+    with exchange("--markets", "3") as url:
+        more = {**KEYS, "UPBIT_BASE_URL": url, "BOT_DATA_DIR": str(tmp_path)}
+        with running("run", "--set", "strategy.unit=1", **more):
+            wait_for(tmp_path / "journal.sqlite3", lambda reader: starts(reader) == 1)
+            second = main("run", **more)
+    assert second.returncode == 3
+    assert "Another daemon" in second.stderr
+
+
+def test_a_damaged_journal_is_never_traded_on(tmp_path: Path) -> None:
+    """Corruption is refused with a sentence, and the file is left as it was."""
+    path = tmp_path / "journal.sqlite3"
+    path.write_bytes(b"this is not a journal" * 100)
+    done = main("run", BOT_DATA_DIR=str(tmp_path), UPBIT_BASE_URL="http://127.0.0.1:9", **KEYS)
+    assert done.returncode == 1
+    assert "is damaged" in done.stderr
+    assert path.read_bytes() == b"this is not a journal" * 100
+
+
+def test_check_examines_a_sandbox_and_finds_nothing_wrong(tmp_path: Path) -> None:
+    """The doctor sees the exchange, the clock, the three permissions and the expiry."""
+    with exchange("--markets", "3") as url:
+        done = main("check", "--json", UPBIT_BASE_URL=url, BOT_DATA_DIR=str(tmp_path), **KEYS)
+    levels = {finding["name"]: finding["level"] for finding in json.loads(done.stdout)}
+    assert done.returncode == 0, done.stdout
+    assert levels["주문하기 make orders"] == "ok"
+    assert levels["expiry"] == "ok"
+    assert levels["webhook"] == "warn"
