@@ -1,0 +1,99 @@
+"""Documents say what the code does, in both languages."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from config import ENVIRONMENT, SETTINGS
+from main import build_parser
+from strategy.parameters import bounds
+from strategy.registry import STRATEGIES
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+TWINS = (("README.md", "README.en.md"), ("Strategy.md", "Strategy.en.md"))
+MACHINE_PATH = re.compile(r"/(?:root|home|opt|work)/\w+")
+
+
+def text(name: str) -> str:
+    """Return a document."""
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def code_blocks(name: str) -> list[str]:
+    """Return the commands of a document."""
+    return re.findall(r"```\n(.*?)```", text(name), flags=re.DOTALL)
+
+
+def rows(name: str) -> list[list[str]]:
+    """Return the cells of every table row of a document."""
+    lines = (line for line in text(name).splitlines() if line.startswith("| "))
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
+@pytest.mark.parametrize("twins", TWINS)
+def test_twins_have_the_same_commands_and_the_same_shape(twins: tuple[str, str]) -> None:
+    """Both languages show identical commands, as many headings, and as many table rows."""
+    korean, english = twins
+    assert code_blocks(korean) == code_blocks(english)
+    headings = [re.findall(r"^#+", text(name), flags=re.MULTILINE) for name in twins]
+    assert headings[0] == headings[1]
+    assert len(rows(korean)) == len(rows(english))
+
+
+@pytest.mark.parametrize("name", ["README.md", "README.en.md"])
+def test_every_command_of_the_readme_exists(name: str) -> None:
+    """Each `python main.py VERB ...` is understood by the parser, with its options."""
+    commands = re.findall(r"main\.py((?: [^\n`]+)?)", "\n".join(code_blocks(name)))
+    assert len(commands) >= 6
+    for command in commands:
+        words = command.split() or ["run"]
+        build_parser().parse_args(words)
+
+
+@pytest.mark.parametrize(("name", "language"), [("README.md", "ko"), ("README.en.md", "en")])
+def test_the_tables_of_the_readme_are_those_of_the_code(name: str, language: str) -> None:
+    """Every setting and variable stands there with its default, its range and its meaning, and no other."""
+    shown = {row[0].strip("`"): row[1:] for row in rows(name)}
+    for setting in SETTINGS:
+        default = f"`{setting.default}`" if setting.default else "-"
+        assert shown[setting.key] == [default, setting.allowed, getattr(setting, language)]
+    for variable in ENVIRONMENT:
+        aliases = ", ".join(f"`{alias}`" for alias in variable.aliases) or "-"
+        assert shown[variable.name] == [aliases, getattr(variable, language)]
+    known = {setting.key for setting in SETTINGS}
+    assert {key for key in shown if re.fullmatch(r"(strategy|trading|risk|log)\.\w+", key)} <= known
+
+
+@pytest.mark.parametrize("name", ["Strategy.md", "Strategy.en.md"])
+def test_the_parameters_of_every_strategy_are_those_of_the_code(name: str) -> None:
+    """Name, default and range of each parameter, strategy by strategy."""
+    sections = re.split(r"^### ", text(name), flags=re.MULTILINE)[1:]
+    assert len(sections) == len(STRATEGIES)
+    for section, strategy in zip(sections, STRATEGIES, strict=True):
+        assert section.startswith(f"`{strategy.name}`")
+        found = re.findall(r"^\| `(\w+)` \| (\S+) \| (\S+) ~ (\S+) \|$", section, flags=re.MULTILINE)
+        limits = bounds(strategy.parameter_class)
+        defaults = strategy.parameter_class()
+        told = [(key, float(value), float(least), float(most)) for key, value, least, most in found]
+        assert told == [
+            (key, float(getattr(defaults, key)), *limits[key]) for key in strategy.parameter_class.__struct_fields__
+        ]
+
+
+def test_no_tracked_file_names_a_machine() -> None:
+    """Paths of one machine and hosts of package mirrors do not belong to the project."""
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S607 - git
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    wrong = []
+    for name in listed.stdout.split():
+        path = ROOT / name
+        if path.is_file() and path != Path(__file__):
+            found = MACHINE_PATH.search(path.read_text(encoding="utf-8", errors="replace"))
+            if found:
+                wrong.append(f"{name}: {found.group()}")
+    assert wrong == []
