@@ -69,12 +69,12 @@ async def send_planned(app: App, intent: Intent) -> None:
 
 async def send(app: App, intent: Intent) -> None:
     """Make one attempt: durable before the first byte, classified and written before anything else happens."""
-    first = not app.journal.attempts(intent.identifier)
+    doubtful = any(attempt.state is IntentState.UNKNOWN for attempt in app.journal.attempts(intent.identifier))
     app.journal.begin_attempt(intent.identifier)
     try:
         order = await app.upbit.place(to_order(intent))
     except ExchangeError as error:
-        state = classify(error, first=first)
+        state = classify(error, doubtful=doubtful)
         write_outcome(app, intent, state, error)
         if state is IntentState.PLANNED:
             await pause(getattr(error, "retry_after", None) or 1.0)
@@ -87,13 +87,13 @@ async def send(app: App, intent: Intent) -> None:
         app.journal.end_attempt(intent.identifier, IntentState.ACCEPTED, outcome="accepted", uuid=order.uuid, http=201)
 
 
-def classify(error: ExchangeError, *, first: bool) -> IntentState:
+def classify(error: ExchangeError, *, doubtful: bool) -> IntentState:
     """Return what an attempt that ended in `error` makes of its intent.
 
-    A refusal is final only for the first attempt of an intent: after a doubt it may be the echo of an order that
+    A refusal is final only while no earlier attempt is in doubt: after a doubt it may be the echo of an order that
     exists and has, for example, spent the money.
     """
-    if not first or isinstance(error, OutcomeUnknown):
+    if doubtful or isinstance(error, OutcomeUnknown):
         return IntentState.UNKNOWN
     if isinstance(error, NotSent | RateLimited):
         return IntentState.PLANNED
@@ -119,7 +119,8 @@ def write_outcome(app: App, intent: Intent, state: IntentState, error: ExchangeE
 async def resolve(app: App, intent: Intent) -> None:
     """Look for a doubtful order until it is seen, sending the same identifier again while it is still wanted."""
     for round_ in range(SEND_AGAIN_EVERY):
-        await pause(LOOK_AGAIN_S[min(round_ + len(app.journal.attempts(intent.identifier)), len(LOOK_AGAIN_S)) - 1])
+        patience = round_ + len(app.journal.attempts(intent.identifier)) - 1
+        await pause(LOOK_AGAIN_S[min(patience, len(LOOK_AGAIN_S) - 1)])
         try:
             order = await app.upbit.order(identifier=intent.identifier)
         except OrderNotFound:
@@ -133,6 +134,10 @@ async def resolve(app: App, intent: Intent) -> None:
         return
     if still_wanted(app, intent):
         await send(app, intent)
+    else:
+        text = f"{intent.market} {intent.side} {intent.identifier}: Upbit has not shown this order yet"
+        app.journal.add_notes([app.messages.problem(f"unknown:{intent.identifier}", text, at=app.clock())])
+        app.wake_notifier()
 
 
 def still_wanted(app: App, intent: Intent) -> bool:

@@ -1,0 +1,145 @@
+"""Indicators against TA-Lib, against values worked out by hand, and against tulipy's known defects."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import talib
+from hypothesis import given
+from hypothesis import strategies as st
+
+from strategy import indicators
+
+if TYPE_CHECKING:
+    from strategy.base import Floats
+
+RNG = np.random.default_rng(5)
+CLOSE = np.exp(np.cumsum(RNG.normal(0, 0.01, 300))) * 1000
+HIGH, LOW = CLOSE * (1 + RNG.random(300) * 0.01), CLOSE * (1 - RNG.random(300) * 0.01)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        (indicators.sma(CLOSE, 20), talib.SMA(CLOSE, 20)),
+        (indicators.rsi(CLOSE, 14), talib.RSI(CLOSE, 14)),
+        (indicators.bollinger(CLOSE, 20, 2.0)[0], talib.BBANDS(CLOSE, 20, 2, 2)[2]),
+        (indicators.bollinger(CLOSE, 20, 2.0)[2], talib.BBANDS(CLOSE, 20, 2, 2)[0]),
+    ],
+    ids=["sma", "rsi", "lower band", "upper band"],
+)
+def test_it_equals_talib(ours: Floats, theirs: Floats) -> None:
+    """Same values, same warm-up."""
+    np.testing.assert_allclose(ours[0], theirs, rtol=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        (indicators.ema(CLOSE, 10), talib.EMA(CLOSE, 10)),
+        (indicators.atr(HIGH, LOW, CLOSE, 14), talib.ATR(HIGH, LOW, CLOSE, 14)),
+        (indicators.natr(HIGH, LOW, CLOSE, 14), talib.NATR(HIGH, LOW, CLOSE, 14)),
+        (indicators.adx(HIGH, LOW, CLOSE, 14), talib.ADX(HIGH, LOW, CLOSE, 14)),
+        (indicators.macd(CLOSE)[0], talib.MACD(CLOSE)[0]),
+        (indicators.macd(CLOSE)[1], talib.MACD(CLOSE)[1]),
+    ],
+    ids=["ema", "atr", "natr", "adx", "macd", "macd signal"],
+)
+def test_it_settles_on_talib(ours: Floats, theirs: Floats) -> None:
+    """The start value differs (TA-Lib starts from an average); after 200 candles nothing of it is left."""
+    np.testing.assert_allclose(ours[0][-100:], theirs[-100:], rtol=1e-5)
+
+
+def test_macd_uses_the_weights_of_its_periods() -> None:
+    """Tulipy replaces the weights of 12 and 26 by 0.15 and 0.075; ours are 2/13 and 2/27."""
+    line = indicators.macd(CLOSE, 12, 26, 9)[0]
+    np.testing.assert_array_equal(line, indicators.ema(CLOSE, 12) - indicators.ema(CLOSE, 26))
+
+
+def test_the_average_is_what_the_hand_works_out() -> None:
+    """EMA(3) of 1, 2, 3, 4: weight one half, starting at 1."""
+    np.testing.assert_array_equal(indicators.ema([1.0, 2.0, 3.0, 4.0], 3), [[np.nan, np.nan, 2.25, 3.125]])
+
+
+def test_bands_of_flat_prices_after_a_moving_market_are_flat() -> None:
+    """Tulipy takes the root of a negative rounding error here and gives NaN."""
+    prices = np.concatenate([np.arange(30.0) * 1e6, np.full(30, 3e7 + 0.1)])
+    lower, middle, upper = indicators.bollinger(prices, 20)
+    for band in (lower, middle, upper):
+        np.testing.assert_allclose(band[0, -5:], 3e7 + 0.1, rtol=1e-14)
+
+
+def test_a_market_that_does_not_move_reads_neutral() -> None:
+    """RSI 50, ADX 0, no range; tulipy gives NaN."""
+    flat = np.full(60, 100.0)
+    assert indicators.rsi(flat)[0, -1] == 50.0
+    assert indicators.adx(flat, flat, flat)[0, -1] == 0.0
+    assert indicators.natr(flat, flat, flat)[0, -1] == 0.0
+
+
+def test_too_little_history_reads_nan_instead_of_raising() -> None:
+    """Every indicator keeps its shape and says that it does not know."""
+    short = np.array([[1.0, 2.0]])
+    for values in (
+        indicators.sma(short, 5),
+        indicators.ema(short, 5),
+        indicators.rsi(short),
+        indicators.adx(short, short, short),
+        indicators.atr(short, short, short),
+        indicators.highest(short, 5),
+        *indicators.bollinger(short, 5),
+        *indicators.macd(short),
+    ):
+        assert values.shape == (1, 2)
+        assert np.isnan(values).all()
+
+
+def test_a_market_listed_later_warms_up_from_its_first_candle() -> None:
+    """Leading NaN delays the warm-up of that market alone."""
+    late = np.concatenate([np.full(100, np.nan), CLOSE[:200]])
+    both = indicators.ema(np.stack([np.concatenate([CLOSE[:100], CLOSE[:200]]), late]), 10)
+    np.testing.assert_array_equal(both[1, 100:], indicators.ema(CLOSE[:200], 10)[0])
+    assert np.isnan(both[1, :109]).all()
+
+
+def test_float32_and_strided_input_are_taken() -> None:
+    """Tulipy wants contiguous float64."""
+    single = CLOSE.astype(np.float32)
+    np.testing.assert_allclose(indicators.ema(single, 10)[0], indicators.ema(single.astype(np.float64), 10)[0])
+    wide = np.stack([CLOSE, CLOSE], axis=1)
+    np.testing.assert_array_equal(indicators.rsi(wide.T)[0], indicators.rsi(CLOSE)[0])
+
+
+def test_the_channel_does_not_know_its_own_candle() -> None:
+    """Highest of the two candles before each one."""
+    np.testing.assert_array_equal(indicators.highest([1.0, 5.0, 3.0, 2.0], 2), [[np.nan, np.nan, 5.0, 5.0]])
+    np.testing.assert_array_equal(indicators.lowest([1.0, 5.0, 3.0, 2.0], 2), [[np.nan, np.nan, 1.0, 3.0]])
+
+
+@pytest.mark.parametrize("period", [0, -1])
+def test_a_period_that_means_nothing_is_refused(period: int) -> None:
+    """A ValueError that names the period."""
+    with pytest.raises(ValueError, match=str(period)):
+        indicators.ema(CLOSE, period)
+
+
+@given(st.lists(st.floats(1, 1e6), min_size=40, max_size=80), st.integers(1, 39), st.floats(1, 1e6))
+def test_the_future_changes_no_past_value(prices: list[float], changed: int, other: float) -> None:
+    """Indicators look only backwards: a later price leaves every earlier value as it was."""
+    future = prices.copy()
+    future[-changed] = other
+    before = len(prices) - changed
+    for earlier, later in zip(several(prices), several(future), strict=True):
+        np.testing.assert_array_equal(earlier[0, :before], later[0, :before])
+
+
+def several(prices: list[float]) -> list[Floats]:
+    """Return one indicator of each kind."""
+    return [
+        indicators.ema(prices, 5),
+        indicators.rsi(prices, 5),
+        indicators.atr(prices, prices, prices, 5),
+        indicators.bollinger(prices, 5)[0],
+    ]

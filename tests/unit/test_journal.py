@@ -1,0 +1,281 @@
+"""The journal: durable, legal, chained, and one live order a market."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from journal.errors import JournalBreach, JournalCorrupt, JournalLocked, JournalNewer
+from journal.journal import Journal
+from journal.reader import NoJournal, open_reader
+from journal.records import EDGES, Intent, IntentState, Note, Trade
+from upbit.models import Fill
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+def trade(name: str = "t1", market: str = "KRW-BTC") -> Trade:
+    """Return a trade that was just decided."""
+    return Trade(
+        id=name,
+        market=market,
+        strategy="quiet_trend",
+        unit=timedelta(minutes=240),
+        decided_at=NOW,
+        entry_reason={"code": "x"},
+        stop_distance=Decimal(5),
+    )
+
+
+def intent(name: str = "i1", of: Trade | None = None, side: str = "bid") -> Intent:
+    """Return an order of a trade."""
+    owner = of or trade()
+    return Intent(
+        identifier=name,
+        decision_key=f"key-{name}",
+        n=0,
+        trade_id=owner.id,
+        market=owner.market,
+        side=side,
+        request=json.dumps({"total": "10000"}),
+        decided_at=NOW,
+        deadline=None,
+    )
+
+
+def fill(name: str, price: str, volume: str) -> Fill:
+    """Return one execution as Upbit tells it."""
+    return Fill(uuid=name, price=Decimal(price), volume=Decimal(volume), notional=Decimal(price) * Decimal(volume))
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    """Return an empty journal."""
+    with Journal.open(tmp_path / "journal.sqlite3", lambda: NOW) as opened:
+        yield opened
+
+
+def accepted(journal: Journal, name: str, uuid: str) -> None:
+    """Take an order to ACCEPTED."""
+    journal.begin_attempt(name)
+    journal.end_attempt(name, IntentState.ACCEPTED, outcome="accepted", uuid=uuid)
+
+
+def test_a_trade_is_bought_held_and_sold(journal: Journal) -> None:
+    """Position, cost, proceeds and profit are sums of fills, to the last decimal."""
+    assert journal.begin_trade(trade(), intent())
+    accepted(journal, "i1", "u1")
+    assert (
+        journal.record_fills("i1", [fill("f1", "100.1", "0.5"), fill("f2", "100.2", "0.5")], Decimal("0.050075")) == 2
+    )
+    journal.finish("i1")
+    journal.enter_position("t1", opened_at=NOW, stop_price=Decimal("95.15"), highest_price=Decimal("100.15"))
+    assert journal.position_volume("t1") == 1
+    assert journal.leave("t1", {"code": "stop"}, intent("i2", side="ask"))
+    accepted(journal, "i2", "u2")
+    journal.record_fills("i2", [fill("f3", "110", "1")], Decimal("0.055"))
+    journal.finish("i2")
+    journal.close_trade("t1", closed_at=NOW, dust=Decimal(0))
+    (closed,) = journal.closed_trades(1)
+    assert closed.profit_krw == Decimal(110) - Decimal("0.055") - Decimal("100.15") - Decimal("0.050075")
+    assert journal.totals().krw == closed.profit_krw
+    assert journal.totals().coins == {"BTC": Decimal(0)}
+    assert journal.last_exits() == {"KRW-BTC": NOW}
+
+
+def test_a_fill_that_is_told_twice_counts_once(journal: Journal) -> None:
+    """Fills are keyed by Upbit's own name for them."""
+    journal.begin_trade(trade(), intent())
+    accepted(journal, "i1", "u1")
+    assert journal.record_fills("i1", [fill("f1", "100", "1")], Decimal("0.05")) == 1
+    assert journal.record_fills("i1", [fill("f1", "100", "1")], Decimal("0.05")) == 0
+    assert journal.position_volume("t1") == 1
+
+
+def test_a_market_has_one_live_order_and_one_open_trade(journal: Journal) -> None:
+    """The database refuses the second, and nothing of it is written."""
+    assert journal.begin_trade(trade(), intent())
+    assert not journal.begin_trade(trade("t2"), intent("i2", trade("t2")))
+    assert not journal.leave("t1", {}, intent("i3", side="ask"))
+    assert [one.identifier for one in journal.live_intents()] == ["i1"]
+    assert journal.trade("t1").phase == "entering"
+
+
+def test_one_decision_has_one_order(journal: Journal) -> None:
+    """The same decision decided again is no second order, even after the first is over."""
+    journal.begin_trade(trade(), intent())
+    journal.abandon("i1", "deadline")
+    journal.abandon_trade("t1", "deadline")
+    other = trade("t2")
+    again = Intent(**{**{f: getattr(intent("i9", other), f) for f in Intent.__slots__}, "decision_key": "key-i1"})
+    assert not journal.begin_trade(other, again)
+
+
+@pytest.mark.parametrize(("before", "after"), list(product(IntentState, IntentState)))
+def test_only_the_edges_of_the_table_exist(before: IntentState, after: IntentState, tmp_path: Path) -> None:
+    """Every pair of states: legal moves happen, all others are a breach and change nothing."""
+    with Journal.open(tmp_path / "j.sqlite3", lambda: NOW) as opened:
+        opened.begin_trade(trade(), intent())
+        opened._db.execute("UPDATE intent SET state = ?", (before,))
+        if after in EDGES[before]:
+            opened._move("i1", after)
+            assert opened.intent("i1").state is after
+        else:
+            with pytest.raises(JournalBreach), opened._transaction():
+                opened._move("i1", after)
+            assert opened.intent("i1").state is before
+
+
+def test_doubt_ends_only_by_seeing_the_order_or_sending_it_again() -> None:
+    """No edge leads from UNKNOWN to an end."""
+    assert EDGES[IntentState.UNKNOWN] == {IntentState.ACCEPTED, IntentState.SENT}
+
+
+def test_an_unknown_buy_counts_as_spent(journal: Journal) -> None:
+    """Caps believe the worst until the order has been seen."""
+    journal.begin_trade(trade(), intent())
+    journal.begin_attempt("i1")
+    journal.end_attempt("i1", IntentState.UNKNOWN, outcome="timeout")
+    assert journal.spent_since(NOW) == 10_000
+    assert journal.exposure() == {"KRW-BTC": Decimal(10_000)}
+
+
+def test_a_message_is_queued_once_and_delivered_in_order(journal: Journal) -> None:
+    """Keys are unique; sent and failed ones do not come back."""
+    notes = [Note(key=key, kind="x", body={"n": key}) for key in ("a", "b", "a", "c")]
+    journal.add_notes(notes)
+    assert [note.key for note in journal.pending_notes(9)] == ["a", "b", "c"]
+    journal.mark_sent(["a"])
+    journal.mark_failed(["b"], "HTTP 400")
+    assert [note.key for note in journal.pending_notes(9)] == ["c"]
+
+
+def test_verdicts_are_kept_a_minute_at_a_time(journal: Journal) -> None:
+    """The last scan before a moment, with its numbers; old ones go in small bites."""
+    for minute in range(30):
+        journal.record_scan(
+            NOW + timedelta(minutes=minute), "s", NOW, {"KRW-BTC": {"gate": None, "numbers": {"a": minute}}}
+        )
+    found = journal.scan_at(NOW + timedelta(minutes=5, seconds=30))
+    assert found is not None
+    assert found[1]["KRW-BTC"]["numbers"] == {"a": 5}
+    journal.prune_scans(NOW + timedelta(hours=1))
+    assert journal.scan_at(NOW + timedelta(minutes=9)) is None
+    assert journal.scan_at(NOW + timedelta(minutes=10)) is not None
+
+
+def test_a_second_opener_is_refused(journal: Journal, tmp_path: Path) -> None:
+    """One writer a folder."""
+    assert journal.open_trades() == []
+    with pytest.raises(JournalLocked):
+        Journal.open(tmp_path / "journal.sqlite3", lambda: NOW)
+
+
+def test_an_edited_history_is_noticed(tmp_path: Path) -> None:
+    """The chain of events breaks where somebody changed one."""
+    path = tmp_path / "journal.sqlite3"
+    with Journal.open(path, lambda: NOW) as opened:
+        opened.set_meta("a", "1")
+        opened.set_meta("b", "2")
+    with sqlite3.connect(path) as other:
+        other.execute("UPDATE event SET data = replace(data, '1', '7') WHERE seq = 1")
+    other.close()
+    with pytest.raises(JournalCorrupt, match="event 1 was changed"):
+        Journal.open(path, lambda: NOW)
+
+
+def test_a_newer_format_is_refused(tmp_path: Path) -> None:
+    """An old program does not touch what it does not understand."""
+    path = tmp_path / "journal.sqlite3"
+    Journal.open(path, lambda: NOW).close()
+    with sqlite3.connect(path) as other:
+        other.execute("PRAGMA user_version = 99")
+    other.close()
+    with pytest.raises(JournalNewer):
+        Journal.open(path, lambda: NOW)
+
+
+def test_a_reader_reads_beside_the_writer_and_cannot_write(journal: Journal, tmp_path: Path) -> None:
+    """`status` of a running daemon sees its trades and can do no harm."""
+    journal.begin_trade(trade(), intent())
+    with open_reader(tmp_path / "journal.sqlite3") as reader:
+        assert [one.market for one in reader.open_trades()] == ["KRW-BTC"]
+        with pytest.raises(sqlite3.OperationalError):
+            reader._db.execute("DELETE FROM trade")
+    with pytest.raises(NoJournal), open_reader(tmp_path / "other.sqlite3"):
+        pass
+
+
+def test_the_folder_is_for_its_owner_alone(tmp_path: Path) -> None:
+    """0700 and 0600."""
+    path = tmp_path / "data" / "journal.sqlite3"
+    Journal.open(path, lambda: NOW).close()
+    assert path.parent.stat().st_mode & 0o777 == 0o700
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+WRITER = """
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from journal.journal import Journal
+with Journal.open(Path(sys.argv[1]), lambda: datetime(2026, 1, 1, tzinfo=UTC)) as journal:
+    for number in range(100000):
+        journal.set_meta("last", str(number))
+        print(number, flush=True)
+"""
+
+
+def test_what_was_committed_survives_a_kill(tmp_path: Path) -> None:
+    """SIGKILL in the middle of writing: every number that was told is there, and the chain is whole."""
+    path = tmp_path / "journal.sqlite3"
+    command = [sys.executable, "-c", WRITER, str(path)]
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as writer:  # noqa: S603 - ours
+        assert writer.stdout is not None
+        told = [int(writer.stdout.readline()) for _ in range(50)]
+        writer.send_signal(signal.SIGKILL)
+        told += [int(line) for line in writer.stdout if line.endswith("\n")]
+    with Journal.open(path, lambda: NOW) as opened:
+        assert int(opened.meta("last") or -1) >= told[-1]
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(st.integers(1, 10**9), st.integers(1, 10**12)), min_size=1, max_size=8), st.data())
+def test_money_adds_up_exactly_whatever_is_filled(
+    tmp_path_factory: pytest.TempPathFactory, bought: list[tuple[int, int]], data: st.DataObject
+) -> None:
+    """Held = bought - sold and the change of won = received - paid, for any prices and volumes, after a reopening."""
+    path = tmp_path_factory.mktemp("money") / "j.sqlite3"
+    fills = [fill(f"b{n}", str(Decimal(p) / 100), str(Decimal(v).scaleb(-8))) for n, (p, v) in enumerate(bought)]
+    whole = sum((one.volume for one in fills), Decimal(0))
+    part = Decimal(data.draw(st.integers(1, int(whole.scaleb(8))))).scaleb(-8)
+    with Journal.open(path, lambda: NOW) as opened:
+        opened.begin_trade(trade(), intent())
+        accepted(opened, "i1", "u1")
+        opened.record_fills("i1", fills, Decimal("1.25"))
+        opened.finish("i1")
+        opened.leave("t1", {}, intent("i2", side="ask"))
+        accepted(opened, "i2", "u2")
+        opened.record_fills("i2", [fill("s1", "7.5", str(part))], Decimal("0.5"))
+    with Journal.open(path, lambda: NOW) as opened:
+        assert opened.position_volume("t1") == whole - part
+        paid = sum((one.notional for one in fills), Decimal(0)) + Decimal("1.25")
+        assert opened.totals().krw == Decimal("7.5") * part - Decimal("0.5") - paid

@@ -1,0 +1,228 @@
+"""Strategies gate by gate, the draw, the sizes, and the grid they look at."""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from math import nan
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from strategy.base import PASSED, Position, Snapshot, Window
+from strategy.grid import CandleArrays, build_window
+from strategy.portfolio import can_leave, draw, order_total
+from strategy.registry import STRATEGIES, StrategyError, load
+
+NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)
+RISING = np.linspace(100.0, 130.0, 600)
+MARKETS = ("KRW-AAA", "KRW-BTC")
+
+
+def window(alt: Any = RISING, btc: Any = RISING, *, turnover: float = 1e9, swing: float = 0.0) -> Window:
+    """Return a window of one coin and bitcoin; `swing` widens the coin's candles, as a fraction."""
+    close = np.stack([np.asarray(alt, dtype=np.float64), np.asarray(btc, dtype=np.float64)])
+    wide = np.array([[swing], [0.0]])
+    return Window(
+        markets=MARKETS,
+        unit=timedelta(minutes=240),
+        closed_at=NOW,
+        open=close,
+        high=close * (1 + wide),
+        low=close * (1 - wide),
+        close=close,
+        volume=np.ones_like(close),
+        turnover_24h=np.full_like(close, turnover),
+    )
+
+
+def verdict(seen: Window, name: str = "quiet_trend", **parameters: object) -> str | None:
+    """Return the gate at which KRW-AAA fails, None for a target."""
+    strategy, checked = load(name, parameters)
+    selection = strategy.select(seen, strategy.compute(seen, checked), -1, checked)
+    failed = int(selection.gate[0])
+    return None if failed == PASSED else strategy.gates[failed].code
+
+
+def test_a_calm_rise_while_bitcoin_rises_is_a_target() -> None:
+    """All gates open."""
+    assert verdict(window()) is None
+
+
+@pytest.mark.parametrize(
+    ("seen", "gate"),
+    [
+        (window(np.concatenate([np.full(450, np.nan), RISING[:150]])), "history"),
+        (window(btc=RISING[::-1]), "btc_gate"),
+        (window(turnover=1e8), "turnover"),
+        (window(turnover=nan), "turnover"),
+        (window(RISING[::-1]), "trend"),
+        (window(np.concatenate([RISING[:-1], [128.0]])), "above_fast"),
+        (window(swing=0.03), "quiet"),
+    ],
+    ids=["too young", "bitcoin falls", "too little traded", "turnover unknown", "falls", "below", "wild"],
+)
+def test_each_gate_fails_alone_and_is_named(seen: Window, gate: str) -> None:
+    """The first gate that fails is the one a person is told."""
+    assert verdict(seen) == gate
+
+
+def test_without_bitcoin_nothing_is_a_target() -> None:
+    """A window that lacks the leader has its gate closed."""
+    seen = window()
+    alone = Window(
+        markets=("KRW-AAA",),
+        unit=seen.unit,
+        closed_at=NOW,
+        **{name: getattr(seen, name)[:1] for name in ("open", "high", "low", "close", "volume", "turnover_24h")},
+    )
+    assert verdict(alone) == "btc_gate"
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES, ids=lambda strategy: strategy.name)
+def test_a_decision_in_the_past_does_not_know_the_future(strategy: Any) -> None:
+    """What is selected at a candle is the same whether or not later candles exist."""
+    parameters = strategy.parameter_class()
+    rng = np.random.default_rng(1)
+    whole = window(np.exp(np.cumsum(rng.normal(0, 0.004, 600))) * 100)
+    numbers = strategy.compute(whole, parameters)
+    cut = 500
+    part = Window(
+        markets=MARKETS,
+        unit=whole.unit,
+        closed_at=NOW,
+        **{name: getattr(whole, name)[:, :cut] for name in ("open", "high", "low", "close", "volume", "turnover_24h")},
+    )
+    then = strategy.select(part, strategy.compute(part, parameters), -1, parameters)
+    now = strategy.select(whole, numbers, cut - 1, parameters)
+    np.testing.assert_array_equal(then.gate, now.gate)
+
+
+def snapshot(price: float, **numbers: float) -> Snapshot:
+    """Return a market with a price and some numbers; the others are unknown."""
+    known: dict[str, float] = defaultdict(lambda: nan, numbers)
+    return Snapshot(
+        market="KRW-AAA",
+        candle_closed_at=NOW,
+        numbers=known,
+        failed_gate=None,
+        price=Decimal(str(price)),
+        price_as_of=NOW,
+    )
+
+
+POSITION = Position(
+    market="KRW-AAA",
+    entry_price=Decimal(100),
+    volume=Decimal(1),
+    opened_at=NOW,
+    stop_price=Decimal(90),
+    highest_price=Decimal(100),
+)
+
+
+@pytest.mark.parametrize(
+    ("seen", "code"),
+    [
+        (snapshot(90), "stop"),
+        (snapshot(95, ema_fast=1, ema_slow=2, btc_close=2, btc_ema=1), "trend_end"),
+        (snapshot(95, ema_fast=2, ema_slow=1, btc_close=1, btc_ema=1), "gate_closed"),
+        (snapshot(95, ema_fast=2, ema_slow=1, btc_close=2, btc_ema=1), "hold"),
+        (snapshot(95), "hold"),
+    ],
+    ids=["at the stop", "averages crossed", "bitcoin fell", "all well", "nothing known"],
+)
+def test_quiet_trend_sells_for_a_reason(seen: Snapshot, code: str) -> None:
+    """Stop, end of the trend, end of bitcoin's trend; unknown numbers sell nothing."""
+    strategy, parameters = load("quiet_trend", {})
+    answer = strategy.exit(POSITION, seen, parameters)
+    assert (answer.sell, answer.reason.code) == (code != "hold", code)
+
+
+def test_the_stop_lies_five_ranges_below_the_entry() -> None:
+    """The entry names the distance, not the price: the fill decides that."""
+    strategy, parameters = load("quiet_trend", {})
+    assert strategy.enter(snapshot(100, atr=1.5), parameters).stop_distance == 7.5
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "words"),
+    [
+        ("quiet_trnd", {}, "quiet_trend"),
+        ("quiet_trend", {"fst": 1}, "fast"),
+        ("quiet_trend", {"fast": 0}, "1 ~ 1000"),
+        ("quiet_trend", {"fast": 60}, "below slow"),
+        ("quiet_trend", {"max_natr": "x"}, "max_natr"),
+    ],
+)
+def test_a_wrong_strategy_or_parameter_is_named_with_the_right_one(
+    name: str, parameters: dict[str, object], words: str
+) -> None:
+    """In both languages."""
+    with pytest.raises(StrategyError) as caught:
+        load(name, parameters)
+    assert words in caught.value.en
+    assert words in caught.value.ko
+
+
+@given(
+    st.sets(st.sampled_from([f"KRW-{letter}" for letter in "ABCDEFGHIJ"])),
+    st.sets(st.sampled_from([f"KRW-{letter}" for letter in "ABCDEFGHIJ"])),
+    st.integers(-1, 6),
+    st.integers(0, 99),
+)
+def test_the_draw_takes_only_free_targets_and_never_one_twice(
+    targets: set[str], taken: set[str], slots: int, seed: int
+) -> None:
+    """As many as there are places and candidates; the same seed draws the same, whatever the order."""
+    drawn = draw(random.Random(seed), targets, taken, {}, NOW, cooldown=timedelta(hours=1), slots=slots)
+    again = draw(random.Random(seed), sorted(targets)[::-1], taken, {}, NOW, cooldown=timedelta(hours=1), slots=slots)
+    assert drawn == again
+    assert len(drawn) == len(set(drawn)) == min(max(slots, 0), len(targets - taken))
+    assert set(drawn) <= targets - taken
+
+
+def test_a_market_rests_after_its_trade() -> None:
+    """It can be drawn again when the cooldown is over, not before."""
+    ended = {"KRW-A": NOW - timedelta(minutes=59)}
+    rest = timedelta(hours=1)
+    assert draw(random.Random(1), ["KRW-A"], [], ended, NOW, cooldown=rest, slots=1) == []
+    later = NOW + timedelta(minutes=1)
+    assert draw(random.Random(1), ["KRW-A"], [], ended, later, cooldown=rest, slots=1) == ["KRW-A"]
+
+
+@given(st.decimals(0, 10**9, places=4), st.decimals(5000, 10**8, places=0))
+def test_a_buy_can_always_be_paid_with_its_fee(available: Decimal, wished: Decimal) -> None:
+    """Total and fee together never exceed the balance, and the total is whole won, at least the minimum."""
+    fee = Decimal("0.0005")
+    total = order_total(wished, available, fee, Decimal(5000))
+    if total is None:
+        assert min(wished, available / (1 + fee)) < 5001
+    else:
+        assert total * (1 + fee) <= available
+        assert total == int(total)
+        assert 5000 <= total <= wished
+
+
+def test_a_buy_that_could_not_be_sold_at_its_stop_is_not_made() -> None:
+    """5,500 won with a stop 12 % below would end under Upbit's 5,000."""
+    assert not can_leave(Decimal(5500), 0.12, Decimal(5000))
+    assert can_leave(Decimal(6000), 0.12, Decimal(5000))
+
+
+def test_a_period_without_a_trade_carries_the_close_before_it() -> None:
+    """Missing candles are filled on the grid, candles that are still forming are left out."""
+    unit = timedelta(minutes=1)
+    base = int(NOW.timestamp() * 1000)
+    opened = np.array([base - 240_000, base - 120_000, base], dtype=np.int64)
+    prices = np.array([10.0, 12.0, 99.0])
+    candles = CandleArrays(opened_at_ms=opened, open=prices, high=prices, low=prices, close=prices, volume=prices)
+    seen = build_window(unit, NOW, 5, {"KRW-A": candles}, {"KRW-A": 7.0})
+    np.testing.assert_array_equal(seen.close, [[nan, 10.0, 10.0, 12.0, 12.0]])
+    np.testing.assert_array_equal(seen.volume, [[nan, 10.0, 0.0, 12.0, 0.0]])
+    np.testing.assert_array_equal(seen.turnover_24h, [[nan, nan, nan, nan, 7.0]])
