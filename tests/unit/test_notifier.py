@@ -1,0 +1,188 @@
+"""Messages: what they say, and that each reaches Discord once, in order, in its own time."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from journal.journal import Journal
+from journal.records import Fill, Note, Trade
+from notifier.discord import Discord, Outcome, retry_after
+from notifier.messages import Messages
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
+
+NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)
+TRADE = Trade(
+    id="t1",
+    market="KRW-XRP",
+    strategy="quiet_trend",
+    unit=timedelta(minutes=240),
+    decided_at=NOW,
+    opened_at=NOW,
+    entry_reason={"ko": "조용한 상승", "en": "a calm rise", "numbers": {"natr": 1.25}},
+    exit_reason={"ko": "추세 종료", "en": "the trend is over", "numbers": {}},
+    stop_distance=Decimal(100),
+    bought=Decimal(10),
+    sold=Decimal(10),
+    cost_krw=Decimal(30015),
+    proceeds_krw=Decimal("31000.5"),
+    fees_krw=Decimal("30.5"),
+)
+FILLS = [Fill(uuid="f", identifier="i", price=Decimal(3000), volume=Decimal(10), funds=Decimal(30000), at=NOW)]
+
+
+def text_of(note: Note) -> str:
+    """Return everything a message shows."""
+    return json.dumps(note.body, ensure_ascii=False)
+
+
+@pytest.mark.parametrize(
+    ("language", "words"), [("ko", ["매수", "리플", "조용한 상승", "손절가"]), ("en", ["Bought", "Stop"])]
+)
+def test_a_buy_tells_market_price_amount_fee_reason_stop_and_mode(language: str, words: list[str]) -> None:
+    """Everything a person wants to know, in one language."""
+    note = Messages(language=language, mode="sandbox").bought(
+        TRADE, korean_name="리플", fills=FILLS, fee=Decimal(15), stop_price=Decimal(2900), at=NOW
+    )
+    shown = text_of(note)
+    for word in [*words, "KRW-XRP", "3,000", "30,000", "15.00", "2,900", "natr 1.25"]:
+        assert word in shown
+    assert ("샌드박스" if language == "ko" else "SANDBOX") in shown
+    assert note.body["allowed_mentions"] == {"parse": []}
+    assert note.key == "bought:t1"
+
+
+def test_a_sale_tells_profit_after_fees() -> None:
+    """Won and percent, with their sign, and how long it was held."""
+    note = Messages(language="en", mode="live").sold(
+        TRADE, korean_name="x", dust=Decimal(0), at=NOW + timedelta(hours=26)
+    )
+    assert "+986 KRW (+3.28 %)" in text_of(note)
+    assert "1d 2h 0m" in text_of(note)
+    assert "LIVE" in text_of(note)
+
+
+def test_a_hostile_name_cannot_mark_up_or_mention() -> None:
+    """Names come from outside."""
+    note = Messages(language="en", mode="live").sold(TRADE, korean_name="@everyone **x**", dust=Decimal(0), at=NOW)
+    assert "\\\\@everyone \\\\*\\\\*x" in text_of(note)
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    """Return an empty journal."""
+    with Journal.open(tmp_path / "j.sqlite3", lambda: NOW) as opened:
+        yield opened
+
+
+def queue(journal: Journal, *keys: str) -> None:
+    """Queue one message a key."""
+    journal.add_notes([Note(key=key, kind="x", body={"embeds": [{"title": key}]}) for key in keys])
+
+
+@asynccontextmanager
+async def webhook(*answers: web.Response) -> AsyncIterator[tuple[str, list[Any]]]:
+    """Serve a webhook that gives these answers, then 204."""
+    script, received = list(answers), list[Any]()
+
+    async def take(request: web.BaseRequest) -> web.Response:
+        received.append([embed["title"] for embed in json.loads(await request.read())["embeds"]])
+        return script.pop(0) if script else web.Response(status=204)
+
+    runner = web.ServerRunner(web.Server(take))
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}/api/webhooks/1/secret-token", received
+    finally:
+        await runner.cleanup()
+
+
+@asynccontextmanager
+async def deliverer(journal: Journal, url: str) -> AsyncIterator[Discord]:
+    """Return a deliverer for that address."""
+    async with aiohttp.ClientSession() as session:
+        yield Discord(session, url, journal, rng=random.Random(1))
+
+
+async def test_messages_arrive_in_order_and_once(journal: Journal) -> None:
+    """Taken messages are marked; nothing waits afterwards."""
+    queue(journal, "a", "b", "c")
+    async with webhook() as (url, received), deliverer(journal, url) as discord:
+        await discord.flush(5)
+    assert received == [["a"], ["b"], ["c"]]
+    assert journal.pending_notes(9) == []
+
+
+async def test_many_waiting_messages_go_together(journal: Journal) -> None:
+    """Ten embeds in one, still in order."""
+    queue(journal, *(f"{n:02}" for n in range(12)))
+    async with webhook() as (url, received), deliverer(journal, url) as discord:
+        await discord.flush(5)
+    assert received == [[f"{n:02}" for n in range(10)], ["10"], ["11"]]
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome", "left"),
+    [
+        (500, Outcome.LATER, 1),
+        (429, Outcome.LATER, 1),
+        (404, Outcome.GONE, 1),
+        (400, Outcome.REFUSED, 0),
+        (302, Outcome.LATER, 1),
+    ],
+)
+async def test_an_answer_decides_whether_a_message_waits(
+    journal: Journal, status: int, outcome: Outcome, left: int
+) -> None:
+    """Discord's trouble keeps it, the message's own fault drops it, so that it blocks nobody."""
+    queue(journal, "a")
+    async with webhook(web.Response(status=status)) as (url, _), deliverer(journal, url) as discord:
+        assert await discord.deliver_next() is outcome
+    assert len(journal.pending_notes(9)) == left
+
+
+def test_discord_says_how_long_to_wait() -> None:
+    """Its body is more exact than its header; rubbish falls back."""
+    assert retry_after("3", b'{"retry_after": 0.65}') == 0.65
+    assert retry_after("3", b"<html>") == 3.0
+    assert retry_after(None, b"") > 0
+
+
+async def test_an_unreachable_webhook_loses_nothing_and_tells_no_secret(
+    journal: Journal, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The message waits; the address, which is a secret, stands in no log."""
+    queue(journal, "a")
+    async with deliverer(journal, "http://127.0.0.1:9/api/webhooks/1/secret-token") as discord:
+        assert await discord.deliver_next() is Outcome.LATER
+    assert len(journal.pending_notes(9)) == 1
+    assert "secret-token" not in caplog.text
+
+
+async def test_waking_never_waits(journal: Journal) -> None:
+    """Trading says that there is something, and goes on; the deliverer delivers."""
+    async with webhook() as (url, received), deliverer(journal, url) as discord:
+        task = asyncio.get_running_loop().create_task(discord.run())
+        await asyncio.sleep(0)
+        queue(journal, "a")
+        discord.wake()
+        async with asyncio.timeout(5):
+            while not received:  # noqa: ASYNC110 - the server of this story has no event to give
+                await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    assert received == [["a"]]

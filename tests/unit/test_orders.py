@@ -1,0 +1,248 @@
+"""The order protocol against an exchange that loses answers: never two orders, never a guess."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+from unittest.mock import Mock
+
+import pytest
+
+from journal.journal import Journal
+from journal.records import Intent, IntentState, Trade
+from simulation.loop import LoopClock, PacedLoop
+from trader import orders
+from upbit.errors import InsufficientFunds, NotSent, OrderNotFound, OutcomeUnknown, RateLimited
+from upbit.models import Fill, NewOrder, Order, Side
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+    from pathlib import Path
+
+START = datetime(2026, 11, 2, tzinfo=UTC)
+
+
+class Exchange:
+    """An exchange with one order book entry a name, and a script of what happens to each send."""
+
+    def __init__(self, *script: str, seen_after: int = 0) -> None:
+        self.script = deque(script)
+        self.orders: dict[str, Order] = {}
+        self.sends: list[str] = []
+        self._hidden = seen_after  # look-ups that still find nothing
+
+    async def place(self, order: NewOrder) -> Order:
+        """Take an order, refuse it, or lose what was said."""
+        self.sends.append(order.identifier)
+        what = self.script.popleft() if self.script else "answer"
+        if what == "refuse":
+            raise InsufficientFunds("no", name="insufficient_funds_bid", status=400)
+        if what == "unreachable":
+            raise NotSent("no route")
+        if what == "limited":
+            raise RateLimited("slow", name="too_many_requests", status=429)
+        if what == "lost before":
+            raise OutcomeUnknown("time-out")
+        if order.identifier in self.orders:
+            raise OutcomeUnknown("again", name="duplicated_identifier", status=400)
+        taken = executed(order)
+        self.orders[order.identifier] = taken
+        if what == "lost after":
+            raise OutcomeUnknown("time-out")
+        return taken
+
+    async def order(self, *, uuid: str | None = None, identifier: str | None = None) -> Order:
+        """Return an order by either name."""
+        if identifier is not None and self._hidden:
+            self._hidden -= 1
+            raise OrderNotFound("not yet", name="order_not_found", status=404)
+        for order in self.orders.values():
+            if uuid == order.uuid or identifier == order.identifier:
+                return order
+        raise OrderNotFound("no", name="order_not_found", status=404)
+
+
+def executed(order: NewOrder) -> Order:
+    """Return a market buy as it ends: cancelled, with its fills."""
+    fill = Fill(uuid=f"f-{order.identifier}", price=Decimal(100), volume=Decimal(60), notional=Decimal(6000))
+    return Order(
+        uuid=f"u-{order.identifier}",
+        market=order.market,
+        side=order.side,
+        kind="price",
+        state="cancel",
+        created_at="",
+        identifier=order.identifier,
+        executed_volume=Decimal(60),
+        paid_fee=Decimal(3),
+        trades_count=1,
+        fills=[fill],
+    )
+
+
+def told(script: Callable[[Any], Coroutine[Any, Any, None]], exchange: Exchange, path: Path) -> None:
+    """Run a story with one planned buy in a fresh journal, on a loop that skips waiting."""
+
+    async def story() -> None:
+        clock = LoopClock(START, asyncio.get_running_loop())
+        with Journal.open(path / "j.sqlite3", clock) as journal:
+            app = SimpleNamespace(
+                upbit=exchange,
+                journal=journal,
+                clock=clock,
+                tell=Mock(),
+                messages=SimpleNamespace(problem=problem),
+                wake_notifier=Mock(),
+            )
+            journal.begin_trade(a_trade(), an_intent())
+            await script(app)
+
+    with asyncio.Runner(loop_factory=PacedLoop) as runner:
+        runner.run(story())
+
+
+def problem(kind: str, text: str, *, at: datetime) -> Any:
+    """Stand in for a message."""
+    from journal.records import Note  # noqa: PLC0415 - only here
+
+    return Note(key=f"{kind}:{at:%H}", kind="problem", body={"text": text})
+
+
+def a_trade() -> Trade:
+    """Return a trade that was just decided."""
+    return Trade(
+        id="t",
+        market="KRW-A",
+        strategy="s",
+        unit=timedelta(minutes=1),
+        decided_at=START,
+        entry_reason={},
+        stop_distance=None,
+    )
+
+
+def an_intent() -> Intent:
+    """Return its buy, which may be sent for ten seconds."""
+    order = NewOrder(market="KRW-A", side=Side.BID, total=Decimal(6000), identifier="ub1-x-0")
+    return Intent(
+        identifier=order.identifier,
+        decision_key="x",
+        n=0,
+        trade_id="t",
+        market="KRW-A",
+        side="bid",
+        request=orders.request_of(order),
+        decided_at=START,
+        deadline=START + timedelta(seconds=10),
+    )
+
+
+@pytest.mark.parametrize(
+    ("script", "sends", "state"),
+    [
+        ((), 1, IntentState.FINAL),
+        (("refuse",), 1, IntentState.REJECTED),
+        (("lost after",), 1, IntentState.FINAL),
+        (("lost before",), 2, IntentState.FINAL),
+        (("lost before", "lost after"), 2, IntentState.FINAL),
+        (("unreachable",), 2, IntentState.FINAL),
+        (("unreachable", "refuse"), 2, IntentState.REJECTED),
+        (("limited",), 2, IntentState.FINAL),
+    ],
+    ids=lambda value: "+".join(value) if isinstance(value, tuple) else None,
+)
+def test_an_order_ends_well_whatever_happens_to_its_answers(
+    script: tuple[str, ...], sends: int, state: IntentState, tmp_path: Path
+) -> None:
+    """One name for every send, at most one order at the exchange, and the journal knows how it ended."""
+    exchange = Exchange(*script)
+
+    async def story(app: Any) -> None:
+        intent = await orders.drive(app, "ub1-x-0")
+        assert intent.state is state
+        filled = app.journal.fills_of("ub1-x-0")
+        assert len(filled) == len(exchange.orders)
+
+    told(story, exchange, tmp_path)
+    assert exchange.sends == ["ub1-x-0"] * sends
+    assert len(exchange.orders) == (1 if state is IntentState.FINAL else 0)
+
+
+def test_a_refusal_after_a_doubt_is_no_refusal(tmp_path: Path) -> None:
+    """The money may be gone because the first copy spent it: the order is looked for until it is seen."""
+    exchange = Exchange("lost after", "refuse", seen_after=4)
+
+    async def story(app: Any) -> None:
+        intent = await orders.drive(app, "ub1-x-0")
+        assert intent.state is IntentState.FINAL
+        assert len(app.journal.fills_of("ub1-x-0")) == 1
+
+    told(story, exchange, tmp_path)
+    assert len(exchange.orders) == 1
+
+
+def test_a_buy_whose_time_has_passed_is_not_sent(tmp_path: Path) -> None:
+    """The price it was decided on is history."""
+    exchange = Exchange()
+
+    async def story(app: Any) -> None:
+        await asyncio.sleep(11)
+        assert (await orders.drive(app, "ub1-x-0")).state is IntentState.ABANDONED
+
+    told(story, exchange, tmp_path)
+    assert exchange.sends == []
+
+
+def test_a_doubt_that_nobody_can_resolve_stays_one_and_a_person_is_told(tmp_path: Path) -> None:
+    """After the deadline nothing is sent any more, nothing is assumed, and the market stays frozen."""
+    exchange = Exchange("lost before", "lost before", "lost before", "lost before", "lost before")
+
+    async def story(app: Any) -> None:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(3600):
+                await orders.drive(app, "ub1-x-0")
+        assert app.journal.intent("ub1-x-0").state is IntentState.UNKNOWN
+        assert app.journal.pending_notes(1)[0].kind == "problem"
+
+    told(story, exchange, tmp_path)
+    assert 1 < len(exchange.sends) <= orders.MOST_REAL_ATTEMPTS
+
+
+def test_the_attempt_is_durable_before_the_first_byte(tmp_path: Path) -> None:
+    """Whoever looks into the journal while the request is under way finds it SENT."""
+    exchange = Exchange()
+    states: list[IntentState] = []
+
+    async def story(app: Any) -> None:
+        place = exchange.place
+
+        async def watched(order: NewOrder) -> Order:
+            states.append(app.journal.intent(order.identifier).state)
+            return await place(order)
+
+        app.upbit = SimpleNamespace(place=watched, order=exchange.order)
+        await orders.drive(app, "ub1-x-0")
+
+    told(story, exchange, tmp_path)
+    assert states == [IntentState.SENT]
+
+
+def test_another_order_under_our_name_stops_everything(tmp_path: Path) -> None:
+    """No data beats wrong data."""
+    exchange = Exchange()
+
+    async def story(app: Any) -> None:
+        other = NewOrder(market="KRW-B", side=Side.BID, total=Decimal(6000), identifier="ub1-x-0")
+
+        async def swapped(_: NewOrder) -> Order:
+            return executed(other)
+
+        app.upbit = SimpleNamespace(place=swapped, order=exchange.order)
+        with pytest.raises(AssertionError, match="KRW-B"):
+            await orders.drive(app, "ub1-x-0")
+
+    told(story, exchange, tmp_path)
