@@ -60,11 +60,7 @@ class Opened:
     """A market source, with the market time at which its story begins and ends (None: never), aware UTC."""
 
     source: Source
-
-    @property
-    def start(self) -> datetime:
-        """When the first public trade may happen."""
-        return from_ms(self.source.start_ms)
+    start: datetime  # a generated market begins now, in the middle of its first minute
 
     @property
     def end(self) -> datetime | None:
@@ -80,10 +76,12 @@ def open_source(options: SandboxOptions, now: datetime) -> Opened:
     if options.replay is not None:
         from sandbox.replay import Replay  # noqa: PLC0415  # only the source in use is loaded
 
-        return Opened(Replay(options.replay))
+        replay = Replay(options.replay, options.seed)
+        return Opened(replay, from_ms(replay.start_ms))
     from sandbox.generator import Generator  # noqa: PLC0415  # same
 
-    return Opened(Generator(options.seed, options.markets, to_ms(options.start or now)))
+    start = options.start or now
+    return Opened(Generator(options.seed, options.markets, to_ms(start)), start)
 
 
 class Sandbox:

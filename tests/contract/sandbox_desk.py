@@ -19,6 +19,7 @@ from yarl import URL
 
 from sandbox.feed import Book, Candle, Level, Listing, PublicTrade
 from sandbox.server import Opened, Sandbox, SandboxOptions
+from sandbox.wire import from_ms
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -89,7 +90,7 @@ class Desk:
         self.now = START
         self.source = FakeSource()
         self.options = SandboxOptions(speed=1000.0)  # what is accepted takes effect at once
-        self.box = Sandbox(self.options, lambda: self.now, Opened(self.source))
+        self.box = Sandbox(self.options, lambda: self.now, Opened(self.source, from_ms(self.source.start_ms)))
 
     def pass_time(self, seconds: float) -> None:
         """Move the market clock and let the sandbox notice."""
