@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
 import sys
 from typing import TYPE_CHECKING
 
@@ -15,7 +17,7 @@ from rich.text import Text
 from trader.decisions import ENTERING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Iterator
 
     from rich.console import RenderableType
 
@@ -54,10 +56,24 @@ async def beat(app: App, period: float) -> None:
 
 async def show(app: App, period: float) -> None:
     """Keep a live table on the terminal."""
-    with Live(console=Console(), auto_refresh=False, transient=True) as live:
+    with Live(console=Console(), auto_refresh=False, transient=True) as live, quiet_log():
         while True:
             live.update(await render(app), refresh=True)
             await asyncio.sleep(period)
+
+
+@contextlib.contextmanager
+def quiet_log() -> Iterator[None]:
+    """Keep log lines below a warning off the terminal while the table shows the same events."""
+    handlers = logging.getLogger().handlers[:]
+    before = [handler.level for handler in handlers]
+    for handler in handlers:
+        handler.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        for handler, level in zip(handlers, before, strict=True):
+            handler.setLevel(level)
 
 
 async def render(app: App) -> RenderableType:

@@ -88,7 +88,7 @@ async def publish(app: App, closed_at: datetime, tickers: Mapping[str, Ticker], 
     await app.state.target_dict.replace(targets)
     record(app, closed_at, snapshots, barred)
     if targets.keys() != before.keys():
-        app.tell("targets", count=len(targets), of=len(app.listings), markets=",".join(sorted(targets)[:8]) or "-")
+        log.debug("targets count=%d of=%d markets=%s", len(targets), len(app.listings), ",".join(sorted(targets)))
 
 
 def barrier(app: App, listing: Market) -> Gate | None:
