@@ -1,5 +1,6 @@
 # Built in two stages because tulipy compiles; the final stage has neither compiler nor build tools.
 FROM python:3.12-slim AS build
+# hadolint ignore=DL3008  -- the compiler only lives in this stage; the lock of what it builds is requirements.txt
 RUN apt-get update \
     && apt-get install -y --no-install-recommends gcc libc6-dev \
     && rm -rf /var/lib/apt/lists/*

@@ -7,7 +7,6 @@ and every order whose outcome nobody wrote down is UNKNOWN: `execute_trades` car
 from __future__ import annotations
 
 import logging
-from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from journal.records import IntentState
@@ -91,16 +90,3 @@ async def resume(app: App, trade: Trade) -> None:
         trading[trade.market] = None
         actives[trade.market] = active
     app.tell("resumed", market=trade.market, phase=phase, stop=trade.stop_price)
-
-
-def differences(app: App, wallet: dict[str, Decimal]) -> dict[str, Decimal]:
-    """Return by how much the wallet holds less of a coin than the journal says is ours; empty when all is well."""
-    ours: dict[str, Decimal] = {}
-    for trade in app.journal.open_trades():
-        currency = trade.market.removeprefix("KRW-")
-        ours[currency] = ours.get(currency, Decimal(0)) + app.journal.position_volume(trade.id)
-    return {
-        currency: volume - wallet.get(currency, Decimal(0))
-        for currency, volume in ours.items()
-        if volume > wallet.get(currency, Decimal(0))
-    }
