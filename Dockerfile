@@ -1,6 +1,7 @@
 # Built in two stages because tulipy compiles; the final stage has neither compiler nor build tools.
 FROM python:3.12-slim AS build
-# hadolint ignore=DL3008  -- the compiler only lives in this stage; the lock of what it builds is requirements.txt
+# The compiler lives only in this stage, so its version is not pinned; what it builds is, in requirements.txt.
+# hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install -y --no-install-recommends gcc libc6-dev \
     && rm -rf /var/lib/apt/lists/*
