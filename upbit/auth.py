@@ -33,7 +33,7 @@ def body_text(body: Mapping[str, str]) -> str:
     return "&".join(f"{name}={value}" for name, value in body.items())
 
 
-def token(access_key: str, secret_key: str, hashed: str = "", *, nonce: str | None = None) -> str:
+def token(access_key: str, secret_key: str, hashed: str = "", *, nonce: str = "", algorithm: str = "HS512") -> str:
     """Sign one attempt. `hashed` is the text of the query or body, empty when there is neither.
 
     The secret is used as raw text: it is not base64. Upbit's keys are shorter than HS512 likes; they cannot be padded.
@@ -44,4 +44,4 @@ def token(access_key: str, secret_key: str, hashed: str = "", *, nonce: str | No
         claims["query_hash_alg"] = "SHA512"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", InsecureKeyLengthWarning)
-        return jwt.encode(claims, secret_key, algorithm="HS512")
+        return jwt.encode(claims, secret_key, algorithm=algorithm)

@@ -11,12 +11,14 @@
       InvalidKey, IpNotAllowed, KeyExpired, OutOfScope
 
 Upbit's `error.name` decides, never the status alone: `out_of_scope` comes as 401 or 403, and a 404 without a known name
-is a gateway that found no route, not an order that does not exist.
+is a gateway that found no route, not an order that does not exist. What could place an order is read more strictly
+than what only asks: a refusal is believed only when Upbit gives it a name that is on the list below.
 """
 
 from __future__ import annotations
 
 import re
+from http import HTTPStatus
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -106,29 +108,10 @@ class OutOfScope(Unauthorized):
 
 
 BY_NAME: Mapping[str, type[ExchangeError]] = {
-    "insufficient_funds_bid": InsufficientFunds,
-    "insufficient_funds_ask": InsufficientFunds,
-    "under_min_total_bid": UnderMinTotal,
-    "under_min_total_ask": UnderMinTotal,
-    "under_min_total_market_bid": UnderMinTotal,
-    "under_min_total_market_ask": UnderMinTotal,
-    "over_krw_funds_bid": InvalidOrder,
-    "over_krw_funds_ask": InvalidOrder,
-    "over_max_total_price_bid": InvalidOrder,
-    "volume_too_large": InvalidOrder,
     "create_bid_error": InvalidOrder,
     "create_ask_error": InvalidOrder,
     "validation_error": InvalidOrder,
-    "invalid_parameter": InvalidOrder,
     "invaild_parameter": InvalidOrder,  # so spelled in Upbit's own table
-    "invalid_price_bid": InvalidOrder,
-    "invalid_price_ask": InvalidOrder,
-    "invalid_volume_bid": InvalidOrder,
-    "invalid_volume_ask": InvalidOrder,
-    "invalid_funds": InvalidOrder,
-    "invalid_funds_bid": InvalidOrder,
-    "invalid_time_in_force": InvalidOrder,
-    "invalid_post_only": InvalidOrder,
     "notfoundmarket": MarketUnavailable,
     "market_does_not_exist": MarketUnavailable,
     "market_offline": MarketUnavailable,
@@ -136,35 +119,48 @@ BY_NAME: Mapping[str, type[ExchangeError]] = {
     "order_not_found": OrderNotFound,
     "duplicated_identifier": DuplicatedIdentifier,
     "nonce_used": NonceUsed,
-    "too_many_requests": RateLimited,
-    "too_many_request_order": RateLimited,
-    "rate_limit_exceeded_penalty": RateLimited,
-    "no_authorization_token": InvalidKey,
     "invalid_access_key": InvalidKey,
     "jwt_verification": InvalidKey,
     "invalid_query_payload": InvalidKey,
+    "no_authorization_token": InvalidKey,
     "no_authorization_ip": IpNotAllowed,
-    "no_authorization_i_p": IpNotAllowed,
+    "no_authorization_i_p": IpNotAllowed,  # so spelled until 2024
     "expired_access_key": KeyExpired,
     "out_of_scope": OutOfScope,
 }
-"""Every name whose meaning is certain. A name that is not here is no proof of anything."""
+"""Names of the exchange API whose meaning is certain. A name that is on neither list is no proof of anything."""
 
-QUOTATION: Mapping[int, type[ExchangeError]] = {
-    400: InvalidOrder,
-    404: MarketUnavailable,
-    429: RateLimited,
-    418: RateLimited,
+BY_PREFIX: Mapping[str, type[ExchangeError]] = {
+    "insufficient_funds_": InsufficientFunds,
+    "under_min_total_": UnderMinTotal,
+    "over_krw_funds_": InvalidOrder,
+    "invalid_": InvalidOrder,
+    "no_authorization_": Unauthorized,
 }
-"""The quotation API answers with the status as an integer name."""
+"""Families of names: one for each side, kind of order, or parameter."""
+
+BY_NUMBER: Mapping[int, type[ExchangeError]] = {
+    HTTPStatus.BAD_REQUEST: InvalidOrder,
+    HTTPStatus.NOT_FOUND: MarketUnavailable,
+}
+"""The quotation API repeats the status as an integer name."""
+
+REFUSALS = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND})
+"""Statuses under which a name is believed; `order_not_found` with a 502 in front of it is a gateway's confusion."""
+
+LIMITED = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.IM_A_TEAPOT})
+LIMITED_TEXT = b"Too many API requests."
+"""What a 429 sometimes says instead of JSON."""
+
+UNITS_S = {"s": 1, "초": 1, "m": 60, "분": 60, "h": 3600, "시": 3600}
+DURATION = re.compile(r"(\d+(?:\.\d+)?) ?(s|초|m|분|h|시)", re.IGNORECASE)
 
 
 class Told(NamedTuple):
-    """What an error body says; `name` is empty when it is no error of Upbit's form."""
+    """What an error body says; `name` is None when it is no error of Upbit's form."""
 
-    name: str
+    name: str | int | None
     message: str
-    integer: bool
 
 
 class _Inner(msgspec.Struct):
@@ -181,29 +177,50 @@ def read_body(body: bytes) -> Told:
     try:
         inner = msgspec.json.decode(body, type=_Body).error
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return Told("", body[:200].decode(errors="replace"), integer=False)
-    return Told(str(inner.name), inner.message, integer=isinstance(inner.name, int))
+        return Told(None, body[:200].decode(errors="replace"))
+    return Told(inner.name, inner.message)
 
 
-def error_from(status: int, body: bytes, retry_after: str | None = None) -> ExchangeError:
-    """Return the most specific error for an answer that is not a success."""
+def error_from(status: int, body: bytes, *, retry_after: str | None = None, placing: bool = False) -> ExchangeError:
+    """Return the most specific error for an answer that is not a success.
+
+    Args:
+        status: the HTTP status, whatever it is but the expected one.
+        body: as it came; JSON or not.
+        retry_after: the header of that name.
+        placing: whether the request was a POST, which may have placed an order.
+    """
     told = read_body(body)
-    if told.integer:
-        kind: type[ExchangeError] = QUOTATION.get(int(told.name), OutcomeUnknown)
-    elif status in {418, 429}:
-        kind = RateLimited
+    if status in LIMITED:
+        kind = kind_of_limit(told.name, body, placing=placing)
+    elif isinstance(told.name, int):
+        kind = OutcomeUnknown if placing else BY_NUMBER.get(told.name, OutcomeUnknown)
     else:
-        kind = BY_NAME.get(told.name, OutcomeUnknown)
-    error = kind(told.message or f"HTTP {status}", name=told.name, status=status)
+        kind = kind_of_name(told.name or "", status, placing=placing)
+    error = kind(told.message or f"HTTP {status}", name=str(told.name or ""), status=status)
     if isinstance(error, RateLimited):
-        error.retry_after = seconds_to_wait(status, told.message, retry_after)
+        error.retry_after = seconds_to_wait(told.message, retry_after)
     return error
 
 
-def seconds_to_wait(status: int, message: str, retry_after: str | None) -> float | None:
-    """Return how long Upbit wants to be left alone, by its header or text; None when it does not say."""
-    for text in (retry_after or "", message if status == 418 else ""):  # noqa: PLR2004 - the teapot is the penalty
-        found = re.search(r"\d+(\.\d+)?", text)
-        if found:
-            return float(found.group())
-    return None
+def kind_of_limit(name: str | int | None, body: bytes, *, placing: bool) -> type[ExchangeError]:
+    """Tell a limit of Upbit's from a 429 or 418 that anybody between it and us may have made."""
+    from_upbit = name is not None or body.strip() == LIMITED_TEXT
+    return RateLimited if from_upbit or not placing else OutcomeUnknown
+
+
+def kind_of_name(name: str, status: int, *, placing: bool) -> type[ExchangeError]:
+    """Return what a name of the exchange API means."""
+    if status not in REFUSALS or (placing and status == HTTPStatus.NOT_FOUND):
+        return OutcomeUnknown
+    family = next((kind for prefix, kind in BY_PREFIX.items() if name.startswith(prefix)), OutcomeUnknown)
+    kind = BY_NAME.get(name, family)
+    return OutcomeUnknown if placing and kind is OrderNotFound else kind
+
+
+def seconds_to_wait(message: str, retry_after: str | None) -> float | None:
+    """Return how long Upbit wants to be left alone, by its header or its text; None when neither says so."""
+    if retry_after is not None and re.fullmatch(r"\d{1,9}(\.\d+)?", retry_after.strip()):
+        return float(retry_after)
+    found = DURATION.search(message)
+    return float(found[1]) * UNITS_S[found[2].lower()] if found else None

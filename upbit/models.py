@@ -5,6 +5,7 @@ Money, prices and volumes are `Decimal` from the wire on; times are aware and UT
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -12,12 +13,15 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from upbit.rules import plain
+from upbit.rules import plain, round_down_volume
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 ZERO = Decimal(0)
+LONGEST_IDENTIFIER = 64
+PLAIN = re.compile(r"[A-Za-z0-9_.:-]+")
+"""A space, for one, is hashed differently by different readers of Upbit's documents."""
 
 
 class Side(StrEnum):
@@ -59,6 +63,9 @@ class Candle(Wire, frozen=True, kw_only=True):
     volume: Decimal = msgspec.field(name="candle_acc_trade_volume")  # units of base currency
     turnover: Decimal = msgspec.field(name="candle_acc_trade_price")  # KRW
 
+    def __post_init__(self) -> None:
+        need_price(self.low)
+
     @property
     def opened_at(self) -> datetime:
         """Start of the candle, UTC."""
@@ -77,6 +84,9 @@ class Ticker(Wire, frozen=True, kw_only=True):
     def traded_at(self) -> datetime:
         """When the last trade happened, UTC."""
         return from_ms(self.traded_at_ms)
+
+    def __post_init__(self) -> None:
+        need_price(self.price)
 
 
 class BookLevel(Wire, frozen=True, kw_only=True):
@@ -187,6 +197,9 @@ class StreamTicker(Wire, frozen=True, kw_only=True):
     traded_at_ms: int = msgspec.field(name="trade_timestamp")
     sent_at_ms: int = msgspec.field(name="timestamp")
 
+    def __post_init__(self) -> None:
+        need_price(self.price)
+
 
 class StreamOrder(Wire, frozen=True, kw_only=True):
     """A `myOrder` frame: something happened to one of the account's orders. A hint, never the only proof."""
@@ -195,6 +208,12 @@ class StreamOrder(Wire, frozen=True, kw_only=True):
     market: str = msgspec.field(name="code")
     state: str
     identifier: str | None = None
+
+
+def need_price(price: Decimal) -> None:
+    """Refuse at the edge what would poison everything behind it."""
+    if not price.is_finite() or price <= 0:
+        raise ValueError(f"not a price: {price}")
 
 
 def from_ms(milliseconds: int) -> datetime:
@@ -222,6 +241,10 @@ class NewOrder(msgspec.Struct, frozen=True, kw_only=True):
         other = self.volume if self.side is Side.BID else self.total
         if amount is None or other is not None or not amount.is_finite() or amount <= 0:
             raise ValueError(f"a buy has a positive total, a sell a positive volume: {self}")
+        if amount != round_down_volume(amount):
+            raise ValueError(f"Upbit takes at most 8 decimals: {self}")
+        if not 0 < len(self.identifier) <= LONGEST_IDENTIFIER or not PLAIN.fullmatch(self.identifier):
+            raise ValueError(f"an identifier has at most {LONGEST_IDENTIFIER} plain characters: {self}")
 
     def to_wire(self) -> dict[str, str]:
         """Return the body of the request, in the order in which it is hashed."""

@@ -11,21 +11,22 @@ import asyncio
 import ssl
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import urlsplit
+from http import HTTPStatus
+from typing import TYPE_CHECKING, TypeVar
 
 import aiohttp
 import certifi
 import msgspec
 from yarl import URL
 
+from upbit.address import is_safe
 from upbit.auth import body_text, encode, query_text, token
-from upbit.errors import ExchangeError, NotSent, OutcomeUnknown, RateLimited, error_from
+from upbit.errors import LIMITED, ExchangeError, NonceUsed, NotSent, OutcomeUnknown, RateLimited, error_from
 from upbit.limits import RateLimiter
-from upbit.models import Account, ApiKey, Book, Candle, Chance, Market, Order, Ticker
+from upbit.models import Account, ApiKey, Book, Candle, Chance, Market, Order, Side, Ticker
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
     from types import SimpleNamespace
 
     from upbit.models import NewOrder
@@ -33,12 +34,15 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Pairs = list[tuple[str, str]]
 
-TOTAL_S, CONNECT_S, READ_S = 10.0, 5.0, 8.0
+TIMEOUT = aiohttp.ClientTimeout(total=10.0, connect=5.0, sock_read=8.0)
 LARGEST_BODY = 4 * 1024 * 1024
 READ_ATTEMPTS = 3
+PAUSE_S = 0.2
 OPEN_PAGE = 100
 CLOSED_PAGE = 1000
-LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+LONGEST_CLOSED_WINDOW = timedelta(days=7)
+NO_BYTE_LEFT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
+"""DNS, connect, TLS, or no connection in time; proof only together with the hook that never fired."""
 
 
 def open_session() -> aiohttp.ClientSession:
@@ -47,9 +51,10 @@ def open_session() -> aiohttp.ClientSession:
     trace.on_request_headers_sent.append(_note_that_bytes_left)
     session = aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(ssl=ssl.create_default_context(cafile=certifi.where()), keepalive_timeout=30),
-        timeout=aiohttp.ClientTimeout(total=TOTAL_S, connect=CONNECT_S, sock_read=READ_S),
+        timeout=TIMEOUT,
         trace_configs=[trace],
-        headers={"Accept": "application/json", "Accept-Encoding": "gzip"},
+        headers={"Accept": "application/json"},
+        cookie_jar=aiohttp.DummyCookieJar(),
         raise_for_status=False,
     )
     # aiohttp repeats GET and DELETE when a kept connection turns out dead. The repetition would carry the same token,
@@ -59,15 +64,17 @@ def open_session() -> aiohttp.ClientSession:
 
 
 async def _note_that_bytes_left(_: aiohttp.ClientSession, context: SimpleNamespace, __: object) -> None:
-    if context.trace_request_ctx is not None:  # None: a request that is not one of Upbit's
+    if isinstance(context.trace_request_ctx, dict):  # others may use the session too
         context.trace_request_ctx["left"] = True
 
 
 def may_repeat(error: ExchangeError) -> bool:
-    """Return whether a read that failed so may be asked again at once."""
+    """Return whether a read that failed so may be asked again at once: never anything but a read."""
     if isinstance(error, RateLimited):
-        return error.status == 429  # noqa: PLR2004 - a 418 is a penalty: asking again makes it longer
-    return isinstance(error, NotSent | OutcomeUnknown)
+        return error.status == HTTPStatus.TOO_MANY_REQUESTS  # after a 418 asking again only makes it longer
+    if isinstance(error, OutcomeUnknown):
+        return error.status is None or error.status >= HTTPStatus.INTERNAL_SERVER_ERROR or isinstance(error, NonceUsed)
+    return isinstance(error, NotSent)
 
 
 class Upbit:
@@ -82,8 +89,7 @@ class Upbit:
         secret_key: str | None = None,
         limiter: RateLimiter | None = None,
     ) -> None:
-        parts = urlsplit(base_url)
-        if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in LOOPBACK):
+        if not is_safe(base_url):
             raise ValueError(f"{base_url}: only https is allowed, plain http only to this machine")
         self._session = session
         self._base_url = base_url.rstrip("/")
@@ -110,12 +116,13 @@ class Upbit:
         """
         params = [("market", market), ("count", str(count))]
         if to is not None:
-            params.append(("to", to.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")))
+            params.append(("to", whole_second(to)))
         return await self._read("candle", f"/v1/candles/{candle_path(unit)}", params, list[Candle])
 
     async def tickers(self, markets: Iterable[str]) -> list[Ticker]:
         """Return the last trade and day figures of some markets."""
-        return await self._read("ticker", "/v1/ticker", [("markets", ",".join(markets))], list[Ticker])
+        names = ",".join(markets)
+        return await self._read("ticker", "/v1/ticker", [("markets", names)], list[Ticker]) if names else []
 
     async def all_tickers(self, quote: str = "KRW") -> list[Ticker]:
         """Return the last trade and day figures of every market of a quote currency."""
@@ -124,7 +131,7 @@ class Upbit:
     async def books(self, markets: Iterable[str], *, count: int = 30) -> list[Book]:
         """Return order books, best level first."""
         params = [("markets", ",".join(markets)), ("count", str(count))]
-        return await self._read("orderbook", "/v1/orderbook", params, list[Book])
+        return await self._read("orderbook", "/v1/orderbook", params, list[Book]) if params[0][1] else []
 
     # --- exchange -----------------------------------------------------------------------------------------------
 
@@ -142,7 +149,8 @@ class Upbit:
         After `OutcomeUnknown` the order may exist: look it up by its identifier, which Upbit will not take twice.
         https://docs.upbit.com/kr/reference/new-order
         """
-        return await self._send("order", "POST", "/v1/orders", body=order.to_wire(), kind=Order)
+        leaving = order.side is Side.ASK  # an exit never waits behind an entry
+        return await self._send("order", "POST", "/v1/orders", body=order.to_wire(), kind=Order, urgent=leaving)
 
     async def test_order(self, order: NewOrder) -> Order:
         """Ask whether an order would be taken, without placing it."""
@@ -154,8 +162,7 @@ class Upbit:
         Raises:
             OrderNotFound: when none of that name is known now; it may still be on its way.
         """
-        name = ("uuid", uuid) if uuid is not None else ("identifier", identifier or "")
-        return await self._read("default", "/v1/order", [name], Order, signed=True)
+        return await self._read("default", "/v1/order", [one_name(uuid, identifier)], Order, signed=True, urgent=True)
 
     async def open_orders(self, market: str | None = None) -> list[Order]:
         """Return every resting order, newest first."""
@@ -173,27 +180,29 @@ class Upbit:
             orders += page
             if len(page) < OPEN_PAGE:
                 break
-        return orders
+        return once_each(orders)
 
     async def closed_orders(self, *, start: datetime, end: datetime, market: str | None = None) -> list[Order]:
-        """Return the ended orders created in `start`..`end`, at most 7 days, newest first.
+        """Return the ended orders created in `start`..`end`, newest first.
 
-        A window with more orders than one answer holds is cut in halves.
+        A window longer than Upbit takes, or with more orders than one answer holds, is cut in halves. The halves share
+        a second: whether Upbit counts the ends of a window in is not documented.
         """
-        params = [("market", market)] if market else []
-        params += [("start_time", start.isoformat()), ("end_time", end.isoformat()), ("limit", str(CLOSED_PAGE))]
-        page = await self._read("default", "/v1/orders/closed", params, list[Order], signed=True)
-        if len(page) < CLOSED_PAGE or end - start <= timedelta(seconds=1):
-            return page
+        if end - start <= LONGEST_CLOSED_WINDOW:
+            params = [("market", market)] if market else []
+            params += [("start_time", epoch_ms(start)), ("end_time", epoch_ms(end)), ("limit", str(CLOSED_PAGE))]
+            page = await self._read("default", "/v1/orders/closed", params, list[Order], signed=True)
+            if len(page) < CLOSED_PAGE or end - start <= timedelta(seconds=2):
+                return page
         middle = start + (end - start) / 2
         later = await self.closed_orders(start=middle, end=end, market=market)
-        earlier = await self.closed_orders(start=start, end=middle, market=market)
-        return later + [order for order in earlier if order not in later]
+        earlier = await self.closed_orders(start=start, end=middle + timedelta(seconds=0.5), market=market)
+        return once_each(later + earlier)
 
     async def cancel(self, *, uuid: str | None = None, identifier: str | None = None) -> Order:
         """Ask for a cancellation; the answer only says that it was accepted."""
-        name = ("uuid", uuid) if uuid is not None else ("identifier", identifier or "")
-        return await self._send("default", "DELETE", "/v1/order", params=[name], kind=Order)
+        name = one_name(uuid, identifier)
+        return await self._send("default", "DELETE", "/v1/order", params=[name], kind=Order, urgent=True)
 
     async def api_keys(self) -> list[ApiKey]:
         """Return the account's keys and when they expire."""
@@ -201,55 +210,72 @@ class Upbit:
 
     # --- how a request is made ------------------------------------------------------------------------------------
 
-    async def _read(self, group: str, path: str, params: Pairs, kind: type[T], *, signed: bool = False) -> T:
+    async def _read(
+        self, group: str, path: str, params: Pairs, kind: type[T], *, signed: bool = False, urgent: bool = False
+    ) -> T:
         """Ask, and ask again a few times when nothing usable came back; every time with a signature of its own."""
-        for attempt in range(1, READ_ATTEMPTS + 1):
+        for attempt in range(1, READ_ATTEMPTS):
             try:
-                return decode(await self._request(group, "GET", path, params=params, signed=signed), kind)
+                return await self._request(group, "GET", path, kind, params=params, signed=signed, urgent=urgent)
             except ExchangeError as error:
-                if attempt == READ_ATTEMPTS or not may_repeat(error):
+                if not may_repeat(error):
                     raise
-                await asyncio.sleep(0.2 * attempt)
-        raise AssertionError("unreachable")
+            await asyncio.sleep(PAUSE_S * attempt)
+        return await self._request(group, "GET", path, kind, params=params, signed=signed, urgent=urgent)
 
     async def _send(
-        self, group: str, method: str, path: str, *, kind: type[T], params: Pairs | None = None, body: Any = None
+        self,
+        group: str,
+        method: str,
+        path: str,
+        *,
+        kind: type[T],
+        params: Pairs | None = None,
+        body: Mapping[str, str] | None = None,
+        urgent: bool = False,
     ) -> T:
         """Change something, with one attempt."""
-        return decode(await self._request(group, method, path, params=params or [], body=body, signed=True), kind)
+        return await self._request(
+            group, method, path, kind, params=params or [], body=body, signed=True, urgent=urgent
+        )
 
     async def _request(
         self,
         group: str,
         method: str,
         path: str,
+        kind: type[T],
         *,
-        params: Sequence[tuple[str, str]],
+        params: Pairs,
         body: Mapping[str, str] | None = None,
-        signed: bool = False,
-    ) -> bytes:
-        """Make one attempt and return the body of a success."""
-        await self._limiter.acquire(group, urgent=method != "GET")
+        signed: bool,
+        urgent: bool,
+    ) -> T:
+        """Make one attempt, as soon as the limits allow it."""
         query = encode(params)
-        headers = self._authorization(body_text(body) if body else query_text(query)) if signed else {}
-        if body is not None:
-            headers["Content-Type"] = "application/json; charset=utf-8"
-        url = URL(f"{self._base_url}{path}{'?' + query if query else ''}", encoded=True)
-        context: dict[str, bool] = {}
-        try:
-            async with self._session.request(
-                method,
-                url,
-                headers=headers,
-                data=msgspec.json.encode(body) if body is not None else None,
-                allow_redirects=False,
-                trace_request_ctx=context,
-            ) as answer:
-                content = await read_whole(answer)
-                return self._accept(group, answer, content)
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            kind = OutcomeUnknown if context.get("left") else NotSent
-            raise kind(f"{method} {path}: {type(error).__name__} {error}".rstrip()) from error
+        url = URL(f"{self._base_url}{path}{'?' + query if query else ''}", encoded=True)  # sent as it is signed
+        left: dict[str, bool] = {}
+        async with self._limiter.place(group, urgent=urgent):
+            headers = self._authorization(body_text(body) if body else query_text(query)) if signed else {}
+            headers["Accept-Encoding"] = "identity" if signed else "gzip"  # only quotation is ever compressed
+            if body is not None:
+                headers["Content-Type"] = "application/json; charset=utf-8"
+            data = msgspec.json.encode(body) if body is not None else None
+            try:
+                async with self._session.request(
+                    method,
+                    url,
+                    headers=headers,
+                    data=data,
+                    allow_redirects=False,
+                    timeout=TIMEOUT,
+                    trace_request_ctx=left,
+                ) as answer:
+                    return decode(self._accept(group, answer, await read_whole(answer)), kind, answer.status)
+            except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                nothing_happened = isinstance(error, NO_BYTE_LEFT) and not left
+                failure = NotSent if nothing_happened else OutcomeUnknown
+                raise failure(f"{method} {path}: {type(error).__name__} {error}".rstrip()) from error
 
     def _authorization(self, hashed: str) -> dict[str, str]:
         if self._keys is None:
@@ -258,14 +284,15 @@ class Upbit:
 
     def _accept(self, group: str, answer: aiohttp.ClientResponse, content: bytes) -> bytes:
         """Return the body of a success, learn the limits from the headers, and raise what a failure means."""
-        self._limiter.observe(answer.headers.get("Remaining-Req"))
-        if "Date" in answer.headers:
-            self.server_date = parsedate_to_datetime(answer.headers["Date"])
-        if answer.status in {200, 201}:
+        self._limiter.observe(group, answer.headers.get("Remaining-Req"))
+        self.server_date = read_date(answer.headers.get("Date")) or self.server_date
+        placing = answer.method == "POST"
+        if answer.status == (HTTPStatus.CREATED if placing else HTTPStatus.OK):
             return content
-        error = error_from(answer.status, content, answer.headers.get("Retry-After"))
-        if isinstance(error, RateLimited):
-            self._limiter.refused(group, error.retry_after, penalty=answer.status == 418)  # noqa: PLR2004 - the teapot
+        error = error_from(answer.status, content, retry_after=answer.headers.get("Retry-After"), placing=placing)
+        if answer.status in LIMITED:  # heeded whether the request itself was surely refused or not
+            penalty = answer.status == HTTPStatus.IM_A_TEAPOT
+            self._limiter.refused(group, getattr(error, "retry_after", None), penalty=penalty)
         raise error
 
 
@@ -280,18 +307,58 @@ async def read_whole(answer: aiohttp.ClientResponse) -> bytes:
     return bytes(content)
 
 
-def decode(content: bytes, kind: type[T]) -> T:
+def decode(content: bytes, kind: type[T], status: int) -> T:
     """Turn a body into its type; one of another shape is no answer at all."""
     try:
         return msgspec.json.decode(content, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise OutcomeUnknown(f"an answer of another shape: {error}") from error
+        raise OutcomeUnknown(f"an answer of another shape: {error}", status=status) from error
+
+
+def read_date(header: str | None) -> datetime | None:
+    """Read a Date header; None when there is none that can be read."""
+    try:
+        return parsedate_to_datetime(header).astimezone(UTC) if header else None
+    except ValueError:
+        return None
+
+
+def one_name(uuid: str | None, identifier: str | None) -> tuple[str, str]:
+    """Return the parameter that names an order."""
+    if bool(uuid) == bool(identifier):
+        raise ValueError("an order is named by its uuid or by its identifier")
+    return ("uuid", uuid) if uuid else ("identifier", identifier or "")
+
+
+def once_each(orders: list[Order]) -> list[Order]:
+    """Drop orders that stand in two answers; the list may have moved between them."""
+    return list({order.uuid: order for order in orders}.values())
+
+
+def epoch_ms(moment: datetime) -> str:
+    """Write an aware time as Upbit's milliseconds."""
+    if moment.tzinfo is None:
+        raise ValueError(f"a time without a zone: {moment}")
+    return str((moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1))
+
+
+def whole_second(moment: datetime) -> str:
+    """Write an aware time in UTC, rounded up: what opened a fraction before it is still before it."""
+    if moment.tzinfo is None:
+        raise ValueError(f"a time without a zone: {moment}")
+    up = moment.astimezone(UTC) + timedelta(seconds=1, microseconds=-1)
+    return up.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+MINUTE_UNITS = frozenset({1, 3, 5, 10, 15, 30, 60, 240})
+OTHER_UNITS = {timedelta(seconds=1): "seconds", timedelta(days=1): "days", timedelta(weeks=1): "weeks"}
 
 
 def candle_path(unit: timedelta) -> str:
-    """Return the path of a candle unit: seconds, minutes, days."""
-    if unit == timedelta(seconds=1):
-        return "seconds"
-    if unit == timedelta(days=1):
-        return "days"
-    return f"minutes/{unit // timedelta(minutes=1)}"
+    """Return the path of a candle unit: seconds, minutes, days, weeks."""
+    minutes, rest = divmod(unit, timedelta(minutes=1))
+    if minutes in MINUTE_UNITS and not rest:
+        return f"minutes/{minutes}"
+    if unit not in OTHER_UNITS:
+        raise ValueError(f"Upbit has no candles of {unit}")
+    return OTHER_UNITS[unit]

@@ -31,11 +31,15 @@ VOLUME_STEP = Decimal("0.00000001")
 
 def tick_size(price: Decimal) -> Decimal:
     """Return the price step of a KRW market at `price`, KRW."""
+    if not price.is_finite() or price <= 0:
+        raise ValueError(f"not a price: {price}")
     return next((step for floor, step in TICKS if price >= floor), SMALLEST_TICK)
 
 
 def plain(number: Decimal) -> str:
     """Write a number as Upbit takes it: no exponent, no needless zeros."""
+    if not number.is_finite():
+        raise ValueError(f"not a number that can be sent: {number}")
     text = format(number, "f")
     return text.rstrip("0").rstrip(".") if "." in text else text
 

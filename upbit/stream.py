@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+import certifi
 import msgspec
 from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 
+from upbit.address import is_safe
 from upbit.auth import token
 from upbit.models import StreamOrder, StreamTicker
 
@@ -29,11 +32,31 @@ log = logging.getLogger("upbit.stream")
 T = TypeVar("T")
 
 PING_S = 20.0
-OPEN_S = 10.0
+OPEN_S, CLOSE_S = 10.0, 2.0
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 30.0
 BETWEEN_SUBSCRIPTIONS_S = 1.0
 """Upbit allows 5 messages a second and 100 a minute on a connection; one a second stays clear of both."""
 LARGEST_FRAME = 1024 * 1024
+STEADY_S = 10.0
+"""An attempt that lived this long after it opened was a good one: the next failure starts from a short pause."""
+SHORTEST_PAUSE_S = 0.25
+"""Upbit allows 5 connects a second."""
+COMPLAIN_EVERY_S = 60.0
+
+
+class ToldOff(Exception):
+    """Upbit sent an error frame; it closes the connection right after."""
+
+
+class _Error(msgspec.Struct):
+    error: dict[str, Any]
+
+
+class _Direct(connect):
+    """A connection that follows no redirects: our token is for Upbit alone."""
+
+    def process_redirect(self, exc: Exception) -> Exception:
+        return exc
 
 
 class Stream(Generic[T]):
@@ -46,7 +69,9 @@ class Stream(Generic[T]):
         self._subscription: list[dict[str, Any]] | None = None
         self._changed = asyncio.Event()
         self._connection: ClientConnection | None = None
-        self.last_frame: float | None = None  # loop time of the last frame
+        self._complained: float | None = None
+        self._tls = tls_for(url)
+        self.last_frame: float | None = None  # loop time of the last frame, or of the opening when it was later
 
     def _headers(self) -> dict[str, str]:
         return {}
@@ -62,64 +87,104 @@ class Stream(Generic[T]):
         if self._connection is not None:
             self._connection.transport.abort()
 
-    async def run(self, on_frame: Callable[[T], None]) -> None:
-        """Deliver frames until cancelled. A connection that ends is made again, ever more patiently while it fails."""
+    async def run(self, on_frame: Callable[[T], None], on_state: Callable[[str], None] | None = None) -> None:
+        """Deliver frames until cancelled. A connection that ends is made again, ever more patiently while it fails.
+
+        `on_state` is told "connecting", "open" and "closed".
+        """
+        tell = on_state or (lambda _: None)
+        loop = asyncio.get_running_loop()
         pause = FIRST_PAUSE_S
         while True:
             await self._something_to_subscribe()
-            before = self.last_frame
+            began = loop.time()
+            tell("connecting")
             try:
-                await self._converse(on_frame)
-            except* (OSError, WebSocketException, TimeoutError) as group:
+                await self._converse(on_frame, tell)
+            except* (OSError, WebSocketException, ToldOff) as group:
                 log.info("stream ended url=%s error=%r", self._url, group.exceptions[0])
-            self._connection = None
-            pause = FIRST_PAUSE_S if self.last_frame != before else min(LONGEST_PAUSE_S, pause * 2)
-            await asyncio.sleep(self._rng.uniform(0.0, pause))
+            finally:
+                self._connection = None
+                tell("closed")
+            pause = FIRST_PAUSE_S if loop.time() - began >= STEADY_S + OPEN_S else min(LONGEST_PAUSE_S, pause * 2)
+            await asyncio.sleep(max(SHORTEST_PAUSE_S, self._rng.uniform(0.0, pause)))
 
     async def _something_to_subscribe(self) -> None:
         while self._subscription is None:
             self._changed.clear()
             await self._changed.wait()
 
-    async def _converse(self, on_frame: Callable[[T], None]) -> None:
+    async def _converse(self, on_frame: Callable[[T], None], tell: Callable[[str], None]) -> None:
         """Hold one connection: subscribe, and deliver until it closes."""
-        async with connect(
+        tls: dict[str, Any] = {"ssl": self._tls} if self._tls else {}
+        async with _Direct(
             self._url,
             additional_headers=self._headers(),
             compression=None,
             open_timeout=OPEN_S,
+            close_timeout=CLOSE_S,
             ping_interval=PING_S,
             ping_timeout=PING_S,
             max_size=LARGEST_FRAME,
             proxy=None,
+            **tls,
         ) as connection:
             self._connection = connection
-            self._changed.set()
+            self.last_frame = asyncio.get_running_loop().time()
+            tell("open")
             async with asyncio.TaskGroup() as tasks:
-                sender = tasks.create_task(self._send_subscriptions(connection))
+                sender = tasks.create_task(self._send_subscriptions(connection), name="subscriptions")
                 async for frame in connection:
                     self._take(frame, on_frame)
                 sender.cancel()
 
     async def _send_subscriptions(self, connection: ClientConnection) -> None:
+        sent = None
         while True:
-            await self._changed.wait()
             self._changed.clear()
             if self._subscription is None:
                 await connection.close()
                 return
-            message = [{"ticket": f"{self._rng.getrandbits(64):016x}"}, *self._subscription]
-            await connection.send(msgspec.json.encode(message).decode())
-            await asyncio.sleep(BETWEEN_SUBSCRIPTIONS_S)
+            if sent != self._subscription:
+                sent = self._subscription
+                message = [{"ticket": f"{self._rng.getrandbits(64):016x}"}, *sent]
+                await connection.send(msgspec.json.encode(message).decode())
+                await asyncio.sleep(BETWEEN_SUBSCRIPTIONS_S)
+            await self._changed.wait()
 
     def _take(self, frame: str | bytes, on_frame: Callable[[T], None]) -> None:
-        self.last_frame = asyncio.get_running_loop().time()
         try:
             decoded = self._decoder.decode(frame)
-        except msgspec.DecodeError:
-            log.warning("frame of another shape url=%s frame=%.200r", self._url, frame)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            self._not_understood(frame)
             return
-        on_frame(decoded)
+        self.last_frame = asyncio.get_running_loop().time()
+        try:
+            on_frame(decoded)
+        except Exception:  # the loop protects its next frame from whoever listens
+            log.exception("a frame was not handled url=%s", self._url)
+
+    def _not_understood(self, frame: str | bytes) -> None:
+        """Leave on an error frame; complain now and then about anything else, and go on."""
+        try:
+            told = msgspec.json.decode(frame, type=_Error)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            now = asyncio.get_running_loop().time()
+            if self._complained is None or now - self._complained >= COMPLAIN_EVERY_S:
+                self._complained = now
+                log.warning("frame of another shape url=%s frame=%.200r", self._url, frame)
+        else:
+            log.warning("error frame url=%s error=%.200r", self._url, told.error)
+            raise ToldOff(str(told.error.get("name")))
+
+
+def tls_for(url: str) -> ssl.SSLContext | None:
+    """Return what verifies a wss address; plain ws is for this machine only."""
+    if not is_safe(url.replace("ws", "http", 1)):
+        raise ValueError(f"{url}: only wss is allowed, plain ws only to this machine")
+    if not url.startswith("wss:"):
+        return None
+    return ssl.create_default_context(cafile=certifi.where())
 
 
 class TickerStream(Stream[StreamTicker]):

@@ -1,0 +1,117 @@
+"""Every answer that is not a success, and what it lets us believe."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from upbit import errors
+from upbit.errors import ExchangeError, OutcomeUnknown, RateLimited, Rejected, error_from
+
+
+def told(name: str | int, message: str = "") -> bytes:
+    """Spell an error body."""
+    return json.dumps({"error": {"name": name, "message": message}}).encode()
+
+
+@pytest.mark.parametrize(
+    ("status", "name", "kind"),
+    [
+        (400, "insufficient_funds_bid", errors.InsufficientFunds),
+        (400, "insufficient_funds_ask", errors.InsufficientFunds),
+        (400, "under_min_total_market_ask", errors.UnderMinTotal),
+        (400, "over_krw_funds_bid", errors.InvalidOrder),
+        (400, "invalid_price_bid", errors.InvalidOrder),
+        (400, "invalid_post_only", errors.InvalidOrder),
+        (400, "create_ask_error", errors.InvalidOrder),
+        (400, "validation_error", errors.InvalidOrder),
+        (400, "notfoundmarket", errors.MarketUnavailable),
+        (403, "market_offline", errors.MarketUnavailable),
+        (403, "thirdparty_agreement_required", errors.MarketUnavailable),
+        (401, "jwt_verification", errors.InvalidKey),
+        (401, "invalid_access_key", errors.InvalidKey),
+        (401, "invalid_query_payload", errors.InvalidKey),
+        (401, "no_authorization_ip", errors.IpNotAllowed),
+        (401, "no_authorization_i_p", errors.IpNotAllowed),
+        (401, "expired_access_key", errors.KeyExpired),
+        (401, "out_of_scope", errors.OutOfScope),
+        (403, "out_of_scope", errors.OutOfScope),
+        (429, "too_many_requests", errors.RateLimited),
+        (400, "duplicated_identifier", errors.DuplicatedIdentifier),
+        (401, "nonce_used", errors.NonceUsed),
+        (400, "too_many_request_order", OutcomeUnknown),
+        (400, "never_seen", OutcomeUnknown),
+        (400, 400, OutcomeUnknown),
+        (404, "order_not_found", OutcomeUnknown),
+        (404, "not_found", OutcomeUnknown),
+        (409, "invalid_parameter", OutcomeUnknown),
+        (502, "insufficient_funds_bid", OutcomeUnknown),
+    ],
+)
+def test_what_an_answer_to_an_order_means(status: int, name: str | int, kind: type[ExchangeError]) -> None:
+    """The name decides, where the status allows it; whatever is not on the list is a doubt."""
+    error = error_from(status, told(name), placing=True)
+    assert type(error) is kind
+    assert (error.name, error.status) == (str(name), status)
+
+
+@pytest.mark.parametrize("kind", [errors.DuplicatedIdentifier, errors.NonceUsed])
+def test_signs_of_an_earlier_copy_are_doubts(kind: type[ExchangeError]) -> None:
+    """Neither may ever be taken for a refusal."""
+    assert issubclass(kind, OutcomeUnknown)
+    assert not issubclass(kind, Rejected)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind"),
+    [
+        (404, told("order_not_found"), errors.OrderNotFound),
+        (404, told("not_found", "no Route matched with those values"), OutcomeUnknown),
+        (404, b"<html>", OutcomeUnknown),
+        (404, told(404, "Code not found"), errors.MarketUnavailable),
+        (400, told(400), errors.InvalidOrder),
+        (429, b"Too many API requests.", RateLimited),
+        (418, b"<html>", RateLimited),
+        (500, told(500), OutcomeUnknown),
+        (503, b"", OutcomeUnknown),
+        (302, b"", OutcomeUnknown),
+    ],
+)
+def test_what_an_answer_to_a_question_means(status: int, body: bytes, kind: type[ExchangeError]) -> None:
+    """Only Upbit's own words are evidence."""
+    assert type(error_from(status, body)) is kind
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"), [(b"Too many API requests.", RateLimited), (b"<html>slow down</html>", OutcomeUnknown)]
+)
+def test_a_429_to_an_order_is_believed_only_in_upbits_words(body: bytes, kind: type[ExchangeError]) -> None:
+    """A proxy in between may say 429 after it passed the order on."""
+    assert type(error_from(429, body, placing=True)) is kind
+
+
+@pytest.mark.parametrize(
+    ("message", "header", "seconds"),
+    [
+        ("", "7", 7.0),
+        ("blocked for 90 seconds", None, 90.0),
+        ("2분 동안 차단", None, 120.0),
+        ("blocked", None, None),
+        ("until 2026-11-24", None, None),
+        ("", "Tue, 24 Nov 2026 00:00:00 GMT", None),
+    ],
+)
+def test_the_time_of_a_block_is_read_where_it_is_told(message: str, header: str | None, seconds: float | None) -> None:
+    """A duration has a unit; a date is not one."""
+    error = error_from(418, told("rate_limit_exceeded_penalty", message), retry_after=header)
+    assert isinstance(error, RateLimited)
+    assert error.retry_after == seconds
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"[]", b"null", b'{"error":"x"}', b'{"error":{"name":null}}', b"\xff", b"[" * 9999]
+)
+def test_no_body_breaks_the_reader(body: bytes) -> None:
+    """Whatever a gateway says becomes a typed error."""
+    assert type(error_from(400, body, placing=True)) is OutcomeUnknown

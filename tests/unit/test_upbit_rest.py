@@ -1,0 +1,317 @@
+"""The REST client: one attempt per signature, and every kind of bad answer told apart."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import hashlib
+import json
+import warnings
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+import jwt
+import pytest
+from aiohttp.test_utils import unused_port
+from jwt.warnings import InsecureKeyLengthWarning
+
+from upbit import rest
+from upbit.address import is_safe
+from upbit.errors import MarketUnavailable, NotSent, OrderNotFound, OutcomeUnknown, RateLimited
+from upbit.models import NewOrder, Side
+from upbit.rest import Upbit, candle_path, open_session, whole_second
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+SECRET = "0123456789abcdef0123456789abcdef01234567"
+BUY = NewOrder(market="KRW-BTC", side=Side.BID, total=Decimal(6000), identifier="ub1-a")
+ORDER = {
+    "uuid": "u1",
+    "market": "KRW-BTC",
+    "side": "bid",
+    "ord_type": "price",
+    "state": "wait",
+    "created_at": "2026-11-24T09:00:00+09:00",
+    "identifier": "ub1-a",
+}
+DROP = b""
+
+
+def http(status: int, body: object, *headers: str) -> bytes:
+    """Spell an answer byte for byte."""
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    lines = [f"HTTP/1.1 {status} X", f"Content-Length: {len(content)}", *headers]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + content
+
+
+class Wire:
+    """A raw HTTP server: notes every request it sees and plays back bytes; `DROP` closes without a word."""
+
+    def __init__(self) -> None:
+        self.answers: list[bytes] = []
+        self.seen: list[str] = []
+        self.bodies: list[bytes] = []
+        self.port = 0
+        self.writers: list[asyncio.StreamWriter] = []
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer requests of one connection until there is nothing left to say."""
+        self.writers.append(writer)
+        try:
+            while head := (await reader.readuntil(b"\r\n\r\n")).decode():
+                length = next((int(x[15:]) for x in head.split("\r\n") if x.lower().startswith("content-length:")), 0)
+                self.bodies.append(await reader.readexactly(length))
+                self.seen.append(head)
+                answer = self.answers.pop(0) if self.answers else DROP
+                if answer == DROP:
+                    break
+                writer.write(answer)
+                await writer.drain()
+                if b"Connection: close" in answer:
+                    break
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        writer.close()
+
+    def tokens(self) -> list[dict[str, str]]:
+        """Return the verified claims of every request."""
+        found = [line[22:] for head in self.seen for line in head.split("\r\n") if line.startswith("Authorization")]
+        return [decode(token) for token in found]
+
+
+def decode(token: str) -> dict[str, str]:
+    """Verify a token as Upbit would."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", InsecureKeyLengthWarning)  # Upbit's keys have 40 characters
+        return dict(jwt.decode(token, SECRET, algorithms=["HS512"]))
+
+
+@pytest.fixture
+async def wire() -> AsyncIterator[Wire]:
+    """Serve on a free port of this machine."""
+    wire = Wire()
+    server = await asyncio.start_server(wire.serve, "127.0.0.1", 0)
+    wire.port = server.sockets[0].getsockname()[1]
+    yield wire
+    server.close()
+    for writer in wire.writers:
+        writer.close()
+    await server.wait_closed()
+
+
+@pytest.fixture
+async def upbit(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Upbit]:
+    """Return a client of that server, with keys, that does not pause between reads."""
+    monkeypatch.setattr(rest, "PAUSE_S", 0.0)
+    async with open_session() as session:
+        yield Upbit(session, base_url=f"http://127.0.0.1:{wire.port}", access_key="AK", secret_key=SECRET)
+
+
+async def test_a_read_on_a_dropped_connection_is_signed_afresh(wire: Wire, upbit: Upbit) -> None:
+    """A kept connection that dies under a read never carries the same token twice."""
+    wire.answers = [http(200, []), DROP, http(200, [])]
+    await upbit.accounts()
+    await upbit.accounts()
+    nonces = [claims["nonce"] for claims in wire.tokens()]
+    assert len(nonces) == 3
+    assert len(set(nonces)) == 3
+
+
+async def test_an_order_on_a_dropped_connection_is_sent_once_and_doubtful(wire: Wire, upbit: Upbit) -> None:
+    """A lost answer to an order is a doubt, and nobody repeats the order."""
+    wire.answers = [http(200, []), DROP, http(201, ORDER)]
+    await upbit.accounts()
+    with pytest.raises(OutcomeUnknown):
+        await upbit.place(BUY)
+    assert sum(head.startswith("POST") for head in wire.seen) == 1
+
+
+async def test_a_cancellation_on_a_dropped_connection_is_sent_once(wire: Wire, upbit: Upbit) -> None:
+    """DELETE is idempotent for the library, not for us."""
+    wire.answers = [http(200, []), DROP, http(200, ORDER)]
+    await upbit.accounts()
+    with pytest.raises(OutcomeUnknown):
+        await upbit.cancel(uuid="u1")
+    assert sum(head.startswith("DELETE") for head in wire.seen) == 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        http(201, b"<html>hello</html>"),
+        http(201, b'{"uuid":"u1",'),
+        http(201, b"\xff\xfe"),
+        http(200, ORDER),
+        http(302, b"", "Location: /v1/orders"),
+        http(502, b"<html>Bad Gateway</html>"),
+        http(500, {"error": {"name": "insufficient_funds_bid", "message": ""}}),
+        http(404, {"error": {"name": "not_found", "message": "no Route matched with those values"}}),
+        http(400, {"error": {"name": "never_seen", "message": ""}}),
+        http(201, ORDER).replace(b"Content-Length: ", b"Connection: close\r\nContent-Length: 9"),
+        http(201, b"not gzip", "Content-Encoding: gzip"),
+        http(201, b" " * (4 * 1024 * 1024 + 1)),
+        http(201, gzip.compress(b" " * (64 * 1024 * 1024)), "Content-Encoding: gzip"),
+        b"nonsense\r\n\r\n",
+    ],
+)
+async def test_an_unusable_answer_to_an_order_is_a_doubt(wire: Wire, upbit: Upbit, answer: bytes) -> None:
+    """HTML, truncation, wrong shape, redirect, 5xx, an unknown name, or too much: the order may exist."""
+    wire.answers = [answer, http(201, ORDER)]
+    with pytest.raises(OutcomeUnknown):
+        await upbit.place(BUY)
+    assert len(wire.seen) == 1
+
+
+async def test_an_accepted_order_is_returned_and_its_body_is_what_was_hashed(wire: Wire, upbit: Upbit) -> None:
+    """The hash covers the body in its order, and the date of the answer is kept, even after a bad one."""
+    wire.answers = [http(201, ORDER, "Date: Tue, 24 Nov 2026 00:00:00 GMT"), http(200, [], "Date: tomorrow")]
+    order = await upbit.place(BUY)
+    assert order.uuid == "u1"
+    text = "market=KRW-BTC&side=bid&ord_type=price&price=6000&identifier=ub1-a&smp_type=none"
+    assert "&".join(f"{k}={v}" for k, v in json.loads(wire.bodies[0]).items()) == text
+    assert wire.tokens()[0]["query_hash"] == hashlib.sha512(text.encode()).hexdigest()
+    await upbit.accounts()
+    assert upbit.server_date == datetime(2026, 11, 24, tzinfo=UTC)
+
+
+async def test_a_query_is_hashed_as_it_is_sent(wire: Wire, upbit: Upbit) -> None:
+    """The bytes on the wire, percent-decoded, are what the token vouches for."""
+    wire.answers = [http(200, [])]
+    await upbit.open_orders("KRW-BTC")
+    query = wire.seen[0].split(" ")[1].partition("?")[2]
+    assert query == "market=KRW-BTC&states[]=wait&states[]=watch&page=1&limit=100"
+    assert wire.tokens()[0]["query_hash"] == hashlib.sha512(unquote(query).encode()).hexdigest()
+    assert "origin:" not in wire.seen[0].lower()
+
+
+async def test_a_refused_connection_sent_nothing(upbit: Upbit) -> None:
+    """Nobody listens: no byte left, and the order may be sent again."""
+    async with open_session() as session:
+        client = Upbit(session, base_url=f"http://127.0.0.1:{unused_port()}", access_key="AK", secret_key=SECRET)
+        with pytest.raises(NotSent):
+            await client.place(BUY)
+
+
+async def test_a_failed_tls_handshake_sent_nothing(wire: Wire, upbit: Upbit) -> None:
+    """A server without a certificate never sees a request, and is never trusted."""
+    async with open_session() as session:
+        client = Upbit(session, base_url=f"https://127.0.0.1:{wire.port}", access_key="AK", secret_key=SECRET)
+        wire.answers = [b"plain text\r\n\r\n"]
+        task = asyncio.ensure_future(client.place(BUY))
+        while not wire.writers:  # noqa: ASYNC110 - waits for a connection, not for time
+            await asyncio.sleep(0)
+        wire.writers[0].write(b"HTTP/1.1 400 no tls here\r\n\r\n")
+        with pytest.raises(NotSent):
+            await task
+    assert wire.seen == []
+
+
+async def test_a_cancelled_order_stays_cancelled(wire: Wire, upbit: Upbit) -> None:
+    """Cancellation passes through: it is the caller's, not an answer of Upbit's."""
+    wire.answers = [b"HTTP/1.1 "]
+    task = asyncio.ensure_future(upbit.place(BUY))
+    while not wire.seen:  # noqa: ASYNC110 - waits for the request, not for time
+        await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_only_upbits_own_404_says_that_an_order_is_not_there(wire: Wire, upbit: Upbit) -> None:
+    """A gateway without a route is no evidence; Upbit's `order_not_found` is weak evidence."""
+    gone = {"error": {"name": "order_not_found", "message": "주문을 찾지 못했습니다."}}
+    route = {"error": {"name": "not_found", "message": "no Route matched with those values"}}
+    wire.answers = [http(404, gone), http(404, route)]
+    with pytest.raises(OrderNotFound):
+        await upbit.order(identifier="ub1-a")
+    with pytest.raises(OutcomeUnknown):
+        await upbit.order(identifier="ub1-a")
+    assert len(wire.seen) == 2
+
+
+async def test_reads_survive_a_bad_gateway_but_not_for_ever(wire: Wire, upbit: Upbit) -> None:
+    """Three attempts, then the caller decides; what was refused is not asked again."""
+    wire.answers = [http(502, b"x"), http(502, b"x"), http(200, [])]
+    assert await upbit.markets() == []
+    wire.answers = [http(502, b"x")] * 4
+    with pytest.raises(OutcomeUnknown):
+        await upbit.markets()
+    assert len(wire.seen) == 6
+    wire.answers = [http(404, {"error": {"name": 404, "message": "Code not found"}})]
+    with pytest.raises(MarketUnavailable):
+        await upbit.tickers(["KRW-NONE"])
+    assert len(wire.seen) == 7
+
+
+async def test_a_penalty_blocks_its_side_at_once_and_only_its_side(wire: Wire, upbit: Upbit) -> None:
+    """After a 418 nothing of that pocket is sent, orders included, while quotation goes on."""
+    told = {"error": {"name": "rate_limit_exceeded_penalty", "message": "blocked for 30 seconds"}}
+    wire.answers = [http(418, told), http(200, [])]
+    with pytest.raises(RateLimited) as first:
+        await upbit.accounts()
+    assert first.value.retry_after == 30
+    with pytest.raises(RateLimited) as second:
+        await upbit.place(BUY)
+    assert 29 < (second.value.retry_after or 0) <= 30
+    assert await upbit.markets() == []
+    assert len(wire.seen) == 2
+
+
+async def test_closed_orders_cut_a_window_that_is_too_long_or_too_full(wire: Wire, upbit: Upbit) -> None:
+    """Eight days are two questions, and an order told twice is returned once."""
+    wire.answers = [http(200, [ORDER]), http(200, [ORDER])]
+    end = datetime(2026, 11, 24, tzinfo=UTC)
+    assert len(await upbit.closed_orders(start=end - timedelta(days=8), end=end)) == 1
+    assert len(wire.seen) == 2
+    full = [{**ORDER, "uuid": str(n)} for n in range(1000)]
+    wire.answers = [http(200, full), http(200, full[:500]), http(200, full[500:])]
+    assert len(await upbit.closed_orders(start=end - timedelta(days=1), end=end)) == 1000
+
+
+async def test_numbers_are_exact_and_candles_ask_in_utc(wire: Wire, upbit: Upbit) -> None:
+    """Digits survive from the wire to the value, which a float would lose."""
+    candle = b"""[{"market":"KRW-BTC","candle_date_time_utc":"2026-11-24T00:00:00","opening_price":1.16539E8,
+        "high_price":2,"low_price":0.1234567890123456789,"trade_price":2,
+        "candle_acc_trade_price":1,"candle_acc_trade_volume":1}]"""
+    wire.answers = [http(200, gzip.compress(candle), "Content-Encoding: gzip")]
+    to = datetime.fromisoformat("2026-11-24T09:05:00+09:00")
+    (told,) = await upbit.candles("KRW-BTC", timedelta(minutes=1), to=to)
+    assert (told.open, told.low) == (Decimal(116539000), Decimal("0.1234567890123456789"))
+    assert "to=2026-11-24T00%3A05%3A00Z " in wire.seen[0]
+
+
+@pytest.mark.parametrize(
+    ("url", "safe"),
+    [
+        ("https://api.upbit.com", True),
+        ("http://127.0.0.1:8080", True),
+        ("http://localhost", True),
+        ("http://[::1]:1", True),
+        ("http://api.upbit.com", False),
+        ("http://127.0.0.1@evil.example", False),
+        ("http://localhost.evil.example", False),
+        ("ftp://127.0.0.1", False),
+    ],
+)
+def test_plain_http_never_leaves_this_machine(url: str, safe: bool) -> None:  # noqa: FBT001 - a column of the table
+    """Keys travel encrypted or not at all."""
+    assert is_safe(url) is safe
+
+
+@pytest.mark.parametrize(
+    "call",
+    [lambda: candle_path(timedelta(minutes=7)), lambda: whole_second(datetime(2026, 1, 1))],  # noqa: DTZ001
+)
+def test_our_own_mistakes_are_told_before_anything_is_sent(call: Callable[[], str]) -> None:
+    """A unit Upbit does not have and a time without a zone are errors of the caller."""
+    with pytest.raises(ValueError, match=r"."):
+        call()
+
+
+def test_a_moment_is_rounded_up_to_the_second() -> None:
+    """Exactly on the second it stays; a fraction later it includes that second's candle."""
+    assert whole_second(datetime(2026, 1, 1, tzinfo=UTC)) == "2026-01-01T00:00:00Z"
+    assert whole_second(datetime(2026, 1, 1, 0, 0, 0, 1, tzinfo=UTC)) == "2026-01-01T00:00:01Z"

@@ -1,0 +1,91 @@
+"""Numbers as Upbit takes them."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import msgspec
+import pytest
+
+from upbit.models import NewOrder, Side, StreamTicker
+from upbit.rules import plain, round_down_volume, tick_size
+
+
+@pytest.mark.parametrize(
+    ("price", "tick"),
+    [
+        ("160594000", "1000"), ("2000000", "1000"), ("1000000", "1000"), ("999999", "500"), ("500000", "500"),
+        ("499999", "100"), ("100000", "100"), ("99999", "50"), ("50000", "50"), ("49999", "10"), ("10000", "10"),
+        ("9999", "5"), ("5000", "5"), ("4999", "1"), ("1000", "1"), ("999", "1"), ("100", "1"), ("99.9", "0.1"),
+        ("10", "0.1"), ("9.99", "0.01"), ("1", "0.01"), ("0.999", "0.001"), ("0.1", "0.001"), ("0.0999", "0.0001"),
+        ("0.01", "0.0001"), ("0.00999", "0.00001"), ("0.001", "0.00001"), ("0.0009", "0.000001"),
+        ("0.0001", "0.000001"), ("0.00009", "0.0000001"), ("0.00001", "0.0000001"), ("0.000009", "0.00000001"),
+    ],
+)  # fmt: skip
+def test_the_price_step_of_every_band(price: str, tick: str) -> None:
+    """The table of 2025-07-31; the lower end belongs to the band."""
+    assert tick_size(Decimal(price)) == Decimal(tick)
+
+
+@pytest.mark.parametrize("price", ["0", "-1", "NaN", "Infinity"])
+def test_what_is_no_price_has_no_step(price: str) -> None:
+    """A wrong number stops here."""
+    with pytest.raises(ValueError, match="not a price"):
+        tick_size(Decimal(price))
+
+
+@pytest.mark.parametrize(
+    ("number", "text"), [("1E-8", "0.00000001"), ("1E+4", "10000"), ("6000.00", "6000"), ("0", "0"), ("100", "100")]
+)
+def test_numbers_are_written_plainly(number: str, text: str) -> None:
+    """No exponent, no needless zeros, and no needed zero lost."""
+    assert plain(Decimal(number)) == text
+
+
+def test_what_is_no_number_is_not_written() -> None:
+    """NaN never reaches the wire."""
+    with pytest.raises(ValueError, match="not a number"):
+        plain(Decimal("NaN"))
+
+
+def test_a_volume_is_never_rounded_up() -> None:
+    """6000 KRW at 160,594,000 are 0.00003736 BTC, as in Upbit's own example."""
+    assert round_down_volume(Decimal(6000) / Decimal(160594000)) == Decimal("0.00003736")
+    assert round_down_volume(Decimal("0.999999999")) == Decimal("0.99999999")
+
+
+def test_orders_are_spelled_as_upbit_reads_them() -> None:
+    """A buy names its total, a sell its volume."""
+    buy = NewOrder(market="KRW-BTC", side=Side.BID, total=Decimal("1E+4"), identifier="a")
+    sell = NewOrder(market="KRW-BTC", side=Side.ASK, volume=Decimal("1E-8"), identifier="b")
+    tail = {"smp_type": "none"}
+    head = {"market": "KRW-BTC"}
+    assert buy.to_wire() == {**head, "side": "bid", "ord_type": "price", "price": "10000", "identifier": "a", **tail}
+    assert sell.to_wire() == {
+        **head, "side": "ask", "ord_type": "market", "volume": "0.00000001", "identifier": "b", **tail
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("total", "volume", "identifier"),
+    [("1", "1", "a"), (None, None, "a"), ("0", None, "a"), ("NaN", None, "a"), ("0.000000001", None, "a"),
+     ("1", None, ""), ("1", None, "a b"), ("1", None, "a" * 65)],
+)  # fmt: skip
+def test_an_order_that_cannot_be_meant_cannot_be_made(total: str | None, volume: str | None, identifier: str) -> None:
+    """Two amounts, none, nothing, too many decimals, or a name Upbit would not take."""
+    with pytest.raises(ValueError, match=r"."):
+        NewOrder(
+            market="KRW-BTC",
+            side=Side.BID,
+            identifier=identifier,
+            total=None if total is None else Decimal(total),
+            volume=None if volume is None else Decimal(volume),
+        )
+
+
+@pytest.mark.parametrize("price", [b"0", b"-5", b'"NaN"'])
+def test_a_price_that_is_none_never_enters(price: bytes) -> None:
+    """Zero, negative and NaN are refused by the decoder, not by an indicator."""
+    frame = b'{"code":"KRW-BTC","trade_price":' + price + b',"trade_timestamp":1,"timestamp":1}'
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.json.decode(frame, type=StreamTicker)

@@ -1,0 +1,205 @@
+"""The streams, against a small WebSocket server that plays a script."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import random
+from typing import TYPE_CHECKING, Any
+
+import jwt
+import pytest
+from websockets.asyncio.server import ServerConnection, serve
+
+from upbit import stream
+from upbit.stream import OrderStream, TickerStream
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from upbit.models import StreamTicker
+
+SECRET = "0123456789abcdef0123456789abcdef01234567"
+
+
+def ticker(market: str = "KRW-BTC", price: str = "1.16539E8") -> str:
+    """Spell a ticker frame, with a field we do not know."""
+    return f'{{"code":"{market}","trade_price":{price},"trade_timestamp":1,"timestamp":1,"new_field":[]}}'
+
+
+class Script:
+    """A server that runs one act for each connection, the last one again and again, and notes what it is told."""
+
+    def __init__(self) -> None:
+        self.acts: list[Callable[[ServerConnection], Awaitable[None]]] = []
+        self.told: list[list[dict[str, Any]]] = []
+        self.headers: list[dict[str, str]] = []
+        self.url = ""
+
+    async def play(self, connection: ServerConnection) -> None:
+        """Note the handshake and the subscription, then act."""
+        assert connection.request is not None
+        self.headers.append({name.lower(): value for name, value in connection.request.headers.raw_items()})
+        await self.hear(connection)
+        act = self.acts.pop(0) if len(self.acts) > 1 else self.acts[0]
+        await act(connection)
+
+    async def hear(self, connection: ServerConnection) -> None:
+        """Wait for a message of the client's."""
+        self.told.append(json.loads(await connection.recv()))
+
+
+@pytest.fixture
+async def script(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Script]:
+    """Serve on a free port, and let the client hurry."""
+    for name in ("SHORTEST_PAUSE_S", "FIRST_PAUSE_S", "LONGEST_PAUSE_S", "BETWEEN_SUBSCRIPTIONS_S"):
+        monkeypatch.setattr(stream, name, 0.0)
+    script = Script()
+    async with serve(script.play, "127.0.0.1", 0) as server:
+        port = next(iter(server.sockets)).getsockname()[1]
+        script.url = f"ws://127.0.0.1:{port}/websocket/v1"
+        yield script
+
+
+async def until(box: asyncio.Queue[StreamTicker], client: TickerStream, frames: int) -> list[StreamTicker]:
+    """Run a stream until so many frames came."""
+    async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(client.run(box.put_nowait))
+        found = [await box.get() for _ in range(frames)]
+        running.cancel()
+    return found
+
+
+def following(url: str, *markets: str) -> TickerStream:
+    """Return a stream of some markets."""
+    client = TickerStream(url, rng=random.Random(1))
+    client.wanted(frozenset(markets))
+    return client
+
+
+async def test_a_clean_close_is_not_the_end(script: Script) -> None:
+    """Upbit closes with 1000 after its own errors: the stream connects and subscribes again."""
+
+    async def once(connection: ServerConnection) -> None:
+        await connection.send(ticker().encode())
+        await connection.close(1000)
+
+    script.acts = [once]
+    found = await until(asyncio.Queue(), following(script.url, "KRW-BTC"), 3)
+    assert [str(frame.price) for frame in found] == ["1.16539E+8"] * 3
+    assert [message[1] for message in script.told[:3]] == [{"type": "ticker", "codes": ["KRW-BTC"]}] * 3
+    assert len({message[0]["ticket"] for message in script.told[:3]}) == 3
+    assert "origin" not in script.headers[0]
+    assert "sec-websocket-extensions" not in script.headers[0]
+    assert "authorization" not in script.headers[0]
+
+
+async def test_an_abrupt_end_and_an_error_frame_are_survived(script: Script, caplog: pytest.LogCaptureFixture) -> None:
+    """A reset and Upbit's own error lead to a new connection; the error is in the log."""
+
+    async def fall(connection: ServerConnection) -> None:
+        connection.transport.abort()
+
+    async def refuse(connection: ServerConnection) -> None:
+        await connection.send(b'{"error":{"name":"WRONG_FORMAT","message":"x"}}')
+        await connection.wait_closed()
+
+    async def tell(connection: ServerConnection) -> None:
+        await connection.send(ticker())
+        await connection.wait_closed()
+
+    script.acts = [fall, refuse, tell]
+    with caplog.at_level(logging.WARNING, "upbit.stream"):
+        await until(asyncio.Queue(), following(script.url, "KRW-BTC"), 1)
+    assert len(script.told) == 3
+    assert "WRONG_FORMAT" in caplog.text
+
+
+async def test_unknown_frames_are_skipped_and_mentioned_once(script: Script, caplog: pytest.LogCaptureFixture) -> None:
+    """Another shape, broken text and a price of zero neither end the stream nor fill the log."""
+
+    async def babble(connection: ServerConnection) -> None:
+        for frame in (b'{"status":"UP"}', b"\xff", b"[]", ticker(price="0").encode(), ticker().encode()):
+            await connection.send(frame)
+        await connection.wait_closed()
+
+    script.acts = [babble]
+    with caplog.at_level(logging.WARNING, "upbit.stream"):
+        await until(asyncio.Queue(), following(script.url, "KRW-BTC"), 1)
+    assert len(script.told) == 1
+    assert caplog.text.count("another shape") == 1
+
+
+async def test_a_new_subscription_replaces_the_old_on_the_same_connection(script: Script) -> None:
+    """Markets that change between two messages are sent once, as they are then."""
+
+    async def follow(connection: ServerConnection) -> None:
+        await connection.send(ticker().encode())
+        await script.hear(connection)
+        await connection.send(ticker("KRW-ETH").encode())
+        await connection.wait_closed()
+
+    script.acts = [follow]
+    client, box = following(script.url, "KRW-BTC"), asyncio.Queue["StreamTicker"]()
+    async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(client.run(box.put_nowait))
+        await box.get()
+        client.wanted(frozenset({"KRW-XRP"}))
+        client.wanted(frozenset({"KRW-ETH", "KRW-ADA"}))
+        assert (await box.get()).market == "KRW-ETH"
+        running.cancel()
+    assert [message[1]["codes"] for message in script.told] == [["KRW-BTC"], ["KRW-ADA", "KRW-ETH"]]
+    assert len(script.headers) == 1
+
+
+async def test_states_are_told_and_a_listener_that_fails_ends_nothing(script: Script) -> None:
+    """Who listens may be wrong; the next frame comes nevertheless, and dropping the connection makes a new one."""
+
+    async def tell(connection: ServerConnection) -> None:
+        await connection.send(ticker().encode())
+        await connection.send(ticker("KRW-ETH").encode())
+        await connection.wait_closed()
+
+    script.acts = [tell]
+    client, states, second = following(script.url, "KRW-BTC"), list[str](), asyncio.Event()
+
+    def listen(frame: StreamTicker) -> None:
+        if frame.market == "KRW-BTC":
+            raise KeyError(frame.market)
+        if len(script.headers) == 2:
+            second.set()
+        client.reconnect()
+
+    async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(client.run(listen, states.append))
+        await second.wait()
+        running.cancel()
+    assert states[:5] == ["connecting", "open", "closed", "connecting", "open"]
+    assert client.last_frame is not None
+
+
+async def test_the_private_stream_signs_every_connection_afresh(script: Script) -> None:
+    """A token is for one handshake; it has no hash, and the subscription names no codes."""
+
+    async def once(connection: ServerConnection) -> None:
+        await connection.send(b'{"uuid":"u1","code":"KRW-BTC","state":"trade","identifier":null,"price":1}')
+        await connection.close(1000)
+
+    script.acts = [once]
+    client, seen = OrderStream(script.url, "AK", SECRET, rng=random.Random(1)), asyncio.Queue[str]()
+    async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(client.run(lambda order: seen.put_nowait(order.uuid)))
+        assert [await seen.get() for _ in range(2)] == ["u1", "u1"]
+        running.cancel()
+    tokens = [headers["authorization"].removeprefix("Bearer ") for headers in script.headers[:2]]
+    claims = [jwt.decode(token, options={"verify_signature": False}) for token in tokens]
+    assert claims[0]["nonce"] != claims[1]["nonce"]
+    assert set(claims[0]) == {"access_key", "nonce"}
+    assert script.told[0][1] == {"type": "myOrder", "codes": []}
+
+
+def test_plain_sockets_never_leave_this_machine() -> None:
+    """A token travels encrypted or not at all."""
+    with pytest.raises(ValueError, match="only wss"):
+        TickerStream("ws://api.upbit.com/websocket/v1", rng=random.Random(1))
