@@ -1,12 +1,14 @@
 """What a strategy is: the values it sees, the three questions it answers, and the words of its answers.
 
 A strategy is one file with a frozen parameter class and one `Strategy` object. The daemon, the backtester and the
-simulation call the same functions; nobody else decides anything.
+simulation call the same functions; nobody else decides anything. Rules are written for arrays: the daemon asks about
+one moment, the backtester about thousands in one call, and both run the same line.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import nan
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
@@ -64,13 +66,13 @@ class Gate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """What `select` says about every market at one candle. Arrays have shape ``(markets,)``."""
+    """What `select` says about every market: arrays ``(markets,)`` at one candle, ``(markets, candles)`` at a slice."""
 
     gate: npt.NDArray[np.int8]  # index into `gates` of the first gate that failed, `PASSED` for a target
     numbers: Mapping[str, Floats]  # the numbers the gates looked at, by name
 
     def passed(self) -> Bools:
-        """Return which markets are targets, shape ``(markets,)``."""
+        """Return which markets are targets, in the shape of `gate`."""
         return np.equal(self.gate, PASSED)
 
 
@@ -125,6 +127,37 @@ class Exit:
     reason: Reason
 
 
+HOLD = Exit(sell=False, reason=Reason(code="hold", ko="보유 유지", en="nothing says sell"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cause:
+    """One cause of a sale, in words a person can read."""
+
+    code: str  # stable, e.g. "stop": journal and tests use it
+    ko: str
+    en: str
+    shown: tuple[str, ...] = ()  # names of the numbers a reason quotes; "price" and "stop" are known besides
+    at_once: bool = False  # it looks at the price of now, so it does not wait for a candle to close
+
+    def reason(self, position: Position, snapshot: Snapshot) -> Reason:
+        """Return why a position is sold, with the numbers that say so."""
+        stop = nan if position.stop_price is None else float(position.stop_price)
+        here = {"price": float(snapshot.price), "stop": stop}
+        numbers = {name: here[name] if name in here else snapshot.numbers[name] for name in self.shown}
+        return Reason(code=self.code, ko=self.ko, en=self.en, numbers=numbers)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moments:
+    """What sales are decided on: one moment as floats, or many in a row as arrays of one shape."""
+
+    numbers: Mapping[str, Any]  # the market's numbers at the last candle that had closed; NaN where unknown
+    price: Any  # KRW
+    highest: Any  # highest price since the entry as far as it was known, KRW
+    at_s: Any  # epoch seconds of the price
+
+
 class Strategy(Protocol):
     """Pure functions over arrays. `parameters` is an instance of its `parameter_class`."""
 
@@ -135,6 +168,7 @@ class Strategy(Protocol):
         type[Any]
     ]  # msgspec.Struct, frozen, forbid_unknown_fields, kw_only; defaults are what we ship
     gates: ClassVar[tuple[Gate, ...]]
+    exits: ClassVar[tuple[Cause, ...]]  # the most urgent first
 
     def history(self, parameters: Any) -> int:
         """Return how many closed candles the window should hold so that every number is settled."""
@@ -145,11 +179,28 @@ class Strategy(Protocol):
     def compute(self, window: Window, parameters: Any) -> Numbers:
         """Compute every number the decisions need, for all markets and candles at once; causal, NaN in warm-up."""
 
-    def select(self, window: Window, numbers: Numbers, at: int, parameters: Any) -> Selection:
-        """Say for every market whether it is a target at the close of candle `at` (an index, -1 is the last)."""
+    def select(self, window: Window, numbers: Numbers, at: int | slice, parameters: Any) -> Selection:
+        """Say for every market whether it is a target at the close of candle `at` (an index, -1 is the last).
+
+        A slice asks about many candles at once; every answer then has a second axis, and rests only on the numbers
+        of its own candle.
+        """
 
     def enter(self, snapshot: Snapshot, parameters: Any) -> Entry:
         """Buy this target now or not."""
 
+    def sells(self, position: Position, moments: Moments, parameters: Any) -> tuple[Any, ...]:
+        """Say for each of `exits` whether it sells the position: a bool, or an array of them for many moments."""
+
     def exit(self, position: Position, snapshot: Snapshot, parameters: Any) -> Exit:
-        """Sell this position now or not."""
+        """Sell this position now or not: the first of `exits` that says so."""
+        moments = Moments(
+            numbers=snapshot.numbers,
+            price=float(snapshot.price),
+            highest=float(position.highest_price),
+            at_s=snapshot.price_as_of.timestamp(),
+        )
+        for cause, sell in zip(self.exits, self.sells(position, moments, parameters), strict=True):
+            if sell:
+                return Exit(sell=True, reason=cause.reason(position, snapshot))
+        return HOLD

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 import numpy as np
 
 from strategy import indicators
-from strategy.base import Entry, Gate, Reason
+from strategy.base import Cause, Entry, Gate, Reason, Strategy
 from strategy.gates import (
+    BTC_FELL,
     BTC_GATE,
     HISTORY,
     LEADER,
@@ -17,13 +18,12 @@ from strategy.gates import (
     choose,
     leader_fell,
     leader_numbers,
-    sell_if,
     shown_numbers,
 )
 from strategy.parameters import Count
 
 if TYPE_CHECKING:
-    from strategy.base import Exit, Numbers, Position, Selection, Snapshot, Window
+    from strategy.base import Moments, Numbers, Position, Selection, Snapshot, Window
 
 NOT_BTC = Gate(code="not_btc", ko="비트코인이 아님", en="not bitcoin")
 
@@ -36,7 +36,7 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     cooldown_candles: Count = 1  # candles it rests after an exit
 
 
-class BtcOnly:
+class BtcOnly(Strategy):
     """One market, one rule."""
 
     name: ClassVar[str] = "btc_only"
@@ -44,6 +44,7 @@ class BtcOnly:
     en: ClassVar[str] = "BTC only"
     parameter_class: ClassVar[type[Parameters]] = Parameters
     gates: ClassVar[tuple[Gate, ...]] = (NOT_BTC, HISTORY, BTC_GATE)
+    exits: ClassVar[tuple[Cause, ...]] = (BTC_FELL,)
 
     def history(self, parameters: Parameters) -> int:
         """Return how many closed candles the window should hold."""
@@ -63,7 +64,7 @@ class BtcOnly:
             **leader_numbers(window, parameters.btc_ema),
         }
 
-    def select(self, window: Window, numbers: Numbers, at: int, parameters: Parameters) -> Selection:
+    def select(self, window: Window, numbers: Numbers, at: int | slice, parameters: Parameters) -> Selection:
         """Say for every market which condition of a target it fails first."""
         del window  # every number it holds is in `numbers`
         now = {name: values[:, at] for name, values in numbers.items()}
@@ -81,7 +82,7 @@ class BtcOnly:
         reason = Reason(code="btc_only", ko="비트코인 상승 추세", en="bitcoin rises", numbers=shown)
         return Entry(buy=snapshot.failed_gate is None, reason=reason)
 
-    def exit(self, position: Position, snapshot: Snapshot, parameters: Parameters) -> Exit:
+    def sells(self, position: Position, moments: Moments, parameters: Parameters) -> tuple[Any, ...]:
         """Sell when bitcoin's trend is over."""
         del position, parameters
-        return sell_if(leader_fell(snapshot))
+        return (leader_fell(moments),)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from math import inf
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from strategy import indicators
-from strategy.base import PASSED, Exit, Gate, Reason, Selection
+from strategy.base import PASSED, Cause, Gate, Selection
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from strategy.base import Bools, Floats, Numbers, Position, Snapshot, Window
+    from strategy.base import Bools, Floats, Moments, Numbers, Position, Window
 
 LEADER = "KRW-BTC"
 """The market whose trend opens and closes the gate for all others."""
@@ -36,14 +37,14 @@ def leader_numbers(window: Window, period: int) -> dict[str, Floats]:
     return {"btc_close": np.broadcast_to(close, shape), "btc_ema": np.broadcast_to(average, shape)}
 
 
-def choose(numbers: Numbers, at: int, shown: Sequence[str], tests: Sequence[Bools]) -> Selection:
+def choose(numbers: Numbers, at: int | slice, shown: Sequence[str], tests: Sequence[Bools]) -> Selection:
     """Return which gate each market fails first. A comparison with NaN is False, so an unknown number never passes.
 
     Args:
         numbers: arrays ``(markets, candles)``.
-        at: index of the candle.
+        at: index of the candle, or a slice of candles.
         shown: names of the numbers the verdict shows.
-        tests: one array ``(markets,)`` a gate, in the order of the strategy's gates.
+        tests: one array ``(markets,)`` a gate (for a slice ``(markets, candles)``), in the order of the gates.
     """
     failed = ~np.stack(tests)
     gate = np.where(failed.any(axis=0), failed.argmax(axis=0), PASSED).astype(np.int8)
@@ -55,27 +56,18 @@ def shown_numbers(numbers: Mapping[str, float], *names: str) -> dict[str, float]
     return {name: numbers[name] for name in names}
 
 
-def stopped(position: Position, snapshot: Snapshot) -> Reason | None:
-    """Return the reason of a sale at the protective stop; None while the price is above it."""
-    if position.stop_price is None or snapshot.price > position.stop_price:
-        return None
-    numbers = {"stop": float(position.stop_price), "price": float(snapshot.price)}
-    return Reason(code="stop", ko="손절", en="protective stop", numbers=numbers)
+STOP = Cause(code="stop", ko="손절", en="protective stop", shown=("stop", "price"), at_once=True)
+BTC_FELL = Cause(
+    code="gate_closed", ko="비트코인 추세 종료", en="bitcoin's trend is over", shown=("btc_close", "btc_ema")
+)
 
 
-def leader_fell(snapshot: Snapshot) -> Reason | None:
-    """Return the reason of a sale because bitcoin's trend is over; None while it is not, or not known."""
-    now = snapshot.numbers
-    if not now["btc_close"] <= now["btc_ema"]:
-        return None
-    numbers = shown_numbers(now, "btc_close", "btc_ema")
-    return Reason(code="gate_closed", ko="비트코인 추세 종료", en="bitcoin's trend is over", numbers=numbers)
+def stopped(position: Position, moments: Moments) -> Any:
+    """Say whether the price is at the protective stop or below."""
+    stop = -inf if position.stop_price is None else float(position.stop_price)
+    return moments.price <= stop
 
 
-HOLD = Reason(code="hold", ko="보유 유지", en="nothing says sell")
-
-
-def sell_if(*reasons: Reason | None) -> Exit:
-    """Return a sale for the first reason there is, and keep holding when there is none."""
-    reason = next((one for one in reasons if one is not None), None)
-    return Exit(sell=reason is not None, reason=reason or HOLD)
+def leader_fell(moments: Moments) -> Any:
+    """Say whether bitcoin's trend is over; False where that is not known."""
+    return moments.numbers["btc_close"] <= moments.numbers["btc_ema"]

@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 
 from strategy import indicators
-from strategy.base import Entry, Gate, Reason
+from strategy.base import Cause, Entry, Gate, Reason, Strategy
 from strategy.gates import (
+    BTC_FELL,
     BTC_GATE,
     HISTORY,
     QUIET,
     SETTLED,
+    STOP,
     TURNOVER,
     choose,
     leader_fell,
     leader_numbers,
-    sell_if,
     shown_numbers,
     stopped,
 )
 from strategy.parameters import Count, Multiple, Percent, Won
 
 if TYPE_CHECKING:
-    from strategy.base import Exit, Numbers, Position, Selection, Snapshot, Window
+    from strategy.base import Moments, Numbers, Position, Selection, Snapshot, Window
 
 BREAKOUT = Gate(code="breakout", ko="전고점 아래", en="below the earlier high")
+CHANNEL_BROKEN = Cause(
+    code="channel_broken", ko="지지선 이탈", en="below the earlier low", shown=("close", "channel_low")
+)
 
 
 class Parameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -43,7 +47,7 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     cooldown_candles: Count = 6  # candles a market rests after an exit
 
 
-class QuietBreakout:
+class QuietBreakout(Strategy):
     """Donchian channels, with the same care as the default."""
 
     name: ClassVar[str] = "quiet_breakout"
@@ -51,6 +55,7 @@ class QuietBreakout:
     en: ClassVar[str] = "quiet breakout"
     parameter_class: ClassVar[type[Parameters]] = Parameters
     gates: ClassVar[tuple[Gate, ...]] = (HISTORY, BTC_GATE, TURNOVER, BREAKOUT, QUIET)
+    exits: ClassVar[tuple[Cause, ...]] = (STOP, CHANNEL_BROKEN, BTC_FELL)
 
     def history(self, parameters: Parameters) -> int:
         """Return how many closed candles the window should hold."""
@@ -74,7 +79,7 @@ class QuietBreakout:
             **leader_numbers(window, parameters.btc_ema),
         }
 
-    def select(self, window: Window, numbers: Numbers, at: int, parameters: Parameters) -> Selection:
+    def select(self, window: Window, numbers: Numbers, at: int | slice, parameters: Parameters) -> Selection:
         """Say for every market which condition of a target it fails first."""
         del window  # every number it holds is in `numbers`
         now = {name: values[:, at] for name, values in numbers.items()}
@@ -97,16 +102,8 @@ class QuietBreakout:
         stop = parameters.stop_atr * now["atr"] if parameters.stop_atr else None
         return Entry(buy=snapshot.failed_gate is None, reason=reason, stop_distance=stop)
 
-    def exit(self, position: Position, snapshot: Snapshot, parameters: Parameters) -> Exit:
+    def sells(self, position: Position, moments: Moments, parameters: Parameters) -> tuple[Any, ...]:
         """Sell at the stop, below the exit channel, or when bitcoin's trend is over."""
         del parameters
-        return sell_if(stopped(position, snapshot), channel_broken(snapshot), leader_fell(snapshot))
-
-
-def channel_broken(snapshot: Snapshot) -> Reason | None:
-    """Return the reason of a sale because the close fell below the exit channel; None while it has not."""
-    now = snapshot.numbers
-    if not now["close"] < now["channel_low"]:
-        return None
-    numbers = shown_numbers(now, "close", "channel_low")
-    return Reason(code="channel_broken", ko="지지선 이탈", en="below the earlier low", numbers=numbers)
+        now = moments.numbers
+        return stopped(position, moments), now["close"] < now["channel_low"], leader_fell(moments)

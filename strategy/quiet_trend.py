@@ -7,32 +7,34 @@ trailing stop: a few long winners pay for many small losers. The protective stop
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 
 from strategy import indicators
-from strategy.base import Entry, Gate, Reason
+from strategy.base import Cause, Entry, Gate, Reason, Strategy
 from strategy.gates import (
+    BTC_FELL,
     BTC_GATE,
     HISTORY,
     QUIET,
     SETTLED,
+    STOP,
     TURNOVER,
     choose,
     leader_fell,
     leader_numbers,
-    sell_if,
     shown_numbers,
     stopped,
 )
 from strategy.parameters import Count, Multiple, Percent, Won
 
 if TYPE_CHECKING:
-    from strategy.base import Exit, Numbers, Position, Selection, Snapshot, Window
+    from strategy.base import Moments, Numbers, Position, Selection, Snapshot, Window
 
 TREND = Gate(code="trend", ko="단기 평균이 장기 평균 아래", en="the short average is below the long one")
 ABOVE_FAST = Gate(code="above_fast", ko="가격이 단기 평균 아래", en="the price is below the short average")
+TREND_END = Cause(code="trend_end", ko="추세 종료", en="the trend is over", shown=("ema_fast", "ema_slow"))
 
 
 class Parameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -53,7 +55,7 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
             raise ValueError(f"fast ({self.fast}) must be below slow ({self.slow})")
 
 
-class QuietTrend:
+class QuietTrend(Strategy):
     """The default strategy."""
 
     name: ClassVar[str] = "quiet_trend"
@@ -61,6 +63,7 @@ class QuietTrend:
     en: ClassVar[str] = "quiet trend"
     parameter_class: ClassVar[type[Parameters]] = Parameters
     gates: ClassVar[tuple[Gate, ...]] = (HISTORY, BTC_GATE, TURNOVER, TREND, ABOVE_FAST, QUIET)
+    exits: ClassVar[tuple[Cause, ...]] = (STOP, TREND_END, BTC_FELL)
 
     def history(self, parameters: Parameters) -> int:
         """Return how many closed candles the window should hold."""
@@ -84,7 +87,7 @@ class QuietTrend:
             **leader_numbers(window, parameters.btc_ema),
         }
 
-    def select(self, window: Window, numbers: Numbers, at: int, parameters: Parameters) -> Selection:
+    def select(self, window: Window, numbers: Numbers, at: int | slice, parameters: Parameters) -> Selection:
         """Say for every market which condition of a target it fails first."""
         del window  # every number it holds is in `numbers`
         now = {name: values[:, at] for name, values in numbers.items()}
@@ -110,16 +113,8 @@ class QuietTrend:
         stop = parameters.stop_atr * now["atr"] if parameters.stop_atr else None
         return Entry(buy=snapshot.failed_gate is None, reason=reason, stop_distance=stop)
 
-    def exit(self, position: Position, snapshot: Snapshot, parameters: Parameters) -> Exit:
+    def sells(self, position: Position, moments: Moments, parameters: Parameters) -> tuple[Any, ...]:
         """Sell at the stop, when the trend of the market is over, or when bitcoin's is."""
         del parameters
-        return sell_if(stopped(position, snapshot), trend_ended(snapshot), leader_fell(snapshot))
-
-
-def trend_ended(snapshot: Snapshot) -> Reason | None:
-    """Return the reason of a sale because the averages have crossed; None while they have not, or are not known."""
-    now = snapshot.numbers
-    if not now["ema_fast"] < now["ema_slow"]:
-        return None
-    numbers = shown_numbers(now, "ema_fast", "ema_slow")
-    return Reason(code="trend_end", ko="추세 종료", en="the trend is over", numbers=numbers)
+        now = moments.numbers
+        return stopped(position, moments), now["ema_fast"] < now["ema_slow"], leader_fell(moments)

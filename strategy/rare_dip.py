@@ -2,31 +2,32 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 
 from strategy import indicators
-from strategy.base import Entry, Gate, Reason
+from strategy.base import Cause, Entry, Gate, Reason, Strategy
 from strategy.gates import (
     BTC_GATE,
     HISTORY,
     SETTLED,
+    STOP,
     TURNOVER,
     choose,
     leader_numbers,
-    sell_if,
     shown_numbers,
     stopped,
 )
 from strategy.parameters import Count, Multiple, Percent, Won
 
 if TYPE_CHECKING:
-    from strategy.base import Exit, Numbers, Position, Selection, Snapshot, Window
+    from strategy.base import Moments, Numbers, Position, Selection, Snapshot, Window
 
 OVERSOLD = Gate(code="oversold", ko="과매도 아님", en="not oversold")
 BELOW_BAND = Gate(code="below_band", ko="하단 밴드 위", en="above the lower band")
+REBOUND = Cause(code="rebound", ko="평균 회복", en="back at its average", shown=("close", "band_middle"))
+OVERDUE = Cause(code="time", ko="보유 시간 종료", en="holding time is over")
 
 
 class Parameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -45,7 +46,7 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     cooldown_candles: Count = 6  # candles a market rests after an exit
 
 
-class RareDip:
+class RareDip(Strategy):
     """Mean reversion after a rare fall."""
 
     name: ClassVar[str] = "rare_dip"
@@ -53,6 +54,7 @@ class RareDip:
     en: ClassVar[str] = "rare dip"
     parameter_class: ClassVar[type[Parameters]] = Parameters
     gates: ClassVar[tuple[Gate, ...]] = (HISTORY, BTC_GATE, TURNOVER, OVERSOLD, BELOW_BAND)
+    exits: ClassVar[tuple[Cause, ...]] = (STOP, REBOUND, OVERDUE)
 
     def history(self, parameters: Parameters) -> int:
         """Return how many closed candles the window should hold."""
@@ -77,7 +79,7 @@ class RareDip:
             **leader_numbers(window, parameters.btc_ema),
         }
 
-    def select(self, window: Window, numbers: Numbers, at: int, parameters: Parameters) -> Selection:
+    def select(self, window: Window, numbers: Numbers, at: int | slice, parameters: Parameters) -> Selection:
         """Say for every market which condition of a target it fails first."""
         del window  # every number it holds is in `numbers`
         now = {name: values[:, at] for name, values in numbers.items()}
@@ -98,23 +100,9 @@ class RareDip:
         stop = parameters.stop_atr * now["atr"] if parameters.stop_atr else None
         return Entry(buy=snapshot.failed_gate is None, reason=reason, stop_distance=stop)
 
-    def exit(self, position: Position, snapshot: Snapshot, parameters: Parameters) -> Exit:
+    def sells(self, position: Position, moments: Moments, parameters: Parameters) -> tuple[Any, ...]:
         """Sell at the stop, back at the average, or when the time is over."""
-        return sell_if(stopped(position, snapshot), rebounded(snapshot), overdue(position, snapshot, parameters))
-
-
-def rebounded(snapshot: Snapshot) -> Reason | None:
-    """Return the reason of a sale because the close is back above its average; None while it is not."""
-    now = snapshot.numbers
-    if not now["close"] > now["band_middle"]:
-        return None
-    numbers = shown_numbers(now, "close", "band_middle")
-    return Reason(code="rebound", ko="평균 회복", en="back at its average", numbers=numbers)
-
-
-def overdue(position: Position, snapshot: Snapshot, parameters: Parameters) -> Reason | None:
-    """Return the reason of a sale because the holding time is over; None before."""
-    seconds = snapshot.numbers["unit_s"] * parameters.hold_candles
-    if not seconds > 0 or snapshot.price_as_of - position.opened_at < timedelta(seconds=seconds):
-        return None
-    return Reason(code="time", ko="보유 시간 종료", en="holding time is over")
+        now = moments.numbers
+        held_s = moments.at_s - position.opened_at.timestamp()
+        overdue = held_s >= now["unit_s"] * parameters.hold_candles
+        return stopped(position, moments), now["close"] > now["band_middle"], overdue

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from math import nan
@@ -14,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from strategy.base import PASSED, Position, Snapshot, Window
+from strategy.base import PASSED, Moments, Position, Snapshot, Window
 from strategy.grid import CandleArrays, build_window
 from strategy.portfolio import can_leave, draw, order_total
 from strategy.registry import STRATEGIES, StrategyError, load
@@ -101,6 +102,53 @@ def test_a_decision_in_the_past_does_not_know_the_future(strategy: Any) -> None:
     then = strategy.select(part, strategy.compute(part, parameters), -1, parameters)
     now = strategy.select(whole, numbers, cut - 1, parameters)
     np.testing.assert_array_equal(then.gate, now.gate)
+
+
+def wandering(seed: int = 1) -> Window:
+    """Return a window whose prices rise and fall enough that every gate opens and closes."""
+    rng = np.random.default_rng(seed)
+    alt, btc = (np.exp(np.cumsum(rng.normal(0.0005, 0.01, 900))) * 100 for _ in range(2))
+    return window(alt, btc, swing=0.001)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES, ids=lambda strategy: strategy.name)
+def test_many_candles_at_once_are_judged_like_one_by_one(strategy: Any) -> None:
+    """A slice gives the very gates and numbers that each index gives: the backtester asks so, the daemon so."""
+    parameters = strategy.parameter_class(
+        **({"max_natr": 50.0} if hasattr(strategy.parameter_class, "max_natr") else {})
+    )
+    seen = wandering()
+    numbers = strategy.compute(seen, parameters)
+    whole = strategy.select(seen, numbers, slice(300, 900), parameters)
+    assert len(set(whole.gate.ravel().tolist())) > 1
+    for at in range(300, 900):
+        one = strategy.select(seen, numbers, at, parameters)
+        np.testing.assert_array_equal(one.gate, whole.gate[:, at - 300])
+        for name, values in one.numbers.items():
+            np.testing.assert_array_equal(values, whole.numbers[name][:, at - 300])
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES, ids=lambda strategy: strategy.name)
+def test_many_moments_at_once_are_sold_like_one_by_one(strategy: Any) -> None:
+    """Arrays of moments give for every cause what the same moments give as single numbers."""
+    parameters = strategy.parameter_class()
+    seen = wandering(2)
+    row = {name: values[0] for name, values in strategy.compute(seen, parameters).items()}
+    at_s = NOW.timestamp() + 3600.0 * np.arange(900)
+    held = replace(POSITION, stop_price=Decimal(repr(float(np.median(seen.close[0])))))
+    many = strategy.sells(held, Moments(numbers=row, price=seen.close[0], highest=seen.close[0], at_s=at_s), parameters)
+    sold = 0
+    for at in range(0, 900, 7):
+        one = Moments(
+            numbers={name: float(values[at]) for name, values in row.items()},
+            price=float(seen.close[0, at]),
+            highest=float(seen.close[0, at]),
+            at_s=float(at_s[at]),
+        )
+        answers = [bool(answer) for answer in strategy.sells(held, one, parameters)]
+        assert answers == [bool(answer[at]) for answer in many]
+        sold += any(answers)
+    assert sold > 0
 
 
 def snapshot(price: float, **numbers: float) -> Snapshot:
