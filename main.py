@@ -95,6 +95,7 @@ def add_readers(verbs: Verbs) -> None:
     """Add the verbs that only look."""
     add_verb(verbs, "check", "examine keys, permissions, clock, folders and configuration")
     add_verb(verbs, "config", "print the effective settings and where each came from")
+    add_verb(verbs, "resume", "trade again after a halt: show why trading stood still, and end that")
     add_verb(verbs, "status", "print what is held, why, since when and at what cost")
     history = add_verb(verbs, "history", "print the trades that have ended")
     history.add_argument("--limit", type=int, default=20, metavar="N", help="newest N trades (default 20)")

@@ -20,6 +20,7 @@ from notifier.messages import Messages
 from strategy import registry
 from trader.app import App
 from trader.candles import CandleStore
+from trader.control import Control, watch_control
 from trader.executor import execute_trades
 from trader.health import FILE as HEALTH_FILE
 from trader.health import Health, watch_health
@@ -79,12 +80,16 @@ async def build(config: Config, clock: Callable[[], datetime], stop: asyncio.Eve
     with Journal.open(config.data_dir / JOURNAL_FILE, clock) as journal:
         async with open_session() as session, open_session() as webhook_session:
             discord = make_discord(config, webhook_session, journal)
-            upbit = Upbit(session, base_url=config.base_url, access_key=access_key, secret_key=secret_key)
+            control = Control(journal, make_messages(config), clock)
+            upbit = Upbit(
+                session, base_url=config.base_url, access_key=access_key, secret_key=secret_key, gate=control.gate
+            )
             yield App(
                 config=config,
                 upbit=upbit,
                 tickers=TickerStream(config.websocket_url, rng=random.Random(seed)),
                 journal=journal,
+                control=control,
                 messages=make_messages(config),
                 strategy=strategy,
                 parameters=parameters,
@@ -132,7 +137,10 @@ async def serve(app: App, *, beside: Callable[[App], Coroutine[None, None, None]
     announce_start(app)
     async with asyncio.TaskGroup() as tasks:
         loops = [tasks.create_task(coroutine(app), name=coroutine.__name__) for coroutine in COROUTINES]
-        others = [tasks.create_task(watch_health(app, app.config.data_dir / HEALTH_FILE), name="health")]
+        others = [
+            tasks.create_task(watch_health(app, app.config.data_dir / HEALTH_FILE), name="health"),
+            tasks.create_task(watch_control(app, app.config.data_dir), name="control"),
+        ]
         if app.discord is not None:
             others.append(tasks.create_task(app.discord.run(), name="discord"))
         if beside is not None:

@@ -50,6 +50,7 @@ async def beat(app: App, period: float) -> None:
             open=counts.open_trades,
             buys=counts.buys,
             sells=counts.sells,
+            state=app.control.state.name,
             dead=",".join(app.health.dead()) or "-",
         )
 
@@ -80,8 +81,14 @@ async def render(app: App) -> RenderableType:
     """Return the whole picture at this moment."""
     return Panel(
         Group(await headline(app), await trades_table(app), events_text(app)),
-        title=f"Upbit {app.mode} · {app.clock():%Y-%m-%d %H:%M:%S} UTC",
+        title=f"Upbit {app.mode} · {standing(app)} · {app.clock():%Y-%m-%d %H:%M:%S} UTC",
     )
+
+
+def standing(app: App) -> str:
+    """Return the state of trading, with the reasons when it stands still."""
+    codes = ", ".join(halt.code for halt in app.control.reasons)
+    return f"[bold red]{app.control.state.name}: {codes}[/]" if codes else app.control.state.name
 
 
 def word(app: App, ko: str, en: str) -> str:

@@ -13,21 +13,26 @@ from cli.daemon import JOURNAL_FILE
 from cli.exits import OK
 from journal.reader import open_reader
 from notifier.messages import held
+from trader.control import Level
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
     from config import Config
+    from journal.records import Halt
 
 
 def status(config: Config, options: argparse.Namespace) -> int:
     """Print what is held, why, since when, and at what cost."""
     with open_reader(config.data_dir / JOURNAL_FILE) as journal:
         trades, totals, counts = journal.open_trades(), journal.totals(), journal.counts()
+        halts = journal.standing_halts()
     if options.json:
-        print_json({"open_trades": trades, "totals": totals, "counts": counts})
+        now = {"state": state_of(halts), "halts": halts}
+        print_json({**now, "open_trades": trades, "totals": totals, "counts": counts})
         return OK
+    print_halts(halts, config.language)
     korean = config.language == "ko"
     rows = [
         [
@@ -48,6 +53,18 @@ def status(config: Config, options: argparse.Namespace) -> int:
     label = "실현 손익" if korean else "realised profit"
     Console().print(f"{label}: {totals.realised_pnl:+,.0f} KRW · fees {totals.fees:,.2f} KRW")
     return OK
+
+
+def state_of(halts: Sequence[Halt]) -> str:
+    """Return how much is forbidden."""
+    return max((Level[halt.level] for halt in halts), default=Level.ACTIVE).name
+
+
+def print_halts(halts: Sequence[Halt], language: str) -> None:
+    """Print the state of trading and every reason that stands."""
+    Console().print(f"{'상태' if language == 'ko' else 'state'}: {state_of(halts)}")
+    for halt in halts:
+        Console().print(f"  {shown(halt.since)} {halt.code}: {getattr(halt, language)}", markup=False)
 
 
 def history(config: Config, options: argparse.Namespace) -> int:

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cli import check, demo, run, sandbox, status
+from cli import check, demo, resume, run, sandbox, status
 from cli.exits import ERROR, OK
 from config import effective, load, take_secrets
 from trader.health import FILE as HEALTH_FILE
@@ -65,6 +65,7 @@ VERBS: dict[str, Callable[[Config, argparse.Namespace], int]] = {
     "demo": demo.run,
     "sandbox": sandbox.run,
     "check": check.run,
+    "resume": resume.run,
     "status": status.status,
     "history": status.history,
     "config": show_config,

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
     from pathlib import Path
 
-    from journal.records import Intent
+    from journal.records import Halt, Intent
     from upbit.models import Fill as ExchangeFill
 
 __all__ = ["Journal", "JournalBreach", "JournalCorrupt", "JournalError", "JournalLocked", "JournalUnwritable"]
@@ -325,6 +325,28 @@ class Journal(Queries):
         """Write that messages can never be delivered, so that they do not stop those behind them."""
         with self._transaction():
             self._db.executemany("UPDATE outbox SET failed = ? WHERE key = ?", [(why, key) for key in keys])
+
+    def begin_halt(self, halt: Halt, notes: Iterable[Note]) -> None:
+        """Write that trading stands still from now on, and its message."""
+        with self._transaction():
+            self._db.execute(
+                "INSERT INTO halt (code, level, ends, ko, en, evidence, since_ms) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (halt.code, halt.level, halt.ends, halt.ko, halt.en, canonical(halt.evidence), to_ms(halt.since)),
+            )
+            self._event("halt", halt.code, level=halt.level, ends=halt.ends, en=halt.en, evidence=halt.evidence)
+            self._insert_notes(notes)
+
+    def end_halt(self, code: str, by: str, notes: Iterable[Note]) -> None:
+        """Write that a reason to stand still is over, by itself or by a person, and its message."""
+        with self._transaction():
+            changed = self._db.execute(
+                "UPDATE halt SET ended_ms = ?, ended_by = ? WHERE code = ? AND ended_ms IS NULL",
+                (self._now_ms(), by, code),
+            ).rowcount
+            if changed != 1:
+                raise JournalBreach(f"nothing stands still because of {code}")
+            self._event("halt_ended", code, by=by)
+            self._insert_notes(notes)
 
     def record_scan(
         self, minute: datetime, strategy: str, closed_at: datetime, verdicts: Mapping[str, Mapping[str, Any]]

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from journal.errors import JournalBreach
 from journal.records import ZERO, Counts, IntentState, Totals
-from journal.rows import from_ms, to_attempt, to_fill, to_intent, to_ms, to_note, to_trade, total
+from journal.rows import from_ms, to_attempt, to_fill, to_halt, to_intent, to_ms, to_note, to_trade, total
 
 if TYPE_CHECKING:
     import sqlite3
     from datetime import datetime
     from decimal import Decimal
 
-    from journal.records import Attempt, Fill, Intent, Note, Trade
+    from journal.records import Attempt, Fill, Halt, Intent, Note, Trade
 
 OPEN = "('entering', 'holding', 'leaving')"
 LIVE = f"({', '.join(f'{state.value!r}' for state in sorted(IntentState.live()))})"
@@ -154,6 +154,13 @@ class Queries:
         """Return the oldest messages that are not delivered, in their order."""
         query = "SELECT * FROM outbox WHERE sent_ms IS NULL AND failed IS NULL ORDER BY seq LIMIT ?"
         return [to_note(row) for row in self._db.execute(query, (limit,))]
+
+    def standing_halts(self) -> list[Halt]:
+        """Return why trading stands still now, oldest first; nothing when it does not."""
+        if not self._count("SELECT count(*) FROM sqlite_master WHERE name = 'halt'"):
+            return []  # a reader may look at the file of an older version
+        rows = self._db.execute("SELECT * FROM halt WHERE ended_ms IS NULL ORDER BY seq")
+        return [to_halt(row) for row in rows]
 
     def scan_at(self, moment: datetime) -> tuple[datetime, dict[str, Any]] | None:
         """Return the last scan at or before `moment` and its verdicts; None when there is none."""

@@ -128,6 +128,19 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Halt:
+    """Why trading stands still, in part or wholly, since when, and who may end that."""
+
+    code: str  # stable, e.g. "breach"; one stands at a time under a code
+    level: str  # "HALT_BUYS" or "HALTED"
+    ends: str  # "itself" when its cause is gone, or "person"
+    ko: str
+    en: str
+    since: datetime
+    evidence: dict[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Totals:
     """Everything that was ever traded."""
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from journal.records import ZERO, Attempt, Fill, Intent, IntentState, Note, Trade
+from journal.records import ZERO, Attempt, Fill, Halt, Intent, IntentState, Note, Trade
 
 if TYPE_CHECKING:
     import sqlite3
@@ -97,6 +97,19 @@ def to_fill(row: sqlite3.Row) -> Fill:
 def to_note(row: sqlite3.Row) -> Note:
     """Read a message."""
     return Note(key=row["key"], kind=row["kind"], body=json.loads(row["body"]))
+
+
+def to_halt(row: sqlite3.Row) -> Halt:
+    """Read why trading stands still."""
+    return Halt(
+        code=row["code"],
+        level=row["level"],
+        ends=row["ends"],
+        ko=row["ko"],
+        en=row["en"],
+        since=from_ms(row["since_ms"]),
+        evidence=json.loads(row["evidence"]),
+    )
 
 
 def to_trade(row: sqlite3.Row, intents: list[Intent], fills: list[Fill]) -> Trade:

@@ -109,7 +109,23 @@ CREATE TABLE event (
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 """
 
-MIGRATIONS: tuple[str, ...] = (FIRST,)
+HALTS = """
+CREATE TABLE halt (
+    seq INTEGER PRIMARY KEY,
+    code TEXT NOT NULL,
+    level TEXT NOT NULL CHECK (level IN ('HALT_BUYS', 'HALTED')),
+    ends TEXT NOT NULL CHECK (ends IN ('itself', 'person')),
+    ko TEXT NOT NULL,
+    en TEXT NOT NULL,
+    evidence TEXT NOT NULL,
+    since_ms INTEGER NOT NULL,
+    ended_ms INTEGER,
+    ended_by TEXT
+) STRICT;
+CREATE UNIQUE INDEX one_standing_halt ON halt(code) WHERE ended_ms IS NULL;
+"""
+
+MIGRATIONS: tuple[str, ...] = (FIRST, HALTS)
 """Entry n turns format n into format n + 1. Entries are never changed, only added."""
 
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from journal.records import Note
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime, timedelta
 
-    from journal.records import Fill, Totals, Trade
+    from journal.records import Fill, Halt, Totals, Trade
     from strategy.base import Strategy
 
 GREEN, RED, BLUE, GREY, ORANGE = 0x2ECC71, 0xE74C3C, 0x3498DB, 0x95A5A6, 0xE67E22
@@ -152,6 +152,37 @@ class Messages:
         ]
         title = self._say("매매를 멈췄습니다", "Trading has stopped")
         return self._note(f"stopped:{at.isoformat()}", "stopped", title, color=GREY, at=at, fields=fields)
+
+    def halted(self, halt: Halt) -> Note:
+        """Tell that trading stands still and why; a reason that comes and goes by itself at most once an hour."""
+        until = self._say("원인이 사라지면 스스로 다시 시작합니다.", "It goes on by itself when the cause is gone.")
+        if halt.ends == "person":
+            until = self._say(
+                "확인한 뒤 다시 시작: `python main.py resume`", "When you have looked: `python main.py resume`"
+            )
+        title = self._say("매수를 멈췄습니다", "Buys have stopped")
+        if halt.level == "HALTED":
+            title = self._say("모든 주문을 멈췄습니다", "All orders have stopped")
+        fields = [(name, number(value)) for name, value in halt.evidence.items()]
+        key = f"halted:{halt.code}:{self._moment(halt, halt.since)}"
+        text = f"{plain(getattr(halt, self.language))}\n{until}"
+        return self._note(key, "halted", title, color=RED, at=halt.since, fields=fields, text=text)
+
+    def resumed(self, halt: Halt, left: Sequence[Halt], *, by: str, at: datetime) -> Note:
+        """Tell that a reason to stand still is over, and which others are left."""
+        title = self._say("멈춘 원인이 해소되었습니다", "A reason to stand still is over")
+        whose = self._say("사람", "a person") if by == "person" else self._say("저절로", "by itself")
+        others = ", ".join(other.code for other in left) or self._say("없음 (거래합니다)", "none: trading goes on")
+        fields = [
+            (self._say("원인", "Reason"), halt.code),
+            (self._say("해제", "Ended"), whose),
+            (self._say("남은 원인", "Still standing"), others),
+        ]
+        key = f"resumed:{halt.code}:{self._moment(halt, at)}"
+        return self._note(key, "resumed", title, color=BLUE, at=at, fields=fields)
+
+    def _moment(self, halt: Halt, at: datetime) -> str:
+        return f"{at:%Y%m%d%H}" if halt.ends == "itself" else at.isoformat()
 
     def problem(self, kind: str, text: str, *, at: datetime) -> Note:
         """Tell something that needs a person; the same thing at most once an hour."""

@@ -17,10 +17,12 @@ if TYPE_CHECKING:
 
     from config import Config
     from journal.journal import Journal
+    from journal.records import Halt
     from notifier.discord import Discord
     from notifier.messages import Messages
     from strategy.base import Strategy
     from trader.candles import CandleStore
+    from trader.control import Control
     from trader.health import Health
     from upbit.models import Market
     from upbit.rest import Upbit
@@ -51,6 +53,7 @@ class App:
     upbit: Upbit
     tickers: TickerStream
     journal: Journal
+    control: Control
     messages: Messages
     strategy: Strategy
     parameters: Any  # of the strategy
@@ -68,6 +71,16 @@ class App:
     listings: dict[str, Market] = field(default_factory=dict)  # written by `update_indicators_periodically`
     resting: dict[str, datetime] = field(default_factory=dict)  # market: when a refused entry may be tried again
     events: deque[Event] = field(default_factory=lambda: deque(maxlen=EVENTS_KEPT))
+
+    def __post_init__(self) -> None:
+        self.control.on_change = self._tell_control
+
+    def _tell_control(self, kind: str, halt: Halt) -> None:
+        level = logging.ERROR if kind == "halted" else logging.WARNING
+        self.tell(
+            kind, level=level, reason=halt.code, why=halt.en, state=self.control.state.name, evidence=halt.evidence
+        )
+        self.wake_notifier()
 
     def tell(self, kind: str, *, level: int = logging.INFO, **facts: object) -> None:
         """Log one event and keep it for the terminal."""

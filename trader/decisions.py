@@ -29,6 +29,8 @@ class View:
     snapshots: Mapping[str, Snapshot]
     price_max_age: timedelta
     candle_max_age: timedelta  # of the last closed candle an indicator decision may rest on
+    may_buy: bool = True
+    may_sell: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,7 @@ def decide_entry(view: View, market: str, price: Price | None, strategy: Strateg
         return
     current = replace(snapshot, price=price.price, price_as_of=price.as_of)
     entry = strategy.enter(current, parameters)
-    if entry.buy:
+    if entry.buy and view.may_buy:
         yield Buy(market, current, entry)
 
 
@@ -113,7 +115,7 @@ def decide_exit(
         position = replace(position, highest_price=price.price)
         yield Raise(position.market, price)
     answer = strategy.exit(position, snapshot_for_exit(view, position.market, price), parameters)
-    if answer.sell:
+    if answer.sell and view.may_sell:
         yield Sell(position.market, answer)
 
 

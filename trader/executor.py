@@ -46,6 +46,8 @@ async def look(app: App) -> View:
         snapshots=await app.state.snapshot_dict.snapshot(),
         price_max_age=timedelta(seconds=app.config.risk.price_max_age_s),
         candle_max_age=app.candles.unit + CANDLES_LATE,
+        may_buy=app.control.may_buy(),
+        may_sell=app.control.may_sell(),
     )
 
 

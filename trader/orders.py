@@ -64,6 +64,9 @@ async def send_planned(app: App, intent: Intent) -> None:
     if intent.deadline is not None and app.clock() > intent.deadline:
         app.journal.abandon(intent.identifier, "deadline")
         return
+    if not app.control.permits(intent.side):
+        app.journal.abandon(intent.identifier, app.control.state.name)
+        return
     await send(app, intent)
 
 
@@ -142,7 +145,7 @@ async def resolve(app: App, intent: Intent) -> None:
 
 def still_wanted(app: App, intent: Intent) -> bool:
     """Return whether a doubtful intent may be sent again: a sell always, a buy before its deadline."""
-    if len(app.journal.attempts(intent.identifier)) >= MOST_REAL_ATTEMPTS:
+    if len(app.journal.attempts(intent.identifier)) >= MOST_REAL_ATTEMPTS or not app.control.permits(intent.side):
         return False
     return intent.deadline is None or app.clock() <= intent.deadline
 

@@ -2,6 +2,7 @@
 
 * ExchangeError
   - NotSent              no byte left: nothing happened, sending again is safe
+    . Withheld           our own gate kept the order back
   - OutcomeUnknown       no usable answer: an order may exist, go and look
     . DuplicatedIdentifier, NonceUsed   some copy of this very request was seen
   - Rejected             understood, said no: nothing happened
@@ -43,6 +44,10 @@ class ExchangeError(Exception):
 
 class NotSent(ExchangeError):
     """No byte left this machine: nothing happened."""
+
+
+class Withheld(NotSent):
+    """Our own gate kept an order back at the last moment: no byte left."""
 
 
 class OutcomeUnknown(ExchangeError):

@@ -26,7 +26,7 @@ from upbit.limits import RateLimiter
 from upbit.models import Account, ApiKey, Book, Candle, Chance, Market, Order, Side, Ticker
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from types import SimpleNamespace
 
     from upbit.models import NewOrder
@@ -88,13 +88,16 @@ class Upbit:
         access_key: str | None = None,
         secret_key: str | None = None,
         limiter: RateLimiter | None = None,
+        gate: Callable[[NewOrder], None] = lambda _: None,
     ) -> None:
+        """`gate` is asked about every order when it could leave at once, and raises `Withheld` to keep it back."""
         if not is_safe(base_url):
             raise ValueError(f"{base_url}: only https is allowed, plain http only to this machine")
         self._session = session
         self._base_url = base_url.rstrip("/")
         self._keys = (access_key, secret_key) if access_key and secret_key else None
         self._limiter = limiter or RateLimiter()
+        self._gate = gate
         self.server_date: datetime | None = None  # the last Date header, UTC, to the second
 
     def rates(self) -> dict[str, int]:
@@ -150,7 +153,15 @@ class Upbit:
         https://docs.upbit.com/kr/reference/new-order
         """
         leaving = order.side is Side.ASK  # an exit never waits behind an entry
-        return await self._send("order", "POST", "/v1/orders", body=order.to_wire(), kind=Order, urgent=leaving)
+        return await self._send(
+            "order",
+            "POST",
+            "/v1/orders",
+            body=order.to_wire(),
+            kind=Order,
+            urgent=leaving,
+            last=lambda: self._gate(order),
+        )
 
     async def test_order(self, order: NewOrder) -> Order:
         """Ask whether an order would be taken, without placing it."""
@@ -233,10 +244,11 @@ class Upbit:
         params: Pairs | None = None,
         body: Mapping[str, str] | None = None,
         urgent: bool = False,
+        last: Callable[[], None] = lambda: None,
     ) -> T:
-        """Change something, with one attempt."""
+        """Change something, with one attempt; `last` is called right before its first byte could leave."""
         return await self._request(
-            group, method, path, kind, params=params or [], body=body, signed=True, urgent=urgent
+            group, method, path, kind, params=params or [], body=body, signed=True, urgent=urgent, last=last
         )
 
     async def _request(
@@ -250,6 +262,7 @@ class Upbit:
         body: Mapping[str, str] | None = None,
         signed: bool,
         urgent: bool,
+        last: Callable[[], None] = lambda: None,
     ) -> T:
         """Make one attempt, as soon as the limits allow it."""
         query = encode(params)
@@ -261,6 +274,7 @@ class Upbit:
             if body is not None:
                 headers["Content-Type"] = "application/json; charset=utf-8"
             data = msgspec.json.encode(body) if body is not None else None
+            last()
             try:
                 async with self._session.request(
                     method,

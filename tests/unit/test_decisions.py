@@ -64,7 +64,12 @@ def trade(phase: str) -> ActiveTrade:
 
 
 def actions(
-    of: Any, *, known: Price | None, active: ActiveTrade | None = None, scanned: Snapshot | None = None
+    of: Any,
+    *,
+    known: Price | None,
+    active: ActiveTrade | None = None,
+    scanned: Snapshot | None = None,
+    may: bool = True,
 ) -> list[Action]:
     """Return what is decided about KRW-AAA."""
     view = View(
@@ -74,6 +79,8 @@ def actions(
         snapshots={} if scanned is None else {"KRW-AAA": scanned},
         price_max_age=timedelta(seconds=10),
         candle_max_age=timedelta(minutes=4),
+        may_buy=may,
+        may_sell=may,
     )
     return list(decide(view, of, parameters=None))
 
@@ -152,3 +159,10 @@ def test_a_new_highest_price_is_remembered() -> None:
         Raise("KRW-AAA", price(101))
     ]
     assert actions(strategy(), known=price(100), active=trade(HOLDING), scanned=snapshot()) == []
+
+
+def test_what_may_not_be_sent_is_not_begun() -> None:
+    """A halt keeps entries and exits as they are; the highest price is still remembered."""
+    assert actions(strategy(), known=price(), active=trade(ENTERING), scanned=snapshot(), may=False) == []
+    halted = actions(strategy(sell=True), known=price(101), active=trade(HOLDING), scanned=snapshot(), may=False)
+    assert halted == [Raise("KRW-AAA", price(101))]

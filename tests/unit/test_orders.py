@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -14,8 +15,10 @@ import pytest
 
 from journal.journal import Journal
 from journal.records import Intent, IntentState, Trade
+from notifier.messages import Messages
 from simulation.loop import LoopClock, PacedLoop
 from trader import orders
+from trader.control import Control
 from upbit.errors import InsufficientFunds, NotSent, OrderNotFound, OutcomeUnknown, RateLimited
 from upbit.models import Fill, NewOrder, Order, Side
 
@@ -93,6 +96,7 @@ def told(script: Callable[[Any], Coroutine[Any, Any, None]], exchange: Exchange,
             app = SimpleNamespace(
                 upbit=exchange,
                 journal=journal,
+                control=Control(journal, Messages(language="en", mode="sandbox"), clock),
                 clock=clock,
                 tell=Mock(),
                 messages=SimpleNamespace(problem=problem),
@@ -246,3 +250,23 @@ def test_another_order_under_our_name_stops_everything(tmp_path: Path) -> None:
             await orders.drive(app, "ub1-x-0")
 
     told(story, exchange, tmp_path)
+
+
+@pytest.mark.parametrize(("script", "sends", "state"), [((), 0, "ABANDONED"), (("lost before",) * 9, 1, "UNKNOWN")])
+def test_while_buys_are_halted_none_is_sent_or_sent_again(
+    script: tuple[str, ...], sends: int, state: str, tmp_path: Path
+) -> None:
+    """A planned buy is given up; a doubtful one is only looked for."""
+    exchange = Exchange(*script)
+
+    async def story(app: Any) -> None:
+        if not script:
+            app.control.halt_buys("x", ko="x", en="x")
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(600):
+                asyncio.get_running_loop().call_later(0.1, lambda: app.control.halt_buys("x", ko="x", en="x"))
+                await orders.drive(app, "ub1-x-0")
+        assert app.journal.intent("ub1-x-0").state == state
+
+    told(story, exchange, tmp_path)
+    assert len(exchange.sends) == sends

@@ -1,0 +1,323 @@
+"""Whether the daemon may trade: who stops it, what that forbids, what survives, and who lets it go on."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sqlite3
+from argparse import Namespace
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, TypedDict
+
+import pytest
+
+from cli import resume
+from config import Config
+from journal.errors import JournalBreach
+from journal.journal import Journal
+from journal.reader import open_reader
+from notifier.messages import Messages
+from sandbox.server import Sandbox, SandboxOptions
+from simulation.loop import LoopClock, PacedLoop
+from trader.control import REQUEST, Control, ask_to_resume, take_request, watch_control
+from upbit.errors import Withheld
+from upbit.models import NewOrder, Side
+from upbit.rest import Upbit, open_session
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)
+
+
+class Words(TypedDict):
+    """A reason in both languages."""
+
+    ko: str
+    en: str
+
+
+WORDS: Words = {"ko": "까닭", "en": "the reason"}
+KO = Messages(language="ko", mode="live")
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    """Return an empty journal."""
+    with Journal.open(tmp_path / "journal.sqlite3", lambda: NOW) as opened:
+        yield opened
+
+
+def control(journal: Journal, messages: Messages = KO) -> Control:
+    """Return the control of a journal."""
+    return Control(journal, messages, lambda: NOW)
+
+
+def keys(journal: Journal) -> list[str]:
+    """Return the kinds of the messages that wait."""
+    return [note.key.rpartition(":")[0].partition(":2026")[0] for note in journal.pending_notes(99)]
+
+
+def test_at_first_everything_is_allowed(journal: Journal) -> None:
+    """Nothing stands, nothing is forbidden."""
+    box = control(journal)
+    assert box.state.name == "ACTIVE"
+    assert box.may_buy()
+    assert box.may_sell()
+    assert box.reasons == []
+
+
+@pytest.mark.parametrize(("stop", "buys", "sells"), [("halt_buys", False, True), ("halt", False, False)])
+def test_a_stop_forbids_what_it_says_and_is_told_once(journal: Journal, stop: str, *, buys: bool, sells: bool) -> None:
+    """HALT_BUYS lets positions leave, HALTED lets nothing out; the same reason again is no news."""
+    box, heard = control(journal), []
+    box.on_change = lambda kind, halt: heard.append((kind, halt.code))
+    assert getattr(box, stop)("x", **WORDS, number=7)
+    assert not getattr(box, stop)("x", **WORDS, number=8)
+    assert (box.may_buy(), box.may_sell()) == (buys, sells)
+    assert (box.permits("bid"), box.permits("ask")) == (buys, sells)
+    assert box.stands("x")
+    assert heard == [("halted", "x")]
+    (note,) = journal.pending_notes(9)
+    assert "까닭" in str(note.body)
+    assert "python main.py resume" in str(note.body)
+    assert {"name": "number", "value": "7.0", "inline": True}.keys() == note.body["embeds"][0]["fields"][0].keys()  # type: ignore[index]
+
+
+@pytest.mark.failure("F16")
+def test_a_stop_survives_a_restart(tmp_path: Path) -> None:
+    """A container that restarts for ever stays as it was stopped, with its reason and evidence."""
+    path = tmp_path / "j.sqlite3"
+    with Journal.open(path, lambda: NOW) as opened:
+        control(opened).halt("breach", **WORDS, intent="i1")
+    for _ in range(3):
+        with Journal.open(path, lambda: NOW) as opened:
+            box = control(opened)
+            assert box.state.name == "HALTED"
+            (halt,) = box.reasons
+            assert (halt.code, halt.en, halt.evidence, halt.since) == ("breach", "the reason", {"intent": "i1"}, NOW)
+            assert len(opened.pending_notes(9)) == 1
+
+
+def test_the_most_severe_reason_decides_until_it_is_over(journal: Journal) -> None:
+    """Reasons are independent: each ends alone."""
+    box = control(journal)
+    box.halt_buys("wallet", **WORDS, by_itself=True)
+    box.halt("breach", **WORDS)
+    assert box.state.name == "HALTED"
+    assert box.ended("wallet")
+    assert box.state.name == "HALTED"
+    assert [halt.code for halt in box.resume()] == ["breach"]
+    assert box.state.name == "ACTIVE"
+    assert keys(journal) == ["halted:wallet", "halted:breach", "resumed:wallet", "resumed:breach"]
+
+
+def test_a_reason_that_grows_worse_is_told_again_and_never_grows_milder(journal: Journal) -> None:
+    """The same code may escalate from buys to everything, not back."""
+    box, heard = control(journal), []
+    box.on_change = lambda kind, _: heard.append(kind)
+    box.halt_buys("x", **WORDS)
+    assert box.halt("x", **WORDS)
+    assert not box.halt_buys("x", **WORDS)
+    assert box.state.name == "HALTED"
+    assert heard == ["halted", "halted"]
+    assert len(box.reasons) == len(journal.standing_halts()) == 1
+
+
+def test_only_a_reason_that_ends_by_itself_is_ended_by_its_owner(journal: Journal) -> None:
+    """What needs a person waits for a person; what does not stand cannot end."""
+    box = control(journal)
+    box.halt_buys("person", **WORDS)
+    assert not box.ended("person")
+    assert not box.ended("nothing")
+    assert box.state.name == "HALT_BUYS"
+
+
+def test_a_reason_that_comes_and_goes_is_told_once_an_hour(journal: Journal) -> None:
+    """Flapping is no storm of messages; what a person must end is told every time."""
+    box = control(journal)
+    for _ in range(5):
+        box.halt_buys("wallet", **WORDS, by_itself=True)
+        box.ended("wallet")
+    assert keys(journal) == ["halted:wallet", "resumed:wallet"]
+
+
+def test_every_change_is_an_event_of_the_chain(journal: Journal) -> None:
+    """What stopped and who let it go on can be read and not be edited."""
+    box = control(journal)
+    box.halt("breach", **WORDS, n=1)
+    box.resume()
+    kinds = [(row["kind"], json.loads(row["data"]).get("by")) for row in journal._db.execute("SELECT * FROM event")]
+    assert kinds == [("halt", None), ("halt_ended", "person")]
+    with pytest.raises(JournalBreach):
+        journal.end_halt("breach", "person", [])
+
+
+def test_a_stop_holds_even_when_the_disk_does_not_take_it(journal: Journal, caplog: pytest.LogCaptureFixture) -> None:
+    """Safe first, written when that is possible again."""
+    journal._db.execute("PRAGMA query_only = ON")
+    box = control(journal)
+    assert box.halt("disk", **WORDS)
+    assert box.halt_buys("other", **WORDS, by_itself=True)
+    assert box.state.name == "HALTED"
+    assert journal.standing_halts() == []
+    assert box.ended("other")  # never written: nothing to end on the disk
+    box.write_again()
+    assert journal.standing_halts() == []
+    journal._db.execute("PRAGMA query_only = OFF")
+    box.write_again()
+    assert [halt.code for halt in journal.standing_halts()] == ["disk"]
+    assert "could not be written" in caplog.text
+
+
+def test_a_file_of_an_older_version_has_nothing_that_stands(tmp_path: Path) -> None:
+    """`status` may look at a journal that was not migrated yet."""
+    path = tmp_path / "old.sqlite3"
+    with sqlite3.connect(path) as old:
+        old.execute("CREATE TABLE trade (id TEXT)")
+    old.close()
+    with open_reader(path) as reader:
+        assert reader.standing_halts() == []
+
+
+def order(side: Side) -> NewOrder:
+    """Return an order worth 6,000 won."""
+    total, volume = (Decimal(6000), None) if side is Side.BID else (None, Decimal(1))
+    return NewOrder(market="KRW-BTC", side=side, identifier=f"ub1-{side}", total=total, volume=volume)
+
+
+@pytest.mark.parametrize(
+    ("stop", "bids", "asks"), [(None, 1, 1), ("halt_buys", 0, 1), ("halt", 0, 0)], ids=["active", "buys", "all"]
+)
+def test_no_forbidden_order_leaves_the_client(journal: Journal, stop: str | None, bids: int, asks: int) -> None:
+    """The gate stands right before the first byte, whoever asks for the order."""
+
+    async def story() -> None:
+        box = control(journal)
+        if stop:
+            getattr(box, stop)("x", **WORDS)
+        clock = LoopClock(NOW, asyncio.get_running_loop())
+        options = SandboxOptions(access_key="a", secret_key="s" * 40, markets=1)
+        async with Sandbox(options, clock) as exchange, open_session() as session:
+            exchange.exchange.deposit("BTC", Decimal(1))
+            upbit = Upbit(session, base_url=exchange.url, gate=box.gate, access_key="a", secret_key="s" * 40)
+            for side, count in ((Side.BID, bids), (Side.ASK, asks)):
+                before = exchange.orders_received
+                if count:
+                    await upbit.place(order(side))
+                else:
+                    with pytest.raises(Withheld, match="x"):
+                        await upbit.place(order(side))
+                assert exchange.orders_received - before == count
+
+    with asyncio.Runner(loop_factory=PacedLoop) as runner:
+        runner.run(story())
+
+
+def test_a_running_daemon_takes_the_request_of_a_person(journal: Journal, tmp_path: Path) -> None:
+    """Within a second; a request that was left over from before does nothing."""
+
+    async def story() -> None:
+        app: Any = SimpleNamespace(control=control(journal))
+        app.control.halt("breach", **WORDS)
+        ask_to_resume(tmp_path)
+        async with asyncio.TaskGroup() as tasks:
+            watcher = tasks.create_task(watch_control(app, tmp_path))
+            await asyncio.sleep(5)
+            assert app.control.state.name == "HALTED"
+            request = ask_to_resume(tmp_path)
+            await asyncio.sleep(1.5)
+            assert app.control.state.name == "ACTIVE"
+            assert not request.exists()
+            watcher.cancel()
+
+    with asyncio.Runner(loop_factory=PacedLoop) as runner:
+        runner.run(story())
+    assert not take_request(tmp_path)
+
+
+def config(tmp_path: Path, language: str = "en") -> Config:
+    """Return settings of a data folder."""
+    return replace(Config(), data_dir=tmp_path, language=language)
+
+
+def stopped(tmp_path: Path) -> None:
+    """Leave a journal behind that stands still."""
+    with Journal.open(tmp_path / "journal.sqlite3", lambda: NOW) as opened:
+        control(opened).halt("breach", **WORDS)
+
+
+def test_resume_shows_the_reason_and_ends_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """While no daemon runs; the second time there is nothing to do."""
+    stopped(tmp_path)
+    assert resume.run(config(tmp_path), Namespace(json=False)) == 0
+    shown = capsys.readouterr().out
+    assert "breach: the reason" in shown
+    assert "Trading may go on" in shown
+    assert resume.run(config(tmp_path, "ko"), Namespace(json=False)) == 0
+    assert capsys.readouterr().out == "멈춘 것이 없습니다. 할 일이 없습니다.\n"
+
+
+def test_resume_tells_a_machine_what_it_ended(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One JSON document."""
+    stopped(tmp_path)
+    assert resume.run(config(tmp_path), Namespace(json=True)) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["state"] == "ACTIVE"
+    assert [halt["code"] for halt in told["halted"]] == ["breach"]
+    assert told["still_halted"] == []
+
+
+def test_resume_of_a_running_daemon_waits_until_it_has_taken_the_request(
+    journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It resumes; or its cause is still there; or it does not answer: each is told, and is an error but the first."""
+    box = control(journal)
+
+    def daemon(again: bool, *, answers: bool = True) -> Any:  # noqa: FBT001 - what the fake does
+        def sleep(_: float) -> None:
+            if answers and take_request(tmp_path):
+                box.resume()
+                if again:
+                    box.halt("breach", ko="다시", en="again")
+
+        passed = iter(range(0, 1000, 5))
+        return SimpleNamespace(sleep=sleep, monotonic=lambda: float(next(passed)))
+
+    for again, answers, code, words in (
+        (False, True, 0, "may go on"),
+        (True, True, 1, "again"),
+        (False, False, 1, "does not answer"),
+    ):
+        box.halt("breach", **WORDS)
+        monkeypatch.setattr(resume, "time", daemon(again, answers=answers))
+        assert resume.run(config(tmp_path), Namespace(json=False)) == code
+        assert words in capsys.readouterr().out
+        assert not (tmp_path / REQUEST).exists()
+
+
+def test_a_stop_speaks_both_languages(journal: Journal) -> None:
+    """What happened, and what to do."""
+    box = control(journal, Messages(language="en", mode="live"))
+    box.halt_buys("x", **WORDS, by_itself=True)
+    box.ended("x")
+    first, second = journal.pending_notes(9)
+    assert "Buys have stopped" in str(first.body)
+    assert "goes on by itself" in str(first.body)
+    assert "by itself" in str(second.body)
+    assert "none: trading goes on" in str(second.body)
+
+
+def test_times_of_reasons_are_their_own(tmp_path: Path) -> None:
+    """Each reason keeps the moment it was raised."""
+    now = [NOW]
+    with Journal.open(tmp_path / "j.sqlite3", lambda: now[0]) as opened:
+        box = Control(opened, KO, lambda: now[0])
+        box.halt_buys("a", **WORDS)
+        now[0] += timedelta(hours=1)
+        box.halt_buys("b", **WORDS)
+        assert [halt.since for halt in opened.standing_halts()] == [NOW, NOW + timedelta(hours=1)]

@@ -1,0 +1,192 @@
+"""Whether the daemon may trade: ACTIVE, HALT_BUYS or HALTED, why, and who may end it. It survives a restart.
+
+Several reasons can stand at once; the most severe decides. A reason that ends by itself is ended by whoever raised it,
+when its cause is gone; every other one, and so every HALTED, only by a person (`python main.py resume`).
+
+    ACTIVE      everything is allowed
+    HALT_BUYS   exits go on, no buy is sent
+    HALTED      no order is sent at all; looking is allowed
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+from journal.records import Halt
+from upbit.errors import Withheld
+from upbit.models import Side
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+    from pathlib import Path
+
+    from journal.journal import Journal
+    from notifier.messages import Messages
+    from trader.app import App
+    from upbit.models import NewOrder
+
+log = logging.getLogger("trader.control")
+
+ITSELF, PERSON = "itself", "person"
+REQUEST = "resume.request"
+"""A file in the data folder: `resume` makes it, the running daemon takes it away."""
+LOOK_S = 1.0
+
+
+class Level(IntEnum):
+    """How much is forbidden; a higher one includes the lower ones."""
+
+    ACTIVE = 0
+    HALT_BUYS = 1
+    HALTED = 2
+
+
+class Control:
+    """The standing reasons, in memory and in the journal. `on_change` is called after every change."""
+
+    def __init__(self, journal: Journal, messages: Messages, clock: Callable[[], datetime]) -> None:
+        self._journal = journal
+        self._messages = messages
+        self._clock = clock
+        self._standing = {halt.code: halt for halt in journal.standing_halts()}
+        self._unwritten: dict[str, Halt] = {}
+        self.on_change: Callable[[str, Halt], None] = lambda *_: None
+
+    @property
+    def state(self) -> Level:
+        """How much is forbidden now."""
+        return max((Level[halt.level] for halt in self._standing.values()), default=Level.ACTIVE)
+
+    @property
+    def reasons(self) -> list[Halt]:
+        """Every reason that stands, oldest first."""
+        return list(self._standing.values())
+
+    def stands(self, code: str) -> bool:
+        """Return whether trading stands still because of `code`."""
+        return code in self._standing
+
+    def may_buy(self) -> bool:
+        """Return whether a buy may be sent."""
+        return self.state is Level.ACTIVE
+
+    def may_sell(self) -> bool:
+        """Return whether a sell may be sent."""
+        return self.state is not Level.HALTED
+
+    def permits(self, side: str) -> bool:
+        """Return whether an order of a side, "bid" or "ask", may be sent."""
+        return self.may_buy() if side == Side.BID else self.may_sell()
+
+    def gate(self, order: NewOrder) -> None:
+        """Keep an order back that may not be sent; the client asks right before the first byte.
+
+        Raises:
+            Withheld: with the reasons.
+        """
+        if not self.permits(order.side):
+            raise Withheld(f"{self.state.name}: {', '.join(self._standing)}", name=self.state.name.lower())
+
+    # --- stopping -------------------------------------------------------------------------------------------------
+
+    def halt_buys(self, code: str, *, ko: str, en: str, by_itself: bool = False, **evidence: object) -> bool:
+        """Allow no buy from now on; return whether that is new.
+
+        Args:
+            code: stable name of the reason; raised again it changes nothing.
+            ko: what happened and what to do, for a person, in Korean.
+            en: the same in English.
+            by_itself: whether whoever raises it will call `ended` when its cause is gone; else a person must resume.
+            evidence: numbers and names to keep.
+        """
+        ends, level = ITSELF if by_itself else PERSON, Level.HALT_BUYS.name
+        return self._begin(
+            Halt(code=code, level=level, ends=ends, ko=ko, en=en, since=self._clock(), evidence=evidence)
+        )
+
+    def halt(self, code: str, *, ko: str, en: str, **evidence: object) -> bool:
+        """Allow no order at all from now on, until a person resumes; return whether that is new."""
+        level, since = Level.HALTED.name, self._clock()
+        return self._begin(Halt(code=code, level=level, ends=PERSON, ko=ko, en=en, since=since, evidence=evidence))
+
+    def _begin(self, halt: Halt) -> bool:
+        known = self._standing.get(halt.code)
+        if known is not None and Level[known.level] >= Level[halt.level]:
+            return False
+        if known is not None:
+            self._end(known, "escalation", told=False)
+        self._standing[halt.code] = halt  # first: it holds even when it cannot be written
+        self._write(halt)
+        self.on_change("halted", halt)
+        return True
+
+    def _write(self, halt: Halt) -> None:
+        try:
+            self._journal.begin_halt(halt, [self._messages.halted(halt)])
+        except sqlite3.Error:
+            log.exception("a halt could not be written down, it holds until the process ends code=%s", halt.code)
+            self._unwritten[halt.code] = halt
+        else:
+            self._unwritten.pop(halt.code, None)
+
+    def write_again(self) -> None:
+        """Try to write down what the disk did not take before."""
+        for halt in list(self._unwritten.values()):
+            self._write(halt)
+
+    # --- going on -------------------------------------------------------------------------------------------------
+
+    def ended(self, code: str) -> bool:
+        """Say that the cause of a reason that ends by itself is gone; return whether that changed anything."""
+        halt = self._standing.get(code)
+        if halt is None or halt.ends != ITSELF:
+            return False
+        self._end(halt, ITSELF)
+        return True
+
+    def resume(self) -> list[Halt]:
+        """End every reason, because a person said so; return them. A cause that is still there will be raised again."""
+        halts = self.reasons
+        for halt in halts:
+            self._end(halt, PERSON)
+        return halts
+
+    def _end(self, halt: Halt, by: str, *, told: bool = True) -> None:
+        left = [other for code, other in self._standing.items() if code != halt.code]
+        if self._unwritten.pop(halt.code, None) is None:
+            notes = [self._messages.resumed(halt, left, by=by, at=self._clock())] if told else []
+            self._journal.end_halt(halt.code, by, notes)
+        del self._standing[halt.code]  # last: what cannot be written down goes on standing
+        if told:
+            self.on_change("resumed", halt)
+
+
+def ask_to_resume(folder: Path) -> Path:
+    """Ask the daemon that runs on `folder` to resume; it takes the returned file away when it has."""
+    path = folder / REQUEST
+    path.touch(mode=0o600)
+    return path
+
+
+def take_request(folder: Path) -> bool:
+    """Return whether a person has asked to resume, and take the request away."""
+    try:
+        (folder / REQUEST).unlink()
+    except FileNotFoundError:
+        return False
+    return True
+
+
+async def watch_control(app: App, folder: Path) -> None:
+    """Resume when a person asks for it, until cancelled."""
+    take_request(folder)  # one that was meant for an earlier daemon
+    while True:
+        await asyncio.sleep(LOOK_S)
+        app.control.write_again()
+        if take_request(folder):
+            app.control.resume()
