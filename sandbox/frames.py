@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from sandbox.wire import from_ms, to_json, trim
+from sandbox.wire import from_ms, kst_zoned, to_json, trim
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,6 +16,19 @@ if TYPE_CHECKING:
     from sandbox.subscription import Format
 
 Json = dict[str, object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Announcement:
+    """A notice of the exchange. `body` is Markdown."""
+
+    uuid: str
+    title: str
+    category: str
+    url: str
+    body: str | None
+    listed_ms: int
+
 
 _CHANGES = {"change": "c", "prev_closing_price": "pcp", "change_price": "cp"}
 _PRICES = {"opening_price": "op", "high_price": "hp", "low_price": "lp", "trade_price": "tp"}
@@ -117,6 +131,16 @@ MY_ASSET = {
     "balance": "b",
     "locked": "l",
     "asset_timestamp": "asttms",
+}
+ANNOUNCEMENT = {
+    **_HEAD,
+    "event_type": "et",
+    "uuid": "uid",
+    "title": "tt",
+    "category": "cat",
+    "first_listed_at": "flat",
+    "listed_at": "lat",
+    "body": "bd",
 }
 SUBSCRIPTIONS = {"method": "mthd", "result": "rslt", "ticket": "tckt", "type": "ty", "codes": "cds", "level": "lv"}
 
@@ -238,6 +262,23 @@ def order_frame(order: Order, event: str, fill: Fill | None, now_ms: int) -> Jso
         "stream_type": "REALTIME",
     }
     return {name: trim(value) if isinstance(value, Decimal) else value for name, value in frame.items()}
+
+
+def announcement_frame(told: Announcement, now_ms: int, *, body_too: int) -> Json:
+    """Return an `announcement` frame; its times are those of Korea."""
+    frame: Json = {
+        "type": "announcement",
+        "event_type": "CREATED",
+        "uuid": told.uuid,
+        "title": told.title,
+        "category": told.category,
+        "url": told.url,
+        "first_listed_at": kst_zoned(told.listed_ms),
+        "listed_at": kst_zoned(told.listed_ms),
+        "timestamp": now_ms,
+        "stream_type": "REALTIME",
+    }
+    return frame | {"body": told.body} if body_too else frame
 
 
 def asset_frame(asset_uuid: str, balances: Mapping[str, tuple[Decimal, Decimal]], now_ms: int) -> Json:

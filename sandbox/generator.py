@@ -274,6 +274,7 @@ class Generator:
         self._walks: dict[str, Walk] = {}
         self._pasts: dict[str, Past] = {}
         self._last: dict[str, PublicTrade] = {}
+        self._books: dict[str, tuple[tuple[int, PublicTrade | None], Book]] = {}  # the last one drawn, and for what
         self._streams: list[Iterator[PublicTrade]] = []
         self._next: list[tuple[int, int, PublicTrade]] = []
         for index, listing in enumerate(self.listings):
@@ -302,8 +303,15 @@ class Generator:
         return trades
 
     def book(self, market: str, at_ms: int) -> Book:
-        """Return the order book around the last trade."""
+        """Return the order book around the last trade; it is drawn once, however many look."""
         trade = self._last.get(market)
+        drawn_for = (at_ms // 1000, trade)
+        drawn = self._books.get(market)
+        if drawn is None or drawn[0] != drawn_for:
+            drawn = self._books[market] = (drawn_for, self._draw_book(market, at_ms, trade))
+        return drawn[1]
+
+    def _draw_book(self, market: str, at_ms: int, trade: PublicTrade | None) -> Book:
         habits = self._walks[market].habits
         last = trade.price if trade else self._start_price(market)
         taker: Taker = trade.taker if trade else "BID"

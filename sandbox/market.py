@@ -20,6 +20,7 @@ ZERO = Decimal(0)
 HOUR = 3_600
 HOURS_A_DAY = 24
 TRADES_KEPT = 1_000
+FORMING_KEPT = 5  # candles of one unit: as many as a stream may have to catch up with
 MINUTES_KEPT = 45_000
 """A month of minutes; what is older is only in history."""
 
@@ -83,6 +84,10 @@ class Tape:
         self._days: list[Candle] = days[::-1]
         self._asks = self._bids = ZERO
         self._day_ms = opened_ms(start, DAY)
+        self._forming: dict[int, deque[Candle]] = {}  # by unit, once somebody asked; oldest first
+        self._compared = -1  # number of days the next two were chosen from
+        self._highest: Candle
+        self._lowest: Candle
 
     def add(self, trade: PublicTrade) -> None:
         """Take a trade into every figure."""
@@ -92,6 +97,8 @@ class Tape:
         one = Candle(at_ms, price, price, price, price, volume, turnover, at_ms)
         for candles, unit_s in ((self.minutes, MINUTE), (self._hours, HOUR), (self._days, DAY)):
             extend(candles, one, unit_s)
+        for unit_s, forming in self._forming.items():
+            extend(forming, one, unit_s)
         day_ms = opened_ms(at_ms, DAY)
         if day_ms != self._day_ms:
             self._day_ms, self._asks, self._bids = day_ms, ZERO, ZERO
@@ -108,8 +115,7 @@ class Tape:
         close = last.price if last else self._last_close
         traded_ms = last.at_ms if last else self._last_ms
         today, before = self._today(close)
-        high = max(self._days, key=lambda day: day.high, default=today)
-        low = min(self._days, key=lambda day: day.low, default=today)
+        high, low = self._highest_and_lowest(today)
         return TickerState(
             market=self._listing.market,
             price=close,
@@ -133,6 +139,20 @@ class Tape:
             warning=self._listing.warning,
         )
 
+    def previous_close(self) -> Decimal:
+        """Return the close of the day before."""
+        return self._today(self.trades[-1].price if self.trades else self._last_close)[1]
+
+    def _highest_and_lowest(self, today: Candle) -> tuple[Candle, Candle]:
+        """Return the days of the highest and the lowest price; days that are over are compared once."""
+        if self._compared != len(self._days):
+            self._compared = len(self._days)
+            over = self._days[:-1] or [today]
+            self._highest, self._lowest = max(over, key=lambda day: day.high), min(over, key=lambda day: day.low)
+        last = self._days[-1] if self._days else today
+        high = last if last.high > self._highest.high else self._highest
+        return high, last if last.low < self._lowest.low else self._lowest
+
     def _today(self, close: Decimal) -> tuple[Candle, Decimal]:
         """Return the candle of the current day and the close before it."""
         empty = Candle(self._day_ms, close, close, close, close, ZERO, ZERO, self._day_ms)
@@ -154,6 +174,12 @@ class Tape:
         if live and older and older[0].opened_ms == live[-1].opened_ms:
             live[-1] = join(older.pop(0), live[-1])
         return (live + older)[:count]
+
+    def forming(self, unit_s: int, count: int) -> list[Candle]:
+        """Return the newest candles of a unit, oldest first; from the first question on each trade keeps them."""
+        if unit_s not in self._forming:
+            self._forming[unit_s] = deque(reversed(self.candles(unit_s, None, FORMING_KEPT)), maxlen=FORMING_KEPT)
+        return list(self._forming[unit_s])[-count:]
 
     def _live(self, unit_s: int, to_ms: int | None, count: int) -> list[Candle]:
         if unit_s < MINUTE:
@@ -221,6 +247,14 @@ class Markets:
     def candles(self, market: str, unit_s: int, to_ms: int | None, count: int) -> list[Candle]:
         """Return candles that opened before `to_ms`, newest first."""
         return self._tape(market).candles(unit_s, to_ms, count)
+
+    def forming(self, market: str, unit_s: int, count: int) -> list[Candle]:
+        """Return the newest candles, oldest first, at most `FORMING_KEPT`."""
+        return self._tape(market).forming(unit_s, count)
+
+    def previous_close(self, market: str) -> Decimal:
+        """Return the close of the day before, UTC."""
+        return self._tape(market).previous_close()
 
     def ticker(self, market: str) -> TickerState:
         """Return a market's ticker."""

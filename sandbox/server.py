@@ -20,7 +20,7 @@ from sandbox.limits import Limits
 from sandbox.market import Markets
 from sandbox.rest_exchange import ExchangeRest
 from sandbox.rest_quotation import Quotation
-from sandbox.stream import BOOK_GRID_MS, PRIVATE_PATH, PUBLIC_PATH, Stream
+from sandbox.stream import BOOK_GRID_MS, PATHS, Stream
 from sandbox.timers import Timers
 from sandbox.wire import from_ms, to_ms
 
@@ -116,6 +116,7 @@ class Sandbox:
             clock=clock,
             rng=stream_rng,
             on_violation=self._on_violation,
+            on_internal_error=self._on_internal_error,
         )
         self.exchange.listeners.append(self._stream)
         self.exchange.deposit("KRW", options.krw)
@@ -147,6 +148,10 @@ class Sandbox:
     def balances(self) -> dict[str, tuple[Decimal, Decimal]]:
         """Return (available, locked) of every currency ever held."""
         return self.exchange.accounts.all()
+
+    def announce(self, title: str, category: str, body: str | None = None) -> None:
+        """Publish a notice of one of Upbit's categories to whom it concerns; `body` is Markdown."""
+        self._stream.announce(title, category, body)
 
     # -- life
 
@@ -205,7 +210,7 @@ class Sandbox:
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         path, _, query = request.raw_path.partition("?")
-        if path in {PUBLIC_PATH, PRIVATE_PATH}:
+        if path in PATHS:
             return await self._stream.serve(request, path)
         body = await request.read() if request.can_read_body else b""
         if path.startswith(WEBHOOKS):

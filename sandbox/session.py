@@ -13,7 +13,7 @@ from sandbox.subscription import Format, Message, StreamError, Subscription, rea
 from sandbox.wire import to_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from aiohttp import WSMessage
 
@@ -25,19 +25,19 @@ PER_SECOND, PER_MINUTE = 5, 100
 
 
 class Session:
-    """A client on the public or private stream. `on_message` is told of each well-formed request."""
+    """A client on one of the paths, which knows `types`. `on_message` is told of each well-formed request."""
 
     def __init__(
         self,
         socket: web.WebSocketResponse,
         request: web.BaseRequest,
         *,
-        private: bool,
+        types: Collection[str],
         now_ms: Callable[[], int],
         on_message: Callable[[Session, Message], None],
         on_violation: Callable[[str], None],
     ) -> None:
-        self.private = private
+        self._types = types
         self.format: Format = "DEFAULT"
         self.subscriptions: tuple[Subscription, ...] = ()
         self._socket = socket
@@ -117,7 +117,7 @@ class Session:
         if message.data in {"PING", b"PING"}:
             self._send_status()
             return
-        request = read_message(message.data, private=self.private)
+        request = read_message(message.data, self._types)
         self.format = request.format or self.format
         self._on_message(self, request)
 

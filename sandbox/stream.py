@@ -1,7 +1,8 @@
-"""The WebSocket side: who listens to what, and the frames they are sent."""
+"""The WebSocket side: connections, what they ask for, and the frames they are sent."""
 
 from __future__ import annotations
 
+import logging
 import uuid
 from functools import partial
 from typing import TYPE_CHECKING
@@ -9,10 +10,20 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from sandbox import frames, views
+from sandbox.audience import Audience, send
 from sandbox.auth import VIEW_ACCOUNT, VIEW_ORDERS, ApiKey, read_token
 from sandbox.errors import ApiError
 from sandbox.session import Session
-from sandbox.subscription import CANDLE_UNITS, Message, StreamError, Subscription
+from sandbox.subscription import (
+    CANDLE_UNITS,
+    CATEGORIES,
+    INFO_TYPES,
+    PRIVATE_TYPES,
+    PUBLIC_TYPES,
+    Message,
+    StreamError,
+    Subscription,
+)
 from sandbox.wire import http_date, to_json, to_ms
 
 if TYPE_CHECKING:
@@ -22,13 +33,18 @@ if TYPE_CHECKING:
 
     from sandbox.auth import Gate
     from sandbox.exchange import Exchange
-    from sandbox.feed import Book, PublicTrade
+    from sandbox.feed import Book, Candle, PublicTrade
     from sandbox.limits import Limits
     from sandbox.market import Markets
     from sandbox.orders import Fill, Order
 
+logger = logging.getLogger(__name__)
+
 PUBLIC_PATH = "/websocket/v1"
 PRIVATE_PATH = "/websocket/v1/private"
+INFO_PATH = "/websocket/v1/info"
+PATHS = {PUBLIC_PATH: PUBLIC_TYPES, PRIVATE_PATH: PRIVATE_TYPES, INFO_PATH: INFO_TYPES}
+NOTICES = "https://upbit.com/service_center/notice?id="
 SCOPES = {"myOrder": VIEW_ORDERS, "myAsset": VIEW_ACCOUNT}
 BOOK_GRID_MS = 100
 CANDLE_GRID_MS = 1_000
@@ -36,7 +52,7 @@ MOST_CANDLES = 5  # of one unit sent at once when time made a jump
 
 
 class Stream:
-    """Serves both WebSocket paths and pushes what happens to the sessions that asked for it."""
+    """Serves the WebSocket paths and pushes what happens to the sessions that asked for it."""
 
     def __init__(
         self,
@@ -48,8 +64,9 @@ class Stream:
         clock: Callable[[], datetime],
         rng: random.Random,
         on_violation: Callable[[str], None],
+        on_internal_error: Callable[[], None],
     ) -> None:
-        self.sessions: dict[Session, ApiKey | None] = {}
+        self.audience = Audience()
         self._markets = markets
         self._exchange = exchange
         self._gate = gate
@@ -57,6 +74,7 @@ class Stream:
         self._clock = clock
         self._rng = rng
         self._on_violation = on_violation
+        self._on_internal_error = on_internal_error
         self._books: dict[str, Book] = {}  # last sent
         self._dirty: dict[str, int] = {}  # market -> time of its first trade since candles were last sent
         self._book_grid = self._candle_grid = 0
@@ -66,13 +84,14 @@ class Stream:
     async def serve(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
         """Serve one connection from its upgrade to its end."""
         now = self._clock()
-        group = "origin" if "Origin" in request.headers else "websocket"
-        caller = request.remote or ""
+        group, caller = self._who(request)
         try:
             self._limits.spend(group, caller, to_ms(now))
         except ApiError as error:
             self._on_violation(str(error.name))
-            return web.Response(body=to_json(error.body()), status=error.status, content_type="application/json")
+            headers = {"Remaining-Req": self._limits.header(group, caller, to_ms(now))}
+            body = to_json(error.body())
+            return web.Response(body=body, status=error.status, headers=headers, content_type="application/json")
         socket = web.WebSocketResponse(autoping=False)
         socket.headers["Remaining-Req"] = self._limits.header(group, caller, to_ms(now))
         socket.headers["Date"] = http_date(now)
@@ -80,32 +99,47 @@ class Stream:
         session = Session(
             socket,
             request,
-            private=path == PRIVATE_PATH,
+            types=PATHS[path],
             now_ms=self._now_ms,
             on_message=self._on_message,
             on_violation=self._on_violation,
         )
-        await self._run(session, request)
+        try:
+            await self._run(session, request, private=path != PUBLIC_PATH)
+        except Exception:
+            logger.exception("A session of the sandbox failed path=%s", path)
+            self._on_internal_error()
+            session.drop()
         return socket
 
-    async def _run(self, session: Session, request: web.BaseRequest) -> None:
+    def _who(self, request: web.BaseRequest) -> tuple[str, str]:
+        """Return the group and the caller a handshake counts for: the pocket of a token, or else the address."""
+        if "Origin" in request.headers:
+            return "origin", request.remote or ""
+        try:
+            key = self._gate.keys.get(read_token(request.headers.get("Authorization")).access_key)
+        except ApiError:
+            key = None
+        return "websocket", f"stream of {key.pocket if key else request.remote}"
+
+    async def _run(self, session: Session, request: web.BaseRequest, *, private: bool) -> None:
         key: ApiKey | None = None
-        if session.private:
+        if private:
             try:
                 token = read_token(request.headers.get("Authorization"))
                 key = self._gate.check(token, (), ip=request.remote or "", now=self._clock())
             except ApiError:
                 await session.refuse(StreamError("INVALID_AUTH"))
                 return
-        self.sessions[session] = key
+        self.audience.add(session, key)
         try:
             await session.run()
         finally:
-            del self.sessions[session]
+            self.audience.remove(session)
 
     async def close(self) -> None:
         """Close every connection."""
-        for session in list(self.sessions):
+        for session in list(self.audience.sessions):
             await session.close()
 
     def _now_ms(self) -> int:
@@ -119,12 +153,13 @@ class Stream:
             answer: frames.Json = {"method": "LIST_SUBSCRIPTIONS", "result": shown, "ticket": message.ticket}
             session.send(frames.encode(answer, frames.SUBSCRIPTIONS, session.format))
             return
-        key = self.sessions[session]
+        key = self.audience.sessions[session]
         for subscription in message.subscriptions:
             scope = SCOPES.get(subscription.type)
             if scope and (key is None or scope not in key.permissions):
                 raise StreamError("INVALID_AUTH")
         session.subscriptions = message.subscriptions
+        self.audience.changed()
         for subscription in message.subscriptions:
             if subscription.snapshot:
                 self._send_snapshots(session, subscription)
@@ -132,7 +167,7 @@ class Stream:
     def _send_snapshots(self, session: Session, subscription: Subscription) -> None:
         now_ms = self._now_ms()
         for market, levels in subscription.wanted.items():
-            if market not in self._exchange.markets or subscription.level not in {0, None}:
+            if market not in self._exchange.markets or subscription.level:
                 continue
             for frame, names in self._snapshot(subscription.type, market, levels, now_ms):
                 session.send(frames.encode(frame, names, session.format))
@@ -152,16 +187,10 @@ class Stream:
                 yield views.candle_frame(kind, market, candle, "SNAPSHOT"), frames.CANDLE
 
     def _trade_frame(self, trade: PublicTrade, now_ms: int, stream_type: str) -> frames.Json:
-        previous = self._markets.ticker(trade.market).prev_close
+        previous = self._markets.previous_close(trade.market)
         return frames.trade_frame(trade, previous, self._markets.book(trade.market), now_ms, stream_type)
 
     # -- public events
-
-    def _listening(self, kind: str) -> Iterator[tuple[Session, Subscription]]:
-        for session in list(self.sessions):
-            for subscription in session.subscriptions:
-                if subscription.type == kind and subscription.realtime:
-                    yield session, subscription
 
     def on_trades(self, trades: Iterable[PublicTrade]) -> None:
         """Push what new public trades mean: tickers once per market, trades one by one; candles follow later."""
@@ -169,33 +198,21 @@ class Stream:
         now_ms = self._now_ms()
         for trade in trades:
             self._dirty.setdefault(trade.market, trade.at_ms)
-        if not self.sessions:
-            return
         for market in dict.fromkeys(trade.market for trade in trades):
-            build = partial(self._ticker_frame, market, now_ms)
-            self._push("ticker", market, frames.TICKER, build)
+            self.audience.push("ticker", market, frames.TICKER, partial(self._ticker_frame, market, now_ms))
         for trade in trades:
-            self._push("trade", trade.market, frames.TRADE, partial(self._trade_frame, trade, now_ms, "REALTIME"))
+            self.audience.push("trade", trade.market, frames.TRADE, partial(self._next_trade_frame, trade, now_ms))
 
-    def _ticker_frame(self, market: str, now_ms: int) -> frames.Json:
+    def _ticker_frame(self, market: str, now_ms: int, _levels: int) -> frames.Json:
         return views.ticker_frame(self._markets.ticker(market), now_ms, "REALTIME")
 
-    def _push(self, kind: str, market: str, names: Mapping[str, str], build: Callable[[], frames.Json]) -> None:
-        """Send one frame to everybody who wants it, built and encoded once per format and only if somebody does."""
-        frame: frames.Json | None = None
-        encoded: dict[str, bytes] = {}
-        for session, subscription in self._listening(kind):
-            if not subscription.wants(market):
-                continue
-            if session.format not in encoded:
-                frame = build() if frame is None else frame
-                encoded[session.format] = frames.encode(frame, names, session.format)
-            session.send(encoded[session.format])
+    def _next_trade_frame(self, trade: PublicTrade, now_ms: int, _levels: int) -> frames.Json:
+        return self._trade_frame(trade, now_ms, "REALTIME")
 
     @property
     def watches_books(self) -> bool:
         """Whether anybody wants to see books change."""
-        return any(True for _ in self._listening("orderbook"))
+        return bool(self.audience.of("orderbook"))
 
     def tick(self, now_ms: int) -> None:
         """Push books on their 100 ms grid and candles once a second."""
@@ -207,51 +224,70 @@ class Stream:
             self._push_candles(now_ms)
 
     def _push_books(self) -> None:
-        listening = [(s, sub) for s, sub in self._listening("orderbook") if sub.level in {0, None}]
-        watched = {code for _, sub in listening for code in sub.wanted if code in self._exchange.markets}
-        for market in sorted(watched):
+        watched = {code for _, wanted in self.audience.of("orderbook") for code in wanted.wanted if not wanted.level}
+        for market in sorted(watched.intersection(self._exchange.markets)):
             book, last = self._markets.book(market), self._books.get(market)
             if last is not None and (book.asks, book.bids) == (last.asks, last.bids):
                 continue
             self._books[market] = book
-            for session, subscription in listening:
-                if subscription.wants(market):
-                    frame = frames.book_frame(book, subscription.wanted[market], "REALTIME")
-                    session.send(frames.encode(frame, frames.ORDERBOOK, session.format))
+            self.audience.push("orderbook", market, frames.ORDERBOOK, partial(_next_book_frame, book))
 
     def _push_candles(self, now_ms: int) -> None:
         dirty, self._dirty = self._dirty, {}
         for kind, unit_s in CANDLE_UNITS.items():
-            listening = list(self._listening(kind))
-            for market in sorted({code for _, sub in listening for code in sub.wanted} & dirty.keys()):
-                first_ms = dirty[market] // (unit_s * 1000) * (unit_s * 1000)
+            for market, traded_ms in dirty.items():
+                if not self.audience.of_market(kind, market):
+                    continue
+                first_ms = traded_ms // (unit_s * 1000) * (unit_s * 1000)
                 count = min((now_ms - first_ms) // (unit_s * 1000) + 1, MOST_CANDLES)
-                candles = self._markets.candles(market, unit_s, None, count)
-                changed = [candle for candle in candles if candle.opened_ms >= first_ms]
-                for candle in reversed(changed):
-                    frame = views.candle_frame(kind, market, candle, "REALTIME")
-                    for session, subscription in listening:
-                        if subscription.wants(market):
-                            session.send(frames.encode(frame, frames.CANDLE, session.format))
+                for candle in self._markets.forming(market, unit_s, count):
+                    if candle.opened_ms >= first_ms:
+                        self.audience.push(kind, market, frames.CANDLE, partial(_candle_frame, kind, market, candle))
 
     # -- private events
 
     def on_order(self, order: Order, event: str, fill: Fill | None) -> None:
         """Push a `myOrder` event; a fill that took liquidity changes the public candles too."""
+        market = order.asked.market
         if fill is not None and not fill.maker:
-            self._dirty.setdefault(order.asked.market, fill.at_ms)
-        for session, subscription in self._listening("myOrder"):
-            if subscription.wants(order.asked.market):
-                frame = frames.order_frame(order, event, fill, self._now_ms())
-                session.send(frames.encode(frame, frames.MY_ORDER, session.format))
+            self._dirty.setdefault(market, fill.at_ms)
+        build = partial(_order_frame, order, event, fill, self._now_ms())
+        self.audience.push("myOrder", market, frames.MY_ORDER, build)
 
     def on_assets(self, currencies: Collection[str]) -> None:
         """Push a `myAsset` event."""
-        listening = list(self._listening("myAsset"))
-        if listening:
+        wanted = [(session, 0) for session, _ in self.audience.of("myAsset")]
+        if wanted:
             balances = {name: self._exchange.accounts.of(name) for name in sorted(currencies)}
-            frame = frames.asset_frame(
-                str(uuid.UUID(int=self._rng.getrandbits(128), version=4)), balances, self._now_ms()
-            )
-            for session, _ in listening:
-                session.send(frames.encode(frame, frames.MY_ASSET, session.format))
+            frame = frames.asset_frame(self._new_uuid(), balances, self._now_ms())
+            send(wanted, frames.MY_ASSET, lambda _: frame)
+
+    def announce(self, title: str, category: str, body: str | None = None) -> None:
+        """Publish a notice, as the exchange does before maintenance or a delisting."""
+        if category not in CATEGORIES:
+            raise ValueError(f"unknown category {category!r}: one of {', '.join(sorted(CATEGORIES))}")
+        now_ms, name = self._now_ms(), self._new_uuid()
+        told = frames.Announcement(
+            uuid=name, title=title, category=category, url=NOTICES + name, body=body, listed_ms=now_ms
+        )
+        wanted = [
+            (session, int(subscription.include_body))
+            for session, subscription in self.audience.of("announcement")
+            if category in subscription.categories
+        ]
+        send(wanted, frames.ANNOUNCEMENT, lambda body_too: frames.announcement_frame(told, now_ms, body_too=body_too))
+
+    def _new_uuid(self) -> str:
+        return str(uuid.UUID(int=self._rng.getrandbits(128), version=4))
+
+
+def _next_book_frame(book: Book, levels: int) -> frames.Json:
+    return frames.book_frame(book, levels, "REALTIME")
+
+
+def _candle_frame(kind: str, market: str, candle: Candle, _levels: int) -> frames.Json:
+    return views.candle_frame(kind, market, candle, "REALTIME")
+
+
+def _order_frame(order: Order, event: str, fill: Fill | None, now_ms: int, _levels: int) -> frames.Json:
+    return frames.order_frame(order, event, fill, now_ms)

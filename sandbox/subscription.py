@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 Format = Literal["DEFAULT", "SIMPLE", "JSON_LIST", "SIMPLE_LIST"]
 FORMATS: dict[str, Format] = {name: name for name in get_args(Format)}
@@ -12,6 +15,8 @@ FORMATS: dict[str, Format] = {name: name for name in get_args(Format)}
 CANDLE_UNITS = {"candle.1s": 1} | {f"candle.{n}m": 60 * n for n in (1, 3, 5, 10, 15, 30, 60, 240)}
 PUBLIC_TYPES = frozenset({"ticker", "trade", "orderbook", *CANDLE_UNITS})
 PRIVATE_TYPES = frozenset({"myOrder", "myAsset", "announcement"})
+INFO_TYPES = frozenset[str]()  # `indicator` and `indicator_signal` are refused: this exchange computes none
+CATEGORIES = frozenset({"notice", "trade", "wallet", "maintenance", "digital_asset", "nft", "service", "event"})
 LEVELS = 30
 LEVEL_SUFFIXES = {"1": 1, "5": 5, "15": 15, "30": 30}
 
@@ -36,14 +41,16 @@ class StreamError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subscription:
-    """One type object. `wanted` maps each market code to its number of book levels; empty means every market."""
+    """One type object. `wanted` maps a market to its number of book levels (0: no book); empty means every one."""
 
     type: str
     codes: tuple[str, ...]
     wanted: dict[str, int] = field(default_factory=dict)
-    level: object = 0
+    level: float = 0  # price grouping, KRW
     snapshot: bool = True
     realtime: bool = True
+    categories: frozenset[str] = CATEGORIES  # of announcements
+    include_body: bool = False  # of announcements
 
     def wants(self, market: str) -> bool:
         """Whether frames of a market belong to this subscription."""
@@ -51,6 +58,10 @@ class Subscription:
 
     def listed(self) -> dict[str, object]:
         """Return how `LIST_SUBSCRIPTIONS` shows it."""
+        if self.type == "myAsset":
+            return {"type": self.type}
+        if self.type == "announcement":
+            return {"type": self.type, "categories": sorted(self.categories), "include_body": self.include_body}
         shown: dict[str, object] = {"type": self.type, "codes": list(self.codes)}
         if self.type == "orderbook":
             shown["level"] = self.level
@@ -69,14 +80,9 @@ class Message:
     subscriptions: tuple[Subscription, ...] | None
 
 
-def read_message(text: str | bytes, *, private: bool) -> Message:
-    """Read a client message, or raise `StreamError`."""
-    try:
-        parts = json.loads(text)
-    except ValueError as error:
-        raise StreamError("WRONG_FORMAT") from error
-    if not isinstance(parts, list) or not all(isinstance(part, dict) for part in parts):
-        raise StreamError("WRONG_FORMAT")
+def read_message(text: str | bytes, types: Collection[str]) -> Message:
+    """Read a client message on a path that knows `types`, or raise `StreamError`."""
+    parts = _parts(text)
     ticket = next((part["ticket"] for part in parts if "ticket" in part), None)
     if not isinstance(ticket, str) or not ticket:
         raise StreamError("NO_TICKET")
@@ -85,10 +91,25 @@ def read_message(text: str | bytes, *, private: bool) -> Message:
         if any(part.get("method") != "LIST_SUBSCRIPTIONS" for part in parts if "method" in part):
             raise StreamError("WRONG_FORMAT")
         return Message(ticket=ticket, format=chosen, subscriptions=None)
-    subscriptions = tuple(_subscription(part, private=private) for part in parts if "type" in part)
+    subscriptions = tuple(_subscription(part, types) for part in parts if "type" in part)
     if not subscriptions:
         raise StreamError("NO_TYPE")
     return Message(ticket=ticket, format=chosen or "DEFAULT", subscriptions=subscriptions)
+
+
+def _parts(text: str | bytes) -> list[dict[str, object]]:
+    try:
+        parts = json.loads(text, parse_constant=_no_number)
+    except (ValueError, RecursionError) as error:
+        raise StreamError("WRONG_FORMAT") from error
+    if not isinstance(parts, list) or not all(isinstance(part, dict) for part in parts):
+        raise StreamError("WRONG_FORMAT")
+    return parts
+
+
+def _no_number(constant: str) -> object:
+    """Refuse `NaN` and the infinities, which Python reads and JSON does not know."""
+    raise ValueError(constant)
 
 
 def _format(parts: list[dict[str, object]]) -> Format | None:
@@ -100,33 +121,64 @@ def _format(parts: list[dict[str, object]]) -> Format | None:
     return FORMATS[chosen]
 
 
-def _subscription(part: dict[str, object], *, private: bool) -> Subscription:
+def _subscription(part: dict[str, object], types: Collection[str]) -> Subscription:
     kind = part["type"]
     if not isinstance(kind, str):
         raise StreamError("WRONG_FORMAT")
-    if kind not in (PRIVATE_TYPES if private else PUBLIC_TYPES):
+    if kind not in types:
         raise StreamError("INVALID_PARAM", f"{kind} 은 지원하지 않는 타입입니다.")
-    codes = part.get("codes")
-    if kind == "myAsset" and codes is not None:
-        raise StreamError("WRONG_FORMAT")
-    if codes is None:
-        codes = []
-    if not isinstance(codes, list) or not all(isinstance(code, str) for code in codes):
-        raise StreamError("WRONG_FORMAT")
-    if kind in PUBLIC_TYPES and not codes:
-        raise StreamError("NO_CODES")
-    only_snapshot, only_realtime = (
-        _flag(part, "is_only_snapshot", "isOnlySnapshot"),
-        _flag(part, "is_only_realtime", "isOnlyRealtime"),
-    )
+    if kind == "announcement":
+        return _announcement(part)
+    codes = _codes(part, kind)
+    only_snapshot = _flag(part, "is_only_snapshot", "isOnlySnapshot")
+    only_realtime = _flag(part, "is_only_realtime", "isOnlyRealtime")
     return Subscription(
         type=kind,
-        codes=tuple(codes),
-        wanted=dict(_with_levels(code) for code in codes),
-        level=part.get("level", 0),
+        codes=codes,
+        wanted=dict(map(_with_levels, codes)) if kind == "orderbook" else dict.fromkeys(codes, 0),
+        level=_level(part),
         snapshot=only_snapshot or not only_realtime,
         realtime=only_realtime or not only_snapshot,
     )
+
+
+def _announcement(part: dict[str, object]) -> Subscription:
+    named = _texts(part.get("categories"))
+    unknown = next((name for name in named if name not in CATEGORIES), None)
+    if unknown is not None:
+        raise StreamError("INVALID_PARAM", f"{unknown} 은 지원하지 않는 카테고리입니다.")
+    return Subscription(
+        type="announcement",
+        codes=(),
+        categories=frozenset(named) or CATEGORIES,
+        include_body=_flag(part, "include_body", "includeBody"),
+    )
+
+
+def _codes(part: dict[str, object], kind: str) -> tuple[str, ...]:
+    if kind == "myAsset" and part.get("codes") is not None:
+        raise StreamError("WRONG_FORMAT")
+    codes = _texts(part.get("codes"))
+    if kind in PUBLIC_TYPES and not codes:
+        raise StreamError("NO_CODES")
+    return codes
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
+        raise StreamError("WRONG_FORMAT")
+    return tuple(value)
+
+
+def _level(part: dict[str, object]) -> float:
+    level = part.get("level")
+    if level is None:
+        return 0
+    if isinstance(level, bool) or not isinstance(level, (int, float)):
+        raise StreamError("WRONG_FORMAT")
+    return level
 
 
 def _flag(part: dict[str, object], name: str, older: str) -> bool:

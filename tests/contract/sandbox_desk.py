@@ -44,6 +44,11 @@ class FakeSource:
     planned: list[PublicTrade] = field(default_factory=list)  # trades besides the rhythm
     given: int = 0
     quiet: bool = False  # no rhythm any more
+    price: int = PRICE  # of the next trades of the rhythm, and the best ask
+
+    def raise_price(self, krw: int) -> None:
+        """Let the rhythm go on at another price."""
+        self.price += krw
 
     def next_ms(self) -> int | None:
         """Return when the next trade of the rhythm happens."""
@@ -58,13 +63,13 @@ class FakeSource:
         while not self.quiet and (at_ms := self.start_ms + (self.given + 1) * STEP_MS) <= to_ms:
             self.given += 1
             trades.append(
-                PublicTrade("KRW-BTC", Decimal(PRICE), Decimal("0.01"), at_ms, "BID", at_ms * 10_000 + self.given)
+                PublicTrade("KRW-BTC", Decimal(self.price), Decimal("0.01"), at_ms, "BID", at_ms * 10_000 + self.given)
             )
         return sorted(trades, key=lambda trade: trade.at_ms)
 
     def book(self, market: str, at_ms: int) -> Book:
         """Return 30 levels of 1 on each side."""
-        top, tick = (PRICE, 1000) if market == "KRW-BTC" else (1000, 1)
+        top, tick = (self.price, 1000) if market == "KRW-BTC" else (1000, 1)
         asks = tuple(Level(Decimal(top + tick * n), Decimal(1)) for n in range(30))
         bids = tuple(Level(Decimal(top - tick * (n + 1)), Decimal(1)) for n in range(30))
         return Book(market, at_ms // 1000 * 1000, asks, bids)

@@ -1,63 +1,53 @@
-"""The sandbox's WebSocket side: frames, formats, replaced subscriptions, limits and silence."""
+"""The sandbox's public WebSocket side: frames, formats, replaced subscriptions, limits and silence."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from contextlib import asynccontextmanager
+import math
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import pytest
 import pytest_asyncio
+from hypothesis import given
+from hypothesis import strategies as st
 
+from sandbox.feed import PublicTrade
+from sandbox.session import FAREWELL_SECONDS, IDLE_SECONDS, STATUS_SECONDS
+from sandbox.subscription import PRIVATE_TYPES, PUBLIC_TYPES, StreamError, read_message
+from sandbox.wire import to_json
+from simulation.loop import PacedLoop
 from tests.contract.sandbox_desk import PRICE, START_MS, Desk, open_desk
+from tests.contract.stream_line import (
+    BOOK_KEYS,
+    CANDLE_KEYS,
+    FORMATS,
+    LIST_KEYS,
+    LISTED_KEYS,
+    PRIVATE,
+    PUBLIC,
+    TICKER,
+    TICKER_KEYS,
+    TRADE_KEYS,
+    UNIT_KEYS,
+    Line,
+    connect,
+    only_session,
+    spelled,
+    unwrapped,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from sandbox.session import Session
-
-PUBLIC, PRIVATE = "/websocket/v1", "/websocket/v1/private"
-TICKER = {"type": "ticker", "codes": ["KRW-BTC"]}
-
-
-class Line:
-    """One client connection; `read` gives the next frame, which must be binary JSON."""
-
-    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
-        self.socket = socket
-
-    async def ask(self, *parts: dict[str, Any], ticket: Any = "t") -> None:
-        """Send a request message."""
-        await self.socket.send_str(json.dumps([{"ticket": ticket}, *parts]))
-
-    async def read(self) -> Any:
-        """Return the next frame."""
-        message = await self.socket.receive(timeout=5)
-        assert message.type is aiohttp.WSMsgType.BINARY, message
-        return json.loads(message.data, parse_float=Decimal)
-
-    async def read_until(self, **wanted: Any) -> Any:
-        """Return the next frame with these values."""
-        while True:
-            frame = await self.read()
-            if all(frame.get(name) == value for name, value in wanted.items()):
-                return frame
-
-    async def nothing_more(self) -> bool:
-        """Whether no frame but the answer to one more question arrives."""
-        await self.ask({"method": "LIST_SUBSCRIPTIONS"}, ticket="end")
-        frame = await self.read()
-        answer = frame[0] if isinstance(frame, list) else frame
-        return bool("end" in {answer.get("ticket"), answer.get("tckt")})
-
-    async def ended(self) -> int | None:
-        """Return the code the server closed with."""
-        message = await self.socket.receive(timeout=5)
-        assert message.type in {aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED}, message
-        return self.socket.close_code
+PUBLIC_FRAMES = [
+    ("ticker", TICKER_KEYS),
+    ("trade", TRADE_KEYS),
+    ("orderbook", BOOK_KEYS),
+    *((f"candle.{unit}", CANDLE_KEYS) for unit in ("1s", "1m", "3m", "5m", "10m", "15m", "30m", "60m", "240m")),
+]
 
 
 @pytest_asyncio.fixture
@@ -67,23 +57,21 @@ async def desk() -> AsyncIterator[Desk]:
         yield opened
 
 
-@asynccontextmanager
-async def connect(desk: Desk, path: str = PUBLIC, *, token: bool = True) -> AsyncIterator[Line]:
-    """Open a connection."""
-    headers = desk.token() if path == PRIVATE and token else {}
-    async with desk.session.ws_connect(desk.box.url + path, headers=headers) as socket:
-        yield Line(socket)
+# -- what a subscription brings
 
 
-async def only_session(desk: Desk) -> Session:
-    """Return the server's end of the only connection."""
-    (session,) = desk.box._stream.sessions
-    return session
+@pytest.mark.statement(43)
+async def test_frames_are_binary_whatever_the_client_sends(desk: Desk) -> None:
+    """A request as text or as bytes is answered in binary frames of UTF-8 JSON."""
+    async with connect(desk) as line:
+        request = json.dumps([{"ticket": "한글"}, TICKER]).encode()
+        await line.socket.send_bytes(request)
+        message = await line.socket.receive(timeout=5)
+        assert message.type is aiohttp.WSMsgType.BINARY
+        assert json.loads(message.data.decode("utf-8"))["code"] == "KRW-BTC"
 
 
-# -- public stream
-
-
+@pytest.mark.statement(45)
 async def test_a_snapshot_then_what_happens(desk: Desk) -> None:
     """One snapshot per code, then a ticker per change, binary and with long keys."""
     desk.pass_time(1)
@@ -100,54 +88,85 @@ async def test_a_snapshot_then_what_happens(desk: Desk) -> None:
         assert await line.nothing_more(), "several trades at once are one ticker"
 
 
-async def test_only_snapshot_and_only_realtime(desk: Desk) -> None:
-    """Each flag leaves out the other half, in both spellings."""
-    async with connect(desk) as line:
-        await line.ask(TICKER | {"is_only_snapshot": True})
-        assert (await line.read())["stream_type"] == "SNAPSHOT"
-        desk.pass_time(1)
-        assert await line.nothing_more()
+@pytest.mark.statement(45)
+@pytest.mark.parametrize("kind", [name for name, _ in PUBLIC_FRAMES])
+async def test_only_snapshot_and_only_realtime(desk: Desk, kind: str) -> None:
+    """Each flag leaves out the other half, in both spellings, for every public type."""
+    subscription = {"type": kind, "codes": ["KRW-BTC"]}
+    desk.pass_time(1)
+    for flag in ("is_only_snapshot", "isOnlySnapshot"):
+        async with connect(desk) as line:
+            await line.ask(subscription | {flag: True})
+            assert (await line.read())["stream_type"] == "SNAPSHOT"
+            desk.pass_time(1)
+            assert await line.nothing_more()
     for flag in ("is_only_realtime", "isOnlyRealtime"):
         async with connect(desk) as line:
-            await line.ask(TICKER | {flag: True})
+            await line.ask(subscription | {flag: True})
             assert await line.nothing_more()
+            desk.source.raise_price(1000)
             desk.pass_time(1)
-            assert (await line.read())["stream_type"] == "REALTIME"
+            assert {frame["stream_type"] for frame in await line.waiting()} == {"REALTIME"}
 
 
+@pytest.mark.statement(46)
 async def test_a_new_subscription_replaces_the_old_one(desk: Desk) -> None:
-    """After the second message nothing of the first arrives; the list shows the second."""
+    """After the second message nothing of the first arrives; the list shows the second, and asking changes nothing."""
     async with connect(desk) as line:
         await line.ask(TICKER | {"is_only_realtime": True})
-        book = {"type": "orderbook", "codes": ["KRW-XRP.5"], "is_only_realtime": True}
-        await line.ask(book)
-        desk.pass_time(0.6)
-        await line.ask({"method": "LIST_SUBSCRIPTIONS"}, ticket="q")
-        listed = await line.read_until(method="LIST_SUBSCRIPTIONS")
-        assert listed["result"] == [{"type": "orderbook", "codes": ["KRW-XRP.5"], "level": 0}]
-        assert listed["ticket"] == "q"
+        await line.ask({"type": "trade", "codes": ["KRW-BTC"], "is_only_realtime": True}, {"format": "JSON_LIST"})
+        for ticket in ("q", "r"):
+            await line.ask({"method": "LIST_SUBSCRIPTIONS"}, ticket=ticket)
+            (listed,) = await line.read()
+            assert listed == {
+                "method": "LIST_SUBSCRIPTIONS",
+                "result": [{"type": "trade", "codes": ["KRW-BTC"]}],
+                "ticket": ticket,
+            }
+        desk.pass_time(1)
+        assert [frame["type"] for frames in await line.waiting() for frame in frames] == ["trade", "trade"]
 
 
-@pytest.mark.parametrize(
-    ("form", "wrapped", "key"),
-    [
-        ("DEFAULT", False, "trade_price"),
-        ("SIMPLE", False, "tp"),
-        ("JSON_LIST", True, "trade_price"),
-        ("SIMPLE_LIST", True, "tp"),
-    ],
-)  # fmt: skip
-async def test_formats(desk: Desk, form: str, *, wrapped: bool, key: str) -> None:  # a table of cases
-    """Short keys in the simple formats, a list around each frame in the list formats."""
+@pytest.mark.statement(46)
+async def test_the_list_shows_every_type_and_its_format_becomes_that_of_the_stream(desk: Desk) -> None:
+    """Types, codes as they were sent and book levels; a format in the question holds from then on."""
+    book = {"type": "orderbook", "codes": ["KRW-BTC.5", "KRW-XRP"], "is_only_realtime": True}
     async with connect(desk) as line:
-        await line.ask(TICKER, {"format": form})
-        frame = await line.read()
-        assert isinstance(frame, list) is wrapped
-        assert (frame[0] if wrapped else frame)[key] == PRICE
+        await line.ask({"method": "LIST_SUBSCRIPTIONS"})
+        assert (await line.read())["result"] == []
+        await line.ask(TICKER | {"is_only_realtime": True}, book)
+        await line.ask({"method": "LIST_SUBSCRIPTIONS"}, {"format": "SIMPLE"})
+        listed = await line.read()
+        assert set(listed) == spelled(LIST_KEYS, "SIMPLE")
+        assert listed["rslt"] == [
+            {"ty": "ticker", "cds": ["KRW-BTC"]},
+            {"ty": "orderbook", "cds": ["KRW-BTC.5", "KRW-XRP"], "lv": 0},
+        ]
+        assert set(listed["rslt"][1]) == spelled(LISTED_KEYS, "SIMPLE")
+        desk.pass_time(1)
+        assert (await line.read())["ty"] == "ticker"
+
+
+@pytest.mark.statement(44)
+@pytest.mark.parametrize("form", [None, *FORMATS])
+@pytest.mark.parametrize(("kind", "keys"), PUBLIC_FRAMES)
+async def test_the_four_formats_of_public_frames(desk: Desk, kind: str, keys: dict[str, str], form: str | None) -> None:
+    """Exactly the documented names, long or short; a list around each frame in the list formats; DEFAULT if unsaid."""
+    desk.pass_time(1)
+    async with connect(desk) as line:
+        await line.ask({"type": kind, "codes": ["KRW-BTC"]}, *([{"format": form}] if form else []))
+        snapshot = unwrapped(await line.read(), form or "DEFAULT")
+        assert set(snapshot) == spelled(keys, form or "DEFAULT")
+        desk.source.raise_price(1000)
+        desk.pass_time(1)
+        assert set(unwrapped(await line.read(), form or "DEFAULT")) == set(snapshot)
+    units = snapshot.get("orderbook_units") or snapshot.get("obu") or []
+    assert all(set(unit) == spelled(UNIT_KEYS, form or "DEFAULT") for unit in units)
+    assert bool(units) is (kind == "orderbook")
 
 
 async def test_every_trade_is_a_frame(desk: Desk) -> None:
-    """Trades are not merged, and carry the best prices."""
+    """Trades are not merged, and carry the best prices; the snapshot is the last one."""
     async with connect(desk) as line:
         await line.ask({"type": "trade", "codes": ["KRW-BTC"], "is_only_realtime": True}, {"format": "SIMPLE"})
         assert await line.nothing_more()
@@ -155,77 +174,207 @@ async def test_every_trade_is_a_frame(desk: Desk) -> None:
         first, second = await line.read(), await line.read()
         assert first["sid"] < second["sid"]
         assert (first["td"], first["ttm"], first["bap"]) == ("2026-11-24", "09:00:00", PRICE)
+        await line.ask({"type": "trade", "codes": ["KRW-BTC"]}, {"format": "SIMPLE"})
+        snapshot = await line.read()
+        assert (snapshot["st"], snapshot["sid"]) == ("SNAPSHOT", second["sid"])
 
 
-async def test_book_levels_follow_the_suffix(desk: Desk) -> None:
-    """`.5` gives five levels, none or an unknown suffix thirty."""
+@pytest.mark.statement(47)
+@pytest.mark.parametrize(
+    ("suffix", "levels"),
+    [("", 30), (".1", 1), (".5", 5), (".15", 15), (".30", 30), (".7", 30), (".x", 30)],
+)
+async def test_book_levels_follow_the_suffix(desk: Desk, suffix: str, levels: int) -> None:
+    """1, 5, 15 or 30 levels; no suffix or an unknown one gives thirty; the code comes back without it."""
     async with connect(desk) as line:
-        await line.ask({"type": "orderbook", "codes": ["KRW-BTC.5"]}, {"type": "orderbook", "codes": ["KRW-XRP.7"]})
-        assert len((await line.read())["orderbook_units"]) == 5
-        assert len((await line.read())["orderbook_units"]) == 30
+        await line.ask({"type": "orderbook", "codes": [f"KRW-BTC{suffix}"]})
+        snapshot = await line.read()
+        assert (snapshot["code"], len(snapshot["orderbook_units"])) == ("KRW-BTC", levels)
+        desk.source.raise_price(1000)
+        desk.pass_time(0.1)
+        assert len((await line.read())["orderbook_units"]) == levels
 
 
+@pytest.mark.statement(47)
 async def test_an_unknown_code_is_silence(desk: Desk) -> None:
-    """A wrong code gives nothing, and the connection stays."""
+    """A wrong code, a code in small letters, a suffix where none belongs: nothing comes, and the connection stays."""
     async with connect(desk) as line:
-        await line.ask({"type": "ticker", "codes": ["KRW-NOPE", "krw-btc"]})
+        await line.ask(
+            {"type": "ticker", "codes": ["KRW-NOPE", "krw-btc", "KRW-BTC.5"]},
+            {"type": "orderbook", "codes": ["KRW-NOPE.5"]},
+            {"type": "candle.1m", "codes": ["KRW-NOPE"]},
+            {"type": "orderbook", "codes": ["KRW-XRP"], "level": 7},
+        )
         desk.pass_time(1)
         assert await line.nothing_more()
         assert not desk.box.violations
 
 
+async def test_books_come_only_when_they_change_and_on_a_grid_of_100_ms(desk: Desk) -> None:
+    """Two changes within a tenth of a second are one frame; none without a change."""
+    async with connect(desk) as line:
+        await line.ask({"type": "orderbook", "codes": ["KRW-BTC.1"], "is_only_realtime": True})
+        desk.pass_time(0.1)
+        await line.waiting()
+        for _ in range(2):
+            desk.source.raise_price(1000)
+            desk.pass_time(0.04)
+        assert await line.nothing_more()
+        desk.pass_time(0.04)
+        assert [frame["orderbook_units"][0]["ask_price"] for frame in await line.waiting()] == [PRICE + 2000]
+        desk.pass_time(0.5)
+        assert await line.nothing_more()
+
+
+# -- candles
+
+
+@pytest.mark.statement(48)
 async def test_candles_come_once_a_second_and_end_like_rest(desk: Desk) -> None:
-    """A frame only after a trade, and the last frame of a period equals the candle of REST."""
+    """At most a frame a second and only after a trade; the last frame of each period equals the candle of REST."""
+    frames: list[dict[str, Any]] = []
     async with connect(desk) as line:
         await line.ask({"type": "candle.1m", "codes": ["KRW-BTC", "KRW-XRP"], "is_only_realtime": True})
         assert await line.nothing_more()
-        last: dict[str, Any] = {}
-        for _ in range(62):
+        for second in range(125):
+            desk.source.raise_price(1000 if second % 7 else -5000)
+            desk.pass_time(0.5)
+            desk.pass_time(0.5)
+        frames = await line.waiting()
+    assert {frame["code"] for frame in frames} == {"KRW-BTC"}
+    assert len(frames) <= 125 + 2, "a second that ends a period may finish it beside the next one"
+    last = {frame["candle_date_time_utc"]: frame for frame in frames}
+    assert len(last) == 3
+    rest = await desk.get("/v1/candles/minutes/1", market="KRW-BTC", count=3)
+    for candle in rest:
+        frame = last[candle["candle_date_time_utc"]]
+        shared = {name: value for name, value in candle.items() if name not in {"market", "unit"}}
+        assert {name: frame[name] for name in shared} == shared
+
+
+@pytest.mark.statement(48)
+@pytest.mark.parametrize("unit", [1, 3, 5, 10, 15, 30, 60, 240])
+async def test_the_forming_candle_of_every_unit_equals_rest(desk: Desk, unit: int) -> None:
+    """After trades, frame and REST show the same candle to the last digit, history before the start included."""
+    desk.pass_time(30)
+    async with connect(desk) as line:
+        await line.ask({"type": f"candle.{unit}m", "codes": ["KRW-BTC"], "is_only_realtime": True})
+        assert await line.nothing_more()
+        for _ in range(3):
+            desk.source.raise_price(1000)
             desk.pass_time(1)
-        while last.get("candle_date_time_utc") != "2026-11-24T09:01:00":
-            before, last = last, await line.read()
-            assert last["code"] == "KRW-BTC"
-        rest = await desk.get("/v1/candles/minutes/1", market="KRW-BTC", to="2026-11-24T09:01:00")
-        assert {name: before[name] for name in rest[0] if name in before} == {
-            name: value for name, value in rest[0].items() if name in before
-        }
+        frame = (await line.waiting())[-1]
+    (candle,) = await desk.get(f"/v1/candles/minutes/{unit}", market="KRW-BTC")
+    shared = {name: value for name, value in candle.items() if name not in {"market", "unit"}}
+    assert {name: frame[name] for name in shared} == shared
+
+
+@pytest.mark.statement(48)
+async def test_no_trade_no_candle_frame_and_the_snapshot_may_be_of_an_older_period(desk: Desk) -> None:
+    """In a quiet market the snapshot is the latest candle there is, nothing follows, and the next trade brings one."""
+    desk.pass_time(180)
+    async with connect(desk) as line:
+        await line.ask({"type": "candle.1m", "codes": ["KRW-XRP"]})
+        snapshot = await line.read()
+        assert snapshot["candle_date_time_utc"] < "2026-11-24T09:00:00"
+        for _ in range(5):
+            desk.pass_time(1)
+        assert await line.nothing_more()
+        at_ms = START_MS + 185_500
+        desk.source.planned.append(PublicTrade("KRW-XRP", Decimal(1001), Decimal(2), at_ms, "BID", at_ms))
+        desk.pass_time(1)
+        (frame,) = await line.waiting()
+        assert (frame["candle_date_time_utc"], frame["opening_price"]) == ("2026-11-24T09:03:00", 1001)
+
+
+@pytest.mark.statement(48)
+async def test_a_purchase_shows_in_the_forming_candle(desk: Desk) -> None:
+    """A trade of the user is a trade: the next candle frame holds its volume, like REST."""
+    desk.source.quiet = True
+    async with connect(desk) as line:
+        await line.ask({"type": "candle.1m", "codes": ["KRW-BTC"], "is_only_realtime": True})
+        assert await line.nothing_more()
+        desk.box.exchange.deposit("KRW", Decimal(20_000_000))
+        await desk.settled(await desk.place(side="bid", ord_type="price", price="16059400"))
+        desk.pass_time(1)
+        (frame,) = await line.waiting()
+    assert (frame["candle_acc_trade_volume"], frame["candle_acc_trade_price"]) == (Decimal("0.1"), 16_059_400)
 
 
 # -- mistakes and limits
 
 
+@pytest.mark.statement(49)
 @pytest.mark.parametrize(
     ("text", "name"),
     [
         ("rubbish", "WRONG_FORMAT"),
+        ("[" * 100_000, "WRONG_FORMAT"),
         ('{"ticket":"t"}', "WRONG_FORMAT"),
+        ('[{"ticket":"t"},"ticker"]', "WRONG_FORMAT"),
         ('[{"type":"ticker","codes":["KRW-BTC"]}]', "NO_TICKET"),
         ('[{"ticket":""},{"type":"ticker","codes":["KRW-BTC"]}]', "NO_TICKET"),
+        ('[{"ticket":7},{"type":"ticker","codes":["KRW-BTC"]}]', "NO_TICKET"),
         ('[{"ticket":"t"}]', "NO_TYPE"),
         ('[{"ticket":"t"},{"type":"ticker"}]', "NO_CODES"),
+        ('[{"ticket":"t"},{"type":"candle.1m","codes":[]}]', "NO_CODES"),
         ('[{"ticket":"t"},{"type":"nope","codes":["KRW-BTC"]}]', "INVALID_PARAM"),
+        ('[{"ticket":"t"},{"type":"Ticker","codes":["KRW-BTC"]}]', "INVALID_PARAM"),
+        ('[{"ticket":"t"},{"type":"candle.2m","codes":["KRW-BTC"]}]', "INVALID_PARAM"),
         ('[{"ticket":"t"},{"type":"myOrder"}]', "INVALID_PARAM"),
         ('[{"ticket":"t"},{"type":"ticker","codes":"KRW-BTC"}]', "WRONG_FORMAT"),
+        ('[{"ticket":"t"},{"type":"ticker","codes":[1]}]', "WRONG_FORMAT"),
+        ('[{"ticket":"t"},{"type":["ticker"],"codes":["KRW-BTC"]}]', "WRONG_FORMAT"),
+        ('[{"ticket":"t"},{"type":"orderbook","codes":["KRW-BTC"],"level":[0]}]', "WRONG_FORMAT"),
+        ('[{"ticket":"t"},{"type":"orderbook","codes":["KRW-BTC"],"level":NaN}]', "WRONG_FORMAT"),
+        ('[{"ticket":"t"},{"type":"ticker","codes":["KRW-BTC"],"is_only_realtime":"yes"}]', "WRONG_FORMAT"),
         ('[{"ticket":"t"},{"type":"ticker","codes":["KRW-BTC"]},{"format":"SHORT"}]', "WRONG_FORMAT"),
+        ('[{"ticket":"t"},{"method":"LIST"}]', "WRONG_FORMAT"),
     ],
 )
 async def test_a_mistake_is_told_and_ends_the_connection(desk: Desk, text: str, name: str) -> None:
     """One error frame, then a normal close; a violation."""
     async with connect(desk) as line:
         await line.socket.send_str(text)
-        assert (await line.read())["error"]["name"] == name
-        assert await line.ended() == 1000
+        assert await line.error() == name
     assert desk.box.violations == {name: 1}
+    assert 0.1 <= FAREWELL_SECONDS <= 0.2
+
+
+TEXT = st.text("K-.비 \x00", max_size=5)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | TEXT | st.just("KRW-BTC.5"),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
+    max_leaves=6,
+)
+NAMES = st.sampled_from(
+    ["ticket", "type", "codes", "level", "format", "method", "is_only_realtime", "categories", "include_body"]
+)
+VALUES = JSON | st.sampled_from(sorted(PUBLIC_TYPES | PRIVATE_TYPES)) | st.sampled_from(FORMATS)
+
+
+@given(parts=st.lists(st.dictionaries(NAMES, VALUES, max_size=4), max_size=4))
+def test_any_request_is_read_or_refused(parts: list[dict[str, Any]]) -> None:
+    """Whatever JSON a client sends ends as a message or as one of the documented errors."""
+    name = ""
+    try:
+        message = read_message(json.dumps([{"ticket": "t"}, *parts]), PUBLIC_TYPES | PRIVATE_TYPES)
+    except StreamError as error:
+        name = error.name
+    else:
+        to_json([wanted.listed() for wanted in message.subscriptions or ()])
+    assert name in {"", "WRONG_FORMAT", "NO_TICKET", "NO_TYPE", "NO_CODES", "INVALID_PARAM"}
 
 
 async def test_more_than_five_messages_a_second(desk: Desk) -> None:
-    """The sixth message of a second ends the connection."""
+    """The sixth message of a second ends the connection; questions and PING count like subscriptions."""
     async with connect(desk) as line:
-        for _ in range(6):
+        await line.socket.send_str("PING")
+        for _ in range(5):
             await line.ask({"method": "LIST_SUBSCRIPTIONS"})
-        frames = [await line.read() for _ in range(6)]
-        assert frames[5]["error"]["name"] == "Too Many Requests"
-        assert await line.ended() == 1000
+        for _ in range(5):
+            await line.read()
+        assert await line.error() == "Too Many Requests"
 
 
 async def test_more_than_a_hundred_messages_a_minute(desk: Desk) -> None:
@@ -239,6 +388,16 @@ async def test_more_than_a_hundred_messages_a_minute(desk: Desk) -> None:
         assert frame["error"]["name"] == "Too Many Requests"
 
 
+@pytest.mark.statement(14)
+async def test_messages_are_counted_per_connection(desk: Desk) -> None:
+    """What one connection said does not count against another."""
+    async with connect(desk) as first, connect(desk) as second:
+        for _ in range(5):
+            for line in (first, second):
+                await line.ask({"method": "LIST_SUBSCRIPTIONS"})
+                assert (await line.read())["result"] == []
+
+
 async def test_six_connections_a_second_are_too_many(desk: Desk) -> None:
     """The sixth handshake of a second is refused with 429, and the upgrade tells what is left."""
     sockets = [await desk.session.ws_connect(desk.box.url + PUBLIC) for _ in range(5)]
@@ -246,29 +405,106 @@ async def test_six_connections_a_second_are_too_many(desk: Desk) -> None:
     with pytest.raises(aiohttp.WSServerHandshakeError) as refusal:
         await desk.session.ws_connect(desk.box.url + PUBLIC)
     assert refusal.value.status == 429
+    assert refusal.value.headers is not None
+    assert refusal.value.headers["Remaining-Req"] == "group=websocket; min=300; sec=0"
+    desk.pass_time(1)
+    sockets.append(await desk.session.ws_connect(desk.box.url + PUBLIC))
     for socket in sockets:
         await socket.close()
 
 
-async def test_ping_as_text_and_as_a_frame(desk: Desk) -> None:
-    """The text PING is answered with a status, a protocol ping with a pong."""
-    async with connect(desk) as line:
-        await line.socket.send_str("PING")
-        assert await line.read() == {"status": "UP"}
-        await line.socket.ping(b"hello")
+@pytest.mark.statement(14)
+async def test_connections_with_a_token_count_for_its_pocket(desk: Desk) -> None:
+    """Five of the address and five of the pocket fit into one second, public and private counted together."""
+    sockets = [await desk.session.ws_connect(desk.box.url + PUBLIC) for _ in range(5)]
+    sockets += [
+        await desk.session.ws_connect(desk.box.url + path, headers=desk.token())
+        for path in (PUBLIC, PUBLIC, PUBLIC, PRIVATE, PRIVATE)
+    ]
+    with pytest.raises(aiohttp.WSServerHandshakeError):
+        await desk.session.ws_connect(desk.box.url + PRIVATE, headers=desk.token())
+    for socket in sockets:
+        await socket.close()
+
+
+@pytest.mark.statement(16)
+async def test_a_handshake_with_an_origin_counts_as_origin(desk: Desk) -> None:
+    """One in ten seconds, counted together with REST; the upgrade says so."""
+    origin = {"Origin": "https://example.com"}
+    async with connect(desk, headers=origin) as line:
+        assert line.socket._response.headers["Remaining-Req"] == "group=origin; min=6; sec=0"
+    with pytest.raises(aiohttp.WSServerHandshakeError) as refusal:
+        await desk.session.ws_connect(desk.box.url + PUBLIC, headers=origin)
+    assert refusal.value.status == 429
+    assert (await desk.call("GET", "/v1/market/all", headers=origin))[0] == 429
+    desk.pass_time(10)
+    async with connect(desk, headers=origin) as line:
         assert await line.nothing_more()
 
 
-async def test_a_silent_connection_is_dropped(desk: Desk) -> None:
-    """Without a byte in either direction the connection ends without a close frame."""
-    async with connect(desk) as line:
-        assert await line.nothing_more()
-        session = await only_session(desk)
-        session._active_at -= 61
-        session._check_idle()
-        message = await line.socket.receive(timeout=5)
-        assert message.type in {aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.ERROR}
-        assert line.socket.close_code == 1006
+async def test_compression_is_negotiated_when_offered(desk: Desk) -> None:
+    """permessage-deflate is agreed on if the client offers it, and frames read the same; otherwise not."""
+    async with connect(desk, compress=15) as packed, connect(desk) as plain:
+        assert packed.socket.compress
+        assert not plain.socket.compress
+        for line in (packed, plain):
+            await line.ask({"type": "orderbook", "codes": ["KRW-BTC"]})
+        assert await packed.read() == await plain.read()
+
+
+# -- silence and the end
+
+
+@pytest.mark.statement(52)
+async def test_ping_as_a_frame(desk: Desk) -> None:
+    """A protocol ping is answered with its pong, and is no message."""
+    async with desk.session.ws_connect(desk.box.url + PUBLIC, autoping=False) as socket:
+        for _ in range(8):
+            await socket.ping(b"hello")
+            message = await socket.receive(timeout=5)
+            assert (message.type, message.data) == (aiohttp.WSMsgType.PONG, b"hello")
+
+
+@pytest.mark.statement(52)
+def test_the_text_ping_is_answered_every_ten_seconds_for_ever() -> None:
+    """`{"status":"UP"}` comes at once and then every ten seconds, which also keeps the connection from falling idle."""
+
+    async def listen() -> list[float]:
+        loop, moments = asyncio.get_running_loop(), []
+        async with open_desk() as desk, connect(desk) as line:
+            await line.socket.send_str("PING")
+            for _ in range(15):
+                message = await line.socket.receive()
+                assert message.data == b'{"status":"UP"}'
+                moments.append(loop.time())
+        return [moment - moments[0] for moment in moments]
+
+    assert STATUS_SECONDS == 10
+    with asyncio.Runner(loop_factory=lambda: PacedLoop(math.inf)) as runner:
+        assert runner.run(listen()) == pytest.approx([10 * count for count in range(15)], abs=0.5)
+
+
+@pytest.mark.statement(52)
+@pytest.mark.parametrize("keeps_pinging", [False, True])
+def test_a_silent_connection_is_dropped(*, keeps_pinging: bool) -> None:
+    """Without a byte in either direction the connection ends abnormally after a minute; a ping saves it."""
+
+    async def listen() -> float:
+        loop = asyncio.get_running_loop()
+        async with open_desk() as desk, connect(desk) as line:
+            began = loop.time()
+            if keeps_pinging:
+                for _ in range(10):
+                    await asyncio.sleep(30)
+                    await line.socket.ping()
+            message = await line.socket.receive()
+            assert message.type in {aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.ERROR}
+            assert line.socket.close_code == 1006
+            return loop.time() - began
+
+    assert 60 <= IDLE_SECONDS <= 120
+    with asyncio.Runner(loop_factory=lambda: PacedLoop(math.inf)) as runner:
+        assert runner.run(listen()) == pytest.approx(IDLE_SECONDS + 300 * keeps_pinging, abs=1)
 
 
 async def test_a_client_that_does_not_read_is_dropped(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -276,68 +512,11 @@ async def test_a_client_that_does_not_read_is_dropped(desk: Desk, monkeypatch: p
     monkeypatch.setattr("sandbox.session.MOST_QUEUED", 3)
     async with connect(desk) as line:
         assert await line.nothing_more()
-        session = await only_session(desk)
+        session = only_session(desk)
         for _ in range(4):
             session.send(b"{}")
-        while desk.box._stream.sessions:  # noqa: ASYNC110  # the server tells nobody about it
+        while desk.box._stream.audience.sessions:  # noqa: ASYNC110  # the server tells nobody about it
             await asyncio.sleep(0)
-
-
-# -- private stream
-
-
-async def test_the_private_stream_needs_a_token(desk: Desk) -> None:
-    """Without a token the error is told in band, then the connection closes."""
-    async with connect(desk, PRIVATE, token=False) as line:
-        assert (await line.read())["error"]["name"] == "INVALID_AUTH"
-        assert await line.ended() == 1000
-
-
-async def test_my_asset_takes_no_codes(desk: Desk) -> None:
-    """Codes with myAsset are a format error."""
-    async with connect(desk, PRIVATE) as line:
-        await line.ask({"type": "myAsset", "codes": []})
-        assert (await line.read())["error"]["name"] == "WRONG_FORMAT"
-
-
-async def test_my_order_tells_a_market_buy(desk: Desk) -> None:
-    """A fill, then the cancel of the remainder, as numbers, with nulls for what is empty."""
-    async with connect(desk, PRIVATE) as line:
-        await line.ask({"type": "myOrder", "codes": []})
-        assert await line.nothing_more(), "there is no snapshot"
-        order = await desk.place(side="bid", ord_type="price", price="6000", identifier="mine", smp_type="none")
-        fill, end = await line.read(), await line.read()
-    assert (fill["state"], fill["price"], fill["volume"]) == ("trade", PRICE, Decimal("0.00003736"))
-    assert (fill["trade_fee"], fill["is_maker"], fill["ask_bid"]) == (Decimal("2.99989592"), False, "BID")
-    assert (end["state"], end["price"], end["volume"], end["trade_uuid"]) == ("cancel", 6000, None, None)
-    assert (end["executed_funds"], end["identifier"], end["smp_type"]) == (Decimal("5999.79184"), "mine", "none")
-    assert end["uuid"] == order["uuid"]
-
-
-async def test_my_order_tells_a_resting_order(desk: Desk) -> None:
-    """`wait` when it rests, `cancel` when it is cancelled; other markets stay silent."""
-    async with connect(desk, PRIVATE) as line, connect(desk, PRIVATE) as other:
-        await line.ask({"type": "myOrder"})
-        await other.ask({"type": "myOrder", "codes": ["KRW-XRP"]})
-        assert await line.nothing_more()
-        assert await other.nothing_more()
-        order = await desk.place(side="bid", ord_type="limit", price="100000000", volume="0.001")
-        assert (await line.read())["state"] == "wait"
-        await desk.call("DELETE", "/v1/order", {"uuid": order["uuid"]})
-        assert (await line.read())["state"] == "cancel"
-        assert await other.nothing_more()
-
-
-async def test_my_asset_agrees_with_the_accounts(desk: Desk) -> None:
-    """Each change of a balance is told, and the last one is what REST says."""
-    async with connect(desk, PRIVATE) as line:
-        await line.ask({"type": "myAsset"})
-        assert await line.nothing_more()
-        await desk.place(side="bid", ord_type="price", price="6000")
-        locked, _, refunded = [(await line.read())["assets"] for _ in range(3)]
-    assert locked == [{"currency": "KRW", "balance": 993_997, "locked": 6003}]
-    account = (await desk.get("/v1/accounts"))[0]
-    assert refunded == [{"currency": "KRW", "balance": Decimal(account["balance"]), "locked": 0}]
 
 
 async def test_stopping_closes_connections() -> None:

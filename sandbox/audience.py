@@ -1,0 +1,85 @@
+"""Who listens to what: the open WebSocket sessions, and how one event reaches those that want it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sandbox import frames
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from sandbox.auth import ApiKey
+    from sandbox.session import Session
+    from sandbox.subscription import Format, Subscription
+
+    Listener = tuple[Session, Subscription]
+
+
+class Audience:
+    """The sessions with the key each came with (None: without one), indexed by what they asked for.
+
+    The index is made when somebody first asks and forgotten when any subscription changes, so an event nobody wants
+    costs one look into a dict.
+    """
+
+    def __init__(self) -> None:
+        self.sessions: dict[Session, ApiKey | None] = {}
+        self._by_kind: dict[str, list[Listener]] = {}
+        self._by_market: dict[tuple[str, str], list[Listener]] = {}
+
+    def add(self, session: Session, key: ApiKey | None) -> None:
+        """Take in a session."""
+        self.sessions[session] = key
+
+    def remove(self, session: Session) -> None:
+        """Forget a session that ended."""
+        del self.sessions[session]
+        self.changed()
+
+    def changed(self) -> None:
+        """Forget the index: somebody asked for something else."""
+        self._by_kind.clear()
+        self._by_market.clear()
+
+    def of(self, kind: str) -> list[Listener]:
+        """Return who wants realtime frames of a type, whatever the market."""
+        found = self._by_kind.get(kind)
+        if found is None:
+            found = [
+                (session, subscription)
+                for session in self.sessions
+                for subscription in session.subscriptions
+                if subscription.type == kind and subscription.realtime
+            ]
+            self._by_kind[kind] = found
+        return found
+
+    def of_market(self, kind: str, market: str) -> list[Listener]:
+        """Return who wants realtime frames of a type about a market."""
+        found = self._by_market.get((kind, market))
+        if found is None:
+            found = [listener for listener in self.of(kind) if listener[1].wants(market)]
+            self._by_market[kind, market] = found
+        return found
+
+    def push(self, kind: str, market: str, names: Mapping[str, str], build: Callable[[int], frames.Json]) -> None:
+        """Send an event about a market; its frame is built only if somebody wants it.
+
+        `build` is given the number of book levels wanted (0: not a book).
+        """
+        wanted = self.of_market(kind, market)
+        send(((session, subscription.wanted.get(market, 0)) for session, subscription in wanted), names, build)
+
+
+def send(wanted: Iterable[tuple[Session, int]], names: Mapping[str, str], build: Callable[[int], frames.Json]) -> None:
+    """Send a frame to sessions, encoded once for all that read the same format with as many levels."""
+    built: dict[int, frames.Json] = {}
+    encoded: dict[tuple[Format, int], bytes] = {}
+    for session, variant in wanted:
+        frame = encoded.get((session.format, variant))
+        if frame is None:
+            if variant not in built:
+                built[variant] = build(variant)
+            frame = encoded[session.format, variant] = frames.encode(built[variant], names, session.format)
+        session.send(frame)
