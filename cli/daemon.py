@@ -119,7 +119,9 @@ def make_messages(config: Config) -> Messages:
 
 def make_candles(config: Config, upbit: Upbit, strategy: Strategy, parameters: Any) -> CandleStore:
     """Return an empty store for the candles the strategy decides on."""
-    return CandleStore(upbit=upbit, unit=config.strategy.unit, history=strategy.history(parameters))
+    return CandleStore(
+        upbit=upbit, unit=config.strategy.unit, history=strategy.history(parameters, config.strategy.unit)
+    )
 
 
 def make_discord(config: Config, session: aiohttp.ClientSession, journal: Journal) -> Discord | None:

@@ -170,8 +170,8 @@ class Strategy(Protocol):
     gates: ClassVar[tuple[Gate, ...]]
     exits: ClassVar[tuple[Cause, ...]]  # the most urgent first
 
-    def history(self, parameters: Any) -> int:
-        """Return how many closed candles the window should hold so that every number is settled."""
+    def history(self, parameters: Any, unit: timedelta) -> int:
+        """Return how many closed candles of `unit` the window should hold so that every number is settled."""
 
     def cooldown(self, parameters: Any) -> int:
         """Return for how many candles a market rests after an exit."""

@@ -23,6 +23,8 @@ from strategy.gates import (
 from strategy.parameters import Count
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from strategy.base import Moments, Numbers, Position, Selection, Snapshot, Window
 
 NOT_BTC = Gate(code="not_btc", ko="비트코인이 아님", en="not bitcoin")
@@ -46,8 +48,9 @@ class BtcOnly(Strategy):
     gates: ClassVar[tuple[Gate, ...]] = (NOT_BTC, HISTORY, BTC_GATE)
     exits: ClassVar[tuple[Cause, ...]] = (BTC_FELL,)
 
-    def history(self, parameters: Parameters) -> int:
+    def history(self, parameters: Parameters, unit: timedelta) -> int:
         """Return how many closed candles the window should hold."""
+        del unit  # all lengths are candles
         return max(SETTLED * parameters.btc_ema, parameters.min_candles)
 
     def cooldown(self, parameters: Parameters) -> int:

@@ -25,6 +25,8 @@ from strategy.gates import (
 from strategy.parameters import Count, Multiple, Percent, Won
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from strategy.base import Moments, Numbers, Position, Selection, Snapshot, Window
 
 BREAKOUT = Gate(code="breakout", ko="전고점 아래", en="below the earlier high")
@@ -57,8 +59,9 @@ class QuietBreakout(Strategy):
     gates: ClassVar[tuple[Gate, ...]] = (HISTORY, BTC_GATE, TURNOVER, BREAKOUT, QUIET)
     exits: ClassVar[tuple[Cause, ...]] = (STOP, CHANNEL_BROKEN, BTC_FELL)
 
-    def history(self, parameters: Parameters) -> int:
+    def history(self, parameters: Parameters, unit: timedelta) -> int:
         """Return how many closed candles the window should hold."""
+        del unit  # all lengths are candles
         return max(SETTLED * parameters.btc_ema, parameters.entry_channel + 1, parameters.min_candles)
 
     def cooldown(self, parameters: Parameters) -> int:

@@ -30,6 +30,8 @@ from strategy.gates import (
 from strategy.parameters import Count, Multiple, Percent, Won
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from strategy.base import Moments, Numbers, Position, Selection, Snapshot, Window
 
 TREND = Gate(code="trend", ko="단기 평균이 장기 평균 아래", en="the short average is below the long one")
@@ -65,8 +67,9 @@ class QuietTrend(Strategy):
     gates: ClassVar[tuple[Gate, ...]] = (HISTORY, BTC_GATE, TURNOVER, TREND, ABOVE_FAST, QUIET)
     exits: ClassVar[tuple[Cause, ...]] = (STOP, TREND_END, BTC_FELL)
 
-    def history(self, parameters: Parameters) -> int:
+    def history(self, parameters: Parameters, unit: timedelta) -> int:
         """Return how many closed candles the window should hold."""
+        del unit  # all lengths are candles
         return max(SETTLED * parameters.btc_ema, SETTLED * parameters.slow, parameters.min_candles)
 
     def cooldown(self, parameters: Parameters) -> int:

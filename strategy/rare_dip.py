@@ -22,6 +22,8 @@ from strategy.gates import (
 from strategy.parameters import Count, Multiple, Percent, Won
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from strategy.base import Moments, Numbers, Position, Selection, Snapshot, Window
 
 OVERSOLD = Gate(code="oversold", ko="과매도 아님", en="not oversold")
@@ -56,8 +58,9 @@ class RareDip(Strategy):
     gates: ClassVar[tuple[Gate, ...]] = (HISTORY, BTC_GATE, TURNOVER, OVERSOLD, BELOW_BAND)
     exits: ClassVar[tuple[Cause, ...]] = (STOP, REBOUND, OVERDUE)
 
-    def history(self, parameters: Parameters) -> int:
+    def history(self, parameters: Parameters, unit: timedelta) -> int:
         """Return how many closed candles the window should hold."""
+        del unit  # all lengths are candles
         return max(SETTLED * parameters.btc_ema, parameters.band_period, parameters.min_candles)
 
     def cooldown(self, parameters: Parameters) -> int:

@@ -86,7 +86,7 @@ def test_both_documented_algorithms_verify(algorithm: str) -> None:
         ("Bearer a.b.c", "jwt_verification"),
         (sign({}, secret="x" * 40), "jwt_verification"),
         (sign({}, algorithm="HS384"), "jwt_verification"),
-        ("Bearer " + jwt.encode({"access_key": "AK", "nonce": "1"}, None, algorithm="none"), "jwt_verification"),
+        ("Bearer " + jwt.encode({"access_key": "AK", "nonce": "1"}, "", algorithm="none"), "jwt_verification"),
         (sign({"access_key": "other"}), "invalid_access_key"),
         (sign({"nonce": 7}), "jwt_verification"),
         (sign({"query_hash": "00"}), "invalid_query_payload"),

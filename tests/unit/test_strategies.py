@@ -96,7 +96,7 @@ def test_a_decision_in_the_past_does_not_know_the_future(strategy: Any) -> None:
     part = Window(
         markets=MARKETS,
         unit=whole.unit,
-        closed_at=NOW,
+        closed_at=NOW - (600 - cut) * whole.unit,
         **{name: getattr(whole, name)[:, :cut] for name in ("open", "high", "low", "close", "volume", "turnover_24h")},
     )
     then = strategy.select(part, strategy.compute(part, parameters), -1, parameters)
