@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: demo test lint fmt lock clean
+.PHONY: demo test lint fmt docs lock clean
 
 demo: $(STAMP)
 	@$(BIN)/python main.py demo
@@ -19,6 +19,9 @@ lint: $(STAMP)
 fmt: $(STAMP)
 	@$(BIN)/ruff check -q --fix .
 	@$(BIN)/ruff format -q .
+
+docs: $(STAMP)
+	@$(BIN)/python tests/catalogue.py statements > docs/sandbox-contract.md
 
 COMPILE := uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate pyproject.toml
 

@@ -1,0 +1,45 @@
+"""The lists of what is tested are complete and fresh."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.catalogue import CATALOGUES, ROOT, Catalogue
+
+if TYPE_CHECKING:
+    from tests.catalogue import Key
+
+WITHOUT_TEST: dict[str, set[Key]] = {"statements": {*range(1, 43)} - {14, 16, 42}}
+"""Keys nobody stands for yet; a list only gets shorter."""
+
+
+@pytest.fixture(params=list(CATALOGUES))
+def named(request: pytest.FixtureRequest) -> tuple[str, Catalogue]:
+    """Return a catalogue with its name."""
+    return request.param, CATALOGUES[request.param]
+
+
+def test_every_key_has_a_test(named: tuple[str, Catalogue]) -> None:
+    """No text stands there without a test that holds us to it."""
+    name, catalogue = named
+    assert set(catalogue.texts()) - set(catalogue.tests) <= WITHOUT_TEST[name]
+
+
+def test_no_test_stands_for_an_unknown_key(named: tuple[str, Catalogue]) -> None:
+    """A marker names something that is written down."""
+    _, catalogue = named
+    assert set(catalogue.tests) <= set(catalogue.texts())
+
+
+def test_the_page_is_fresh(named: tuple[str, Catalogue]) -> None:
+    """What is written is what the tests say now; `make docs` writes it anew."""
+    _, catalogue = named
+    written = (ROOT / catalogue.page).read_text(encoding="utf-8")
+    assert written == catalogue.document(), f"{catalogue.page} is stale: make docs"
+
+
+def test_the_contract_has_all_its_statements() -> None:
+    """The numbers run from 1 to 52 without a gap."""
+    assert list(CATALOGUES["statements"].texts()) == list(range(1, 53))
