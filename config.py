@@ -97,6 +97,8 @@ class RiskSettings:
     max_market_krw: Decimal = Decimal(100_000)
     max_day_krw: Decimal = Decimal(1_000_000)
     max_slippage: Decimal = Decimal("0.01")
+    max_spread: Decimal = Decimal("0.02")
+    max_price_gap: Decimal = Decimal("0.03")
     price_max_age_s: float = 10.0
     wallet_max_age_s: float = 10.0
     exclude: tuple[str, ...] = STABLE_COINS
@@ -234,6 +236,11 @@ SETTINGS = (  # one setting, one paragraph
             ko="하루(KST) 매수 상한(원)", en="cap of all buys of a day in Korea, won"),
     Setting(key="risk.max_slippage", default="0.01", allowed="0.0005 ~ 0.1", convert=amount("0.0005", "0.1"),
             ko="허용하는 예상 슬리피지(비율)", en="largest expected slippage, a fraction"),
+    Setting(key="risk.max_spread", default="0.02", allowed="0.0005 ~ 0.2", convert=amount("0.0005", "0.2"),
+            ko="허용하는 매수·매도 호가 차이(비율)", en="widest spread of a market that is bought, a fraction"),
+    Setting(key="risk.max_price_gap", default="0.03", allowed="0.001 ~ 0.3", convert=amount("0.001", "0.3"),
+            ko="마지막 체결가와 호가 중간값의 허용 차이(비율). 손절은 매수 1호가가 이 범위까지 내려와야 나갑니다",
+            en="largest gap between last trade and middle of the book; a stop needs the best bid that near, too"),
     Setting(key="risk.price_max_age_s", default="10", allowed="1 ~ 300", convert=seconds,
             ko="이보다 오래된 가격으로는 결정하지 않음(초)", en="seconds after which a price decides nothing"),
     Setting(key="risk.wallet_max_age_s", default="10", allowed="1 ~ 300", convert=seconds,

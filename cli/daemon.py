@@ -22,6 +22,7 @@ from trader.app import App
 from trader.candles import CandleStore
 from trader.control import Control, watch_control
 from trader.executor import execute_trades
+from trader.gate import Gate
 from trader.health import FILE as HEALTH_FILE
 from trader.health import Health, watch_health
 from trader.indicators import update_indicators_periodically
@@ -81,9 +82,8 @@ async def build(config: Config, clock: Callable[[], datetime], stop: asyncio.Eve
         async with open_session() as session, open_session() as webhook_session:
             discord = make_discord(config, webhook_session, journal)
             control = Control(journal, make_messages(config), clock)
-            upbit = Upbit(
-                session, base_url=config.base_url, access_key=access_key, secret_key=secret_key, gate=control.gate
-            )
+            gate = Gate(config, control, journal, clock)
+            upbit = Upbit(session, base_url=config.base_url, access_key=access_key, secret_key=secret_key, gate=gate)
             yield App(
                 config=config,
                 upbit=upbit,

@@ -1,23 +1,32 @@
-"""The last line before a buy: hard caps in won and the checks no entry may fail, in one place. Pure."""
+"""The last line before an order: what may be spent, and what no order may rest on. Pure, and in one place.
+
+`judge_buy` says how many won a buy is for, or the first reason not to buy. `check_caps` is asked again by
+`trader/gate.py` right before the first byte, of the journal as it is then.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Decimal
+from datetime import timedelta
+from decimal import ROUND_FLOOR, Decimal
 from typing import TYPE_CHECKING
 
-from strategy.portfolio import can_leave, order_total
+from strategy.portfolio import WON, can_leave, order_total
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
 
     from config import Config
     from state import Balance
     from upbit.models import Book, Chance
 
+ZERO = Decimal(0)
 MIN_TOTAL = Decimal(5000)
 """Least notional Upbit takes in a KRW market, for buys and for sells."""
+BOOK_MAX_AGE = timedelta(seconds=3)
+"""Time between asking for the book and deciding on it; the order lane may be busy in between."""
+KST = timedelta(hours=9)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,29 +47,125 @@ class Refused:
     en: str
 
 
-def size_entry(
-    config: Config, chance: Chance, wallet: Balance | None, now: datetime, stop_fraction: float | None
-) -> Decimal | Refused:
-    """Return how many won a buy is for, or why there is none.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A buy that may happen, and what the book lets us expect of it."""
 
-    Args:
-        config: the caps and the wished order size.
-        chance: fee rate and minimum of the market, as Upbit says now.
-        wallet: the KRW balance; None while unknown.
-        now: UTC.
-        stop_fraction: how far below the entry the stop lies, as a fraction of the price; None without a stop.
-    """
-    if wallet is None or (now - wallet.as_of).total_seconds() > config.risk.wallet_max_age_s:
+    total: Decimal  # KRW, without the fee
+    expected_price: Decimal  # average price of taking the asks, KRW
+    slippage: Decimal  # of that price above the last trade, a fraction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """Everything a buy is judged by, as it was known at one moment."""
+
+    market: str
+    now: datetime  # UTC
+    price: Decimal  # last trade, KRW
+    price_as_of: datetime
+    asked_at: datetime  # when chance and book were asked for
+    chance: Chance
+    book: Book
+    wallet: Balance | None  # KRW; None while unknown
+    exposure: Exposure
+    stop_fraction: float | None  # how far below the entry the stop lies; None without a stop
+
+
+# the order in which a person would ask
+
+
+def judge_buy(config: Config, facts: Facts) -> Plan | Refused:
+    """Return how many won a buy is for and what to expect, or the first reason not to buy."""
+    total = check_ages(config, facts) or check_market(config, facts) or size_entry(config, facts)
+    if isinstance(total, Refused):
+        return total
+    plan = fit_to_book(config, facts, total)
+    if isinstance(plan, Refused):
+        return plan
+    return check_caps(config, facts.market, plan.total, facts.exposure) or plan
+
+
+def check_ages(config: Config, facts: Facts) -> Refused | None:
+    """Refuse what is decided on the past: price, wallet, or book."""
+    risk = config.risk
+    if (facts.now - facts.price_as_of).total_seconds() > risk.price_max_age_s:
+        return Refused(code="price_stale", ko="가격이 오래됨", en="the price is stale")
+    if facts.wallet is None or (facts.now - facts.wallet.as_of).total_seconds() > risk.wallet_max_age_s:
         return Refused(code="wallet_stale", ko="지갑 정보가 오래됨", en="the wallet is stale")
-    if chance.market.state != "active":
+    if facts.now - facts.asked_at > BOOK_MAX_AGE:
+        return Refused(code="book_stale", ko="호가가 오래됨", en="the book is stale")
+    return None
+
+
+def check_market(config: Config, facts: Facts) -> Refused | None:
+    """Refuse a market that is closed, wide, or whose last trade and book tell different stories."""
+    if facts.chance.market.state != "active":
         return Refused(code="market_inactive", ko="거래가 중단된 마켓", en="the market is not active")
-    minimum = max(MIN_TOTAL, chance.market.bid.min_total)
-    total = order_total(config.trading.order_krw, wallet.available, chance.bid_fee, minimum)
+    best = facts.book.levels[0] if facts.book.levels else None
+    if best is None or not best.ask_price or not best.bid_price:
+        return Refused(code="book_empty", ko="호가가 없음", en="the book is empty")
+    if best.ask_price <= best.bid_price:
+        return Refused(code="book_crossed", ko="호가가 뒤집힘", en="the book is crossed")
+    middle = (best.ask_price + best.bid_price) / 2
+    if (best.ask_price - best.bid_price) / middle > config.risk.max_spread:
+        return Refused(code="spread", ko="호가 차이가 큼", en="the spread is too wide")
+    if abs(facts.price / middle - 1) > config.risk.max_price_gap:
+        return Refused(code="price_gap", ko="체결가와 호가가 어긋남", en="the last trade and the book disagree")
+    return None
+
+
+def size_entry(config: Config, facts: Facts) -> Decimal | Refused:
+    """Return how many won the wish and the balance allow, or why none."""
+    assert facts.wallet is not None  # check_ages asked
+    total = order_total(config.trading.order_krw, facts.wallet.available, facts.chance.bid_fee, least_buy(facts))
     if total is None:
         return Refused(code="no_money", ko="주문 가능한 원화가 부족", en="not enough free won")
-    if not can_leave(total, stop_fraction or 0.0, max(MIN_TOTAL, chance.market.ask.min_total)):
-        return Refused(code="cannot_leave", ko="손절 시 최소 주문 금액 미만", en="its stop value would be unsellable")
-    return total
+    return check_exit(facts, total) or total
+
+
+def least_buy(facts: Facts) -> Decimal:
+    """Return the least notional of a buy, as Upbit says now and never below what we know. KRW."""
+    return max(MIN_TOTAL, facts.chance.market.bid.min_total)
+
+
+def check_exit(facts: Facts, total: Decimal) -> Refused | None:
+    """Refuse a buy that could not be sold again when its price has fallen to the stop."""
+    if can_leave(total, facts.stop_fraction or 0.0, max(MIN_TOTAL, facts.chance.market.ask.min_total)):
+        return None
+    return Refused(code="cannot_leave", ko="손절 시 최소 주문 금액 미만", en="its stop value would be unsellable")
+
+
+def fit_to_book(config: Config, facts: Facts, total: Decimal) -> Plan | Refused:
+    """Walk the asks: return the most won, up to `total`, whose average price slips no more than allowed."""
+    limit = facts.price * (1 + config.risk.max_slippage)
+    asks = [(level.ask_price, level.ask_size) for level in facts.book.levels if level.ask_price]
+    spent, volume = walk(asks, total, limit)
+    spent = spent.quantize(WON, rounding=ROUND_FLOOR)
+    if spent < least_buy(facts) or check_exit(facts, spent):
+        return Refused(code="slippage", ko="예상 슬리피지 과다", en="the expected slippage is too high")
+    _, volume = walk(asks, spent, limit)
+    if volume > sum((level.bid_size for level in facts.book.levels), ZERO):
+        return Refused(code="bids_thin", ko="매수 호가 잔량 부족", en="too few bids to sell it again")
+    average = spent / volume
+    return Plan(total=spent, expected_price=average, slippage=average / facts.price - 1)
+
+
+def walk(levels: Iterable[tuple[Decimal, Decimal]], total: Decimal, limit: Decimal) -> tuple[Decimal, Decimal]:
+    """Take `levels` (price, size), best first, for at most `total` won at an average of at most `limit`.
+
+    Returns:
+        Won spent and units got.
+    """
+    spent, volume = ZERO, ZERO
+    for price, size in levels:
+        won = min(total - spent, price * size)
+        if price > limit:  # (spent + won) / (volume + won / price) <= limit, solved for won
+            won = min(won, (limit * volume - spent) / (1 - limit / price))
+        spent, volume = spent + won, volume + won / price
+        if spent >= total or won < price * size:
+            break
+    return spent, volume
 
 
 def check_caps(config: Config, market: str, total: Decimal, exposure: Exposure) -> Refused | None:
@@ -68,7 +173,7 @@ def check_caps(config: Config, market: str, total: Decimal, exposure: Exposure) 
     risk = config.risk
     if total > risk.max_order_krw:
         return Refused(code="cap_order", ko="주문당 한도 초과", en="over the cap per order")
-    if exposure.by_market.get(market, Decimal(0)) + total > risk.max_market_krw:
+    if exposure.by_market.get(market, ZERO) + total > risk.max_market_krw:
         return Refused(code="cap_market", ko="마켓당 한도 초과", en="over the cap per market")
     if exposure.spent_today + total > risk.max_day_krw:
         return Refused(code="cap_day", ko="하루 한도 초과", en="over the cap per day")
@@ -77,22 +182,30 @@ def check_caps(config: Config, market: str, total: Decimal, exposure: Exposure) 
     return None
 
 
-def check_book(config: Config, book: Book, total: Decimal, price: Decimal) -> Refused | None:
-    """Walk the asks a market buy of `total` won would take; refuse a book that is thin or disagrees with `price`."""
-    if not book.levels or not book.levels[0].ask_price:
-        return Refused(code="book_empty", ko="호가가 없음", en="the book is empty")
-    left, volume = total, Decimal(0)
+def start_of_day(now: datetime) -> datetime:
+    """Return when the day in Korea began, UTC."""
+    korean = now + KST
+    return korean.replace(hour=0, minute=0, second=0, microsecond=0) - KST
+
+
+def confirms_exit(config: Config, stop_price: Decimal | None, book: Book) -> bool:
+    """Return whether the book lets an exit go out: somebody must bid, and a stop must be true for the bids as well.
+
+    A single trade far below every bid is somebody's mistake, not a fall.
+    """
+    best_bid = book.levels[0].bid_price if book.levels else ZERO
+    if stop_price is None:
+        return best_bid > 0
+    return 0 < best_bid <= stop_price * (1 + config.risk.max_price_gap)
+
+
+def exit_price(book: Book, volume: Decimal) -> Decimal:
+    """Return the average price a sale of `volume` units may expect of the bids; what they do not cover, at the last."""
+    left, proceeds = volume, ZERO
     for level in book.levels:
-        taken = min(left, level.ask_price * level.ask_size)
-        volume += taken / level.ask_price if level.ask_price else 0
-        left -= taken
-        if not left:
-            break
-    if left:
-        return Refused(code="book_thin", ko="호가 잔량 부족", en="the book is too thin")
-    if total / volume / price - 1 > config.risk.max_slippage:
-        return Refused(code="slippage", ko="예상 슬리피지 과다", en="the expected slippage is too high")
-    return None
+        taken = min(left, level.bid_size) if level is not book.levels[-1] else left
+        left, proceeds = left - taken, proceeds + taken * level.bid_price
+    return proceeds / volume
 
 
 def sellable(ours: Decimal, wallet: Balance | None, bought_at: datetime) -> Decimal:

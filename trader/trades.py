@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from journal.records import Intent, IntentState, Trade
 from strategy.base import Position
+from strategy.gates import STOP
 from trader import orders, risk
 from trader.decisions import HOLDING
 from trader.loops import pause
@@ -34,20 +35,21 @@ BUY_WITHIN = timedelta(seconds=10)
 """A buy that was not sent this long after its decision is given up: the price it was decided on is history."""
 REFUSED_RESTS = timedelta(minutes=1)
 SELL_AGAIN_S = 10.0
-KST = timedelta(hours=9)
+NOT_CONFIRMED_S = 3.0
+"""Pause after the book did not confirm an exit, before it is looked at again."""
 
 
 async def buy(app: App, snapshot: Snapshot, entry: Entry) -> None:
     """Buy a target: ask what it costs, check the caps, write the intent down, and carry the trade on."""
     market = snapshot.market
     try:
-        total = await plan_total(app, snapshot, entry)
+        plan = risk.judge_buy(app.config, await gather_facts(app, snapshot, entry))
     except ExchangeError as error:
-        total = risk.Refused(code=type(error).__name__, ko=str(error), en=str(error))
-    if isinstance(total, risk.Refused):
-        await refuse(app, market, total)
+        plan = risk.Refused(code=type(error).__name__, ko=str(error), en=str(error))
+    if isinstance(plan, risk.Refused):
+        await refuse(app, market, plan)
         return
-    trade, intent = plan_entry(app, snapshot, entry, total)
+    trade, intent = plan_entry(app, snapshot, entry, plan)
     if not app.journal.begin_trade(trade, intent):
         await refuse(app, market, risk.Refused(code="already_decided", ko="이미 결정된 진입", en="decided before"))
         return
@@ -55,33 +57,34 @@ async def buy(app: App, snapshot: Snapshot, entry: Entry) -> None:
     await carry_on(app, market)
 
 
-async def plan_total(app: App, snapshot: Snapshot, entry: Entry) -> Decimal | risk.Refused:
-    """Return how many won to buy for, or the first reason not to."""
-    market = snapshot.market
-    chance = await app.upbit.chance(market)
-    (book,) = await app.upbit.books([market])
+async def gather_facts(app: App, snapshot: Snapshot, entry: Entry) -> risk.Facts:
+    """Ask Upbit what a buy would cost and may be now, and put it beside what we know."""
+    asked_at = app.clock()
+    chance = await app.upbit.chance(snapshot.market)
+    (book,) = await app.upbit.books([snapshot.market])
+    prices = await app.state.trading_dict.snapshot()
+    price = prices.get(snapshot.market)
     wallet = await app.state.wallet_dict.snapshot()
-    fraction = entry.stop_distance / float(snapshot.price) if entry.stop_distance else None
-    total = risk.size_entry(app.config, chance, wallet.get("KRW"), app.clock(), fraction)
-    if isinstance(total, risk.Refused):
-        return total
-    active = await app.state.active_trade.snapshot()
     exposure = risk.Exposure(
         by_market=app.journal.exposure(),
-        spent_today=app.journal.spent_since(start_of_day(app.clock())),
-        open_trades=len(active),
+        spent_today=app.journal.spent_since(risk.start_of_day(app.clock())),
+        open_trades=len(await app.state.active_trade.snapshot()),
     )
-    refused = risk.check_caps(app.config, market, total, exposure)
-    return refused or risk.check_book(app.config, book, total, snapshot.price) or total
+    return risk.Facts(
+        market=snapshot.market,
+        now=app.clock(),
+        price=price.price if price else snapshot.price,
+        price_as_of=price.as_of if price else snapshot.price_as_of,
+        asked_at=asked_at,
+        chance=chance,
+        book=book,
+        wallet=wallet.get("KRW"),
+        exposure=exposure,
+        stop_fraction=entry.stop_distance / float(snapshot.price) if entry.stop_distance else None,
+    )
 
 
-def start_of_day(now: datetime) -> datetime:
-    """Return when the day in Korea began, UTC."""
-    korean = now + KST
-    return korean.replace(hour=0, minute=0, second=0, microsecond=0) - KST
-
-
-def plan_entry(app: App, snapshot: Snapshot, entry: Entry, total: Decimal) -> tuple[Trade, Intent]:
+def plan_entry(app: App, snapshot: Snapshot, entry: Entry, plan: risk.Plan) -> tuple[Trade, Intent]:
     """Return the records of a new trade and of its buy. The name of both is a function of market and candle."""
     now = app.clock()
     name = f"{snapshot.market.replace('-', '')}-{snapshot.candle_closed_at:%y%m%d%H%M}"
@@ -91,13 +94,13 @@ def plan_entry(app: App, snapshot: Snapshot, entry: Entry, total: Decimal) -> tu
         strategy=app.strategy.name,
         unit=app.candles.unit,
         decided_at=now,
-        entry_reason=words(entry),
+        entry_reason=words(entry) | expected(plan.expected_price, plan.slippage),
         stop_distance=Decimal(repr(entry.stop_distance)) if entry.stop_distance else None,
     )
     order = NewOrder(
         market=snapshot.market,
         side=Side.BID,
-        total=total,
+        total=plan.total,
         identifier=orders.identifier_of(app, f"{name}-b-0", 0),
     )
     return trade, new_intent(trade, order, decision_key=f"{name}-b-0", number=0, now=now, deadline=now + BUY_WITHIN)
@@ -120,6 +123,11 @@ def new_intent(
     )
 
 
+def expected(price: Decimal, slippage: Decimal) -> dict[str, object]:
+    """Return what the book promised, to be compared with what came."""
+    return {"expected_price": f"{price:.8g}", "expected_slippage": f"{slippage:.6f}"}
+
+
 def words(answer: Entry | Exit) -> dict[str, object]:
     """Return a reason as the journal keeps it."""
     reason = answer.reason
@@ -139,11 +147,17 @@ async def sell(app: App, market: str, answer: Exit) -> None:
         await hold_again(app, market)
         return
     best_bid = book.levels[0].bid_price if book.levels else Decimal(0)
+    if not risk.confirms_exit(app.config, trade.stop_price if answer.reason.code == STOP.code else None, book):
+        app.tell("exit_not_confirmed", level=logging.WARNING, market=market, reason=answer.reason.code, bid=best_bid)
+        await pause(NOT_CONFIRMED_S, app.stop)
+        await hold_again(app, market)
+        return
     if volume * best_bid < risk.MIN_TOTAL:
         await end_with_dust(app, trade, ours, words(answer))
         return
     intent = plan_exit(app, trade, volume)
-    if not app.journal.leave(trade.id, words(answer), intent):
+    average = risk.exit_price(book, volume)
+    if not app.journal.leave(trade.id, words(answer) | expected(average, 1 - average / best_bid), intent):
         raise AssertionError(f"{market} has a live order besides {intent.identifier}")
     await carry_on(app, market)
 
@@ -199,7 +213,9 @@ async def after_buy(app: App, trade_id: str, intent: Intent) -> None:
     app.journal.enter_position(
         trade_id, opened_at=opened_at, stop_price=stop, highest_price=average, notes=[note] if note else []
     )
-    app.tell("bought", market=trade.market, price=f"{average:.8g}", krw=sum(fill.funds for fill in fills), fee=fee)
+    hoped = trade.entry_reason.get("expected_price")
+    krw = sum(fill.funds for fill in fills)
+    app.tell("bought", market=trade.market, price=f"{average:.8g}", expected=hoped, krw=krw, fee=fee)
     await hold_again(app, trade.market)
 
 

@@ -64,7 +64,9 @@ class Candle(Wire, frozen=True, kw_only=True):
     turnover: Decimal = msgspec.field(name="candle_acc_trade_price")  # KRW
 
     def __post_init__(self) -> None:
-        need_price(self.low)
+        for price in (self.open, self.high, self.low, self.close):
+            need_price(price)
+        need_amounts(self.volume, self.turnover)
 
     @property
     def opened_at(self) -> datetime:
@@ -87,6 +89,7 @@ class Ticker(Wire, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         need_price(self.price)
+        need_amounts(self.turnover_24h)
 
 
 class BookLevel(Wire, frozen=True, kw_only=True):
@@ -96,6 +99,9 @@ class BookLevel(Wire, frozen=True, kw_only=True):
     bid_price: Decimal
     ask_size: Decimal
     bid_size: Decimal
+
+    def __post_init__(self) -> None:
+        need_amounts(self.ask_price, self.bid_price, self.ask_size, self.bid_size)
 
 
 class Book(Wire, frozen=True, kw_only=True):
@@ -114,11 +120,17 @@ class Account(Wire, frozen=True, kw_only=True):
     locked: Decimal
     average_price: Decimal = msgspec.field(name="avg_buy_price", default=ZERO)
 
+    def __post_init__(self) -> None:
+        need_amounts(self.available, self.locked)
+
 
 class Bounds(Wire, frozen=True, kw_only=True):
     """Least notional of one side."""
 
     min_total: Decimal = ZERO
+
+    def __post_init__(self) -> None:
+        need_amounts(self.min_total)
 
 
 class ChanceMarket(Wire, frozen=True, kw_only=True):
@@ -140,6 +152,9 @@ class Chance(Wire, frozen=True, kw_only=True):
     bid_account: Account
     ask_account: Account
 
+    def __post_init__(self) -> None:
+        need_amounts(self.bid_fee, self.ask_fee)
+
 
 class Fill(Wire, frozen=True, kw_only=True):
     """One execution of our order."""
@@ -149,6 +164,10 @@ class Fill(Wire, frozen=True, kw_only=True):
     volume: Decimal  # units of base currency
     notional: Decimal = msgspec.field(name="funds")  # KRW
     created_at: str = ""
+
+    def __post_init__(self) -> None:
+        need_price(self.price)
+        need_amounts(self.volume, self.notional)
 
 
 class Order(Wire, frozen=True, kw_only=True):
@@ -214,6 +233,13 @@ def need_price(price: Decimal) -> None:
     """Refuse at the edge what would poison everything behind it."""
     if not price.is_finite() or price <= 0:
         raise ValueError(f"not a price: {price}")
+
+
+def need_amounts(*amounts: Decimal) -> None:
+    """Refuse at the edge an amount that is no number, or below nothing."""
+    for amount in amounts:
+        if not amount.is_finite() or amount < 0:
+            raise ValueError(f"not an amount: {amount}")
 
 
 def from_ms(milliseconds: int) -> datetime:

@@ -8,6 +8,7 @@ https://docs.upbit.com/kr/reference
 from __future__ import annotations
 
 import asyncio
+import logging
 import ssl
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -31,7 +32,10 @@ if TYPE_CHECKING:
 
     from upbit.models import NewOrder
 
+log = logging.getLogger("upbit.rest")
+
 T = TypeVar("T")
+Rows = list[msgspec.Raw]
 Pairs = list[tuple[str, str]]
 
 TIMEOUT = aiohttp.ClientTimeout(total=10.0, connect=5.0, sock_read=8.0)
@@ -108,7 +112,7 @@ class Upbit:
 
     async def markets(self) -> list[Market]:
         """List every market with its protection flags."""
-        return await self._read("market", "/v1/market/all", [("is_details", "true")], list[Market])
+        return usable(await self._read("market", "/v1/market/all", [("is_details", "true")], Rows), Market)
 
     async def candles(
         self, market: str, unit: timedelta, *, count: int = 200, to: datetime | None = None
@@ -129,7 +133,7 @@ class Upbit:
 
     async def all_tickers(self, quote: str = "KRW") -> list[Ticker]:
         """Return the last trade and day figures of every market of a quote currency."""
-        return await self._read("ticker", "/v1/ticker/all", [("quote_currencies", quote)], list[Ticker])
+        return usable(await self._read("ticker", "/v1/ticker/all", [("quote_currencies", quote)], Rows), Ticker)
 
     async def books(self, markets: Iterable[str], *, count: int = 30) -> list[Book]:
         """Return order books, best level first."""
@@ -327,6 +331,21 @@ def decode(content: bytes, kind: type[T], status: int) -> T:
         return msgspec.json.decode(content, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise OutcomeUnknown(f"an answer of another shape: {error}", status=status) from error
+
+
+def usable(rows: Rows, kind: type[T]) -> list[T]:
+    """Turn the rows of a list about the whole market into their type; one nonsensical market does not hide the rest."""
+    found, broken = [], []
+    for row in rows:
+        try:
+            found.append(msgspec.json.decode(row, type=kind))
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            broken.append(f"{error}: {bytes(row)[:80]!r}")
+    if broken and not found:
+        raise OutcomeUnknown(f"no usable row: {broken[0]}", status=HTTPStatus.OK)
+    if broken:
+        log.warning("rows left out kind=%s count=%d of=%d first=%s", kind.__name__, len(broken), len(rows), broken[0])
+    return found
 
 
 def read_date(header: str | None) -> datetime | None:
