@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from sandbox.feed import Candle
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, MutableSequence
 
-MINUTE, DAY, WEEK, MONTH = 60, 86_400, 604_800, 2_592_000
+SECOND, MINUTE, QUARTER, HOUR, DAY, WEEK, MONTH = 1, 60, 900, 3_600, 86_400, 604_800, 2_592_000
 """Units in seconds; a month is any unit from 30 days up."""
 FIRST_MONDAY_MS = 4 * DAY * 1000
 
@@ -52,9 +52,14 @@ def aggregate(candles: Iterable[Candle], unit_s: int) -> list[Candle]:
     """Return candles of a longer unit, oldest first, from finer ones in the same order."""
     result: list[Candle] = []
     for candle in candles:
-        opened = opened_ms(candle.opened_ms, unit_s)
-        if result and result[-1].opened_ms == opened:
-            result[-1] = join(result[-1], candle)
-        else:
-            result.append(moved(candle, opened))
+        extend(result, candle, unit_s)
     return result
+
+
+def extend(candles: MutableSequence[Candle], part: Candle, unit_s: int) -> None:
+    """Add a part to the last candle of its unit, or begin a new one."""
+    opened = opened_ms(part.opened_ms, unit_s)
+    if candles and candles[-1].opened_ms == opened:
+        candles[-1] = join(candles[-1], part)
+    else:
+        candles.append(moved(part, opened))

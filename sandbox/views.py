@@ -10,7 +10,7 @@ from sandbox.wire import from_ms, kst_text, utc_text
 
 if TYPE_CHECKING:
     from sandbox.feed import Candle, Listing, PublicTrade
-    from sandbox.market import TickerState
+    from sandbox.tape import TickerState
 
 CAUTIONS = (
     "PRICE_FLUCTUATIONS",
