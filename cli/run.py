@@ -14,6 +14,7 @@ from cli.explain import explain
 from cli.screen import follow
 from config import ConfigError, Problem, most_spent
 from journal.journal import JournalError, JournalLocked
+from sandbox.faults.reading import PlanError
 from sandbox.replay import ReplayError
 from simulation.loop import wall_clock
 from strategy.registry import StrategyError
@@ -102,6 +103,8 @@ def explain_failure(error: BaseException, language: str) -> tuple[str, int] | No
         case ConfigError():
             return "\n".join(getattr(problem, language) for problem in error.problems), CONFIGURATION
         case StrategyError():
+            return getattr(error, language), CONFIGURATION
+        case PlanError():
             return getattr(error, language), CONFIGURATION
         case ReplayError():
             return getattr(error, language), ERROR
