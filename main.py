@@ -28,6 +28,9 @@ def build_parser() -> argparse.ArgumentParser:
     add_demo(verbs)
     add_sandbox(verbs)
     add_readers(verbs)
+    add_download(verbs)
+    add_data(verbs)
+    add_backtest(verbs)
     return parser
 
 
@@ -89,10 +92,6 @@ def add_market(parser: argparse.ArgumentParser) -> None:
         "--krw", type=money, default=Decimal(1_000_000), metavar="WON", help="won in the account (default 1000000)"
     )
     parser.add_argument("--port", type=int, default=0, metavar="N", help="port to listen on (default: a free one)")
-    parser.add_argument(
-        "--faults", metavar="PLAN", help="what goes wrong: a plan in JSON, or the name of a ready one (docs/faults.md)"
-    )
-    parser.add_argument("--admin", action="store_true", help="let programs on this machine change faults over HTTP")
 
 
 def add_readers(verbs: Verbs) -> None:
@@ -104,6 +103,64 @@ def add_readers(verbs: Verbs) -> None:
     history = add_verb(verbs, "history", "print the trades that have ended")
     history.add_argument("--limit", type=int, default=20, metavar="N", help="newest N trades (default 20)")
     add_verb(verbs, "health", "exit 0 while the daemon lives, 1 otherwise; for container checks")
+
+
+def add_download(verbs: Verbs) -> None:
+    """Add `download`."""
+    parser = add_verb(verbs, "download", "fetch candles from Upbit for backtests; goes on where it was stopped")
+    parser.add_argument("--unit", required=True, metavar="UNIT", help="1m, 3m, 5m, 10m, 15m, 30m, 60m, 240m or day")
+    add_period(parser)
+
+
+def add_data(verbs: Verbs) -> None:
+    """Add `data` and its three actions."""
+    parser = verbs.add_parser("data", help="the candle history on disk", description="The candle history on disk.")
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    bring = add_verb(actions, "import", "bring in CSV files: time_utc,open,high,low,close,volume[,value]")
+    bring.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="KRW-XXX.csv[.gz] files, or folders of them")
+    bring.add_argument("--unit", required=True, metavar="UNIT", help="length of their candles, e.g. 240m")
+    check = add_verb(actions, "check", "first, last, rows, gaps and duplicates of every market")
+    check.add_argument("--unit", required=True, metavar="UNIT", help="which candles, e.g. 240m")
+    check.add_argument("--markets", nargs="+", metavar="MARKET", help="only these, e.g. KRW-BTC KRW-ETH")
+    add_verb(actions, "list", "which units there are, of how many markets")
+
+
+def add_backtest(verbs: Verbs) -> None:
+    """Add `backtest`."""
+    parser = add_verb(verbs, "backtest", "test the strategy of the settings on the history on disk")
+    parser.add_argument("--unit", metavar="UNIT", help="length of the candles, e.g. 240m (default: strategy.unit)")
+    add_period(parser)
+    add_assumptions(parser)
+
+
+def add_period(parser: argparse.ArgumentParser) -> None:
+    """Add what chooses markets and time."""
+    parser.add_argument("--from", dest="begin", metavar="DATE", help="first day, UTC, e.g. 2024-01-01")
+    parser.add_argument("--to", metavar="DATE", help="last day, UTC, included")
+    parser.add_argument("--days", type=positive, metavar="N", help="the N days before the end, instead of --from")
+    parser.add_argument("--markets", nargs="+", metavar="MARKET", help="e.g. KRW-BTC KRW-ETH (default: all KRW)")
+
+
+def add_assumptions(parser: argparse.ArgumentParser) -> None:
+    """Add what a backtest assumes."""
+    parser.add_argument("--seeds", type=int, default=20, metavar="N", help="how many draws are tried (default 20)")
+    parser.add_argument(
+        "--krw", type=money, default=Decimal(1_000_000), metavar="WON", help="won at the beginning (default 1000000)"
+    )
+    parser.add_argument(
+        "--sizing",
+        choices=("equity", "order"),
+        default="equity",
+        help="a buy is an equal share of the equity (default), or trading.order_krw as the daemon buys",
+    )
+    parser.add_argument(
+        "--fill", choices=("open", "close"), default="open", help="fill at the next open (default), or at the close"
+    )
+    parser.add_argument("--delay", type=int, default=0, metavar="N", help="candles every order comes late (default 0)")
+    parser.add_argument("--fee", type=float, default=0.0005, metavar="RATE", help="fee, a fraction (default 0.0005)")
+    parser.add_argument(
+        "--slippage", type=float, default=1.0, metavar="X", help="times the assumed slippage (default 1)"
+    )
 
 
 def positive(text: str) -> float:

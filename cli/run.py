@@ -7,14 +7,14 @@ import errno
 import signal
 from typing import TYPE_CHECKING
 
+from backtest.errors import BacktestError, UsageProblem
 from cli import log as logs
 from cli.daemon import build, mode_of, serve
-from cli.exits import CONFIGURATION, ERROR, INTERRUPTED, OK, SECOND_DAEMON
+from cli.exits import CONFIGURATION, ERROR, INTERRUPTED, OK, SECOND_DAEMON, USAGE
 from cli.explain import explain
 from cli.screen import follow
 from config import ConfigError, Problem, most_spent
 from journal.journal import JournalError, JournalLocked
-from sandbox.faults.reading import PlanError
 from sandbox.replay import ReplayError
 from simulation.loop import wall_clock
 from strategy.registry import StrategyError
@@ -104,9 +104,9 @@ def explain_failure(error: BaseException, language: str) -> tuple[str, int] | No
             return "\n".join(getattr(problem, language) for problem in error.problems), CONFIGURATION
         case StrategyError():
             return getattr(error, language), CONFIGURATION
-        case PlanError():
-            return getattr(error, language), CONFIGURATION
-        case ReplayError():
+        case UsageProblem():
+            return getattr(error, language), USAGE
+        case ReplayError() | BacktestError():
             return getattr(error, language), ERROR
         case OSError(errno=errno.EADDRINUSE):
             return PORT_TAKEN[language], ERROR

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cli import check, demo, resume, run, sandbox, status
+from cli import backtest, check, data, demo, download, resume, run, sandbox, status
 from cli.exits import ERROR, OK
 from config import effective, load, take_secrets
 from trader.health import FILE as HEALTH_FILE
@@ -70,4 +70,7 @@ VERBS: dict[str, Callable[[Config, argparse.Namespace], int]] = {
     "history": status.history,
     "config": show_config,
     "health": show_health,
+    "download": download.run,
+    "data": data.run,
+    "backtest": backtest.run,
 }

@@ -28,13 +28,17 @@ QUIET = Gate(code="quiet", ko="변동성이 큼", en="it swings too much")
 
 
 def leader_numbers(window: Window, period: int) -> dict[str, Floats]:
-    """Return the close of bitcoin and its EMA(`period`) for every market; NaN everywhere when bitcoin is missing."""
+    """Return the close of bitcoin and its EMA(`period`) for every market; NaN everywhere when bitcoin is missing.
+
+    Bitcoin may have several rows, one for each unbroken stretch of its history; no average reaches over a break.
+    """
     shape = window.close.shape
-    if LEADER not in window.markets:
+    rows = [row for row, market in enumerate(window.markets) if market == LEADER]
+    if not rows:
         return {"btc_close": np.full(shape, np.nan), "btc_ema": np.full(shape, np.nan)}
-    close = window.close[window.markets.index(LEADER)]
-    average = indicators.ema(close, period)[0]
-    return {"btc_close": np.broadcast_to(close, shape), "btc_ema": np.broadcast_to(average, shape)}
+    close = window.close[rows]
+    found = {"btc_close": close, "btc_ema": indicators.ema(close, period)}
+    return {name: np.broadcast_to(np.fmax.reduce(values), shape) for name, values in found.items()}
 
 
 def choose(numbers: Numbers, at: int | slice, shown: Sequence[str], tests: Sequence[Bools]) -> Selection:

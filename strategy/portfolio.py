@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import timedelta
 from decimal import ROUND_FLOOR, Decimal
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import random
     from collections.abc import Collection, Iterable, Mapping
-    from datetime import datetime, timedelta
+    from datetime import datetime
 
 WON = Decimal(1)
+MIN_TOTAL = Decimal(5000)
+"""Least notional Upbit takes in a KRW market, for buys and for sells."""
+KST = timedelta(hours=9)
 EXIT_MARGIN = Decimal("1.02")
 """How much more than Upbit's least notional a stopped position must be worth: fee, slippage, a tick."""
 
@@ -64,3 +69,49 @@ def order_total(wished: Decimal, available: Decimal, fee_rate: Decimal, minimum:
 def can_leave(total: Decimal, stop_fraction: float, minimum: Decimal) -> bool:
     """Return whether a buy of `total` won could still be sold when its price has fallen to the stop."""
     return total * (1 - Decimal(repr(stop_fraction))) >= minimum * EXIT_MARGIN
+
+
+def stop_price(average: Decimal, distance: float | Decimal | None) -> Decimal | None:
+    """Return where the protective stop of a position lies, KRW; None without one.
+
+    Args:
+        average: average fill price of the entry, KRW.
+        distance: how far below it the stop lies, KRW per unit.
+    """
+    if not distance:
+        return None
+    exact = distance if isinstance(distance, Decimal) else Decimal(repr(distance))
+    return max(average - exact, Decimal(0))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caps:
+    """Hard limits in won; None: no limit."""
+
+    order_krw: Decimal | None
+    market_krw: Decimal | None
+    day_krw: Decimal | None
+
+
+def broken_cap(caps: Caps, total: Decimal, *, in_market: Decimal, spent_today: Decimal) -> str | None:
+    """Return the code of the first cap that a buy of `total` won would break, None when it breaks none.
+
+    Args:
+        caps: the limits.
+        total: won of the buy.
+        in_market: won that are in its market already.
+        spent_today: won of all buys of this day in Korea so far.
+    """
+    if caps.order_krw is not None and total > caps.order_krw:
+        return "cap_order"
+    if caps.market_krw is not None and in_market + total > caps.market_krw:
+        return "cap_market"
+    if caps.day_krw is not None and spent_today + total > caps.day_krw:
+        return "cap_day"
+    return None
+
+
+def start_of_day(now: datetime) -> datetime:
+    """Return when the day in Korea began, UTC."""
+    korean = now + KST
+    return korean.replace(hour=0, minute=0, second=0, microsecond=0) - KST

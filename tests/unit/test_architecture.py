@@ -24,8 +24,9 @@ MAY_KNOW: dict[str, frozenset[str]] = {
     "journal": VALUES,
     "notifier": VALUES | {"journal"},
     "trader": VALUES | {"state", "journal", "notifier"},
+    "backtest": VALUES | {"state", "journal", "notifier"},
     "cli": frozenset(
-        {"config", "upbit", "strategy", "sandbox", "simulation", "state", "journal", "notifier", "trader"}
+        {"config", "upbit", "strategy", "sandbox", "simulation", "state", "journal", "notifier", "trader", "backtest"}
     ),
     "main": frozenset({"cli"}),
 }

@@ -1,0 +1,292 @@
+"""What an account would have done: the portfolio rules of the daemon over the decisions of a strategy.
+
+The clock is the candle. At the open of a candle everything is known up to the close before it, and this happens in
+this order: sales that are due free their places, free places are filled by drawing from the targets of that close,
+and who was drawn is bought. Stops inside the candle come after it; their places are filled at the next open.
+
+The decisions are the daemon's own: `select`, `enter` and the exits are the strategy's, the draw, the sizes and the
+place of the stop are those of `strategy/portfolio.py`.
+"""
+
+from __future__ import annotations
+
+import heapq
+import random
+from collections import Counter
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from backtest.leaving import find_leaving
+from backtest.rules import EQUITY, OPEN
+from strategy.base import Position, Snapshot
+from strategy.portfolio import MIN_TOTAL, Caps, broken_cap, can_leave, draw, order_total, start_of_day, stop_price
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from backtest.leaving import Leaving
+    from backtest.prepare import Prepared
+    from backtest.rules import Rules
+
+ZERO = Decimal(0)
+VOLUMES_A_UNIT = 1e8
+"""Upbit's volumes have eight decimals."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trade:
+    """One position from its purchase to its end. Won as floats; columns are those of the panel."""
+
+    market: str
+    row: int
+    entered: int  # column at whose open it was bought
+    left: int | None  # column in which it was sold; None: it is still held when the data end
+    inside: bool  # whether it was sold inside that column's candle, not at its open
+    entry_price: float  # KRW, with slippage
+    exit_price: float | None
+    volume: float  # units of base currency
+    cost_krw: float  # paid, fee included
+    proceeds_krw: float  # received, fee taken off; 0 while held, or when too little was left to sell
+    fees_krw: float
+    slippage_krw: float  # how much worse than the reference prices it was bought and sold
+    cause: str | None  # code of the exit
+
+    @property
+    def profit_krw(self) -> float:
+        """What it earned after all costs; meaningless while it is held."""
+        return self.proceeds_krw - self.cost_krw
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What one account did: one seed, one strategy, one set of rules."""
+
+    seed: int
+    rules: Rules
+    trades: tuple[Trade, ...]  # in the order of their purchases; the last ones may still be held
+    refused: Counter[str]  # purchases that were not made, by why
+
+
+@dataclass(slots=True)
+class Waiting:
+    """A market that was drawn and is not bought yet."""
+
+    row: int
+    decided: int  # column whose close it is decided on
+    due: int  # first column at whose open it may be bought
+
+
+@dataclass(slots=True)
+class Holding:
+    """A position while it is held, and the end it will come to."""
+
+    market: str
+    row: int
+    entered: int
+    price: float
+    volume: float
+    cost: float
+    fee: float
+    slipped: float
+    leaving: Leaving | None
+
+
+@dataclass(slots=True, kw_only=True)
+class Account:
+    """Money and positions at one moment."""
+
+    ready: Prepared
+    rules: Rules
+    seed: int
+    cash: float
+    rng: random.Random
+    held: dict[str, Holding] = field(default_factory=dict)
+    waiting: dict[str, Waiting] = field(default_factory=dict)
+    ended: dict[str, datetime] = field(default_factory=dict)
+    spent: dict[datetime, Decimal] = field(default_factory=dict)  # by day in Korea
+    leaving: list[tuple[int, bool, int, str]] = field(default_factory=list)  # heap: column, inside, order, market
+    trades: list[tuple[int, Trade]] = field(default_factory=list)  # with the order of their purchases
+    refused: Counter[str] = field(default_factory=Counter)
+    bought: int = 0
+
+    def free(self) -> int:
+        """Return how many more trades may begin."""
+        return self.rules.slots - len(self.held) - len(self.waiting)
+
+    def equity(self, column: int) -> float:
+        """Return the worth of everything at the close of a candle."""
+        close = self.ready.panel.window.close
+        return self.cash + sum(float(close[one.row, column]) * one.volume for one in self.held.values())
+
+
+def simulate(ready: Prepared, rules: Rules, seed: int) -> Outcome:
+    """Run one account from the first tradable candle to the last. The same seed gives the same trades."""
+    account = Account(ready=ready, rules=rules, seed=seed, cash=rules.krw, rng=random.Random(seed))
+    candidates = np.diff(ready.target_ends).tolist()
+    for column in range(max(1, ready.panel.first), ready.panel.real.shape[1]):
+        sell_due(account, (column, False))
+        if candidates[column - 1] and account.free() > 0:
+            draw_targets(account, column)
+        if account.waiting:
+            buy_waiting(account, column)
+        sell_due(account, (column, True))
+    still_held = [finish(one, None, 0.0, 0.0, 0.0) for one in account.held.values()]
+    trades = [trade for _, trade in sorted(account.trades, key=lambda pair: pair[0])]
+    return Outcome(
+        seed=seed,
+        rules=rules,
+        trades=tuple(sorted([*trades, *still_held], key=lambda trade: trade.entered)),
+        refused=account.refused,
+    )
+
+
+def draw_targets(account: Account, column: int) -> None:
+    """Fill free places with targets of the close before `column`, drawn at random."""
+    ready = account.ready
+    markets = ready.panel.window.markets
+    rows = {markets[row]: row for row in ready.targets(column - 1).tolist()}
+    drawn = draw(
+        account.rng,
+        rows,
+        account.held.keys() | account.waiting.keys(),
+        account.ended,
+        ready.panel.opened_at(column),
+        cooldown=ready.strategy.cooldown(ready.parameters) * ready.panel.window.unit,
+        slots=account.free(),
+    )
+    for market in drawn:
+        account.waiting[market] = Waiting(rows[market], column - 1, column + account.rules.delay)
+
+
+def buy_waiting(account: Account, column: int) -> None:
+    """Buy what was drawn and is due, where something trades; let go of what is no target any more."""
+    for market, waiting in list(account.waiting.items()):
+        if column < waiting.due:
+            continue
+        if column > waiting.due:  # it could not be bought when it was due: decide again, on the newest candle
+            waiting.decided = column - 1
+            if not account.ready.is_target(waiting.row, column - 1):
+                del account.waiting[market]
+                continue
+        if account.ready.panel.real[waiting.row, column] and buy(account, market, waiting, column):
+            del account.waiting[market]
+
+
+def buy(account: Account, market: str, waiting: Waiting, column: int) -> bool:
+    """Buy at the open of a candle; False while the strategy waits for a better moment."""
+    ready, rules, row = account.ready, account.rules, waiting.row
+    window = ready.panel.window
+    reference = float(window.open[row, column] if rules.fill == OPEN else window.close[row, column - 1])
+    entry = ready.strategy.enter(snapshot_of(ready, market, waiting, column, reference), ready.parameters)
+    if not entry.buy:
+        return False
+    price = reference * (1 + slippage(account, row, column - 1))
+    total = size(account, column, entry.stop_distance / reference if entry.stop_distance else 0.0)
+    if isinstance(total, str):
+        account.refused[total] += 1
+        return True
+    volume = np.floor(float(total) / price * VOLUMES_A_UNIT) / VOLUMES_A_UNIT
+    fee = volume * price * rules.fee_rate
+    average = Decimal(repr(price))
+    position = Position(
+        market=market,
+        entry_price=average,
+        volume=Decimal(repr(float(volume))),
+        opened_at=ready.panel.opened_at(column),
+        stop_price=stop_price(average, entry.stop_distance),
+        highest_price=average,
+    )
+    holding = Holding(
+        market=market,
+        row=row,
+        entered=column,
+        price=price,
+        volume=float(volume),
+        cost=float(volume * price + fee),
+        fee=float(fee),
+        slipped=float((price - reference) * volume),
+        leaving=find_leaving(ready, rules, position, row, column),
+    )
+    account.cash -= holding.cost
+    account.held[market] = holding
+    account.bought += 1
+    day = start_of_day(position.opened_at)
+    account.spent[day] = account.spent.get(day, ZERO) + total
+    if holding.leaving is not None:
+        end = holding.leaving
+        heapq.heappush(account.leaving, (end.column, end.inside, account.bought, market))
+    return True
+
+
+def snapshot_of(ready: Prepared, market: str, waiting: Waiting, column: int, price: float) -> Snapshot:
+    """Return a target as `enter` sees it."""
+    return Snapshot(
+        market=market,
+        candle_closed_at=ready.panel.opened_at(waiting.decided + 1),
+        numbers={name: float(values[waiting.row, waiting.decided]) for name, values in ready.numbers.items()},
+        failed_gate=None,
+        price=Decimal(repr(price)),
+        price_as_of=ready.panel.opened_at(column),
+    )
+
+
+def slippage(account: Account, row: int, column: int) -> float:
+    """Return the fraction of the price that an order costs after the close of a candle."""
+    return account.rules.slippage_of(float(account.ready.panel.window.turnover_24h[row, column]))
+
+
+def size(account: Account, column: int, stop_fraction: float) -> Decimal | str:
+    """Return the won of a purchase, or the code of why there is none."""
+    rules = account.rules
+    wished = Decimal(repr(account.equity(column - 1) / rules.slots)) if rules.sizing == EQUITY else rules.order_krw
+    total = order_total(wished, Decimal(repr(account.cash)), Decimal(repr(rules.fee_rate)), MIN_TOTAL)
+    if total is None:
+        return "no_money"
+    if not can_leave(total, stop_fraction, MIN_TOTAL):
+        return "cannot_leave"
+    caps = Caps(order_krw=rules.max_order_krw, market_krw=rules.max_market_krw, day_krw=rules.max_day_krw)
+    today = account.spent.get(start_of_day(account.ready.panel.opened_at(column)), ZERO)
+    return broken_cap(caps, total, in_market=ZERO, spent_today=today) or total
+
+
+def sell_due(account: Account, until: tuple[int, bool]) -> None:
+    """Sell every position whose end has come."""
+    while account.leaving and account.leaving[0][:2] <= until:
+        column, inside, order, market = heapq.heappop(account.leaving)
+        holding = account.held.pop(market)
+        assert holding.leaving is not None
+        slip = slippage(account, holding.row, column - 1)
+        reference = holding.leaving.price
+        price = reference * (1 - slip)
+        notional = price * holding.volume
+        if notional < MIN_TOTAL:  # dust: Upbit takes no order of so little
+            notional = 0.0
+        fee = notional * account.rules.fee_rate
+        account.cash += notional - fee
+        account.ended[market] = account.ready.panel.opened_at(column + inside)
+        account.trades.append(
+            (order, finish(holding, price, notional - fee, fee, (reference - price) * holding.volume))
+        )
+
+
+def finish(holding: Holding, price: float | None, proceeds: float, fee: float, slipped: float) -> Trade:
+    """Return the record of a position that was sold, or of one that is held to the end of the data."""
+    end = holding.leaving if price is not None else None
+    return Trade(
+        market=holding.market,
+        row=holding.row,
+        entered=holding.entered,
+        left=end.column if end else None,
+        inside=bool(end and end.inside),
+        entry_price=holding.price,
+        exit_price=price,
+        volume=holding.volume,
+        cost_krw=holding.cost,
+        proceeds_krw=proceeds,
+        fees_krw=holding.fee + fee,
+        slippage_krw=holding.slipped + slipped,
+        cause=end.cause if end else None,
+    )

@@ -1,0 +1,204 @@
+"""`backtest`: would this have made money, after costs, and would one have dared to hold it?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from backtest.errors import UsageProblem
+from backtest.history import unknown_market
+from backtest.panel import build_panel
+from backtest.prepare import prepare
+from backtest.results import run_seeds
+from backtest.rules import ORDER, Rules
+from backtest.show import to_json
+from backtest.units import from_ms, name_of
+from cli.exits import OK
+from cli.history import open_store, read_markets, read_period, read_unit
+from cli.status import print_json
+from strategy import registry
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Mapping
+    from datetime import datetime, timedelta
+
+    from backtest.candles import Candles
+    from backtest.prepare import Prepared
+    from backtest.results import Band, Report
+    from backtest.store import Store
+    from config import Config
+
+
+def run(config: Config, options: argparse.Namespace) -> int:
+    """Test the strategy of the settings on history; print a table or JSON; return the exit code."""
+    store = open_store(config)
+    report = make_report(config, store, options)
+    if options.json:
+        print_json(to_json(report))
+    else:
+        print_report(report, config.language)
+    return OK
+
+
+def make_report(config: Config, store: Store, options: argparse.Namespace) -> Report:
+    """Run every seed of what the options and the settings describe."""
+    rules = rules_of(config, options)
+    ready = prepare_for(config, store, options, rules)
+    first = config.trading.seed if config.trading.seed is not None else 0
+    seeds = range(first, first + options.seeds)
+    shown = track(seeds, console=Console(stderr=True), transient=True, disable=options.json)
+    return run_seeds(ready, rules, shown)
+
+
+def prepare_for(config: Config, store: Store, options: argparse.Namespace, rules: Rules) -> Prepared:
+    """Load the history and ask the strategy about all of it."""
+    strategy, parameters = registry.load(config.strategy.name, config.strategy.parameters)
+    unit = read_unit(options.unit) if options.unit else config.strategy.unit
+    warm_up = strategy.history(parameters, unit)
+    history = load(store, unit, read_markets(options))
+    begin, end = read_period(options, *reach(history, unit, warm_up))
+    panel = build_panel(history, unit, begin, end, warm_up=warm_up)
+    return prepare(panel, strategy, parameters, exclude=rules.exclude)
+
+
+def load(store: Store, unit: timedelta, wanted: list[str]) -> dict[str, Candles]:
+    """Read the history of the wanted markets, or of all there are."""
+    known = store.need(unit)
+    for market in wanted:
+        if market not in known:
+            raise unknown_market(market, known)
+    read = {market: store.read(unit, market).candles for market in wanted or known}
+    return {market: candles for market, candles in read.items() if len(candles)}
+
+
+def reach(history: Mapping[str, Candles], unit: timedelta, warm_up: int) -> tuple[datetime, datetime]:
+    """Return the longest period that can be tested: from the first candle on, after the warm-up, to the last."""
+    first = min((int(one.opened_at_ms[0]) for one in history.values()), default=0)
+    last = max((int(one.opened_at_ms[-1]) for one in history.values()), default=0)
+    return from_ms(first) + warm_up * unit, from_ms(last) + unit
+
+
+def rules_of(config: Config, options: argparse.Namespace) -> Rules:
+    """Return the account and market that are assumed; the caps of the settings bind fixed order sums only."""
+    caps = {name: getattr(config.risk, name) for name in ("max_order_krw", "max_market_krw", "max_day_krw")}
+    rules = Rules(
+        krw=float(options.krw),
+        slots=config.trading.max_open_trades,
+        sizing=options.sizing,
+        order_krw=config.trading.order_krw,
+        fill=options.fill,
+        delay=options.delay,
+        fee_rate=options.fee,
+        slippage_scale=options.slippage,
+        exclude=config.risk.exclude,
+        **(caps if options.sizing == ORDER else {}),
+    )
+    check_ranges(rules, options.seeds)
+    return rules
+
+
+def check_ranges(rules: Rules, seeds: int) -> None:
+    """Refuse assumptions that mean nothing."""
+    limits = {
+        "--seeds": (seeds, 1, 100_000),
+        "--krw": (rules.krw, 5_000, 1e15),
+        "--delay": (rules.delay, 0, 1_000),
+        "--fee": (rules.fee_rate, 0.0, 0.1),
+        "--slippage": (rules.slippage_scale, 0.0, 100.0),
+    }
+    for name, (value, least, most) in limits.items():
+        if not least <= value <= most:
+            raise UsageProblem(
+                f"{name} {value:g}: {least:g} ~ {most:g} 범위여야 합니다.",
+                f"{name} {value:g}: must be {least:g} ~ {most:g}.",
+            )
+
+
+ROWS = (
+    ("cagr", "연 수익률", "growth a year", "{:+.0%}"),
+    ("total_return", "전체 수익률", "return", "{:+.0%}"),
+    ("equity_final", "최종 자산(원)", "equity at end, KRW", "{:,.0f}"),
+    ("sharpe", "샤프", "Sharpe", "{:.2f}"),
+    ("sortino", "소르티노", "Sortino", "{:.2f}"),
+    ("max_drawdown", "최대 낙폭", "max drawdown", "{:.0%}"),
+    ("under_water_days", "최장 회복(일)", "under water, days", "{:.0f}"),
+    ("exposure", "투자 비중", "exposure", "{:.0%}"),
+    ("trades", "거래 수", "trades", "{:.0f}"),
+    ("win_rate", "승률", "win rate", "{:.0%}"),
+    ("profit_factor", "손익비", "profit factor", "{:.2f}"),
+    ("mean_trade", "평균 거래", "mean trade", "{:+.2%}"),
+    ("worst_trade", "최악의 거래", "worst trade", "{:+.1%}"),
+    ("holding_days", "평균 보유(일)", "held, days", "{:.1f}"),
+    ("losing_streak", "최장 연속 손실", "losing streak", "{:.0f}"),
+    ("fees_krw", "수수료(원)", "fees, KRW", "{:,.0f}"),
+    ("slippage_krw", "슬리피지(원)", "slippage, KRW", "{:,.0f}"),
+)
+BASELINES = {
+    "btc_hold": ("BTC 보유", "hold BTC"),
+    "btc_only": ("BTC 추세", "BTC trend"),
+    "equal_weight_monthly": ("균등", "equal"),
+}
+
+
+def print_report(report: Report, language: str) -> None:
+    """Print what came of it beside what it has to be compared with."""
+    korean = language == "ko"
+    console = Console()
+    strategy = report.ready.strategy
+    console.print(
+        f"{strategy.ko if korean else strategy.en} · {name_of(report.ready.panel.window.unit)} · "
+        f"{report.begin:%Y-%m-%d} ~ {report.end:%Y-%m-%d} UTC · "
+        f"{len(set(report.ready.panel.window.markets))} markets · {len(report.runs)} seeds"
+    )
+    console.print(figures_table(report, korean=korean))
+    console.print(monthly_table(report, korean=korean))
+    fall = report.drawdowns()["typical"]
+    until = f"{fall.recovered:%Y-%m-%d}" if fall.recovered else "-"
+    words = "최대 낙폭(중앙 시드)" if korean else "deepest fall of the median seed"
+    console.print(f"{words}: {fall.depth:.1%}, {fall.peak:%Y-%m-%d} → {fall.trough:%Y-%m-%d} → {until}")
+    console.print(verdict(report, korean=korean))
+
+
+def figures_table(report: Report, *, korean: bool) -> Table:
+    """Return median and band of every figure, and the baselines."""
+    beside = report.baseline_figures()
+    names = [BASELINES[name][0 if korean else 1] for name in beside]
+    table = Table("", "중앙값" if korean else "median", "5–95 %", *names, box=None, padding=(0, 1))
+    for name, ko, en, form in ROWS:
+        one = report.bands[name]
+        cells = [form.format(figures[name]) if name in figures else "" for figures in beside.values()]
+        table.add_row(ko if korean else en, form.format(one.median), band_text(one, form), *cells)
+    return table
+
+
+def band_text(one: Band, form: str) -> str:
+    """Return a band in one cell."""
+    return f"{form.format(one.p05)}–{form.format(one.p95)}"
+
+
+def monthly_table(report: Report, *, korean: bool) -> Table:
+    """Return the median return of every month, one line a year."""
+    months = [f"{month:02}" for month in range(1, 13)]
+    table = Table("월별" if korean else "months", *months, box=None, padding=(0, 1, 0, 0))
+    for year in sorted({name[:4] for name in report.monthly}):
+        cells = [report.monthly.get(f"{year}-{month}") for month in months]
+        table.add_row(year, *(f"{one.median:+.0%}" if one else "" for one in cells))
+    return table
+
+
+def verdict(report: Report, *, korean: bool) -> str:
+    """Say plainly whether it beat holding bitcoin."""
+    hold = report.baseline_figures().get("btc_hold")
+    if hold is None:
+        return ""
+    ours, theirs = report.bands["total_return"].median, hold["total_return"]
+    share = sum(run.figures["total_return"] > theirs for run in report.runs) / len(report.runs)
+    if korean:
+        word = "이겼습니다" if ours > theirs else "이기지 못했습니다"
+        return f"비트코인 보유({theirs:+.1%})를 중앙값({ours:+.1%})으로 {word}. 이긴 시드: {share:.0%}"
+    word = "beat" if ours > theirs else "did not beat"
+    return f"The median ({ours:+.1%}) {word} holding bitcoin ({theirs:+.1%}). Seeds that did: {share:.0%}"

@@ -1,0 +1,92 @@
+"""`data import`, `data check`, `data list`: the candle history on disk."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import track
+
+from backtest.check import examine_one
+from backtest.units import name_of
+from cli.exits import ERROR, OK
+from cli.history import open_store, read_markets, read_unit
+from cli.status import print_json, print_table
+
+if TYPE_CHECKING:
+    import argparse
+
+    from backtest.check import Findings
+    from config import Config
+
+
+def run(config: Config, options: argparse.Namespace) -> int:
+    """Run one of the three."""
+    return {"import": bring_in, "check": check, "list": show_list}[options.action](config, options)
+
+
+def bring_in(config: Config, options: argparse.Namespace) -> int:
+    """`data import`: bring CSV files into the store."""
+    store, unit = open_store(config), read_unit(options.unit)
+    from backtest.csv_files import import_files  # noqa: PLC0415 - loads pyarrow
+
+    results = import_files(store, unit, options.paths, lambda _: None)
+    repeated = sum(one.repeated for one in results)
+    rows = sum(one.rows for one in results)
+    if options.json:
+        print_json({"files": len(results), "rows": rows, "repeated": repeated, "unit": name_of(unit)})
+        return OK
+    sentence = {
+        "ko": f"{len(results)}개 파일, 캔들 {rows:,}개를 가져왔습니다 (중복 {repeated:,}개).",
+        "en": f"Imported {rows:,} candles of {len(results)} files ({repeated:,} repeated).",
+    }
+    Console().print(sentence[config.language])
+    return OK
+
+
+def check(config: Config, options: argparse.Namespace) -> int:
+    """`data check`: look at every candle; exit 1 when a file cannot be used."""
+    store, unit = open_store(config), read_unit(options.unit)
+    markets = [market for market in store.need(unit) if market in (read_markets(options) or store.markets(unit))]
+    shown = track(markets, console=Console(stderr=True), transient=True, disable=options.json)
+    findings = [examine_one(store, unit, market) for market in shown]
+    total = {name: sum(getattr(one, name) for one in findings) for name in ("rows", "gaps", "missing", "duplicates")}
+    faulty = [one for one in findings if one.fault or one.duplicates]
+    if options.json:
+        print_json({"unit": name_of(unit), "markets": [asdict(one) for one in findings], "total": total})
+        return ERROR if faulty else OK
+    korean = config.language == "ko"
+    heads = (
+        "마켓 처음(UTC) 마지막(UTC) 캔들 공백 빠진캔들 최장공백(h) 중복 문제"
+        if korean
+        else ("market first(UTC) last(UTC) candles gaps missing longest_gap(h) duplicates fault")
+    )
+    rows = [row_of(one) for one in findings]
+    sums = [f"{total[name]:,}" for name in ("rows", "gaps", "missing")]
+    print_table(heads.split(), [*rows, [f"= {len(findings)}", "", "", *sums, "", f"{total['duplicates']:,}", ""]])
+    return ERROR if faulty else OK
+
+
+def row_of(one: Findings) -> list[str]:
+    """Return one line of the table."""
+    times = [f"{moment:%Y-%m-%d %H:%M}" if moment else "-" for moment in (one.first, one.last)]
+    counts = [f"{count:,}" for count in (one.rows, one.gaps, one.missing)]
+    return [one.market, *times, *counts, f"{one.longest_gap_hours:,.1f}", f"{one.duplicates:,}", one.fault or ""]
+
+
+def show_list(config: Config, options: argparse.Namespace) -> int:
+    """`data list`: which units there are, of how many markets, and how large."""
+    store = open_store(config)
+    rows = []
+    for unit in store.units():
+        paths = [store.path(unit, market) for market in store.markets(unit)]
+        size = sum(path.stat().st_size for path in paths) / 1e6
+        row = {"unit": name_of(unit), "markets": str(len(paths)), "MB": f"{size:.2f}", "folder": str(paths[0].parent)}
+        rows.append(row)
+    if options.json:
+        print_json(rows)
+        return OK
+    heads = "단위 마켓 MB 폴더" if config.language == "ko" else "unit markets MB folder"
+    print_table(heads.split(), [[row["unit"], row["markets"], row["MB"], row["folder"]] for row in rows])
+    return OK

@@ -1,1 +1,0 @@
-"""What goes wrong: plans of faults, and the engine that lets them happen to a running sandbox."""

@@ -1,0 +1,297 @@
+"""What an account would have done: fills, stops, gaps, holes, money, chance, and nothing from the future."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from backtest.engine import simulate
+from backtest.equity import curve_of
+from backtest.panel import build_panel
+from backtest.prepare import prepare
+from backtest.rules import Rules
+from strategy import registry
+from tests.unit.scripted import BUY, QUIET, SELL, START, UNIT, Parameters, Row, Scripted, candles, flat, ready
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from backtest.candles import Candles
+    from backtest.engine import Outcome, Trade
+
+FREE = Rules(krw=1_000_000.0, fee_rate=0.0, slippage_scale=0.0)
+"""A market without costs: every won can be followed by eye."""
+
+
+def run(rows: Sequence[Row | None], rules: Rules = FREE, **parameters: Any) -> Outcome:
+    """Run the script over one market."""
+    return simulate(ready({"KRW-A": rows}, **parameters), rules, 1)
+
+
+def only(outcome: Outcome) -> Trade:
+    """Return the one trade."""
+    (trade,) = outcome.trades
+    return trade
+
+
+def test_a_target_is_bought_at_the_next_open_and_sold_at_the_open_after_the_signal() -> None:
+    """What a close says is done at the next candle's open, with a fifth of the money."""
+    rows = [flat(100, BUY), (110, 115, 105, 112, QUIET), flat(112, SELL), (120, 130, 119, 125, QUIET), flat(125)]
+    trade = only(run(rows))
+    assert (trade.entered, trade.left, trade.cause) == (1, 3, "signal")
+    assert (trade.entry_price, trade.exit_price) == (110, 120)
+    assert trade.cost_krw == pytest.approx(200_000, abs=1e-5)
+    assert trade.profit_krw == pytest.approx(200_000 / 110 * 10, abs=1e-4)
+
+
+def test_both_sides_pay_the_fee_and_the_slippage_of_their_turnover() -> None:
+    """10 basis points of price and 5 of notional at each side of a much traded market."""
+    trade = only(run([flat(100, BUY), flat(100), flat(100, SELL), flat(100)], Rules()))
+    assert trade.entry_price == pytest.approx(100.1)
+    assert trade.exit_price == pytest.approx(99.9)
+    bought, sold = trade.entry_price * trade.volume, trade.exit_price * trade.volume if trade.exit_price else 0.0
+    assert trade.fees_krw == pytest.approx(0.0005 * (bought + sold))
+    assert trade.slippage_krw == pytest.approx(0.2 * trade.volume)
+    assert trade.profit_krw == pytest.approx(sold - bought - trade.fees_krw)
+
+
+@pytest.mark.parametrize(
+    ("turnover", "fraction"), [(2e9, 0.001), (1e9, 0.001), (9e8, 0.003), (1e8, 0.01), (np.nan, 0.01)]
+)
+def test_the_less_a_market_is_traded_the_more_an_order_moves_it(turnover: float, fraction: float) -> None:
+    """An unknown turnover pays most."""
+    assert Rules().slippage_of(turnover) == fraction
+    assert Rules(slippage_scale=2.0).slippage_of(turnover) == 2 * fraction
+
+
+def test_a_stop_inside_a_candle_sells_at_the_stop() -> None:
+    """The low reached it: the fill is the stop, not the low, and not the close."""
+    rows = [flat(100, BUY), flat(100), (100, 104, 80, 102, QUIET), flat(102)]
+    trade = only(run(rows, stop=10.0))
+    assert (trade.left, trade.inside, trade.exit_price, trade.cause) == (2, True, 90.0, "stop")
+
+
+def test_a_gap_through_the_stop_sells_at_the_open() -> None:
+    """Nobody buys at a stop the market has jumped over."""
+    trade = only(run([flat(100, BUY), flat(100), (70, 95, 65, 92, QUIET), flat(92)], stop=10.0))
+    assert (trade.left, trade.inside, trade.exit_price, trade.cause) == (2, False, 70.0, "stop")
+
+
+def test_the_stop_can_strike_in_the_candle_of_the_entry() -> None:
+    """It is bought at the open, so the low comes after it."""
+    trade = only(run([flat(100, BUY), (100, 101, 85, 99, QUIET), flat(99)], stop=10.0))
+    assert (trade.entered, trade.left, trade.inside, trade.exit_price) == (1, 1, True, 90.0)
+
+
+def test_in_a_candle_that_reaches_both_the_stop_comes_before_the_target() -> None:
+    """The order of prices inside a candle is unknown, so the worse is assumed."""
+    trade = only(run([flat(100, BUY), flat(100), (100, 130, 85, 110, QUIET), flat(110)], stop=10.0, target=120.0))
+    assert (trade.cause, trade.exit_price) == ("stop", 90.0)
+
+
+def test_a_target_inside_a_candle_sells_at_the_target() -> None:
+    """Neither at the high nor at the close."""
+    trade = only(run([flat(100, BUY), flat(100), (100, 130, 95, 110, QUIET), flat(110)], stop=10.0, target=120.0))
+    assert (trade.cause, trade.inside, trade.exit_price) == ("target", True, 120.0)
+
+
+def test_a_signal_at_the_close_before_sells_at_the_open_and_the_stop_of_that_candle_never_comes() -> None:
+    """The open is earlier than the low."""
+    trade = only(run([flat(100, BUY), flat(100), flat(100, SELL), (99, 99, 50, 60, QUIET), flat(60)], stop=10.0))
+    assert (trade.cause, trade.left, trade.exit_price) == ("signal", 3, 99)
+
+
+def test_a_candle_without_trades_fills_nothing() -> None:
+    """An entry waits as long as its market is a target, an exit for the next candle that traded."""
+    rows = [flat(100, BUY), None, flat(101), flat(101, BUY), flat(102), flat(102, SELL), None, None, flat(90), flat(90)]
+    trade = only(run(rows))
+    assert (trade.entered, trade.entry_price) == (4, 102)
+    assert (trade.left, trade.exit_price) == (8, 90)
+
+
+def test_a_drawn_market_that_does_not_trade_is_let_go_when_it_is_no_target_any_more() -> None:
+    """Its place is free again."""
+    assert run([flat(100, BUY), None, flat(100), flat(100)]).trades == ()
+
+
+def test_every_order_can_come_late_but_not_a_stop() -> None:
+    """`delay` moves entry and signal exit by candles; the stop strikes in its own."""
+    late = replace(FREE, delay=1)
+    rows = [flat(100, BUY), flat(101), flat(102), flat(103, SELL), flat(104), flat(105), flat(106)]
+    trade = only(run(rows, late))
+    assert (trade.entered, trade.entry_price, trade.left, trade.exit_price) == (2, 102, 5, 105)
+    rows = [flat(100, BUY), flat(100), flat(100), flat(100, SELL), (100, 100, 80, 85, QUIET), flat(85), flat(85)]
+    trade = only(run(rows, late, stop=10.0))
+    assert (trade.cause, trade.left, trade.exit_price) == ("stop", 4, 90.0)
+
+
+def test_filling_at_the_close_uses_the_price_that_was_decided_on() -> None:
+    """For comparison only: nobody gets that price."""
+    rows = [flat(100, BUY), flat(110), flat(112, SELL), flat(120), flat(120)]
+    trade = only(run(rows, replace(FREE, fill="close")))
+    assert (trade.entry_price, trade.exit_price) == (100, 112)
+
+
+def test_a_hole_of_more_than_three_days_ends_the_position_at_the_last_close() -> None:
+    """Nothing is held, and no indicator reaches, over a hole in the history."""
+    hole: list[Row | None] = [None] * 19
+    rows = [flat(100, BUY), flat(101), flat(102), *hole, flat(500), flat(500)]
+    seen = ready({"KRW-A": rows})
+    trade = only(simulate(seen, FREE, 1))
+    assert seen.panel.window.markets == ("KRW-A", "KRW-A")
+    assert (trade.cause, trade.exit_price, trade.left) == ("series_end", 102, 2)
+    shorter = only(run([flat(100, BUY), flat(101), flat(102), *hole[:18], flat(500), flat(500)]))
+    assert shorter.left is None
+
+
+def test_what_is_held_at_the_end_is_marked_and_not_sold() -> None:
+    """It counts as an open trade; the equity has its worth."""
+    seen = ready({"KRW-A": [flat(100, BUY), flat(100), flat(150)]})
+    outcome = simulate(seen, FREE, 1)
+    assert only(outcome).left is None
+    assert curve_of(seen.panel, outcome).equity[-1] == pytest.approx(1_100_000, abs=1e-3)
+
+
+def test_no_more_trades_than_places_and_a_rest_after_each() -> None:
+    """Seven targets, five places; a market that was sold rests for its cooldown."""
+    rows = {f"KRW-{letter}": [flat(100, BUY)] * 4 for letter in "ABCDEFG"}
+    outcome = simulate(ready(rows), FREE, 1)
+    assert len(outcome.trades) == 5
+    assert len({trade.market for trade in outcome.trades}) == 5
+    script = [flat(100, BUY), flat(100, SELL), flat(100, BUY), flat(100, BUY), flat(100, BUY), flat(100)]
+    assert [trade.entered for trade in run(script).trades] == [1, 3]
+    assert [trade.entered for trade in run(script, rest=3).trades] == [1, 5]
+
+
+def test_the_same_seed_draws_the_same_and_another_one_differs() -> None:
+    """Chance comes from the seed alone."""
+    rows = {f"KRW-{letter}": [flat(100, BUY)] * 3 for letter in "ABCDEFGHIJ"}
+    seen = ready(rows)
+    drawn = [[trade.market for trade in simulate(seen, FREE, seed).trades] for seed in (1, 1, 2, 3)]
+    assert drawn[0] == drawn[1]
+    assert drawn[0] != drawn[2] or drawn[0] != drawn[3]
+
+
+def test_fixed_sums_obey_the_caps_and_the_balance() -> None:
+    """As the daemon buys: the order sum, never over a cap, never without money, never what could not be sold."""
+    rows = {f"KRW-{letter}": [flat(100, BUY)] * 3 for letter in "ABCDE"}
+    seen = ready(rows)
+    fixed = replace(FREE, sizing="order", order_krw=Decimal(50_000))
+    assert [round(trade.cost_krw) for trade in simulate(seen, fixed, 1).trades] == [50_000] * 5
+    outcome = simulate(seen, replace(fixed, max_day_krw=Decimal(120_000)), 1)
+    assert (len(outcome.trades), set(outcome.refused)) == (2, {"cap_day"})
+    assert set(simulate(seen, replace(fixed, max_order_krw=Decimal(49_999)), 1).refused) == {"cap_order"}
+    assert set(simulate(seen, replace(fixed, max_market_krw=Decimal(49_999)), 1).refused) == {"cap_market"}
+    outcome = simulate(seen, replace(fixed, krw=104_000.0), 1)
+    assert [round(trade.cost_krw) for trade in outcome.trades] == [50_000, 50_000]
+    assert outcome.refused["no_money"] >= 3
+    small = replace(fixed, order_krw=Decimal(6_000))
+    assert set(simulate(ready(rows, stop=50.0), small, 1).refused) == {"cannot_leave"}
+
+
+def test_what_is_worth_less_than_upbit_takes_is_dust() -> None:
+    """It is not sold, and nothing comes back."""
+    rows = [flat(100, BUY), flat(100), flat(8, SELL), flat(8), flat(8)]
+    trade = only(run(rows, replace(FREE, sizing="order", order_krw=Decimal(50_000))))
+    assert (trade.proceeds_krw, trade.left) == (0.0, 3)
+
+
+def test_an_excluded_market_is_never_bought() -> None:
+    """As in the settings."""
+    seen = ready({"KRW-A": [flat(100, BUY)] * 3, "KRW-B": [flat(100, BUY)] * 3})
+    barred = prepare(seen.panel, Scripted(), Parameters(), exclude=["KRW-A"])
+    assert {trade.market for trade in simulate(barred, FREE, 1).trades} == {"KRW-B"}
+
+
+# --- the future ------------------------------------------------------------------------------------------------------
+
+
+def wandering(seed: int, markets: int, count: int) -> dict[str, Candles]:
+    """Return markets that wander about, with some candles missing."""
+    rng = np.random.default_rng(seed)
+    history = {}
+    for number in range(markets):
+        close = 1000 * np.exp(np.cumsum(rng.normal(0.0004, 0.008, count)))
+        open_ = np.concatenate([[1000.0], close[:-1]]) * (1 + rng.normal(0, 0.001, count))
+        wide = 1 + np.abs(rng.normal(0, 0.004, (2, count)))
+        whole = candles(
+            [
+                (o, max(o, c) * up, min(o, c) / down, c, 1e6)
+                for o, c, up, down in zip(open_.tolist(), close.tolist(), *wide.tolist(), strict=True)
+            ]
+        )
+        here = rng.random(count) > 0.02
+        here[0] = True
+        history["KRW-BTC" if number == 0 else f"KRW-{number:03}"] = whole.take(np.flatnonzero(here))
+    return history
+
+
+def changed_after(history: Mapping[str, Candles], column: int) -> dict[str, Candles]:
+    """Return the same past with another future: prices halved and shuffled from a column on."""
+    at_ms = int(START.timestamp() * 1000) + column * 14_400_000
+    other = {}
+    for market, known in history.items():
+        past = known.opened_at_ms < at_ms
+        future = np.flatnonzero(~past)
+        mixed = np.concatenate([np.flatnonzero(past), np.random.default_rng(7).permutation(future)])
+        new = {
+            name: getattr(known, name)[mixed] * np.where(past, 1.0, 0.5) for name in ("open", "high", "low", "close")
+        }
+        other[market] = replace(known, volume=known.volume[mixed], turnover=known.turnover[mixed], **new)
+    return other
+
+
+@pytest.mark.parametrize("name", ["quiet_trend", "quiet_breakout", "rare_dip", "volatility_breakout"])
+def test_no_past_decision_changes_when_the_future_does(name: str) -> None:
+    """Everything that was done before a moment is done the same when all that comes after it is another world."""
+    loose = {"max_natr": 50.0} if name.startswith("quiet") else {"max_rsi": 45.0} if name == "rare_dip" else {}
+    strategy, parameters = registry.load(name, {"min_turnover_krw": 0.0, **loose})
+    history = wandering(3, markets=12, count=1500)
+    end = START + 1500 * UNIT
+    compared = 0
+    for cut in (900, 1100, 1300):
+        past: list[list[Trade]] = []
+        for world in (history, changed_after(history, cut)):
+            panel = build_panel(world, UNIT, START + 650 * UNIT, end, warm_up=650)
+            outcome = simulate(prepare(panel, strategy, parameters), Rules(), 5)
+            before = cut - (panel.first_ms - int(START.timestamp() * 1000)) // panel.unit_ms
+            past.append([trade for trade in outcome.trades if trade.entered < before])
+        for ours, theirs in zip(*past, strict=True):
+            ended = ours.left is not None and ours.left < before
+            assert (
+                ours == theirs
+                if ended
+                else (ours.market, ours.entered, ours.cost_krw)
+                == (
+                    theirs.market,
+                    theirs.entered,
+                    theirs.cost_krw,
+                )
+            )
+            compared += ended
+    assert compared > 10
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10_000), st.integers(1, 5), st.sampled_from(["open", "close"]), st.integers(0, 2))
+def test_the_sum_of_all_trades_is_the_equity_to_the_won(seed: int, slots: int, fill: str, delay: int) -> None:
+    """Money at the beginning, plus what ended trades earned, plus what is held, is the end of the curve."""
+    strategy, parameters = registry.load("quiet_trend", {"min_turnover_krw": 0.0, "max_natr": 50.0})
+    history = wandering(seed % 7, markets=6, count=1000)
+    panel = build_panel(history, UNIT, START + 610 * UNIT, START + 1000 * UNIT, warm_up=610)
+    outcome = simulate(prepare(panel, strategy, parameters), Rules(slots=slots, fill=fill, delay=delay), seed)
+    earned = sum(trade.profit_krw for trade in outcome.trades if trade.left is not None)
+    held = sum(
+        trade.volume * float(panel.window.close[trade.row, -1]) - trade.cost_krw
+        for trade in outcome.trades
+        if trade.left is None
+    )
+    curve = curve_of(panel, outcome)
+    assert curve.equity[-1] == pytest.approx(1_000_000 + earned + held, abs=0.5)
+    assert (curve.equity - curve.invested >= -0.5).all()
