@@ -3,13 +3,16 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: demo test lint fmt docs lock clean
+.PHONY: demo test contract lint fmt docs lock clean
 
 demo: $(STAMP)
 	@$(BIN)/python main.py demo
 
 test: $(STAMP)
 	@$(BIN)/python -m pytest -q
+
+contract: $(STAMP) # real, unmodified Upbit clients trade on the sandbox
+	@$(BIN)/python -m pytest -q -m 'slow or not slow' tests/contract/test_real_clients.py
 
 lint: $(STAMP)
 	@$(BIN)/ruff check -q .
