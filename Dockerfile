@@ -20,6 +20,7 @@ RUN useradd --uid 10001 --create-home --shell /usr/sbin/nologin bot \
 COPY --from=build /venv /venv
 WORKDIR /app
 COPY main.py config.py state.py ./
+COPY backtest backtest
 COPY cli cli
 COPY journal journal
 COPY notifier notifier
@@ -28,6 +29,7 @@ COPY simulation simulation
 COPY strategy strategy
 COPY trader trader
 COPY upbit upbit
+COPY worlds worlds
 USER 10001
 VOLUME ["/data"]
 STOPSIGNAL SIGTERM

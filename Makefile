@@ -14,6 +14,11 @@ test: $(STAMP)
 contract: $(STAMP) # real, unmodified Upbit clients trade on the sandbox
 	@$(BIN)/python -m pytest -q -m 'slow or not slow' tests/contract/test_real_clients.py
 
+SEEDS ?= 150
+.PHONY: simulate
+simulate: $(STAMP)
+	@$(BIN)/python -m worlds.simulate --seeds $(SEEDS)
+
 lint: $(STAMP)
 	@$(BIN)/ruff check -q .
 	@$(BIN)/ruff format -q --check .

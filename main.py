@@ -27,6 +27,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_run(verbs)
     add_demo(verbs)
     add_sandbox(verbs)
+    add_replay(verbs)
     add_readers(verbs)
     add_download(verbs)
     add_data(verbs)
@@ -77,6 +78,15 @@ def add_sandbox(verbs: Verbs) -> None:
     parser.add_argument("--access-key", default="sandbox-access-key", help="the key it accepts")
     parser.add_argument("--secret-key", default="sandbox-secret-key-0123456789abcdef0123", help="its secret")
     add_market(parser)
+
+
+def add_replay(verbs: Verbs) -> None:
+    """Add `replay`."""
+    parser = add_verb(verbs, "replay", "run one simulated world again and tell its story in order")
+    parser.add_argument("seed", type=int, metavar="SEED", help="the seed of the world")
+    parser.add_argument(
+        "--hours", type=positive, default=3.4, metavar="H", help="simulated hours of storm (default 3.4)"
+    )
 
 
 def add_market(parser: argparse.ArgumentParser) -> None:

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cli import backtest, check, data, demo, download, resume, run, sandbox, status
+from cli import backtest, check, data, demo, download, replay, resume, run, sandbox, status
 from cli.exits import ERROR, OK
 from config import effective, load, take_secrets
 from trader.health import FILE as HEALTH_FILE
@@ -68,6 +68,7 @@ VERBS: dict[str, Callable[[Config, argparse.Namespace], int]] = {
     "resume": resume.run,
     "status": status.status,
     "history": status.history,
+    "replay": replay.run,
     "config": show_config,
     "health": show_health,
     "download": download.run,

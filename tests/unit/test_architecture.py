@@ -26,8 +26,21 @@ MAY_KNOW: dict[str, frozenset[str]] = {
     "trader": VALUES | {"state", "journal", "notifier"},
     "backtest": VALUES | {"state", "journal", "notifier"},
     "cli": frozenset(
-        {"config", "upbit", "strategy", "sandbox", "simulation", "state", "journal", "notifier", "trader", "backtest"}
+        {
+            "config",
+            "upbit",
+            "strategy",
+            "sandbox",
+            "simulation",
+            "state",
+            "journal",
+            "notifier",
+            "trader",
+            "backtest",
+            "worlds",
+        }
     ),
+    "worlds": frozenset({"config", "sandbox", "simulation", "trader", "cli"}),
     "main": frozenset({"cli"}),
 }
 """Which room may import which; every room may import itself."""

@@ -1,0 +1,90 @@
+"""Whole worlds: the unmodified daemon against the unmodified exchange in simulated time, judged from outside."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from worlds.plan import Outcome, Plan, draw_plan
+from worlds.pool import map_forked
+from worlds.world import run_world
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from worlds.world import World
+
+
+def live(plan: Plan, prepare: Callable[[World], object] = lambda _: None) -> Outcome:
+    """Run one world in a process of its own."""
+
+    def work(_: None) -> bytes:
+        with tempfile.TemporaryDirectory() as folder:
+            return msgspec.json.encode(run_world(plan, Path(folder), prepare)[0])
+
+    ((_, content),) = map_forked([None], work, workers=1)
+    return msgspec.json.decode(content, type=Outcome)
+
+
+CALM = Plan(seed=1, hours=0.3, markets=3, harshness=0.0, kills_an_hour=0.0)
+
+
+def test_a_calm_world_trades_and_keeps_every_promise() -> None:
+    """Without faults: orders in several markets, one restart, everything sold, both books equal."""
+    outcome = live(CALM)
+    assert outcome.broken == []
+    assert outcome.orders > 10
+    assert outcome.fills >= outcome.orders
+    assert outcome.worst["restart_s"] < 1
+
+
+def test_a_stormy_seed_tells_the_same_story_twice() -> None:
+    """Two processes, one seed: every line of the story is equal, kills and lies and all; another seed is another."""
+    plan = replace(draw_plan(5, 0.15), harshness=0.8, kills_an_hour=30.0)
+    first, again, other = live(plan), live(plan), live(replace(plan, seed=6))
+    assert first.digest == again.digest != other.digest
+    assert first.kills > 0
+    assert sum(first.counts.values()) > 5
+
+
+def test_the_checker_sees_an_order_that_was_never_written_down() -> None:
+    """An order under our prefix that the journal does not know breaks two promises: the checker is awake."""
+
+    def smuggle(world: World) -> None:
+        def buy() -> None:
+            body: dict[str, object] = {
+                "market": "KRW-ETH",
+                "side": "bid",
+                "ord_type": "price",
+                "price": "6000",
+                "identifier": "ub1-x-0",
+            }
+            world.checker.on_post(body)
+            world.box.exchange.place(body)
+
+        world.loop.call_later(600, buy)
+
+    broken = live(CALM, smuggle).broken
+    assert any("I2" in one for one in broken)
+    assert any("I17" in one or "I7" in one for one in broken)
+
+
+def test_the_checker_sees_a_wrong_fill_in_the_journal() -> None:
+    """A volume that differs in the last decimal is found."""
+
+    def falsify(world: World) -> None:
+        def change() -> None:
+            assert world.app is not None
+            database = world.app.journal._db
+            row = database.execute("SELECT rowid, volume FROM fill LIMIT 1").fetchone()
+            volume = str(Decimal(row["volume"]) + Decimal("0.00000001"))
+            database.execute("UPDATE fill SET volume = ? WHERE rowid = ?", (volume, row["rowid"]))
+
+        world.loop.call_later(900, change)
+
+    assert any("I6" in one for one in live(CALM, falsify).broken)

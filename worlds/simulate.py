@@ -1,0 +1,127 @@
+"""`make simulate`: many worlds, one table. `python -m worlds.simulate --seeds 150 --hours 3.4`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+import msgspec
+
+from worlds.plan import Outcome, draw_plan
+from worlds.pool import map_forked
+from worlds.world import run_world
+
+STATES = ("PLANNED", "SENT", "UNKNOWN", "ACCEPTED", "none")
+ON_ORDERS = ("late", "lost_answer", "html_after", "truncated", "hang_after", "never", "limited", "refused")
+ANY_TIME = ("kill", "power_loss", "stop", "partition", "slow", "error", "lag", "stale")
+MUST_SEE = (
+    *((kind, "SENT") for kind in ON_ORDERS),
+    *((kind, state) for kind in ("kill", "power_loss", "slow") for state in ("SENT", "UNKNOWN", "ACCEPTED", "none")),
+    *((kind, "UNKNOWN") for kind in ("lag", "error", "stale", "partition", "stop")),
+    ("partial", "ACCEPTED"),
+)
+"""A simulation that never reaches a state proves nothing about it: every pair must occur at least once."""
+ENOUGH_SEEDS = 100
+"""From here on a pair that was never reached is a failure."""
+NETWORK = ("reset", "stall", "refuse", "hang", "dns", "partition")
+
+
+def work(seed: int, hours: float) -> bytes:
+    """Run one world in this process and return what became of it."""
+    base = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108, PTH112 - the kernel's memory disk, if any
+    with tempfile.TemporaryDirectory(dir=base, prefix="world-") as folder:
+        outcome, _ = run_world(draw_plan(seed, hours), Path(folder))
+        return msgspec.json.encode(outcome)
+
+
+class Sum:
+    """The sum of many worlds."""
+
+    def __init__(self) -> None:
+        self.seeds = self.orders = self.fills = self.kills = 0
+        self.hours = 0.0
+        self.counts: Counter[str] = Counter()
+        self.seen: Counter[str] = Counter()
+        self.broken: dict[int, list[str]] = {}
+        self.worst: dict[str, float] = {}
+
+    def add(self, outcome: Outcome) -> None:
+        """Take one world in."""
+        self.seeds += 1
+        self.hours += outcome.hours
+        self.orders += outcome.orders
+        self.fills += outcome.fills
+        self.kills += outcome.kills
+        self.counts.update(outcome.counts)
+        self.seen.update(outcome.seen)
+        for name, seconds in outcome.worst.items():
+            self.worst[name] = max(seconds, self.worst.get(name, 0.0))
+        if outcome.broken:
+            self.broken[outcome.seed] = outcome.broken
+
+    def unseen(self) -> list[str]:
+        """Return the pairs of fault and state that were never reached."""
+        return [f"{kind}/{state}" for kind, state in MUST_SEE if not self.seen[f"{kind}/{state}"]]
+
+
+def say(text: str = "") -> None:
+    """Print a line of the report."""
+    print(text, flush=True)  # noqa: T201 - the report
+
+
+def report(total: Sum, wall: float) -> None:
+    """Print the one table."""
+    faults = sum(total.counts[kind] for kind in total.counts if kind not in {"person", "daemon_ended_itself"})
+    say(f"{'hours simulated':<24}{total.hours:>12,.1f}")
+    for name in ("seeds", "orders", "fills", "kills"):
+        say(f"{name:<24}{getattr(total, name):>12,}")
+    say(f"{'faults injected':<24}{faults:>12,}")
+    say(f"{'kinds':<24}{len(total.counts):>12,}")
+    say(f"{'slowest resolution, s':<24}{total.worst.get('resolve_s', 0.0):>12.1f}")
+    say(f"{'slowest restart, s':<24}{total.worst.get('restart_s', 0.0):>12.2f}")
+    say(f"{'wall seconds':<24}{wall:>12.1f}")
+    say()
+    say(f"{'fault':<20}{'times':>8} | " + "".join(f"{state:>10}" for state in STATES))
+    for kind in sorted(total.counts):
+        states = "".join(f"{total.seen[f'{kind}/{state}']:>10,}" for state in STATES)
+        say(f"{kind:<20}{total.counts[kind]:>8,} | {states}")
+    say()
+    say(f"{'violations':<24}{sum(map(len, total.broken.values())):>12,}")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the worlds, print the table, and return 1 when a promise was broken or a state was never reached."""
+    parser = argparse.ArgumentParser(prog="python -m worlds.simulate", description=__doc__)
+    parser.add_argument("--seeds", type=int, default=150)
+    parser.add_argument("--first", type=int, default=1)
+    parser.add_argument("--hours", type=float, default=3.4)
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    options = parser.parse_args(arguments)
+    began = time.perf_counter()
+    total = Sum()
+    lost: list[int] = []
+    seeds = range(options.first, options.first + options.seeds)
+    for seed, content in map_forked(seeds, lambda seed: work(seed, options.hours), options.workers):
+        if not content:
+            lost.append(seed)
+            continue
+        outcome = msgspec.json.decode(content, type=Outcome)
+        total.add(outcome)
+        if outcome.broken:
+            say(f"seed {seed}: {outcome.broken[0]}  ->  python main.py replay {seed} --hours {options.hours:g}")
+    report(total, time.perf_counter() - began)
+    unseen = total.unseen() if total.seeds >= ENOUGH_SEEDS else []
+    for pair in unseen:
+        say(f"never reached: {pair}")
+    for seed in lost:
+        say(f"seed {seed} ended without a verdict  ->  python main.py replay {seed} --hours {options.hours:g}")
+    return 1 if total.broken or unseen or lost else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,429 @@
+"""One world: the unmodified sandbox and the unmodified daemon on one simulated loop, with faults, kills and a person.
+
+A world goes through three times: the storm, in which everything may fail; the calm, after which nothing may be in
+doubt; and the rest, when the leader falls, everything is sold, and both books must be equal.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import random
+import time
+from contextlib import ExitStack
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+from unittest import mock
+
+from cli.daemon import JOURNAL_FILE, build, serve
+from config import Config, Secret
+from sandbox.server import Opened, SandboxOptions
+from simulation.disk import inherit, lose_power
+from simulation.loop import LoopClock
+from simulation.network import Network
+from simulation.virtual import Host, VirtualLoop, owned_libraries, run
+from simulation.weather import Storm, draw_rates
+from worlds.checker import Books, Checker
+from worlds.ear import Ear, describe, leaves
+from worlds.lies import LyingBox, draw_lies
+from worlds.plan import Outcome, Plan
+from worlds.seesaw import LEADER, Seesaw
+from worlds.story import Story
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from sandbox.call import Call
+    from trader.app import App
+
+START = datetime(2026, 11, 2, 3, 0, tzinfo=UTC)
+ACCESS_KEY, SECRET_KEY = "world-access-key", "world-secret-key-0123456789abcdef0123456"
+KRW = Decimal(1_000_000)
+EXCHANGE_URL, DISCORD_URL = "https://exchange.test", "https://discord.test"
+EXCHANGE_ADDRESS, BOT_ADDRESS = "10.0.0.1", "10.0.0.2"
+HOOK = "/api/webhooks/1/world"
+CALM_S = 240.0
+"""Between the end of the faults and the question whether anything is still in doubt."""
+RESOLVED_WITHIN_S = 60.0
+TRADING_WITHIN_S = 10.0
+REST_S = 900.0
+"""The leader falls: so long may it take until everything is sold."""
+AIMED = 0.8
+"""Share of kills that come within `AIM_S` of an order."""
+AIM_S = 0.4
+PARAMETERS = {
+    "fast": 2,
+    "slow": 4,
+    "btc_ema": 3,
+    "atr_period": 3,
+    "max_natr": 100.0,
+    "stop_atr": 3.0,
+    "min_turnover_krw": 0.0,
+    "min_candles": 5,
+    "cooldown_candles": 1,
+}
+
+
+class World:
+    """Everything of one seed. `run_world` takes it from its first moment to its verdict."""
+
+    def __init__(self, plan: Plan, folder: Path, loop: VirtualLoop) -> None:
+        self.plan = plan
+        self.loop = loop
+        self.folder = folder
+        self.rng = random.Random(f"{plan.seed} world")
+        self.clock = LoopClock(START, loop)
+        self.story = Story(self.clock)
+        weather_rng = random.Random(f"{plan.seed} weather")
+        self.weather = Storm(weather_rng, draw_rates(weather_rng, plan.harshness))
+        self.network = Network(loop, self.weather)
+        self.network.on_fault = self._on_fault
+        self.network.names |= dict.fromkeys(("exchange.test", "discord.test"), EXCHANGE_ADDRESS)
+        self.source = Seesaw(plan.seed, plan.markets, int(START.timestamp() * 1000))
+        lies_rng = random.Random(f"{plan.seed} lies")
+        self.box = LyingBox(
+            SandboxOptions(
+                seed=plan.seed,
+                krw=KRW,
+                access_key=ACCESS_KEY,
+                secret_key=SECRET_KEY,
+                host=EXCHANGE_ADDRESS,
+                port=443,
+            ),
+            self.clock,
+            Opened(self.source, START),
+            rng=lies_rng,
+            story=self.story,
+            on_lie=self._on_lie,
+        )
+        self.box.rates = draw_lies(lies_rng, plan.harshness)
+        self.box.on_post = self._on_post
+        caps = {"order_krw": plan.order_krw, "max_open_trades": plan.max_open_trades}
+        self.checker = Checker(self.box.exchange, self.story, caps=caps)
+        self.box.on_message = self.checker.on_message
+        self.host: Host | None = None
+        self.app: App | None = None
+        self.generation = 0
+        self.kills = 0
+        self.stormy = True
+        self.wanted = True  # a daemon should run
+        self.over = asyncio.Event()  # of the current daemon
+        self.trading_since: float | None = None
+        self.aim: Callable[[], None] | None = None
+        self.worst: dict[str, float] = {}
+        self._read: list[Books] = []
+
+    # -- what the exchange tells
+
+    def _on_fault(self, kind: str) -> None:
+        self.story.counts[kind] += 1
+        self.story.seen[kind, self._state_of(None)] += 1
+
+    def _on_lie(self, kind: str, identifier: str | None) -> None:
+        self.story.seen[kind, self._state_of(identifier)] += 1
+
+    def _on_post(self, call: Call) -> None:
+        if self.aim is not None:
+            aim, self.aim = self.aim, None
+            self.loop.call_later(AIM_S * self.rng.random() ** 3, aim)
+        self.checker.on_post(dict(call.json))
+
+    def _state_of(self, identifier: str | None) -> str:
+        books = self.checker.books
+        if books is None:
+            return "none"
+        if identifier is not None:
+            return books.state(identifier) or "none"
+        states = {state for _, state in books.live()}
+        return next((state for state in ("SENT", "UNKNOWN", "ACCEPTED", "PLANNED") if state in states), "none")
+
+    # -- the daemon
+
+    def data_dir(self, generation: int) -> Path:
+        """Return the folder of a generation of the daemon."""
+        return self.folder / f"data{generation}"
+
+    def config(self) -> Config:
+        """Return the settings of the daemon."""
+        base, plan = Config(), self.plan
+        return replace(
+            base,
+            access_key=Secret(ACCESS_KEY),
+            secret_key=Secret(SECRET_KEY),
+            webhook_url=Secret(DISCORD_URL + HOOK),
+            base_url=EXCHANGE_URL,
+            data_dir=self.data_dir(self.generation),
+            strategy=replace(base.strategy, unit=timedelta(minutes=1), parameters=PARAMETERS),
+            trading=replace(
+                base.trading, seed=plan.seed, order_krw=plan.order_krw, max_open_trades=plan.max_open_trades
+            ),
+            risk=replace(
+                base.risk,
+                max_order_krw=plan.order_krw,
+                max_market_krw=2 * plan.order_krw,
+                max_day_krw=Decimal(1_000_000_000),
+                exclude=(LEADER,),
+            ),
+        )
+
+    async def live(self) -> None:
+        """Keep a daemon running while one is wanted, as an init system does."""
+        while self.wanted:
+            self.start()
+            await self.over.wait()
+            self.app = None
+            if self.wanted:
+                await asyncio.sleep(self.rng.uniform(0.5, 20.0) if self.stormy else 1.0)
+
+    def start(self) -> None:
+        """Start the next generation on the files of the one before."""
+        self.generation += 1
+        if self.generation > 1:
+            inherit(self.data_dir(self.generation - 1), self.data_dir(self.generation))
+        else:
+            self.data_dir(1).mkdir(mode=0o700, parents=True)
+        self.over = asyncio.Event()
+        self.trading_since = None
+        self.host = Host(f"bot{self.generation}", BOT_ADDRESS)
+        self.host.cut_until = self.cut_until
+        self.story.tell("world", "daemon starts", generation=self.generation)
+        self._open_books()
+        task = self.loop.start(self.host, self._daemon(self.loop.time()))
+        task.add_done_callback(self._ended)
+
+    cut_until = 0.0
+
+    def _open_books(self) -> None:
+        if self.checker.books is not None:
+            self._read.append(self.checker.books)  # not closed: a forked process must not touch the other's files
+        path = self.data_dir(self.generation) / JOURNAL_FILE
+        path.touch(mode=0o600)
+        self.checker.books = Books(path)
+
+    async def _daemon(self, began: float) -> None:
+        self.stop = asyncio.Event()
+        async with build(self.config(), self.clock, self.stop) as app:
+            self.app = app
+
+            async def started(_: App) -> None:
+                self.trading_since = self.loop.time()
+                took = self.trading_since - began
+                self.story.tell("world", "trading", after_s=round(took, 3))
+                if not self.stormy:
+                    self.worst["restart_s"] = max(took, self.worst.get("restart_s", 0.0))
+                    if took > TRADING_WITHIN_S:
+                        self.story.breach("I19 trading too late after a restart", seconds=round(took, 3))
+
+            await serve(app, beside=started)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        error = None if task.cancelled() else task.exception()
+        self.story.tell("world", "daemon ended", error=describe(error))
+        if error is not None:
+            self.story.counts["daemon_ended_itself"] += 1
+            if any(isinstance(one, AssertionError) for one in leaves(error)) or not self.stormy:
+                self.story.breach("the daemon gave up", error=describe(error))
+        self.over.set()
+
+    def kill(self, how: str = "kill") -> None:
+        """End the daemon as SIGKILL does, or as a loss of power does, or ask it to stop."""
+        if self.host is None or not self.host.alive or self.over.is_set():
+            return
+        self._on_fault(how)
+        self.story.tell("world", how, turns=self.host.turns)
+        if how == "stop":
+            self.stop.set()
+            return
+        self.kills += 1
+        self.loop.kill(self.host, silent=how == "power_loss")
+        if how == "power_loss":
+            lose_power(self.data_dir(self.generation), self.rng)
+        self.over.set()
+
+    # -- the script
+
+    async def kill_now_and_then(self) -> None:
+        """Kill the daemon, most often when an order is under way."""
+        while self.plan.kills_an_hour:
+            await asyncio.sleep(self.rng.expovariate(self.plan.kills_an_hour / 3600))
+            how = self.rng.choice(("kill", "kill", "kill", "power_loss", "stop"))
+            if self.rng.random() < AIMED:
+                self.aim = lambda how=how: self.kill(how) if self.stormy else None
+            else:
+                self.kill(how)
+
+    async def cut_now_and_then(self) -> None:
+        """Cut the daemon off the network for seconds to minutes."""
+        while self.plan.harshness:
+            await asyncio.sleep(self.rng.expovariate(self.plan.harshness / 3600))
+            seconds = self.rng.uniform(5.0, 240.0)
+            self._on_fault("partition")
+            self.story.tell("world", "partition", seconds=round(seconds, 1))
+            self.cut_until = self.loop.time() + seconds
+            if self.host is not None:
+                self.host.cut_until = self.cut_until
+
+    async def person(self) -> None:
+        """Deposit, withdraw, and buy the same coins: what is the person's must stay the person's."""
+        while self.plan.person:
+            await asyncio.sleep(self.rng.expovariate(1 / 1800))
+            amount = Decimal(self.rng.choice((-50_000, 30_000, 100_000)))
+            if amount < 0 and self.box.exchange.accounts.of("KRW")[0] < -amount:
+                continue
+            if self.rng.random() < 0.5:  # noqa: PLR2004 - either is as likely
+                self.box.exchange.deposit("KRW", amount)
+                self.story.tell("person", "moves won", amount=str(amount))
+            else:
+                market = self.rng.choice(sorted(self.box.exchange.markets))
+                self.box.exchange.deposit(market[4:], Decimal("0.5"))
+                self.story.tell("person", "deposits coins", market=market)
+            self.story.counts["person"] += 1
+
+    async def main(self) -> Outcome:
+        """Live through all three times and judge."""
+        began = time.perf_counter()
+        exchange = Host("exchange", EXCHANGE_ADDRESS)
+        await self.loop.start(exchange, self.box.__aenter__())
+        life = self.loop.create_task(self.live())
+        script = [
+            self.loop.create_task(step())
+            for step in (self.kill_now_and_then, self.cut_now_and_then, self.person, self.sweep)
+        ]
+        await asyncio.sleep(self.plan.hours * 3600)
+        for task in script[:3]:
+            task.cancel()
+        await self.calm_down()
+        await self.come_to_rest(life)
+        script[3].cancel()
+        hours = self.loop.time() / 3600
+        self._tell_journal()
+        self._judge()
+        return Outcome(
+            seed=self.plan.seed,
+            hours=hours,
+            orders=self.checker.orders,
+            fills=self.checker.fills,
+            kills=self.kills,
+            counts=self.story.counts,
+            seen={"/".join(key): count for key, count in self.story.seen.items()},
+            broken=self.story.broken,
+            digest=self.story.digest(),
+            wall_s=time.perf_counter() - began,
+            worst=self.worst,
+        )
+
+    async def sweep(self) -> None:
+        """Collect garbage by the simulated clock: when it happens otherwise depends on the machine."""
+        while True:
+            await asyncio.sleep(1800)
+            gc.collect(1)
+
+    async def calm_down(self) -> None:
+        """End all faults, restart once, and see that nothing stays in doubt and trading goes on."""
+        self.stormy = False
+        self.aim = None
+        self.weather.calm()
+        self.box.calm()
+        self.story.tell("world", "calm")
+        await asyncio.sleep(max(0.0, self.cut_until - self.loop.time()))
+        await self._until_trading()
+        await self._resolved()
+        self.kill("kill")
+        await asyncio.sleep(CALM_S)
+
+    async def _until_trading(self) -> None:
+        began = self.loop.time()
+        while self.trading_since is None and self.loop.time() - began < 120:  # noqa: ASYNC110, PLR2004
+            await asyncio.sleep(0.5)
+        if self.trading_since is None:
+            self.story.breach("I19 no trading after the faults ended")
+
+    async def _resolved(self) -> None:
+        """I19: whatever was in doubt when the faults ended is resolved within `RESOLVED_WITHIN_S`."""
+        assert self.checker.books is not None
+        doubtful = {identifier for identifier, state in self.checker.books.live() if state in {"UNKNOWN", "SENT"}}
+        began = self.loop.time()
+        while doubtful and self.loop.time() - began < RESOLVED_WITHIN_S:
+            await asyncio.sleep(0.5)
+            doubtful = {one for one in doubtful if self.checker.books.state(one) in {"UNKNOWN", "SENT"}}
+        self.worst["resolve_s"] = self.loop.time() - began
+        for identifier in sorted(doubtful):
+            self.story.breach("I19 still in doubt after the faults ended", identifier=identifier)
+
+    async def come_to_rest(self, life: asyncio.Task[None]) -> None:
+        """Let the leader fall, wait until everything is sold, and stop the daemon."""
+        self.source.fall_at_ms = int(self.clock().timestamp() * 1000)
+        self.story.tell("world", "the leader falls")
+        began = self.loop.time()
+        while self.loop.time() - began < REST_S and not self._is_at_rest():  # noqa: ASYNC110 - nobody tells us
+            await asyncio.sleep(5)
+        await asyncio.sleep(150)
+        self.wanted = False
+        self.stop.set()
+        await life
+
+    def _is_at_rest(self) -> bool:
+        books = self.checker.books
+        assert books is not None
+        open_trades = books.rows("SELECT 1 FROM trade WHERE phase IN ('entering', 'holding', 'leaving')")
+        pending = books.rows("SELECT 1 FROM outbox WHERE sent_ms IS NULL AND failed IS NULL")
+        return not open_trades and not pending and not books.live() and not self.box.late_waiting
+
+    # -- the verdict
+
+    def _judge(self) -> None:
+        books = self.checker.books
+        assert books is not None
+        for row in books.rows("SELECT id, phase FROM trade WHERE phase IN ('entering', 'holding', 'leaving')"):
+            self.story.breach("I19 a trade did not end", trade=row["id"], phase=row["phase"])
+        repeats = self.kills + self.story.counts["webhook_lost"] + self._broken_connections()
+        self.checker.at_rest(books, repeats=repeats)
+        if self.box.internal_errors:
+            self.story.breach("the sandbox failed", count=self.box.internal_errors)
+        for rule in ("too_many_requests", "rate_limit_exceeded_penalty", "429", "418"):
+            if self.box.violations[rule]:
+                self.story.breach("I16 a limit was broken", name=rule, count=self.box.violations[rule])
+        self.story.tell("world", "verdict", broken=len(self.story.broken))
+
+    def _broken_connections(self) -> int:
+        """Return how often the network may have eaten Discord's answer: then a message is sent again."""
+        counts = self.story.counts
+        return (
+            counts["reset"]
+            + counts["stall"]
+            + counts["partition"]
+            + counts["slow"]
+            + counts["stop"]
+            + (10**9 if self.plan.harshness else 0)
+        )
+
+    def _tell_journal(self) -> None:
+        books = self.checker.books
+        assert books is not None
+        for row in books.rows("SELECT at_ms, kind, ref, data FROM event ORDER BY seq"):
+            self.story.tell("journal", row["kind"], at_ms=row["at_ms"], ref=row["ref"], data=row["data"])
+
+
+def run_world(plan: Plan, folder: Path, prepare: Callable[[World], Any] = lambda _: None) -> tuple[Outcome, Story]:
+    """Run one world to its end. Only for a process that ends soon after: what was killed is kept, never closed."""
+    loop = VirtualLoop()
+    world = World(plan, folder, loop)
+    prepare(world)
+    root = logging.getLogger()
+    ear = Ear(world.story)
+    with ExitStack() as stack:
+        root.addHandler(ear)
+        stack.callback(root.removeHandler, ear)
+        level = root.level
+        root.setLevel(logging.INFO)
+        stack.callback(root.setLevel, level)
+        gc.disable()
+        stack.callback(gc.enable)
+        stack.enter_context(owned_libraries(loop, START.timestamp()))
+        stack.enter_context(mock.patch("trader.wallet.PERIOD_S", plan.wallet_s))
+        outcome = run(loop, world.main())
+    return outcome, world.story
