@@ -102,6 +102,10 @@ def add_market(parser: argparse.ArgumentParser) -> None:
         "--krw", type=money, default=Decimal(1_000_000), metavar="WON", help="won in the account (default 1000000)"
     )
     parser.add_argument("--port", type=int, default=0, metavar="N", help="port to listen on (default: a free one)")
+    parser.add_argument(
+        "--faults", metavar="PLAN", help="what goes wrong: a plan in JSON, or the name of a ready one (docs/faults.md)"
+    )
+    parser.add_argument("--admin", action="store_true", help="let programs on this machine change faults over HTTP")
 
 
 def add_readers(verbs: Verbs) -> None:

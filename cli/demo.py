@@ -9,6 +9,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -39,6 +40,7 @@ UNIT = timedelta(minutes=1)
 ACCESS_KEY = "demo-access-key"
 SECRET_KEY = "demo-secret-key-0123456789abcdef01234567"  # noqa: S105 - opens nothing but the sandbox of this process
 HOOK = "/api/webhooks/1/demo"
+ZERO = Decimal(0)
 
 
 class Summary(msgspec.Struct, kw_only=True):
@@ -57,6 +59,8 @@ class Summary(msgspec.Struct, kw_only=True):
     rejected_orders: int
     violations: int
     violations_by_rule: dict[str, int]
+    faults: dict[str, int]
+    internal_errors: int
     ledger_equal: bool
     wall_seconds: float
 
@@ -139,17 +143,34 @@ def summarise(app: App, box: Sandbox, options: argparse.Namespace, passed: timed
         rejected_orders=counts.rejected,
         violations=sum(box.violations.values()),
         violations_by_rule=dict(box.violations),
-        ledger_equal=ledger_equal(totals, box.balances(), options.krw),
+        faults=box.faults.struck() if box.faults else {},
+        internal_errors=box.internal_errors,
+        ledger_equal=ledger_equal(totals, box.balances(), options.krw, box.faults.flows() if box.faults else {}),
         wall_seconds=round(wall, 2),
     )
 
 
-def ledger_equal(totals: Totals, balances: Mapping[str, tuple[Decimal, Decimal]], krw: Decimal) -> bool:
-    """Return whether the journal and the exchange agree about every currency, to the last decimal."""
-    journal = {currency: volume for currency, volume in totals.coins.items() if volume}
-    journal["KRW"] = krw + totals.krw
-    exchange = {currency: sum(parts, Decimal(0)) for currency, parts in balances.items()}
-    return journal == {currency: held for currency, held in exchange.items() if held}
+def ledger_equal(
+    totals: Totals,
+    balances: Mapping[str, tuple[Decimal, Decimal]],
+    krw: Decimal,
+    flows: Mapping[str, Decimal] = MappingProxyType({}),
+) -> bool:
+    """Return whether the journal and the exchange agree about every currency, to the last decimal.
+
+    `flows` are what a person moved on the account besides the daemon.
+    """
+    known = {
+        currency: totals.coins.get(currency, ZERO) + flows.get(currency, ZERO) for currency in {*totals.coins, *flows}
+    }
+    known["KRW"] = krw + totals.krw + flows.get("KRW", ZERO)
+    exchange = {currency: sum(parts, ZERO) for currency, parts in balances.items()}
+    return nonzero(known) == nonzero(exchange)
+
+
+def nonzero(amounts: Mapping[str, Decimal]) -> dict[str, Decimal]:
+    """Return the amounts that are any."""
+    return {currency: amount for currency, amount in amounts.items() if amount}
 
 
 SENTENCES = {
@@ -175,6 +196,7 @@ ROWS = (
     ("alerts", "디스코드 알림", "Discord alerts"),
     ("rejected_orders", "거부된 주문", "rejected orders"),
     ("violations", "규칙 위반", "broken rules"),
+    ("faults", "일어난 장애", "faults that struck"),
     ("ledger_equal", "장부 일치", "journal equals exchange"),
     ("wall_seconds", "걸린 시간(초)", "wall seconds"),
 )

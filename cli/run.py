@@ -15,6 +15,7 @@ from cli.explain import explain
 from cli.screen import follow
 from config import ConfigError, Problem, most_spent
 from journal.journal import JournalError, JournalLocked
+from sandbox.faults.reading import PlanError
 from sandbox.replay import ReplayError
 from simulation.loop import wall_clock
 from strategy.registry import StrategyError
@@ -102,7 +103,7 @@ def explain_failure(error: BaseException, language: str) -> tuple[str, int] | No
     match error:
         case ConfigError():
             return "\n".join(getattr(problem, language) for problem in error.problems), CONFIGURATION
-        case StrategyError():
+        case StrategyError() | PlanError():
             return getattr(error, language), CONFIGURATION
         case UsageProblem():
             return getattr(error, language), USAGE

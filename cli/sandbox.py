@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from cli import log as logs
 from cli.exits import OK
 from cli.run import plain_loop, stop_on_signals
+from sandbox.faults.reading import find_plan
 from sandbox.server import Sandbox, SandboxOptions, open_source
 from simulation.loop import LoopClock, wall_clock
 
@@ -37,6 +38,8 @@ def box_options(options: argparse.Namespace, *, access_key: str, secret_key: str
         access_key=access_key,
         secret_key=secret_key,
         port=options.port,
+        faults=find_plan(options.faults) if options.faults else None,
+        admin=options.admin,
     )
 
 

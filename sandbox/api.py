@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sandbox.auth import MAKE_ORDERS, VIEW_ACCOUNT, VIEW_ORDERS, read_token
@@ -27,6 +27,7 @@ QUOTATION_HEADERS = {
     "Cache-Control": "no-cache, no-store, max-age=0, must-revalidate",
     "Limit-By-Ip": "Yes",
 }
+JSON = "application/json"
 ANY_KEY = ""  # the scope of endpoints that need a valid key and no permission
 
 
@@ -36,7 +37,8 @@ class Answer:
 
     status: int
     body: bytes
-    headers: Mapping[str, str]
+    headers: Mapping[str, str] = field(default_factory=dict)
+    content_type: str = JSON
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,8 @@ class Api:
         """Answer one request; never raises."""
         now = self._clock()
         route = self._route(call)
+        if call.method == "POST" and call.path == "/v1/orders":
+            self.orders_received += 1
         if route is None:
             return self._refused(call, refuse("not_found"), {"Date": http_date(now)})
         token = _token(call) if route.scope is not None else None
@@ -89,10 +93,12 @@ class Api:
     def _route(self, call: Call) -> Route | None:
         if call.method == "GET" and call.path.startswith("/v1/candles/minutes/"):
             return self._minutes
-        route = self._routes.get((call.method, call.path))
-        if call.method == "POST" and call.path == "/v1/orders":
-            self.orders_received += 1
-        return route
+        return self._routes.get((call.method, call.path))
+
+    def group(self, call: Call) -> str:
+        """Return the limit group of a call; empty when it leads nowhere."""
+        route = self._route(call)
+        return self._group(call, route) if route else ""
 
     def _group(self, call: Call, route: Route) -> str:
         return "origin" if route.scope is None and "Origin" in call.headers else route.group

@@ -68,6 +68,8 @@ class Exchange:
         self.halted: set[str] = set()  # markets that answer market_offline
         self.listeners: list[Listener] = []
         self.in_flight = 0  # accepted orders and cancels that did not take effect yet
+        self.delay_ms: Callable[[Order], int] = lambda _: 0  # how much later than usual an order meets the book
+        self.offered: Callable[[Order, list[Offer]], list[Offer]] = lambda _, offers: offers  # what it may take there
         self.new_uuid: Callable[[], str] = lambda: str(uuid.UUID(int=rng.getrandbits(128), version=4))
         self._venue = venue
         self._now_ms = now_ms
@@ -122,7 +124,7 @@ class Exchange:
             if identifier is not None:
                 self._identifiers.setdefault(identifier, None)
         self._accept(order)
-        self._soon(lambda: self._match(order))
+        self._soon(lambda: self._match(order), LATENCY_MS + self.delay_ms(order))
         return order
 
     def cancel(self, order: Order, then: Callable[[], None] = lambda: None) -> None:
@@ -166,7 +168,7 @@ class Exchange:
             self._end(order, "cancel")
             then()
 
-    def _soon(self, effect: Callable[[], None]) -> None:
+    def _soon(self, effect: Callable[[], None], delay_ms: int = LATENCY_MS) -> None:
         """Let something accepted take effect a moment later."""
         self.in_flight += 1
 
@@ -174,7 +176,7 @@ class Exchange:
             self.in_flight -= 1
             effect()
 
-        self._later(LATENCY_MS, run)
+        self._later(delay_ms, run)
 
     def _check(self, request: Request) -> None:
         if request.market in self.halted:
@@ -204,7 +206,7 @@ class Exchange:
             return
         asked = order.asked
         book = self._venue.book(asked.market)
-        met = self._offers(order, book)
+        met = self.offered(order, self._offers(order, book))
         if (asked.time_in_force == "post_only" and met) or (asked.time_in_force == "fok" and not fillable(order, met)):
             self._end(order, "cancel")
             return

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
+    from datetime import date
     from decimal import Decimal
 
 Taker = Literal["BID", "ASK"]
@@ -64,6 +65,8 @@ class Listing:
     english_name: str
     warning: bool
     caution: frozenset[str]
+    state: Literal["PREVIEW", "ACTIVE", "DELISTED"] = "ACTIVE"
+    delisting_date: date | None = None  # last day of trading, once it is announced
 
 
 class Source(Protocol):

@@ -10,7 +10,7 @@ from sandbox.tape import Tape
 if TYPE_CHECKING:
     from decimal import Decimal
 
-    from sandbox.feed import Book, Candle, Source, Taker
+    from sandbox.feed import Book, Candle, Listing, Source, Taker
     from sandbox.tape import TickerState
 
 
@@ -35,16 +35,24 @@ class Markets:
 
     def __init__(self, source: Source) -> None:
         self._source = source
-        self.listings = source.listings
-        self._by_name = {listing.market: listing for listing in source.listings}
+        self.listed = {listing.market: listing for listing in source.listings}  # may change while it runs
         self._tapes: dict[str, Tape] = {}
         self._now_ms = source.start_ms
 
     def _tape(self, market: str) -> Tape:
         tape = self._tapes.get(market)
         if tape is None:
-            tape = self._tapes[market] = Tape(self._source, self._by_name[market])
+            tape = self._tapes[market] = Tape(self._source, self.listed[market])
         return tape
+
+    def relist(self, listing: Listing) -> None:
+        """Change what is said about a market, or list it."""
+        self.listed[listing.market] = listing
+        self._tape(listing.market).listing = listing
+
+    def unlist(self, market: str) -> None:
+        """Take a market off the list: from now on nobody knows it."""
+        self.listed.pop(market, None)
 
     def next_ms(self) -> int | None:
         """Return when the next public trade happens."""

@@ -34,7 +34,6 @@ class Quotation:
 
     def __init__(self, markets: Markets, now_ms: Callable[[], int]) -> None:
         self._markets = markets
-        self._listings = {listing.market: listing for listing in markets.listings}
         self._now_ms = now_ms
 
     def markets(self, call: Call) -> list[Json]:
@@ -42,7 +41,7 @@ class Quotation:
         details = call.one("is_details") or call.one("isDetails") or "false"
         if details not in {"true", "false"}:
             raise quotation_error(400, TYPE_MISMATCH)
-        return [views.listing_json(listing, details=details == "true") for listing in self._listings.values()]
+        return [views.listing_json(listing, details=details == "true") for listing in self._markets.listed.values()]
 
     # -- candles
 
@@ -150,7 +149,7 @@ class Quotation:
         quotes = set((call.one("quote_currencies") or "").upper().split(",")) - {""}
         if not quotes:
             raise quotation_error(400, MISSING_PARAMETER)
-        return [self._ticker(market) for market in self._listings if market.split("-", 1)[0] in quotes]
+        return [self._ticker(market) for market in self._markets.listed if market.split("-", 1)[0] in quotes]
 
     def _ticker(self, market: str) -> Json:
         return views.ticker_json(self._markets.ticker(market), self._now_ms())
@@ -196,7 +195,7 @@ class Quotation:
         return [self._known(name) for name in dict.fromkeys(names)]
 
     def _known(self, market: str) -> str:
-        if market not in self._listings:
+        if market not in self._markets.listed:
             raise quotation_error(404, CODE_NOT_FOUND)
         return market
 

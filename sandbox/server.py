@@ -10,14 +10,21 @@ from typing import TYPE_CHECKING, Self
 
 from aiohttp import web
 
-from sandbox.api import Api
+from sandbox.api import Answer, Api
 from sandbox.auth import ApiKey, Gate
 from sandbox.call import Call
 from sandbox.discord import PREFIX as WEBHOOKS
 from sandbox.discord import Discord
 from sandbox.exchange import Exchange
+from sandbox.faults.admin import PREFIX as ADMIN
+from sandbox.faults.admin import Admin
+from sandbox.faults.answers import WEBHOOK, WEBSOCKET, send
+from sandbox.faults.engine import Faults
+from sandbox.faults.source import FaultySource
+from sandbox.faults.state import SkewedClock, World
 from sandbox.limits import Limits
 from sandbox.market import Markets
+from sandbox.porter import Porter
 from sandbox.rest_exchange import ExchangeRest
 from sandbox.rest_quotation import Quotation
 from sandbox.stream import BOOK_GRID_MS, PATHS, Stream
@@ -30,6 +37,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    from sandbox.faults.plan import Plan
     from sandbox.feed import Source
 
 KEEP_ALIVE_SECONDS = 3600.0
@@ -53,6 +61,8 @@ class SandboxOptions:
     host: str = "127.0.0.1"
     port: int = 0
     start: datetime | None = None
+    faults: Plan | None = None  # what goes wrong, from the opening on
+    admin: bool = False  # whether faults can be changed over HTTP, from this machine
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,37 +101,63 @@ class Sandbox:
         self.options = options
         self.discord = Discord()
         self.limits = Limits()
-        self._clock = clock
+        self._clock = SkewedClock(clock)
         self._timers = Timers(options.speed, self._on_internal_error)
-        self.markets = Markets((source or open_source(options, clock())).source)
+        feed = (source or open_source(options, clock())).source
+        fragile = options.admin or options.faults is not None
+        faulty = FaultySource(feed)
+        self.markets = Markets(faulty if fragile else feed)
         self.gate = Gate([_key(options, clock())])
         rng, stream_rng = (
             random.Random(f"{options.seed} exchange"),
             random.Random(f"{options.seed} stream"),
         )  # reproducible ids, not secrets
-        listings = {listing.market: listing for listing in self.markets.listings}
-        self.exchange = Exchange(self.markets, listings, rng=rng, now_ms=self._now_ms, later=self._timers.later)
+        self.exchange = Exchange(
+            self.markets, self.markets.listed, rng=rng, now_ms=self._now_ms, later=self._timers.later
+        )
         self._api = Api(
             Quotation(self.markets, self._now_ms),
             ExchangeRest(self.exchange, self.gate, self._now_ms),
             self.gate,
             self.limits,
-            clock,
+            self._clock,
         )
         self._stream = Stream(
             self.markets,
             self.exchange,
             gate=self.gate,
             limits=self.limits,
-            clock=clock,
+            clock=self._clock,
             rng=stream_rng,
             on_violation=self._on_violation,
             on_internal_error=self._on_internal_error,
         )
         self.exchange.listeners.append(self._stream)
         self.exchange.deposit("KRW", options.krw)
-        self._runner: web.ServerRunner | None = None
+        self._porter: Porter | None = None
         self._url = ""
+        self.faults = self._make_faults(faulty) if fragile else None
+        self._admin = Admin(self.faults, self.violations) if options.admin and self.faults else None
+
+    def _make_faults(self, source: FaultySource) -> Faults:
+        world = World(
+            exchange=self.exchange,
+            gate=self.gate,
+            markets=self.markets,
+            source=source,
+            clock=self._clock,
+            later=self._timers.later,
+            sleep=self._timers.sleep,
+            listen=self._listen,
+        )
+        faults = Faults(world, seed=self.options.seed, answer=self._answer, group=self._group)
+        self._stream.on_open = faults.frames.watch
+        self.exchange.listeners.append(faults)
+        return faults
+
+    def _listen(self, wanted: bool) -> None:  # noqa: FBT001  # the name of the method says what it is
+        if self._porter is not None:
+            self._porter.listen(wanted)
 
     # -- what a test or the demo looks at
 
@@ -160,16 +196,17 @@ class Sandbox:
             web.Server(self._handle, access_log=None, keepalive_timeout=KEEP_ALIVE_SECONDS), shutdown_timeout=1.0
         )
         await runner.setup()
-        site = web.TCPSite(runner, self.options.host, self.options.port)
+        porter = Porter(runner, self.options.host, self.options.port, self._on_internal_error)
         try:
-            await site.start()
+            host, port = await porter.open()
         except OSError:
             await runner.cleanup()
             raise
-        self._runner = runner
-        host, port = runner.addresses[0][:2]
+        self._porter = porter
         self._url = f"http://{host}:{port}"
         self._pump()
+        if self.faults is not None and self.options.faults is not None:
+            self.faults.start(self.options.faults)
         return self
 
     async def __aexit__(
@@ -177,8 +214,8 @@ class Sandbox:
     ) -> None:
         self._timers.close()
         await self._stream.close()
-        if self._runner is not None:
-            await self._runner.cleanup()
+        if self._porter is not None:
+            await self._porter.close()
 
     # -- time
 
@@ -210,20 +247,33 @@ class Sandbox:
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         path, _, query = request.raw_path.partition("?")
-        if path in PATHS:
-            return await self._stream.serve(request, path)
         body = await request.read() if request.can_read_body else b""
-        if path.startswith(WEBHOOKS):
-            status, answer = self.discord.receive(request.method, path, query, body)
-            return web.Response(status=status, body=answer, content_type="application/json")
-        self.catch_up()
         call = Call(
             method=request.method, path=path, query=query, headers=request.headers, ip=request.remote or "", body=body
         )
-        reply = self._api.answer(call)
-        response = web.Response(status=reply.status, body=reply.body, headers=reply.headers)
-        response.content_type = "application/json"
-        return response
+        if self._admin is not None and path.startswith(ADMIN):
+            return send(self._admin.answer(call))
+        if self.faults is not None and self.faults.calls.dice:
+            return await self.faults.calls.serve(request, call, lambda: self._serve(request, call))
+        return await self._serve(request, call)
+
+    async def _serve(self, request: web.BaseRequest, call: Call) -> web.StreamResponse:
+        if call.path in PATHS:
+            return await self._stream.serve(request, call.path)
+        return send(self._answer(call))
+
+    def _answer(self, call: Call) -> Answer:
+        """Carry out a request of the present moment."""
+        if call.path.startswith(WEBHOOKS):
+            status, body = self.discord.receive(call.method, call.path, call.query, call.body)
+            return Answer(status, body)
+        self.catch_up()
+        return self._api.answer(call)
+
+    def _group(self, call: Call) -> str:
+        if call.path in PATHS:
+            return WEBSOCKET
+        return WEBHOOK if call.path.startswith(WEBHOOKS) else self._api.group(call)
 
     def _on_violation(self, name: str) -> None:
         self.violations[name] += 1

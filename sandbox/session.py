@@ -13,7 +13,7 @@ from sandbox.subscription import Format, Message, StreamError, Subscription, rea
 from sandbox.wire import to_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Iterable
 
     from aiohttp import WSMessage
 
@@ -45,7 +45,8 @@ class Session:
         self._now_ms = now_ms
         self._on_message = on_message
         self._on_violation = on_violation
-        self._queue: deque[bytes] = deque()
+        self.spoil: Callable[[bytes], Iterable[bytes]] | None = None  # what is sent instead of a frame
+        self._queue: deque[bytes | int] = deque()  # a number: the code to close with
         self._wake = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._active_at = self._loop.time()
@@ -54,6 +55,17 @@ class Session:
 
     def send(self, frame: bytes) -> None:
         """Queue a frame; a client that is too far behind is dropped."""
+        for sent in (frame,) if self.spoil is None else self.spoil(frame):
+            self._put(sent)
+
+    def hang_up(self, code: int | None) -> None:
+        """End the connection after what is queued, with a close frame; without a code at once and without one."""
+        if code is None:
+            self.drop()
+        else:
+            self._put(code)
+
+    def _put(self, frame: bytes | int) -> None:
         if len(self._queue) >= MOST_QUEUED:
             self.drop()
             return
@@ -90,8 +102,7 @@ class Session:
         """Send an error frame, then close with 1000 as the exchange does."""
         self._on_violation(error.name)
         with suppress(ConnectionError):
-            while self._queue:
-                await self._socket.send_bytes(self._queue.popleft())
+            await self._send_queued()
             await self._socket.send_bytes(to_json({"error": {"name": error.name, "message": error.message}}))
             await asyncio.sleep(FAREWELL_SECONDS)
             await self._socket.close(code=1000)
@@ -135,9 +146,16 @@ class Session:
             while True:
                 await self._wake.wait()
                 self._wake.clear()
-                while self._queue:
-                    await self._socket.send_bytes(self._queue.popleft())
-                    self._active_at = self._loop.time()
+                await self._send_queued()
+
+    async def _send_queued(self) -> None:
+        while self._queue:
+            frame = self._queue.popleft()
+            if isinstance(frame, int):
+                await self._socket.close(code=frame)
+                return
+            await self._socket.send_bytes(frame)
+            self._active_at = self._loop.time()
 
     def _send_status(self) -> None:
         if self._status is not None:

@@ -67,6 +67,7 @@ class Stream:
         on_internal_error: Callable[[], None],
     ) -> None:
         self.audience = Audience()
+        self.on_open: Callable[[Session, str], None] = lambda _session, _path: None
         self._markets = markets
         self._exchange = exchange
         self._gate = gate
@@ -104,6 +105,7 @@ class Stream:
             on_message=self._on_message,
             on_violation=self._on_violation,
         )
+        self.on_open(session, path)
         try:
             await self._run(session, request, private=path != PUBLIC_PATH)
         except Exception:

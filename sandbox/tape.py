@@ -47,7 +47,7 @@ class TickerState:
     high_52w_ms: int
     low_52w: Decimal
     low_52w_ms: int
-    warning: bool
+    listing: Listing
 
 
 class Extreme:
@@ -77,7 +77,7 @@ class Tape:
     def __init__(self, source: Source, listing: Listing) -> None:
         market, start = listing.market, source.start_ms
         self._source = source
-        self._listing = listing
+        self.listing = listing
         self._ladder = Ladder()
         self._trades: Packed[PublicTrade] = Packed(TRADES_KEPT, write_trade, lambda line: read_trade(market, line))
         self.last: PublicTrade | None = None
@@ -163,7 +163,7 @@ class Tape:
         high_52w_ms, high_52w = self._highs.best(since_ms, (self._day_ms, today.high))
         low_52w_ms, low_52w = self._lows.best(since_ms, (self._day_ms, today.low))
         return TickerState(
-            market=self._listing.market,
+            market=self.listing.market,
             price=price,
             volume=last.volume if last else ZERO,
             traded_ms=last.at_ms if last else self._start_ms,
@@ -182,7 +182,7 @@ class Tape:
             high_52w_ms=high_52w_ms,
             low_52w=low_52w,
             low_52w_ms=low_52w_ms,
-            warning=self._listing.warning,
+            listing=self.listing,
         )
 
     def candles(self, unit_s: int, to_ms: int | None, count: int) -> list[Candle]:
@@ -197,7 +197,7 @@ class Tape:
         if len(live) > count or unit_s < MINUTE or not self._ladder.complete(unit_s):
             return live[:count]
         before_ms = start_ms if to_ms is None else min(to_ms, start_ms)
-        older = self._source.history(self._listing.market, unit_s, before_ms, count + 1)
+        older = self._source.history(self.listing.market, unit_s, before_ms, count + 1)
         if live and older and older[0].opened_ms == live[-1].opened_ms:
             live[-1] = join(older.pop(0), live[-1])
         return (live + older)[:count]

@@ -43,6 +43,10 @@ class Timers:
         handle = asyncio.get_running_loop().call_later(seconds, run)
         self._pending.add(handle)
 
+    async def sleep(self, delay_ms: int) -> None:
+        """Wait so many milliseconds of market time."""
+        await asyncio.sleep(delay_ms / 1000 / self._speed)
+
     def close(self) -> None:
         """Cancel what is pending and take no more."""
         self._closed = True

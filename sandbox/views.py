@@ -9,6 +9,8 @@ from sandbox.frames import Json, change_of
 from sandbox.wire import from_ms, kst_text, utc_text
 
 if TYPE_CHECKING:
+    from datetime import date
+
     from sandbox.feed import Candle, Listing, PublicTrade
     from sandbox.tape import TickerState
 
@@ -33,6 +35,11 @@ def listing_json(listing: Listing, *, details: bool) -> Json:
         caution = {name: name in listing.caution for name in CAUTIONS}
         shown["market_event"] = {"warning": listing.warning, "caution": caution}
     return shown
+
+
+def date_json(day: date | None) -> Json | None:
+    """Return a day as tickers show it."""
+    return None if day is None else {"year": day.year, "month": day.month, "day": day.day}
 
 
 def _candle_fields(candle: Candle) -> Json:
@@ -143,9 +150,9 @@ def ticker_frame(state: TickerState, now_ms: int, stream_type: str) -> Json:
         "ask_bid": state.taker,
         "acc_ask_volume": state.ask_volume_day,
         "acc_bid_volume": state.bid_volume_day,
-        "market_state": "ACTIVE",
+        "market_state": state.listing.state,
         "is_trading_suspended": False,
-        "delisting_date": None,
-        "market_warning": "CAUTION" if state.warning else "NONE",
+        "delisting_date": date_json(state.listing.delisting_date),
+        "market_warning": "CAUTION" if state.listing.warning else "NONE",
         "stream_type": stream_type,
     }

@@ -174,6 +174,8 @@ def test_a_killed_daemon_goes_on_where_it_was(tmp_path: Path) -> None:
         (("health",), {"BOT_DATA_DIR": "/nowhere"}, 1, "no daemon is running here"),
         (("runn",), {}, 2, "invalid choice"),
         (("demo", "--speed", "0"), {}, 2, "above 0"),
+        (("demo", "--faults", "lost-answer"), {}, 4, "Did you mean 'lost-answers'"),
+        (("sandbox", "--faults", "/dev/null"), {}, 4, "Fault plan '/dev/null', at $"),
     ],
 )
 def test_bad_input_gets_one_clear_sentence_and_its_exit_code(

@@ -50,7 +50,7 @@ def markets() -> Markets:
 
 def test_every_price_lies_on_its_tick_and_every_candle_is_sound(markets: Markets) -> None:
     """In history and live: low <= open, close <= high, on the grid, with volume."""
-    for listing in markets.listings:
+    for listing in markets.listed.values():
         for unit_s in (MINUTE, 15 * MINUTE, 240 * MINUTE, DAY):
             candles = markets.candles(listing.market, unit_s, None, 100)
             assert candles
@@ -83,7 +83,7 @@ def test_there_is_enough_history_for_every_strategy(markets: Markets) -> None:
 
 def test_a_book_is_ordered_uncrossed_and_the_same_for_everybody(markets: Markets) -> None:
     """30 levels a side around the last trade, which stands at the best price of its side."""
-    for listing in markets.listings:
+    for listing in markets.listed.values():
         book, again = markets.book(listing.market), markets.book(listing.market)
         assert book == again
         asks, bids = [level.price for level in book.asks], [level.price for level in book.bids]

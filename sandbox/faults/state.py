@@ -1,0 +1,199 @@
+"""What goes wrong with the exchange itself: keys, halts, flags, delistings, prices, books, the clock, the port."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from decimal import Decimal
+from functools import singledispatch
+from typing import TYPE_CHECKING
+
+from sandbox.faults.chance import moment_ms
+from sandbox.faults.plan import Delisted, Flagged, Gap, Halted, Key, Refusing, Skewed, Spike, Thin
+from sandbox.faults.source import on_tick
+from sandbox.feed import PublicTrade
+from sandbox.orders import SATOSHI, floor_volume
+from sandbox.wire import KST, to_ms
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+    from datetime import datetime
+
+    from sandbox.auth import Gate
+    from sandbox.exchange import Exchange
+    from sandbox.faults.plan import StateRule
+    from sandbox.faults.source import FaultySource
+    from sandbox.feed import Taker
+    from sandbox.market import Markets
+
+    Undo = Callable[[], object]
+
+WILD_NUMBER = 9_997  # the last digits of numbers that neither a source nor a fill gives
+
+
+class SkewedClock:
+    """The exchange's clock, which may be ahead of the real one or behind it."""
+
+    def __init__(self, clock: Callable[[], datetime]) -> None:
+        self.real = clock
+        self.ahead = timedelta()
+
+    def __call__(self) -> datetime:
+        """Return what the exchange believes to be the time, UTC."""
+        return self.real() + self.ahead
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """The exchange that faults may change."""
+
+    exchange: Exchange
+    gate: Gate
+    markets: Markets
+    source: FaultySource
+    clock: SkewedClock
+    later: Callable[[int, Callable[[], None]], None]  # after milliseconds of market time
+    sleep: Callable[[int], Awaitable[None]]  # milliseconds of market time
+    listen: Callable[[bool], None]  # whether somebody listens on the port
+
+    def held(self) -> list[str]:
+        """Return the markets of the coins the account holds, the most valuable first."""
+        coins = {f"KRW-{name}": sum(parts) for name, parts in self.exchange.accounts.all().items() if any(parts)}
+        listed = [market for market in coins if market in self.markets.listed]
+        return sorted(listed, key=lambda market: -coins[market] * self.markets.ticker(market).price)
+
+    def chosen(self, markets: Sequence[str]) -> list[str]:
+        """Return the listed markets of some names; none named: all."""
+        if not markets:
+            return list(self.markets.listed)
+        named = [*markets, *(self.held()[:1] if "held" in markets else ())]
+        return [market for market in dict.fromkeys(named) if market in self.markets.listed]
+
+
+@singledispatch
+def apply(rule: StateRule, world: World) -> Undo | None:
+    """Make a rule true in a world, and return what makes it untrue again, if there is anything to undo."""
+    raise NotImplementedError(f"{rule} in {world}")
+
+
+@apply.register(Key)
+def spoil_keys(rule: Key, world: World) -> Undo:
+    """Change every key."""
+    gate, now = world.gate, world.clock()
+    before = dict(gate.keys)
+    for name, key in before.items():
+        changed = key
+        if rule.expired:
+            changed = replace(changed, expires_at=now)
+        if rule.ips is not None:
+            changed = replace(changed, ips=frozenset(rule.ips))
+        if rule.permissions is not None:
+            changed = replace(changed, permissions=frozenset(rule.permissions))
+        gate.keys[name] = changed
+    if rule.deleted:
+        gate.keys.clear()
+    return lambda: gate.keys.update(before)
+
+
+@apply.register(Halted)
+def halt_some(rule: Halted, world: World) -> Undo:
+    """Let trading stand still in the markets of a rule."""
+    return halt(world, world.chosen(rule.markets))
+
+
+def halt(world: World, markets: list[str]) -> Undo:
+    """Let trading stand still: no trades, no orders."""
+    new = set(markets) - world.exchange.halted
+    world.exchange.halted |= new
+    world.source.silent |= new
+
+    def undo() -> None:
+        world.exchange.halted -= new
+        world.source.silent -= new
+
+    return undo
+
+
+@apply.register(Flagged)
+def flag(rule: Flagged, world: World) -> Undo:
+    """Change the protection flags of markets."""
+    before = [world.markets.listed[market] for market in world.chosen(rule.markets)]
+    for listing in before:
+        world.markets.relist(replace(listing, warning=rule.warning, caution=frozenset(rule.caution)))
+
+    def undo() -> None:
+        for listing in before:
+            world.markets.relist(listing)
+
+    return undo
+
+
+@apply.register(Delisted)
+def delist(rule: Delisted, world: World) -> Undo:
+    """Announce the end of markets now, end their trading later, and take them off the list after that."""
+    markets = world.chosen(rule.markets)
+    listings = [world.markets.listed[market] for market in markets]
+    lasts = timedelta(minutes=rule.ends - rule.minutes[0])
+    last_day = (world.clock() + lasts).astimezone(KST).date()
+    undo = ExitStack()
+    for listing in listings:
+        undo.callback(world.markets.relist, listing)
+        world.markets.relist(replace(listing, delisting_date=last_day))
+
+    def end() -> None:
+        undo.callback(halt(world, markets))
+        for listing in listings:
+            world.markets.relist(replace(listing, delisting_date=last_day, state="DELISTED"))
+        for order in list(world.exchange.open_orders()):
+            if order.asked.market in markets and not order.cancelling:
+                world.exchange.cancel(order)
+
+    def vanish() -> None:
+        for market in markets:
+            world.markets.unlist(market)
+
+    world.later(moment_ms(rule.ends - rule.minutes[0]), end)
+    world.later(moment_ms(rule.gone - rule.minutes[0]), vanish)
+    return undo.close
+
+
+@apply.register(Gap)
+def shift_prices(rule: Gap, world: World) -> Undo:
+    """Let prices jump, and jump back in the end."""
+    markets = world.chosen(rule.markets)
+    world.source.factors |= dict.fromkeys(markets, 1 + Decimal(repr(rule.percent)) / 100)
+    return lambda: [world.source.factors.pop(market, None) for market in markets]
+
+
+@apply.register(Spike)
+def trade_wildly(rule: Spike, world: World) -> None:
+    """Let one trade happen in each market far away from its last price."""
+    for market in world.chosen(rule.markets):
+        last, at_ms = world.markets.ticker(market).price, to_ms(world.clock())
+        price = on_tick(last * (1 + Decimal(repr(rule.percent)) / 100))
+        volume = max(floor_volume(Decimal(repr(rule.krw)) / price), SATOSHI)
+        taker: Taker = "BID" if price > last else "ASK"
+        world.source.add(PublicTrade(market, price, volume, at_ms, taker, at_ms * 10_000 + WILD_NUMBER))
+
+
+@apply.register(Thin)
+def thin_out(rule: Thin, world: World) -> Undo:
+    """Leave little in the books."""
+    markets = world.chosen(rule.markets)
+    world.source.thin |= dict.fromkeys(markets, (rule.levels, Decimal(repr(rule.share))))
+    return lambda: [world.source.thin.pop(market, None) for market in markets]
+
+
+@apply.register(Skewed)
+def skew(rule: Skewed, world: World) -> Undo:
+    """Put the exchange's clock ahead, or back."""
+    world.clock.ahead = timedelta(seconds=rule.seconds)
+    return lambda: setattr(world.clock, "ahead", timedelta())
+
+
+@apply.register(Refusing)
+def shut_door(_: Refusing, world: World) -> Undo:
+    """Let nobody in."""
+    world.listen(False)
+    return lambda: world.listen(True)

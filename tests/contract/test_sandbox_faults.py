@@ -1,0 +1,603 @@
+"""Faults of requests, orders and the exchange itself: each does what it says, when it says so, and no more."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from decimal import Decimal
+from typing import Any
+
+import aiohttp
+import pytest
+
+from tests.contract.fault_desk import FaultyDesk, Rule, play
+
+ORDERS = {"methods": ["POST"], "paths": ["/v1/orders"]}
+BUY: Rule = {"side": "bid", "ord_type": "price", "price": "100000"}
+REFUSALS = (aiohttp.ClientConnectionError, TimeoutError)
+
+
+async def orders_of(desk: FaultyDesk) -> list[str]:
+    """Return the states of all orders, oldest first, once nothing is in flight."""
+    while desk.box.exchange.in_flight:  # noqa: ASYNC110  # the exchange has no event for it
+        await asyncio.sleep(0.01)
+    return [order.state for order in desk.box.exchange.orders.values()]
+
+
+async def lost_order(desk: FaultyDesk, error: type[Exception]) -> None:
+    """Send an order whose answer must not arrive."""
+    with pytest.raises(error):
+        await desk.post({"market": "KRW-BTC", "identifier": "i1"} | BUY)
+
+
+# -- requests
+
+
+@pytest.mark.parametrize("accepted", [True, False])
+def test_a_lost_answer_is_a_reset_connection_and_the_order_exists_or_does_not(*, accepted: bool) -> None:
+    """The client cannot tell the two apart; only looking the order up can."""
+
+    async def story(desk: FaultyDesk) -> None:
+        await lost_order(desk, aiohttp.ClientOSError)
+        assert await orders_of(desk) == ["cancel"] * accepted
+
+    play(story, {"fault": "lost", "accepted": accepted, "on": ORDERS})
+
+
+def test_a_silent_answer_never_comes_and_the_server_does_not_keep_the_dead_connection() -> None:
+    """The client's time-out ends it; the order was taken."""
+
+    async def story(desk: FaultyDesk) -> None:
+        await lost_order(desk, TimeoutError)
+        assert len(await orders_of(desk)) == 1
+
+    play(story, {"fault": "lost", "accepted": True, "how": "silence", "on": ORDERS})
+
+
+def test_a_late_order_is_placed_minutes_after_the_client_gave_up() -> None:
+    """Not found for a long time, and then it is there."""
+
+    async def story(desk: FaultyDesk) -> None:
+        await lost_order(desk, TimeoutError)
+        assert await orders_of(desk) == []
+        await asyncio.sleep(100)
+        assert await orders_of(desk) == []
+        await asyncio.sleep(100)
+        assert await orders_of(desk) == ["cancel"]
+
+    play(story, {"fault": "late", "after_s": 200, "on": ORDERS})
+
+
+@pytest.mark.parametrize("accepted", [True, False])
+def test_a_slow_answer_comes_after_the_order_or_with_it(*, accepted: bool) -> None:
+    """The request is carried out before the wait, or after it."""
+
+    async def story(desk: FaultyDesk) -> None:
+        began = desk.clock()
+        async with asyncio.TaskGroup() as tasks:
+            sent = tasks.create_task(desk.place(**BUY))
+            await asyncio.sleep(1)
+            assert len(await orders_of(desk)) == accepted
+        assert (desk.clock() - began).total_seconds() >= 3
+        assert sent.result()["state"] == "wait"
+
+    play(story, {"fault": "slow", "seconds": 3, "accepted": accepted, "on": ORDERS})
+
+
+BODIES = [
+    ("html", 502, "text/html", b"<h1>502</h1>"),
+    ("portal", 200, "text/html", b"accept the terms"),
+    ("plain", 429, "text/plain", b"Too many API requests."),
+    ("empty", 200, "application/json", b""),
+    ("json", 500, "application/json", b'"internal_server_error"'),
+    ("wrong", 200, "application/json", b'{"result":"ok"'),
+]
+
+
+@pytest.mark.parametrize(("body", "status", "kind", "part"), BODIES)
+def test_another_answer_has_the_status_and_the_body_of_the_rule(body: str, status: int, kind: str, part: bytes) -> None:
+    """Whatever a gateway, a proxy or a portal may say instead of the exchange."""
+
+    async def story(desk: FaultyDesk) -> None:
+        async with desk.session.get(desk.box.url + "/v1/market/all") as answer:
+            assert (answer.status, answer.content_type) == (status, kind)
+            content = await answer.read()
+            assert part in content if part else not content
+            assert answer.headers["Remaining-Req"] == "group=market; min=600; sec=0"
+
+    play(story, {"fault": "answered", "status": status, "body": body})
+
+
+def test_a_gateway_without_a_route_says_so_without_limits() -> None:
+    """404 of the gateway: a string name and no `Remaining-Req`."""
+
+    async def story(desk: FaultyDesk) -> None:
+        status, told, headers = await desk.call("GET", "/v1/order", {"uuid": "x"})
+        assert (status, told["error"]["message"]) == (404, "no Route matched with those values")
+        assert "Remaining-Req" not in headers
+
+    play(story, {"fault": "answered", "body": "no_route"})
+
+
+def test_a_cut_body_is_half_the_true_one_and_a_truncated_one_does_not_even_end() -> None:
+    """Well framed, or with the connection ending in the middle."""
+
+    async def cut(desk: FaultyDesk) -> None:
+        async with desk.session.get(desk.box.url + "/v1/market/all") as answer:
+            content = await answer.read()
+        assert content.startswith(b'[{"market":"KRW-BTC"')
+        with pytest.raises(ValueError, match=r"Unterminated|Expecting"):
+            json.loads(content)
+
+    async def truncated(desk: FaultyDesk) -> None:
+        async with desk.session.get(desk.box.url + "/v1/market/all") as answer:
+            assert answer.status == 200
+            with pytest.raises(aiohttp.ClientPayloadError):
+                await answer.read()
+
+    play(cut, {"fault": "answered", "status": 200, "body": "cut", "accepted": True})
+    play(truncated, {"fault": "answered", "status": 200, "body": "truncated", "accepted": True})
+
+
+def test_a_refusal_is_spelled_as_its_side_spells_it_and_a_block_says_for_how_long() -> None:
+    """Names are integers for limits on the quotation side and strings on the other; nothing was placed."""
+
+    async def story(desk: FaultyDesk) -> None:
+        status, told, _ = await desk.call("GET", "/v1/market/all", headers={})
+        assert (status, told["error"]["name"]) == (418, 418)
+        assert told["error"]["message"].endswith("Try again after 60 seconds.")
+        status, told = await desk.post({"market": "KRW-BTC"} | BUY)
+        assert (status, told["error"]["name"]) == (418, "rate_limit_exceeded_penalty")
+        assert await orders_of(desk) == []
+        assert not desk.box.violations
+        await asyncio.sleep(61)
+        await desk.place(**BUY)
+
+    play(story, {"fault": "refused", "error": "rate_limit_exceeded_penalty", "minutes": [0, 1]})
+
+
+def test_a_refusal_may_be_the_echo_of_an_order_that_was_taken() -> None:
+    """`nonce_used` tells that some copy of this very request arrived."""
+
+    async def story(desk: FaultyDesk) -> None:
+        status, told = await desk.post({"market": "KRW-BTC"} | BUY)
+        assert (status, told["error"]["name"]) == (401, "nonce_used")
+        assert len(await orders_of(desk)) == 1
+
+    play(story, {"fault": "refused", "error": "nonce_used", "accepted": True, "on": ORDERS})
+
+
+def test_rules_strike_only_what_fits_them_and_as_often_as_they_say() -> None:
+    """Method, path, group, market and side; the nth; at most so many times."""
+
+    async def story(desk: FaultyDesk) -> None:
+        async def status_of(**body: str) -> int:
+            return (await desk.post({"market": "KRW-BTC"} | body))[0]
+
+        sell = {"side": "ask", "ord_type": "market", "volume": "0.00001"}
+        assert [await status_of(**BUY), await status_of(**sell), await status_of(**BUY)] == [201, 400, 429]
+        assert [await status_of(**BUY), await status_of(**BUY), await status_of(**BUY)] == [201, 429, 201]
+        assert (await desk.call("GET", "/v1/orders/chance", {"market": "KRW-XRP"}))[0] == 500
+        assert (await desk.call("GET", "/v1/orders/chance", {"market": "KRW-BTC"}))[0] == 200
+        assert (await desk.call("GET", "/v1/candles/minutes/1", {"market": "KRW-BTC"}))[0] == 503
+        assert (await desk.call("GET", "/v1/ticker", {"markets": "KRW-BTC"}))[0] == 200
+        assert desk.box.faults is not None
+        assert desk.box.faults.struck() == {"refused": 2, "answered": 2}
+
+    play(
+        story,
+        {
+            "fault": "refused",
+            "error": "too_many_requests",
+            "on": ORDERS | {"sides": ["bid"]},
+            "nth": [2, 4, 5],
+            "count": 2,
+        },
+        {"fault": "answered", "status": 500, "body": "json", "on": {"markets": ["KRW-XRP"]}},
+        {"fault": "answered", "status": 503, "body": "json", "on": {"groups": ["candle"]}},
+    )
+
+
+def strikes(seed: int, plan_seed: int) -> str:
+    """Return which of forty requests a rule of chance strikes."""
+    found: list[str] = []
+
+    async def story(desk: FaultyDesk) -> None:
+        for _ in range(40):
+            status, _, _ = await desk.call("GET", "/v1/market/all", headers={})
+            found.append("x" if status == 503 else ".")
+            await asyncio.sleep(0.2)
+
+    rule = {"fault": "answered", "status": 503, "body": "json", "probability": 0.3}
+    play(story, rule, seed=seed, plan_seed=plan_seed)
+    return "".join(found)
+
+
+def test_chance_is_a_function_of_the_seeds() -> None:
+    """The same seeds strike the same requests; another seed of the market or of the plan strikes others."""
+    assert strikes(1, 1) == strikes(1, 1)
+    assert len({strikes(1, 1), strikes(2, 1), strikes(1, 2)}) == 3
+    assert 4 <= strikes(1, 1).count("x") <= 22
+
+
+def test_balances_lag_behind_a_fill_and_arrive_in_the_end() -> None:
+    """For some seconds after a fill the account shows what it showed before."""
+
+    async def story(desk: FaultyDesk) -> None:
+        before = await desk.get("/v1/accounts")
+        await orders_of(desk)
+        await desk.place(**BUY)
+        await orders_of(desk)
+        await asyncio.sleep(1)
+        assert await desk.get("/v1/accounts") == before
+        await asyncio.sleep(5)
+        after = {row["currency"]: row for row in await desk.get("/v1/accounts")}
+        assert set(after) == {"KRW", "BTC"}
+
+    play(story, {"fault": "stale", "seconds": 5})
+
+
+def test_a_new_order_is_not_found_for_a_while_and_stands_in_no_list() -> None:
+    """By uuid, by identifier, and in the list of closed orders."""
+
+    async def story(desk: FaultyDesk) -> None:
+        order = await desk.place(**BUY, identifier="mine")
+        await orders_of(desk)
+        for name in ({"uuid": order["uuid"]}, {"identifier": "mine"}):
+            status, told, _ = await desk.call("GET", "/v1/order", name)
+            assert (status, told["error"]["name"]) == (404, "order_not_found")
+        assert await desk.get("/v1/orders/closed") == []
+        await asyncio.sleep(10)
+        assert (await desk.get("/v1/order", identifier="mine"))["uuid"] == order["uuid"]
+        assert len(await desk.get("/v1/orders/closed")) == 1
+
+    play(story, {"fault": "unseen", "seconds": [5, 9]})
+
+
+def test_a_webhook_fails_in_the_words_of_discord() -> None:
+    """429 with `retry_after`, 404 for one that is gone, and otherwise a delivery."""
+
+    async def story(desk: FaultyDesk) -> None:
+        async def deliver() -> tuple[int, Any]:
+            url = desk.box.url + "/api/webhooks/1/token?wait=true"
+            async with desk.session.post(url, json={"content": "hello"}) as answer:
+                return answer.status, await answer.json()
+
+        status, told = await deliver()
+        assert (status, told["retry_after"]) == (429, 7.5)
+        status, told = await deliver()
+        assert (status, told["code"]) == (404, 10015)
+        assert (await deliver())[0] == 200
+        assert desk.box.discord.received == 1
+
+    webhook = {"groups": ["webhook"]}
+    play(
+        story,
+        {"fault": "refused", "error": "too_many_requests", "retry_after_s": 7.5, "on": webhook, "nth": [1]},
+        {"fault": "refused", "error": "not_found", "on": webhook, "nth": [1]},
+    )
+
+
+# -- orders
+
+
+def test_a_stuck_order_waits_with_its_money_locked_and_is_filled_later() -> None:
+    """It shows as `wait`, without fills, for as long as the rule says."""
+
+    async def story(desk: FaultyDesk) -> None:
+        order = await desk.place(**BUY)
+        await asyncio.sleep(29)
+        waiting = await desk.get("/v1/order", uuid=order["uuid"])
+        assert (waiting["state"], waiting["trades"]) == ("wait", [])
+        await asyncio.sleep(2)
+        assert len((await desk.get("/v1/order", uuid=order["uuid"]))["trades"]) == 1
+
+    play(story, {"fault": "stuck", "seconds": 30, "on": {"sides": ["bid"]}})
+
+
+def test_a_partial_order_gets_its_share_and_the_rest_is_cancelled() -> None:
+    """A market buy spends a quarter, a market sell gives a quarter; both end as `cancel` with their locks released."""
+
+    async def story(desk: FaultyDesk) -> None:
+        bought = await desk.settled(await desk.place(**BUY))
+        spent = sum(Decimal(trade["funds"]) for trade in bought["trades"])
+        assert bought["state"] == "cancel"
+        assert Decimal(24_999) < spent <= Decimal(25_000)
+        volume = Decimal(bought["executed_volume"])
+        sold = await desk.settled(await desk.place(side="ask", ord_type="market", volume=str(volume)))
+        assert sold["state"] == "cancel"
+        assert abs(Decimal(sold["executed_volume"]) - volume / 4) < Decimal("1e-8")
+        assert all(locked == 0 for _, locked in desk.box.balances().values())
+
+    play(story, {"fault": "partial", "share": 0.25})
+
+
+# -- the exchange itself
+
+
+@pytest.mark.parametrize(
+    ("terms", "name"),
+    [
+        ({"expired": True}, "expired_access_key"),
+        ({"deleted": True}, "invalid_access_key"),
+        ({"ips": ["203.0.113.9"]}, "no_authorization_ip"),
+        ({"permissions": ["view_account"]}, "out_of_scope"),
+    ],
+)
+def test_a_key_stops_working_for_a_while(terms: Rule, name: str) -> None:
+    """Expired, deleted, bound to another address, or without a permission; afterwards it works as before."""
+
+    async def story(desk: FaultyDesk) -> None:
+        await desk.get("/v1/api_keys")
+        await asyncio.sleep(61)
+        status, told, _ = await desk.call("GET", "/v1/orders/open")
+        assert (status, told["error"]["name"]) == (401, name)
+        await asyncio.sleep(61)
+        assert await desk.get("/v1/orders/open") == []
+
+    play(story, {"fault": "key", "minutes": [1, 2]} | terms)
+
+
+def test_a_halt_stops_trades_and_orders_of_its_markets_and_of_no_other() -> None:
+    """`market_offline`, and the last trade stays the last."""
+
+    async def story(desk: FaultyDesk) -> None:
+        await asyncio.sleep(30)
+        (before,) = await desk.get("/v1/ticker", markets="KRW-BTC")
+        status, told = await desk.post({"market": "KRW-BTC"} | BUY)
+        assert (status, told["error"]["name"]) == (403, "market_offline")
+        assert (await desk.post({"market": "KRW-XRP"} | BUY | {"price": "6000"}))[0] == 201
+        await asyncio.sleep(25)
+        (after,) = await desk.get("/v1/ticker", markets="KRW-BTC")
+        assert after["trade_timestamp"] == before["trade_timestamp"]
+        await asyncio.sleep(10)
+        await desk.place(**BUY)
+
+    play(story, {"fault": "halted", "markets": ["KRW-BTC"], "minutes": [0.25, 1]})
+
+
+def test_flags_appear_in_the_list_and_go_again() -> None:
+    """Warning and caution, while the rule lasts."""
+
+    async def story(desk: FaultyDesk) -> None:
+        async def event() -> Any:
+            markets = await desk.get("/v1/market/all", is_details="true")
+            return next(row["market_event"] for row in markets if row["market"] == "KRW-BTC")
+
+        calm = await event()
+        await asyncio.sleep(61)
+        flagged = await event()
+        assert flagged["warning"] is True
+        assert [name for name, on in flagged["caution"].items() if on] == ["PRICE_FLUCTUATIONS"]
+        await asyncio.sleep(60)
+        assert await event() == calm
+
+    rule = {"fault": "flagged", "markets": ["KRW-BTC"], "warning": True, "caution": ["PRICE_FLUCTUATIONS"]}
+    play(story, rule | {"minutes": [1, 2]})
+
+
+def test_a_delisting_is_announced_then_trading_ends_then_the_market_is_gone() -> None:
+    """The date stands in the ticker stream; resting orders are cancelled; in the end nobody knows the market."""
+
+    async def story(desk: FaultyDesk) -> None:
+        async def told() -> Any:
+            async with desk.session.ws_connect(desk.box.url + "/websocket/v1") as socket:
+                await socket.send_str('[{"ticket":"t"},{"type":"ticker","codes":["KRW-XRP"],"is_only_snapshot":true}]')
+                return json.loads((await socket.receive()).data)
+
+        bid = {"market": "KRW-XRP", "side": "bid", "ord_type": "limit", "price": "900", "volume": "10"}
+        status, order = await desk.post(bid)
+        assert status == 201
+        await asyncio.sleep(61)
+        frame = await told()
+        assert (frame["market_state"], frame["delisting_date"]) == ("ACTIVE", {"year": 2026, "month": 11, "day": 24})
+        await asyncio.sleep(60)
+        assert (await told())["market_state"] == "DELISTED"
+        assert (await desk.get("/v1/order", uuid=order["uuid"]))["state"] == "cancel"
+        assert (await desk.post(bid))[1]["error"]["name"] == "market_offline"
+        await asyncio.sleep(60)
+        assert [row["market"] for row in await desk.get("/v1/market/all")] == ["KRW-BTC"]
+        assert (await desk.call("GET", "/v1/ticker", {"markets": "KRW-XRP"}))[0] == 404
+        assert (await desk.post(bid))[1]["error"]["name"] == "notfoundmarket"
+
+    play(story, {"fault": "delisted", "markets": ["KRW-XRP"], "minutes": [1, None], "ends": 2, "gone": 3})
+
+
+def test_a_gap_moves_trades_books_and_new_candles_and_a_spike_only_one_trade() -> None:
+    """A gap can be traded on; a wild trade is a price nobody can get."""
+
+    async def look(desk: FaultyDesk) -> tuple[int, int, int]:
+        (ticker,), (book,) = (
+            await desk.get("/v1/ticker", markets="KRW-BTC"),
+            await desk.get("/v1/orderbook", markets="KRW-BTC"),
+        )
+        unit = book["orderbook_units"][0]
+        return int(ticker["trade_price"]), int(unit["ask_price"]), int(unit["bid_price"])
+
+    async def gap(desk: FaultyDesk) -> None:
+        price, ask, bid = await look(desk)
+        await asyncio.sleep(31)
+        lower = await look(desk)
+        assert lower == (round(price * 0.9 / 1000) * 1000, round(ask * 0.9 / 1000) * 1000, lower[2])
+        assert lower[2] < lower[1]
+        order = await desk.settled(await desk.place(**BUY))
+        assert Decimal(order["trades"][0]["price"]) == lower[1]
+        await asyncio.sleep(30)
+        assert await look(desk) == (price, ask, bid)
+
+    async def spike(desk: FaultyDesk) -> None:
+        desk.source.quiet = True
+        price, ask, bid = await look(desk)
+        await asyncio.sleep(31)
+        assert await look(desk) == (round(price * 1.3 / 1000) * 1000, ask, bid)
+
+    play(gap, {"fault": "gap", "markets": ["KRW-BTC"], "percent": -10, "minutes": [0.5, 1]})
+    play(spike, {"fault": "spike", "markets": ["KRW-BTC"], "percent": 30, "minutes": [0.5, None]})
+
+
+def test_thin_books_have_few_levels_and_refuse_what_they_cannot_fill() -> None:
+    """One level with a thousandth of its size is too small for 1,000,000 won."""
+
+    async def story(desk: FaultyDesk) -> None:
+        (book,) = await desk.get("/v1/orderbook", markets="KRW-BTC")
+        assert [unit["ask_size"] for unit in book["orderbook_units"]] == [Decimal("0.001")]
+        status, told = await desk.post({"market": "KRW-BTC", "side": "bid", "ord_type": "price", "price": "900000"})
+        assert (status, told["error"]["name"]) == (400, "over_max_total_price_bid")
+
+    play(story, {"fault": "thin", "levels": 1, "share": 0.001})
+
+
+def test_a_skewed_clock_shows_in_the_date_and_in_every_time_the_exchange_tells() -> None:
+    """Half a minute ahead, then right again."""
+
+    async def story(desk: FaultyDesk) -> None:
+        async with desk.session.get(desk.box.url + "/v1/ticker?markets=KRW-BTC") as answer:
+            assert answer.headers["Date"] == "Tue, 24 Nov 2026 09:00:30 GMT"
+            (ticker,) = await answer.json()
+            assert ticker["timestamp"] // 1000 == int(desk.clock().timestamp()) + 30
+        await asyncio.sleep(61)
+        async with desk.session.get(desk.box.url + "/v1/ticker?markets=KRW-BTC") as answer:
+            assert answer.headers["Date"] == "Tue, 24 Nov 2026 09:01:01 GMT"
+
+    play(story, {"fault": "skewed", "seconds": 30, "minutes": [0, 1]})
+
+
+def test_a_shut_port_refuses_new_connections_and_lets_open_ones_go_on() -> None:
+    """ECONNREFUSED, and the same address again when it is over."""
+
+    async def story(desk: FaultyDesk) -> None:
+        async with desk.session.ws_connect(desk.box.url + "/websocket/v1") as socket:
+            await asyncio.sleep(31)
+            with pytest.raises(aiohttp.ClientConnectorError):
+                await desk.session.get(desk.box.url + "/v1/market/all")
+            await socket.send_str("PING")
+            assert json.loads((await socket.receive()).data) == {"status": "UP"}
+        await asyncio.sleep(31)
+        assert len(await desk.get("/v1/market/all")) == 2
+
+    play(story, {"fault": "refusing", "minutes": [0.5, 1]})
+
+
+def test_the_person_trades_and_moves_money_and_the_sandbox_knows_what_that_did() -> None:
+    """Deposit, buy, lock, unlock, sell, withdraw: the flows are the whole change of the balances."""
+
+    async def story(desk: FaultyDesk) -> None:
+        before = desk.box.balances()
+        await asyncio.sleep(4 * 60)
+        locked = desk.box.balances()
+        assert locked["BTC"][0] == 0 < locked["BTC"][1]
+        await asyncio.sleep(8 * 60)
+        after, faults = desk.box.balances(), desk.box.faults
+        assert faults is not None
+        assert faults.person.refused == []
+        changed = {name: sum(parts) - sum(before.get(name, (0, 0))) for name, parts in after.items()}
+        assert {name: amount for name, amount in changed.items() if amount} == faults.flows()
+        assert faults.flows()["KRW"] != 0
+
+    def user(minute: float, act: str, **terms: Any) -> Rule:
+        return {"fault": "user", "minutes": [minute, None], "act": act} | terms
+
+    play(
+        story,
+        user(1, "deposit", amount=500_000),
+        user(2, "buy", market="KRW-BTC", amount=300_000),
+        user(3, "lock", market="held", share=1),
+        user(5, "unlock"),
+        user(6, "lock", share=0.5),
+        user(7, "sell", market="held", share=0.5),
+        user(8, "withdraw", market="KRW-BTC", share=0.5),
+        user(9, "deposit", market="KRW-XRP", amount=12.5),
+        user(10, "withdraw", share=0.25),
+    )
+
+
+def test_what_the_person_may_not_do_is_told_and_changes_nothing() -> None:
+    """Selling what is not there is refused like anybody's order."""
+
+    async def story(desk: FaultyDesk) -> None:
+        await asyncio.sleep(61)
+        assert desk.box.faults is not None
+        (told,) = desk.box.faults.person.refused
+        assert told.startswith("sell KRW-BTC")
+        assert desk.box.faults.flows() == {}
+
+    play(story, {"fault": "user", "minutes": [1, None], "act": "sell", "market": "KRW-BTC", "amount": 1})
+
+
+def test_a_plan_without_rules_changes_not_a_byte() -> None:
+    """The same seed gives the same answers with the machinery in place and without."""
+
+    async def answers(desk: FaultyDesk) -> str:
+        seen = hashlib.sha256()
+        for _ in range(20):
+            order = await desk.settled(await desk.place(**BUY | {"price": "6000"}))
+            seen.update(json.dumps(order, default=str).encode())
+            seen.update(json.dumps(await desk.get("/v1/ticker", markets="KRW-BTC"), default=str).encode())
+            await asyncio.sleep(1)
+        return seen.hexdigest()
+
+    found = []
+
+    async def story(desk: FaultyDesk) -> None:
+        found.append(await answers(desk))
+
+    async def bare(desk: FaultyDesk) -> None:
+        assert desk.box.faults is not None
+        desk.box.faults.stop()
+        found.append(await answers(desk))
+
+    play(story)
+    play(bare, {"fault": "stuck"})
+    assert found[0] == found[1]
+
+
+# -- the admin endpoint
+
+
+def test_plans_can_be_changed_over_http_where_that_was_asked_for() -> None:
+    """Put in force, looked at, taken back; with the rules clients broke beside it."""
+
+    async def story(desk: FaultyDesk) -> None:
+        plan = {"description": "down", "rules": [{"fault": "answered", "status": 503, "body": "json"}]}
+        url = desk.box.url + "/admin/"
+        async with desk.session.post(url + "faults", json=plan) as answer:
+            assert answer.status == 200
+        assert (await desk.call("GET", "/v1/market/all", headers={}))[0] == 503
+        async with desk.session.get(url + "faults") as answer:
+            report = await answer.json()
+        assert (report["description"], report["rules"][0]["struck"]) == ("down", 1)
+        async with desk.session.delete(url + "faults") as answer:
+            assert (await answer.json())["description"] is None
+        assert (await desk.call("GET", "/v1/market/nothing", headers={}))[0] == 404
+        async with desk.session.get(url + "violations") as answer:
+            assert await answer.json() == {"not_found": 1}
+
+    play(story, admin=True)
+
+
+def test_the_admin_endpoint_refuses_web_pages_wrong_plans_and_unknown_paths() -> None:
+    """A browser sends an Origin; a wrong plan is named by its place, and the one in force stays."""
+
+    async def story(desk: FaultyDesk) -> None:
+        url = desk.box.url + "/admin/faults"
+        async with desk.session.get(url, headers={"Origin": "https://example.com"}) as answer:
+            assert answer.status == 403
+        wrong = {"description": "x", "rules": [{"fault": "lost", "probability": 2}]}
+        async with desk.session.post(url, json=wrong) as answer:
+            assert answer.status == 400
+            assert "$.rules[0].probability" in (await answer.json())["error"]["message"]
+        async with desk.session.put(url) as answer:
+            assert answer.status == 404
+
+    play(story, admin=True)
+
+
+def test_without_being_asked_for_there_is_no_admin_endpoint() -> None:
+    """The path leads nowhere, like any other."""
+
+    async def story(desk: FaultyDesk) -> None:
+        status, told, _ = await desk.call("GET", "/admin/faults", headers={})
+        assert (status, told["error"]["name"]) == (404, "not_found")
+
+    play(story)
