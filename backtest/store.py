@@ -1,14 +1,15 @@
 """Candle history on disk: one folder a unit, one Parquet file a market.
 
-Parquet, because a year of minutes of one market then takes 12 MB instead of 40, a column is read at the speed of the
-disk, every data tool opens it, and pyarrow writes it without pandas. A file is replaced as a whole: what a reader sees
-is always a complete file, whenever the writer was killed. It also says which stretches of time were asked for, which
-is how a download knows a gap from something it has not fetched yet.
+Parquet, because 33,118 minutes of one market then take 0.55 MB instead of 2.4 as CSV, a column is read without parsing,
+every data tool opens it, and pyarrow writes it without pandas. A file is replaced as a whole: what a reader sees is
+always a complete file, whenever the writer was killed. It also says which stretches of time were asked for, which is
+how a download knows a gap from something it has not fetched yet.
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 from dataclasses import dataclass
@@ -17,11 +18,12 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 from pyarrow import parquet
 
-from backtest.candles import VALUES, Candles, Stored
-from backtest.errors import Damaged, NothingThere, unwritable
+from backtest.candles import PRICES, VALUES, Candles, Stored
+from backtest.errors import Damaged, NothingThere, Unwritable, unwritable
 from backtest.units import UNITS, name_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import timedelta
     from pathlib import Path
 
@@ -29,6 +31,7 @@ FOLDER = "candles"
 SUFFIX = ".parquet"
 META = b"upbit_candles"
 SCHEMA = pa.schema([("opened_at", pa.timestamp("ms", tz="UTC")), *((name, pa.float64()) for name in VALUES)])
+ENCODING = {"opened_at": "DELTA_BINARY_PACKED", "volume": "BYTE_STREAM_SPLIT", "turnover": "BYTE_STREAM_SPLIT"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +82,13 @@ class Store:
         columns = [stored.candles.opened_at_ms, *(getattr(stored.candles, name) for name in VALUES)]
         arrays = [pa.array(column).cast(field.type) for column, field in zip(columns, SCHEMA, strict=True)]
         table = pa.table(arrays, schema=SCHEMA.with_metadata(told))
-        aside = path.with_name(f".{path.name}.{os.getpid()}")
+        aside = path.with_name(f".{path.name}.part")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with aside.open("wb") as file:
-                parquet.write_table(table, file, compression="zstd")
+                parquet.write_table(
+                    table, file, compression="zstd", use_dictionary=list(PRICES), column_encoding=ENCODING
+                )
                 file.flush()
                 os.fsync(file.fileno())
             aside.replace(path)
@@ -91,6 +96,29 @@ class Store:
             with contextlib.suppress(OSError):
                 aside.unlink(missing_ok=True)
             raise unwritable(path, error) from error
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Be the only writer while the block lasts; readers are never kept waiting.
+
+        Raises:
+            Unwritable: when another process writes here, or the folder cannot be made.
+        """
+        path = self.folder / ".lock"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            file = path.open("w")
+        except OSError as error:
+            raise unwritable(path, error) from error
+        with file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise Unwritable(
+                    f"다른 프로그램이 {self.folder}에 쓰고 있습니다. 그것이 끝난 뒤 다시 실행하세요.",
+                    f"Another program is writing to {self.folder}. Run this again when it has finished.",
+                ) from error
+            yield
 
     def need(self, unit: timedelta) -> list[str]:
         """Return the markets of a unit.

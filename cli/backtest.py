@@ -9,7 +9,6 @@ from rich.progress import track
 from rich.table import Table
 
 from backtest.errors import UsageProblem
-from backtest.history import unknown_market
 from backtest.panel import build_panel
 from backtest.prepare import prepare
 from backtest.results import run_seeds
@@ -17,7 +16,7 @@ from backtest.rules import ORDER, Rules
 from backtest.show import to_json
 from backtest.units import from_ms, name_of
 from cli.exits import OK
-from cli.history import open_store, read_markets, read_period, read_unit
+from cli.history import known, open_store, read_markets, read_period, read_unit
 from cli.status import print_json
 from strategy import registry
 
@@ -67,11 +66,8 @@ def prepare_for(config: Config, store: Store, options: argparse.Namespace, rules
 
 def load(store: Store, unit: timedelta, wanted: list[str]) -> dict[str, Candles]:
     """Read the history of the wanted markets, or of all there are."""
-    known = store.need(unit)
-    for market in wanted:
-        if market not in known:
-            raise unknown_market(market, known)
-    read = {market: store.read(unit, market).candles for market in wanted or known}
+    markets = known(store.need(unit), wanted)
+    read = {market: store.read(unit, market).candles for market in markets}
     return {market: candles for market, candles in read.items() if len(candles)}
 
 

@@ -11,7 +11,7 @@ from rich.progress import track
 from backtest.check import examine_one
 from backtest.units import name_of
 from cli.exits import ERROR, OK
-from cli.history import open_store, read_markets, read_unit
+from cli.history import known, open_store, read_markets, read_unit
 from cli.status import print_json, print_table
 
 if TYPE_CHECKING:
@@ -31,7 +31,8 @@ def bring_in(config: Config, options: argparse.Namespace) -> int:
     store, unit = open_store(config), read_unit(options.unit)
     from backtest.csv_files import import_files  # noqa: PLC0415 - loads pyarrow
 
-    results = import_files(store, unit, options.paths, lambda _: None)
+    with store.lock():
+        results = import_files(store, unit, options.paths, lambda _: None)
     repeated = sum(one.repeated for one in results)
     rows = sum(one.rows for one in results)
     if options.json:
@@ -48,7 +49,7 @@ def bring_in(config: Config, options: argparse.Namespace) -> int:
 def check(config: Config, options: argparse.Namespace) -> int:
     """`data check`: look at every candle; exit 1 when a file cannot be used."""
     store, unit = open_store(config), read_unit(options.unit)
-    markets = [market for market in store.need(unit) if market in (read_markets(options) or store.markets(unit))]
+    markets = known(store.need(unit), read_markets(options))
     shown = track(markets, console=Console(stderr=True), transient=True, disable=options.json)
     findings = [examine_one(store, unit, market) for market in shown]
     total = {name: sum(getattr(one, name) for one in findings) for name in ("rows", "gaps", "missing", "duplicates")}

@@ -44,7 +44,7 @@ def run(config: Config, options: argparse.Namespace) -> int:
     logs.configure(config, wall_clock)
     store = open_store(config)
     try:
-        with asyncio.Runner(loop_factory=plain_loop()) as runner:
+        with store.lock(), asyncio.Runner(loop_factory=plain_loop()) as runner:
             progress, finished = runner.run(fetch(config, store, options))
     except BaseExceptionGroup as group:
         raise first_of(group) from group

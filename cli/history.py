@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from backtest.errors import BacktestError, UsageProblem
+from backtest.history import unknown_market
 from backtest.units import UNITS
 
 if TYPE_CHECKING:
@@ -84,3 +85,15 @@ def read_markets(options: argparse.Namespace) -> list[str]:
     """Return the markets of `--markets`, each with its KRW-; none: all."""
     words = [word for text in options.markets or [] for word in text.upper().split(",") if word]
     return [word if "-" in word else f"KRW-{word}" for word in words]
+
+
+def known(there: list[str], wanted: list[str]) -> list[str]:
+    """Return the wanted markets, or all that are there.
+
+    Raises:
+        UsageProblem: for a market that is not there, with the nearest that is.
+    """
+    for market in wanted:
+        if market not in there:
+            raise unknown_market(market, there)
+    return wanted or there

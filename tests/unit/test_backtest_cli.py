@@ -1,0 +1,179 @@
+"""`data` and `backtest` as a user types them: what they print, and what they say to input that makes no sense."""
+
+from __future__ import annotations
+
+import json
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from backtest.candles import Stored
+from backtest.store import Store
+from backtest.units import UNITS
+from main import main
+from tests.unit.scripted import UNIT, candles
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.unit.scripted import Row
+
+
+def wave(count: int, seed: int) -> list[Row]:
+    """Return candles that rise and fall a little."""
+    rng = np.random.default_rng(seed)
+    close = (1000 * np.exp(np.cumsum(rng.normal(0.001, 0.004, count)))).tolist()
+    return [(c, c * 1.002, c * 0.998, c, 1e7) for c in close]
+
+
+@pytest.fixture
+def history(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a data folder with 900 candles of three markets; the environment names it."""
+    store = Store(tmp_path / "candles")
+    for seed, market in enumerate(("KRW-BTC", "KRW-ETH", "KRW-XRP")):
+        store.write(UNIT, market, Stored(candles=candles(wave(900, seed))))
+    monkeypatch.setenv("BOT_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("BOT_LANGUAGE", "en")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def output(capsys: pytest.CaptureFixture[str], *words: str) -> Any:
+    """Run a verb that succeeds and return its JSON."""
+    assert main([*words, "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_a_backtest_says_everything_as_json(history: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Figures as bands over the seeds, baselines, months, what was assumed; the same again for the same seeds."""
+    words = ("backtest", "--unit", "240m", "--seeds", "5", "--set", "trading.max_open_trades=2")
+    said = output(capsys, *words)
+    for name in ("trades", "cagr", "sharpe", "max_drawdown", "profit_factor", "fees_krw", "equity_final"):
+        assert set(said[name]) == {"p05", "median", "p95"}
+    assert said["trades"]["median"] > 0
+    assert set(said["baselines"]) == {"btc_hold", "btc_only", "equal_weight_monthly"}
+    assert (said["seeds"], len(said["per_seed"]), said["markets"]) == (5, 5, 3)
+    assert said["from"] == "2024-04-10T00:00:00+00:00"  # 600 candles of warm-up after the first
+    assert said["rules"]["slots"] == 2
+    assert output(capsys, *words) == said
+
+
+def test_the_period_is_what_was_asked_for(history: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A day as the end is included; days count back from the end."""
+    said = output(capsys, "backtest", "--unit", "240", "--from", "2024-05-01", "--to", "2024-05-10", "--seeds", "1")
+    assert (said["from"], said["to"]) == ("2024-05-01T00:00:00+00:00", "2024-05-11T00:00:00+00:00")
+    said = output(capsys, "backtest", "--unit", "240", "--to", "2024-05-10", "--days", "5", "--seeds", "1")
+    assert said["from"] == "2024-05-06T00:00:00+00:00"
+    said = output(capsys, "backtest", "--markets", "btc", "KRW-ETH", "--seeds", "1")
+    assert said["markets"] == 2
+
+
+@pytest.mark.parametrize(("language", "word"), [("ko", "비트코인 보유"), ("en", "holding bitcoin")])
+def test_a_person_reads_a_table_and_a_plain_verdict(
+    history: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, language: str, word: str
+) -> None:
+    """In both languages, with the months and the comparison with bitcoin."""
+    monkeypatch.setenv("BOT_LANGUAGE", language)
+    assert main(["backtest", "--seeds", "2"]) == 0
+    shown = capsys.readouterr().out
+    assert word in shown
+    assert "Sharpe" in shown or "샤프" in shown
+    assert "2024" in shown
+
+
+def test_costs_and_delay_are_assumptions_one_can_change(history: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """No costs earn more than the usual ones, ten times the slippage less."""
+    ends = [
+        output(capsys, "backtest", "--seeds", "1", *more)["equity_final"]["median"]
+        for more in (("--fee", "0", "--slippage", "0"), (), ("--slippage", "10"))
+    ]
+    assert ends[0] > ends[1] > ends[2]
+    fixed = output(capsys, "backtest", "--seeds", "1", "--sizing", "order", "--set", "trading.order_krw=20000")
+    assert fixed["rules"]["order_krw"] == "20000"
+    assert fixed["rules"]["max_order_krw"] == "100000"
+
+
+def test_data_can_be_looked_at(history: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """List, check, and a check that fails for a file nobody can read."""
+    (row,) = output(capsys, "data", "list")
+    assert (row["unit"], row["markets"]) == ("240m", "3")
+    said = output(capsys, "data", "check", "--unit", "240m")
+    assert said["total"] == {"rows": 2700, "gaps": 0, "missing": 0, "duplicates": 0}
+    assert main(["data", "check", "--unit", "240m", "--markets", "BTC"]) == 0
+    assert "KRW-ETH" not in capsys.readouterr().out
+    assert main(["data", "list"]) == 0
+    Store(history / "candles").path(UNIT, "KRW-ETH").write_bytes(b"x")
+    assert main(["data", "check", "--unit", "240m"]) == 1
+    assert "KRW-ETH" in capsys.readouterr().out
+
+
+def test_data_comes_in_from_csv(history: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With how many candles came, for people and for machines."""
+    path = history / "KRW-AAA.csv"
+    path.write_text("time_utc,open,high,low,close,volume\n2024-01-01T00:00:00Z,1,2,1,2,5\n")
+    assert output(capsys, "data", "import", str(path), "--unit", "day")["rows"] == 1
+    assert main(["data", "import", str(path), "--unit", "day"]) == 0
+    assert "Imported 1 candles of 1 files" in capsys.readouterr().out
+    assert Store(history / "candles").markets(UNITS["day"]) == ["KRW-AAA"]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "sentence"),
+    [
+        (("backtest", "--unit", "7m"), 2, "there are no such candles"),
+        (("backtest", "--unit", "1m"), 1, "There are no candles in"),
+        (("backtest", "--from", "2030-01-01", "--to", "2030-02-01"), 1, "There are some for: 2024-01-01 00:00"),
+        (("backtest", "--from", "2024-01-20", "--to", "2024-02-01"), 1, "600 are needed"),
+        (("backtest", "--markets", "KRW-BTX"), 2, "Did you mean 'KRW-BTC'"),
+        (("backtest", "--from", "never"), 2, "this is no date"),
+        (("backtest", "--from", "2024-02-01", "--to", "2024-01-01"), 2, "The period is empty"),
+        (("backtest", "--seeds", "0"), 2, "--seeds 0: must be 1 ~ 100000"),
+        (("backtest", "--delay", "-1"), 2, "--delay -1: must be"),
+        (("backtest", "--fee", "2"), 2, "--fee 2: must be"),
+        (("backtest", "--krw", "10"), 2, "--krw 10: must be"),
+        (("backtest", "--slippage", "nan"), 2, "--slippage nan: must be"),
+        (("backtest", "--set", "strategy.parameters.fast=0"), 4, "1 ~ 1000"),
+        (("backtest", "--set", "strategy.name=quiet"), 4, "Did you mean"),
+        (("data", "check", "--unit", "1m"), 1, "There are no candles in"),
+        (("data", "check", "--unit", "240m", "--markets", "KRW-BTX"), 2, "Did you mean 'KRW-BTC'"),
+        (("data", "import", "nowhere", "--unit", "1m"), 1, "There is nothing to import"),
+    ],
+)
+def test_input_that_makes_no_sense_is_one_sentence_with_its_code(
+    history: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], code: int, sentence: str
+) -> None:
+    """What, where, what to do."""
+    assert main(list(words)) == code
+    said = capsys.readouterr().err
+    assert sentence in said
+    assert "Traceback" not in said
+
+
+def test_a_damaged_file_stops_a_backtest_with_its_name(history: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing is computed on half of the truth."""
+    Store(history / "candles").path(UNIT, "KRW-ETH").write_bytes(b"x")
+    assert main(["backtest"]) == 1
+    assert "KRW-ETH.parquet is damaged" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [("backtest",), ("data", "list"), ("download", "--unit", "1m")])
+def test_without_the_research_extra_it_is_said_how_to_install_it(
+    history: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    """The daemon does without pyarrow; these verbs do not."""
+    monkeypatch.setattr("cli.history.find_spec", lambda name: None if name == "pyarrow" else find_spec(name))
+    assert main(list(words)) == 1
+    assert "pip install --require-hashes -r requirements-research.txt" in capsys.readouterr().err
+
+
+def test_the_folder_of_history_that_cannot_be_written_is_said(
+    history: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Import needs to write."""
+    monkeypatch.setenv("BOT_DATA_DIR", "/proc/nowhere")
+    path = history / "KRW-AAA.csv"
+    path.write_text("time_utc,open,high,low,close,volume\n2024-01-01T00:00:00Z,1,2,1,2,5\n")
+    assert main(["data", "import", str(path), "--unit", "day"]) == 1
+    assert "cannot be written" in capsys.readouterr().err
