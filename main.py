@@ -32,6 +32,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_download(verbs)
     add_data(verbs)
     add_backtest(verbs)
+    add_report(verbs)
     return parser
 
 
@@ -143,6 +144,15 @@ def add_backtest(verbs: Verbs) -> None:
     """Add `backtest`."""
     parser = add_verb(verbs, "backtest", "test the strategy of the settings on the history on disk")
     parser.add_argument("--unit", metavar="UNIT", help="length of the candles, e.g. 240m (default: strategy.unit)")
+    add_period(parser)
+    add_assumptions(parser)
+
+
+def add_report(verbs: Verbs) -> None:
+    """Add `report`."""
+    parser = add_verb(verbs, "report", "the same as one HTML page with plots, for a browser without a network")
+    parser.add_argument("--unit", metavar="UNIT", help="length of the candles, e.g. 240m (default: strategy.unit)")
+    parser.add_argument("--out", type=Path, default=Path("report.html"), metavar="FILE", help="(default report.html)")
     add_period(parser)
     add_assumptions(parser)
 

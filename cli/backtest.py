@@ -15,6 +15,7 @@ from backtest.results import run_seeds
 from backtest.rules import ORDER, Rules
 from backtest.show import to_json
 from backtest.units import from_ms, name_of
+from backtest.words import BASELINES, ROWS, band_text, verdict
 from cli.exits import OK
 from cli.history import known, open_store, read_markets, read_period, read_unit
 from cli.status import print_json
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from backtest.candles import Candles
     from backtest.prepare import Prepared
-    from backtest.results import Band, Report
+    from backtest.results import Report
     from backtest.store import Store
     from config import Config
 
@@ -114,32 +115,6 @@ def check_ranges(rules: Rules, seeds: int) -> None:
             )
 
 
-ROWS = (
-    ("cagr", "연 수익률", "growth a year", "{:+.0%}"),
-    ("total_return", "전체 수익률", "return", "{:+.0%}"),
-    ("equity_final", "최종 자산(원)", "equity at end, KRW", "{:,.0f}"),
-    ("sharpe", "샤프", "Sharpe", "{:.2f}"),
-    ("sortino", "소르티노", "Sortino", "{:.2f}"),
-    ("max_drawdown", "최대 낙폭", "max drawdown", "{:.0%}"),
-    ("under_water_days", "최장 회복(일)", "under water, days", "{:.0f}"),
-    ("exposure", "투자 비중", "exposure", "{:.0%}"),
-    ("trades", "거래 수", "trades", "{:.0f}"),
-    ("win_rate", "승률", "win rate", "{:.0%}"),
-    ("profit_factor", "손익비", "profit factor", "{:.2f}"),
-    ("mean_trade", "평균 거래", "mean trade", "{:+.2%}"),
-    ("worst_trade", "최악의 거래", "worst trade", "{:+.1%}"),
-    ("holding_days", "평균 보유(일)", "held, days", "{:.1f}"),
-    ("losing_streak", "최장 연속 손실", "losing streak", "{:.0f}"),
-    ("fees_krw", "수수료(원)", "fees, KRW", "{:,.0f}"),
-    ("slippage_krw", "슬리피지(원)", "slippage, KRW", "{:,.0f}"),
-)
-BASELINES = {
-    "btc_hold": ("BTC 보유", "hold BTC"),
-    "btc_only": ("BTC 추세", "BTC trend"),
-    "equal_weight_monthly": ("균등", "equal"),
-}
-
-
 def print_report(report: Report, language: str) -> None:
     """Print what came of it beside what it has to be compared with."""
     korean = language == "ko"
@@ -171,11 +146,6 @@ def figures_table(report: Report, *, korean: bool) -> Table:
     return table
 
 
-def band_text(one: Band, form: str) -> str:
-    """Return a band in one cell."""
-    return f"{form.format(one.p05)}–{form.format(one.p95)}"
-
-
 def monthly_table(report: Report, *, korean: bool) -> Table:
     """Return the median return of every month, one line a year."""
     months = [f"{month:02}" for month in range(1, 13)]
@@ -184,17 +154,3 @@ def monthly_table(report: Report, *, korean: bool) -> Table:
         cells = [report.monthly.get(f"{year}-{month}") for month in months]
         table.add_row(year, *(f"{one.median:+.0%}" if one else "" for one in cells))
     return table
-
-
-def verdict(report: Report, *, korean: bool) -> str:
-    """Say plainly whether it beat holding bitcoin."""
-    hold = report.baseline_figures().get("btc_hold")
-    if hold is None:
-        return ""
-    ours, theirs = report.bands["total_return"].median, hold["total_return"]
-    share = sum(run.figures["total_return"] > theirs for run in report.runs) / len(report.runs)
-    if korean:
-        word = "이겼습니다" if ours > theirs else "이기지 못했습니다"
-        return f"비트코인 보유({theirs:+.1%})를 중앙값({ours:+.1%})으로 {word}. 이긴 시드: {share:.0%}"
-    word = "beat" if ours > theirs else "did not beat"
-    return f"The median ({ours:+.1%}) {word} holding bitcoin ({theirs:+.1%}). Seeds that did: {share:.0%}"
