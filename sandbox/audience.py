@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 from sandbox import frames
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from sandbox.auth import ApiKey
+    from sandbox.keys import PocketId
     from sandbox.session import Session
     from sandbox.subscription import Format, Subscription
 
@@ -62,6 +63,13 @@ class Audience:
             found = [listener for listener in self.of(kind) if listener[1].wants(market)]
             self._by_market[kind, market] = found
         return found
+
+    def of_pocket(self, kind: str, pocket: PocketId, market: str | None = None) -> Iterator[Session]:
+        """Yield the sessions of a pocket that want realtime frames of a type, about a market if one is named."""
+        for session, _ in self.of(kind) if market is None else self.of_market(kind, market):
+            key = self.sessions[session]
+            if key is not None and key.pocket == pocket:
+                yield session
 
     def push(self, kind: str, market: str, names: Mapping[str, str], build: Callable[[int], frames.Json]) -> None:
         """Send an event about a market; its frame is built only if somebody wants it.

@@ -13,15 +13,11 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from sandbox.errors import refuse
+from sandbox.keys import TRADING, PocketId
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from datetime import datetime
-
-VIEW_ACCOUNT = "view_account"
-VIEW_ORDERS = "view_orders"
-MAKE_ORDERS = "make_orders"
-EVERYTHING = frozenset({VIEW_ACCOUNT, VIEW_ORDERS, MAKE_ORDERS})
 
 # How many nonces of a key are remembered; how long the real exchange does is not documented.
 NONCES_KEPT = 200_000
@@ -37,9 +33,9 @@ class ApiKey:
     access_key: str
     secret_key: str = field(repr=False)
     expires_at: datetime
-    permissions: frozenset[str] = EVERYTHING
+    permissions: frozenset[str] = TRADING
     ips: frozenset[str] | None = None
-    pocket: str = "main"
+    pocket: PocketId = field(default_factory=PocketId)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +65,7 @@ def read_token(authorization: str | None) -> Token:
         signed, signature = text.strip().encode("ascii").rsplit(b".", 1)
         header, payload = (json.loads(_decode(part)) for part in signed.split(b"."))
         token = Token(header["alg"], payload, signed, _decode(signature))
-    except (ValueError, TypeError, KeyError, binascii.Error) as error:
+    except (ValueError, TypeError, KeyError, RecursionError, binascii.Error) as error:
         raise refuse("jwt_verification") from error
     if not isinstance(payload, dict):
         raise refuse("jwt_verification")
@@ -84,7 +80,10 @@ class Gate:
     """Checks tokens against the keys of the sandbox."""
 
     def __init__(self, keys: Iterable[ApiKey]) -> None:
-        self.keys = {key.access_key: key for key in keys}
+        self.keys: dict[str, ApiKey] = {}
+        for key in keys:
+            if self.keys.setdefault(key.access_key, key) is not key:
+                raise ValueError(f"two API keys are called {key.access_key!r}")
         self._nonces: dict[str, OrderedDict[str, None]] = {}
 
     def check(self, token: Token, hashed: Iterable[str], *, ip: str, now: datetime) -> ApiKey:
@@ -132,7 +131,7 @@ def _hash_matches(claims: Mapping[str, object], texts: list[str]) -> bool:
     algorithm = _QUERY_HASHES.get(name) if isinstance(name, str) else None
     if algorithm is None or not isinstance(claimed, str):
         return False
-    return any(algorithm(text.encode()).hexdigest() == claimed for text in texts)
+    return any(algorithm(text.encode("utf-8", "replace")).hexdigest() == claimed for text in texts)
 
 
 def query_texts(raw: str) -> list[str]:

@@ -9,10 +9,14 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
 from sandbox.auth import body_texts, query_texts
-from sandbox.errors import refuse
+from sandbox.errors import ApiError, refuse
+from sandbox.wire import read_natural, to_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from sandbox.auth import ApiKey
+    from sandbox.keys import PocketId
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +29,13 @@ class Call:
     headers: Mapping[str, str]
     ip: str
     body: bytes = b""
+    key: ApiKey | None = None  # once it was checked
+
+    @property
+    def pocket(self) -> PocketId:
+        """Return the pocket whose key was checked."""
+        assert self.key is not None
+        return self.key.pocket
 
     @cached_property
     def fields(self) -> list[tuple[str, str]]:
@@ -54,7 +65,8 @@ class Call:
             return {}
         try:
             read = json.loads(self.body, parse_float=str, parse_int=str)
-        except ValueError as error:
+            to_json(read)  # half of a surrogate pair is a string for JSON and none for anybody else
+        except (ValueError, RecursionError) as error:
             raise refuse("invalid_parameter", "JSON") from error
         if not isinstance(read, dict):
             raise refuse("invalid_parameter", "JSON")
@@ -62,11 +74,16 @@ class Call:
 
     def hashed(self) -> list[str]:
         """Return the texts whose hash the token may carry; empty when the request has no parameters."""
-        if self.query:
+        if self.query and self.method != "POST":
             return query_texts(self.query)
         if not self.body:
-            return []
-        return query_texts(self._form) if self._is_form else body_texts(self.json)
+            return query_texts(self.query)
+        if self._is_form:
+            return query_texts(self._form)
+        try:
+            return body_texts(self.json)
+        except ApiError:  # whoever is allowed in is told what is wrong with it
+            return [self._form]
 
     @property
     def _is_form(self) -> bool:
@@ -81,6 +98,7 @@ def read_count(text: str | None, *, default: int, least: int, most: int, name: s
     """Read an integer parameter of the exchange side, or raise `invalid_parameter`."""
     if text is None:
         return default
-    if not (text.isascii() and text.isdigit()) or not least <= int(text[:9]) <= most:
+    count = read_natural(text)
+    if count is None or not least <= count <= most:
         raise refuse("invalid_parameter", name)
-    return int(text)
+    return count

@@ -59,6 +59,8 @@ CATALOGUE: Mapping[str, tuple[int, str]] = {
     "no_authorization_ip": (401, "This is not a verified IP."),
     "out_of_scope": (401, "권한이 부족합니다."),
     "market_offline": (403, "시스템 점검 중입니다. 점검이 완료된 후에 다시 시도해주세요."),
+    "open_api_withdraw_locked": (403, "출금이 잠겨 있습니다. 앱에서 잠금을 해제한 후 다시 시도해주세요."),
+    "pocket_not_found": (404, "포켓을 찾지 못했습니다."),
     "not_found": (404, "no Route matched with those values"),
     "order_not_found": (404, "주문을 찾지 못했습니다."),
     "too_many_requests": (429, "Too many API requests."),
@@ -85,6 +87,12 @@ def refuse(name: str, detail: str = "") -> ApiError:
     """Return the exchange's error of this name; `detail` is appended to the message after a colon."""
     status, message = CATALOGUE[name]
     return ApiError(status, name, f"{message}: {detail}" if detail else message)
+
+
+def out_of_scope(path: str) -> ApiError:
+    """Return the refusal of a key without the permission: 403 about pockets, 401 everywhere else."""
+    error = refuse("out_of_scope")
+    return ApiError(403, error.name, error.message) if path.startswith("/v1/pockets") else error
 
 
 def quotation_error(status: int, message: str) -> ApiError:

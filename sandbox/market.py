@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from sandbox.feed import PublicTrade
 from sandbox.tape import Tape
@@ -28,6 +28,10 @@ class TakerFill(Protocol):
     @property
     def at_ms(self) -> int:
         """When."""
+
+    @property
+    def trend(self) -> Literal["up", "down"]:
+        """Whether the taker bought."""
 
 
 class Markets:
@@ -71,8 +75,7 @@ class Markets:
         if self._source.takes_impact:
             last = self._tape(market).last
             number = last.sequential_id + 1 if last else fill.at_ms * 10_000
-            book = self.book(market)
-            taker: Taker = "BID" if book.asks and fill.price >= book.asks[0].price else "ASK"
+            taker: Taker = "BID" if fill.trend == "up" else "ASK"
             self._tape(market).add(PublicTrade(market, fill.price, fill.volume, fill.at_ms, taker, number))
 
     def candles(self, market: str, unit_s: int, to_ms: int | None, count: int) -> list[Candle]:

@@ -1,4 +1,4 @@
-"""How an incoming order walks a book: pure arithmetic over levels, and what our earlier takers left of each level."""
+"""How an incoming order walks a book: pure arithmetic over levels, and what earlier takers left of each level."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Depth:
 
 
 class Offer(NamedTuple):
-    """Something a taker may meet; `maker` is our own resting order, None for the public."""
+    """Something a taker may meet; `maker` is a resting order of a pocket, None for the public."""
 
     price: Decimal
     size: Decimal
@@ -66,9 +66,22 @@ def offers(levels: Iterable[Step], own: Iterable[Order], side: Side, limit: Deci
     return sorted(found, key=lambda offer: offer.price, reverse=side == "ask")
 
 
+def prevented(taker: Order, maker: Order) -> bool:
+    """Whether two orders must not trade: they are one account's, and the taker did not choose that they may."""
+    return maker.pocket.account == taker.pocket.account and taker.asked.smp_type != "none"
+
+
 def fillable(order: Order, met: Iterable[Offer]) -> bool:
-    """Whether offers can fill an order completely (a total: whether they are worth it)."""
-    steps = [(offer.price, offer.size) for offer in met if offer.maker is None or order.asked.smp_type == "none"]
+    """Whether offers can fill an order completely (a total: whether they are worth it).
+
+    Meeting an order of the same account costs the taker something, unless its mode cancels the other one.
+    """
+    steps: list[Step] = []
+    for offer in met:
+        if offer.maker is None or not prevented(order, offer.maker):
+            steps.append((offer.price, offer.size))
+        elif order.asked.smp_type != "cancel_maker":
+            break
     if order.asked.volume is None:
         return total_funds(steps) >= order.remaining_funds
     return total_volume(steps) >= order.asked.volume

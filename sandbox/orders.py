@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from decimal import ROUND_DOWN, Decimal
 from typing import Literal
 
+from sandbox.keys import PocketId
 from sandbox.ledger import EXACT, ZERO
 
 Side = Literal["bid", "ask"]
@@ -68,7 +69,8 @@ class Order:
     asked: Request
     fee_rate: Decimal
     created_ms: int
-    number: int  # order of creation
+    pocket: PocketId = field(default_factory=PocketId)
+    number: int = 0  # order of creation
     state: State = "wait"
     fills: list[Fill] = field(default_factory=list)
     executed_volume: Decimal = ZERO

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
+from datetime import MAXYEAR, UTC, datetime
 from typing import TYPE_CHECKING
 
 from sandbox import frames, views
 from sandbox.candles import DAY, MONTH, WEEK, join, moved
 from sandbox.errors import BAD_PARAMETER, CODE_NOT_FOUND, MISSING_PARAMETER, TYPE_MISMATCH, quotation_error
+from sandbox.grouping import grouped, supported_levels
 from sandbox.ticks import tick_size
-from sandbox.wire import DAY_MS, from_ms, plain, read_moment, to_ms
+from sandbox.wire import DAY_MS, from_ms, plain, read_decimal, read_moment, read_natural, to_ms, trim
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from decimal import Decimal
 
     from sandbox.call import Call
     from sandbox.feed import Candle
@@ -52,11 +55,12 @@ class Quotation:
     def minute_candles(self, call: Call) -> list[Json]:
         """`GET /v1/candles/minutes/{unit}`."""
         text = call.path.rsplit("/", 1)[1]
-        if not (text.isascii() and text.isdigit()):
+        unit = read_natural(text)
+        if unit is None:
             raise quotation_error(400, TYPE_MISMATCH)
-        if int(text) not in MINUTE_UNITS:
+        if unit not in MINUTE_UNITS:
             raise quotation_error(400, BAD_PARAMETER)
-        return [{**candle, "unit": int(text)} for candle in self._candles(call, int(text) * 60)]
+        return [{**candle, "unit": unit} for candle in self._candles(call, unit * 60)]
 
     def day_candles(self, call: Call) -> list[Json]:
         """`GET /v1/candles/days`, each with the close before it."""
@@ -83,7 +87,7 @@ class Quotation:
     def year_candles(self, call: Call) -> list[Json]:
         """`GET /v1/candles/years`, put together from months."""
         market, to_ms_, count = self._candle_query(call)
-        months = self._markets.candles(market, MONTH, None, MONTHS_A_YEAR * (count + 1))
+        months = self._markets.candles(market, MONTH, _year_after(to_ms_), MONTHS_A_YEAR * (count + 1))
         years: list[Candle] = []
         for month in reversed(months):
             if years and from_ms(years[-1].opened_ms).year == from_ms(month.opened_ms).year:
@@ -116,15 +120,11 @@ class Quotation:
         """`GET /v1/trades/ticks`."""
         market = self._market(call)
         count = _count(call, default=1, most=MOST_TRADES)
-        cursor, days_ago = call.one("cursor"), call.one("days_ago")
-        if any(text and not (text.isascii() and text.isdigit()) for text in (cursor, days_ago)):
-            raise quotation_error(400, TYPE_MISMATCH)
-        if days_ago and not 1 <= int(days_ago) <= MOST_DAYS_AGO:
+        cursor, days_ago = _natural(call, "cursor"), _natural(call, "days_ago")
+        if days_ago is not None and not 1 <= days_ago <= MOST_DAYS_AGO:
             raise quotation_error(400, BAD_PARAMETER)
-        before_ms = self._trades_before(call.one("to"), int(days_ago or 0))
-        found = self._markets.recent_trades(
-            market, count, before_id=int(cursor) if cursor else None, before_ms=before_ms
-        )
+        before_ms = self._trades_before(call.one("to"), days_ago or 0)
+        found = self._markets.recent_trades(market, count, before_id=cursor, before_ms=before_ms)
         previous = self._markets.ticker(market).prev_close
         return [views.trade_json(trade, previous) for trade in found]
 
@@ -158,14 +158,17 @@ class Quotation:
         """`GET /v1/orderbook`."""
         markets = self._many(call)
         count = min(_count(call, default=LEVELS, most=None), LEVELS)
-        level = call.one("level") or "0"
-        try:
-            grouped = float(level) != 0
-        except ValueError as error:
-            raise quotation_error(400, TYPE_MISMATCH) from error
-        if grouped:  # no market here supports a grouping, and says so in its instruments
-            return []
-        return [{"market": name, **frames.book_fields(self._markets.book(name), count)} for name in markets]
+        level = read_decimal(call.one("level") or "0")
+        if level is None:
+            raise quotation_error(400, TYPE_MISMATCH)
+        return [self._book(market, count, level) for market in markets if level in self._levels(market)]
+
+    def _book(self, market: str, count: int, level: Decimal) -> Json:
+        book = grouped(self._markets.book(market), level)
+        return {"market": market, **frames.book_fields(book, count), "level": trim(level)}
+
+    def _levels(self, market: str) -> list[Decimal]:
+        return supported_levels(self._markets.ticker(market).price)
 
     def instruments(self, call: Call) -> list[Json]:
         """`GET /v1/orderbook/instruments`."""
@@ -174,8 +177,15 @@ class Quotation:
                 "market": market,
                 "quote_currency": market.split("-", 1)[0],
                 "tick_size": plain(tick_size(self._markets.ticker(market).price)),
-                "supported_levels": ["0"],
+                "supported_levels": [plain(level) for level in self._levels(market)],
             }
+            for market in self._many(call)
+        ]
+
+    def supported_levels(self, call: Call) -> list[Json]:
+        """`GET /v1/orderbook/supported_levels`, deprecated since 2025: the same levels as numbers."""
+        return [
+            {"market": market, "supported_levels": [trim(level) for level in self._levels(market)]}
             for market in self._many(call)
         ]
 
@@ -200,13 +210,31 @@ class Quotation:
         return market
 
 
+def _natural(call: Call, name: str) -> int | None:
+    text = call.one(name)
+    if not text:
+        return None
+    number = read_natural(text)
+    if number is None:
+        raise quotation_error(400, TYPE_MISMATCH)
+    return number
+
+
 def _count(call: Call, *, default: int, most: int | None) -> int:
     text = call.one("count")
     if text is None:
         return default
-    if not (text.isascii() and text.removeprefix("-").isdigit()):
+    count = read_natural(text.removeprefix("-"))
+    if count is None:
         raise quotation_error(400, TYPE_MISMATCH)
-    count = int(text[:9])
-    if count < 1 or (most is not None and count > most):
+    if text.startswith("-") or count < 1 or (most is not None and count > most):
         raise quotation_error(400, BAD_PARAMETER)
     return count
+
+
+def _year_after(at_ms: int | None) -> int | None:
+    """Return when the year ends that holds the last moment before another one; None: never, as for the end of time."""
+    if at_ms is None:
+        return None
+    year = from_ms(at_ms - 1).year + 1
+    return None if year > MAXYEAR else to_ms(datetime(year, 1, 1, tzinfo=UTC))

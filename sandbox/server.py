@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Self
 
@@ -22,6 +21,7 @@ from sandbox.faults.answers import WEBHOOK, WEBSOCKET, send
 from sandbox.faults.engine import Faults
 from sandbox.faults.source import FaultySource
 from sandbox.faults.state import SkewedClock, World
+from sandbox.keys import KEY_LIFE, KeyOptions, PocketOptions
 from sandbox.limits import Limits
 from sandbox.market import Markets
 from sandbox.porter import Porter
@@ -34,17 +34,18 @@ from sandbox.wire import from_ms, to_ms
 if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Callable
+    from datetime import datetime
     from pathlib import Path
     from types import TracebackType
 
     from sandbox.faults.plan import Plan
     from sandbox.feed import Source
+    from sandbox.keys import PocketId
 
 KEEP_ALIVE_SECONDS = 3600.0
 PUMP_MS = 50  # market time between two looks at the public trades, at least
 PUMP_SECONDS = 0.005  # loop time between them, at least: at high speed the pump must not eat the loop
 QUIET_MS = 1_000  # how long the pump sleeps when no trade is due
-KEY_LIFE = timedelta(days=365)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +64,7 @@ class SandboxOptions:
     start: datetime | None = None
     faults: Plan | None = None  # what goes wrong, from the opening on
     admin: bool = False  # whether faults can be changed over HTTP, from this machine
+    pockets: tuple[PocketOptions, ...] = ()  # besides the first one, which is that of `access_key` and `krw`
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,8 @@ class Sandbox:
         fragile = options.admin or options.faults is not None
         faulty = FaultySource(feed)
         self.markets = Markets(faulty if fragile else feed)
-        self.gate = Gate([_key(options, clock())])
+        pockets = (_first_pocket(options), *options.pockets)
+        self.gate = Gate([_issue(key, pocket.id, clock()) for pocket in pockets for key in pocket.keys])
         rng, stream_rng = (
             random.Random(f"{options.seed} exchange"),
             random.Random(f"{options.seed} stream"),
@@ -133,8 +136,11 @@ class Sandbox:
             on_internal_error=self._on_internal_error,
         )
         self.exchange.listeners.append(self._stream)
-        self.exchange.deposit("KRW", options.krw)
         self._porter: Porter | None = None
+        for pocket in pockets:
+            self.exchange.open_pocket(pocket.id)
+            for currency, amount in pocket.balances.items():
+                self.exchange.deposit(currency, amount, pocket.id)
         self._url = ""
         self.faults = self._make_faults(faulty) if fragile else None
         self._admin = Admin(self.faults, self.violations) if options.admin and self.faults else None
@@ -282,5 +288,17 @@ class Sandbox:
         self._api.internal_errors += 1
 
 
-def _key(options: SandboxOptions, now: datetime) -> ApiKey:
-    return ApiKey(access_key=options.access_key, secret_key=options.secret_key, expires_at=now + KEY_LIFE)
+def _first_pocket(options: SandboxOptions) -> PocketOptions:
+    key = KeyOptions(access_key=options.access_key, secret_key=options.secret_key)
+    return PocketOptions(balances={"KRW": options.krw}, keys=(key,))
+
+
+def _issue(key: KeyOptions, pocket: PocketId, now: datetime) -> ApiKey:
+    return ApiKey(
+        access_key=key.access_key,
+        secret_key=key.secret_key,
+        permissions=key.permissions,
+        ips=key.ips,
+        expires_at=key.expires_at or now + KEY_LIFE,
+        pocket=pocket,
+    )

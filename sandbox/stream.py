@@ -11,8 +11,9 @@ from aiohttp import web
 
 from sandbox import frames, views
 from sandbox.audience import Audience, send
-from sandbox.auth import VIEW_ACCOUNT, VIEW_ORDERS, ApiKey, read_token
+from sandbox.auth import ApiKey, read_token
 from sandbox.errors import ApiError
+from sandbox.keys import VIEW_ACCOUNT, VIEW_ORDERS
 from sandbox.session import Session
 from sandbox.subscription import (
     CANDLE_UNITS,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from sandbox.limits import Limits
     from sandbox.market import Markets
     from sandbox.orders import Fill, Order
+    from sandbox.pockets import Pocket
 
 logger = logging.getLogger(__name__)
 
@@ -253,14 +255,14 @@ class Stream:
         market = order.asked.market
         if fill is not None and not fill.maker:
             self._dirty.setdefault(market, fill.at_ms)
-        build = partial(_order_frame, order, event, fill, self._now_ms())
-        self.audience.push("myOrder", market, frames.MY_ORDER, build)
+        wanted = [(session, 0) for session in self.audience.of_pocket("myOrder", order.pocket, market)]
+        send(wanted, frames.MY_ORDER, partial(_order_frame, order, event, fill, self._now_ms()))
 
-    def on_assets(self, currencies: Collection[str]) -> None:
+    def on_assets(self, pocket: Pocket, currencies: Collection[str]) -> None:
         """Push a `myAsset` event."""
-        wanted = [(session, 0) for session, _ in self.audience.of("myAsset")]
+        wanted = [(session, 0) for session in self.audience.of_pocket("myAsset", pocket.id)]
         if wanted:
-            balances = {name: self._exchange.accounts.of(name) for name in sorted(currencies)}
+            balances = {name: pocket.accounts.of(name) for name in sorted(currencies)}
             frame = frames.asset_frame(self._new_uuid(), balances, self._now_ms())
             send(wanted, frames.MY_ASSET, lambda _: frame)
 

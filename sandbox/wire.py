@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal, InvalidOperation
 
@@ -10,6 +11,8 @@ import msgspec
 KST = timezone(timedelta(hours=9))
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DAY_MS = 86_400_000
+MOST_DIGITS = 18
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:?\d\d)?", re.ASCII)
 
 # Prices and volumes leave as JSON numbers with exactly the digits they have: no float in between.
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
@@ -38,6 +41,11 @@ def read_decimal(text: object) -> Decimal | None:
     except InvalidOperation:
         return None
     return value if value.is_finite() else None
+
+
+def read_natural(text: str) -> int | None:
+    """Read digits; None when there is something else, or more of them than any of our numbers has."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= MOST_DIGITS else None
 
 
 def to_ms(moment: datetime) -> int:
@@ -78,9 +86,11 @@ def http_date(moment: datetime) -> str:
 
 
 def read_moment(text: str) -> datetime | None:
-    """Read an ISO moment, UTC when it names no zone; None when it is not one."""
+    """Read `2025-06-24T04:56:53` with or without `Z` or an offset, UTC without; None when it is not one."""
+    if not _MOMENT.fullmatch(text):
+        return None
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

@@ -108,7 +108,7 @@ class Checker:
         if fill is not None:
             self._never_sells_more(order)
 
-    def on_assets(self, currencies: Iterable[str]) -> None:
+    def on_assets(self, pocket: object, currencies: Iterable[str]) -> None:
         """Nothing is said about balances alone."""
 
     def _on_new(self, order: Order) -> None:
@@ -149,7 +149,7 @@ class Checker:
         volume = self.position(market, besides)
         if volume <= 0:
             return ZERO
-        bids = self._exchange._venue.book(market).bids  # noqa: SLF001 - the checker sees everything
+        bids = self._exchange.venue.book(market).bids
         return volume * bids[0].price if bids else ZERO
 
     def _never_sells_more(self, order: Order) -> None:

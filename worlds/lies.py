@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from sandbox.call import Call
+from sandbox.errors import ApiError
 from sandbox.server import Sandbox
 
 if TYPE_CHECKING:
@@ -186,8 +187,11 @@ class LyingBox(Sandbox):
         return await super()._handle(request)
 
     def _is_young(self, identifier: str) -> bool:
-        order = self.exchange._identifiers.get(identifier)  # noqa: SLF001 - the exchange's own liar
-        return order is not None and self._now_ms() - order.created_ms < LAG_S * 1000
+        try:
+            order = self.exchange.find(None, identifier)
+        except ApiError:
+            return False
+        return self._now_ms() - order.created_ms < LAG_S * 1000
 
     def _half(self, answer: web.StreamResponse) -> web.Response:
         """Answer with a truth that is some milliseconds old: only the first fill had happened."""

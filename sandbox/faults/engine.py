@@ -136,7 +136,7 @@ class Faults:
 
     # -- what the exchange tells
 
-    def on_assets(self, _: object) -> None:
+    def on_assets(self, *_: object) -> None:
         """Remember when a balance changed."""
         self._changed_ms = self._real_ms()
 

@@ -11,8 +11,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from sandbox.auth import EVERYTHING
 from sandbox.errors import CATALOGUE
+from sandbox.keys import PERMISSIONS
 
 Share = Annotated[float, Meta(gt=0, le=1)]
 Minute = Annotated[float, Meta(ge=0)]
@@ -210,9 +210,9 @@ class Key(Rule, frozen=True, kw_only=True, tag="key"):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        unknown = set(self.permissions or ()) - EVERYTHING
+        unknown = set(self.permissions or ()) - PERMISSIONS
         if unknown:
-            raise ValueError(f"there is no permission {sorted(unknown)}; there are {sorted(EVERYTHING)}")
+            raise ValueError(f"there is no permission {sorted(unknown)}; there are {sorted(PERMISSIONS)}")
 
 
 class Halted(Rule, frozen=True, kw_only=True, tag="halted"):

@@ -7,6 +7,7 @@ import hashlib
 import json
 import uuid
 from contextlib import asynccontextmanager
+from copy import copy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -18,6 +19,7 @@ import jwt
 from yarl import URL
 
 from sandbox.feed import Book, Candle, Level, Listing, PublicTrade
+from sandbox.keys import KeyOptions, PocketOptions
 from sandbox.server import Opened, Sandbox, SandboxOptions
 from sandbox.wire import from_ms
 
@@ -44,6 +46,7 @@ class FakeSource:
     planned: list[PublicTrade] = field(default_factory=list)  # trades besides the rhythm
     given: int = 0
     quiet: bool = False  # no rhythm any more
+    spread: int = 1  # ticks between the best prices
     price: int = PRICE  # of the next trades of the rhythm, and the best ask
 
     def raise_price(self, krw: int) -> None:
@@ -71,7 +74,7 @@ class FakeSource:
         """Return 30 levels of 1 on each side."""
         top, tick = (self.price, 1000) if market == "KRW-BTC" else (1000, 1)
         asks = tuple(Level(Decimal(top + tick * n), Decimal(1)) for n in range(30))
-        bids = tuple(Level(Decimal(top - tick * (n + 1)), Decimal(1)) for n in range(30))
+        bids = tuple(Level(Decimal(top - tick * (n + self.spread)), Decimal(1)) for n in range(30))
         return Book(market, at_ms // 1000 * 1000, asks, bids)
 
     def history(self, market: str, unit_s: int, before_ms: int, count: int) -> list[Candle]:
@@ -90,12 +93,25 @@ class FakeSource:
 class Desk:
     """A client at a sandbox. `pass_time` moves the market; requests carry tokens unless told otherwise."""
 
-    def __init__(self, session: aiohttp.ClientSession) -> None:
+    held: KeyOptions | None = None
+
+    def __init__(self, session: aiohttp.ClientSession, pockets: tuple[PocketOptions, ...] = ()) -> None:
         self.session = session
         self.now = START
         self.source = FakeSource()
-        self.options = SandboxOptions(speed=1000.0)  # what is accepted takes effect at once
+        self.options = SandboxOptions(speed=1000.0, pockets=pockets)  # what is accepted takes effect at once
         self.box = Sandbox(self.options, lambda: self.now, Opened(self.source, from_ms(self.source.start_ms)))
+
+    @property
+    def key(self) -> KeyOptions:
+        """Return the key that requests are signed with: the sandbox's first one, unless another is held."""
+        return self.held or KeyOptions(access_key=self.options.access_key, secret_key=self.options.secret_key)
+
+    def holding(self, key: KeyOptions) -> Desk:
+        """Return a client of the same sandbox with another key; time passes at the first one."""
+        other = copy(self)
+        other.held = key
+        return other
 
     def pass_time(self, seconds: float) -> None:
         """Move the market clock and let the sandbox notice."""
@@ -104,10 +120,10 @@ class Desk:
 
     def token(self, hashed: str = "", **claims: Any) -> dict[str, str]:
         """Return the headers of a signed request."""
-        payload = {"access_key": self.options.access_key, "nonce": str(uuid.uuid4())} | claims
+        payload = {"access_key": self.key.access_key, "nonce": str(uuid.uuid4())} | claims
         if hashed:
             payload |= {"query_hash": hashlib.sha512(hashed.encode()).hexdigest(), "query_hash_alg": "SHA512"}
-        return {"Authorization": "Bearer " + jwt.encode(payload, self.options.secret_key, algorithm="HS256")}
+        return {"Authorization": "Bearer " + jwt.encode(payload, self.key.secret_key, algorithm="HS256")}
 
     async def call(
         self, method: str, path: str, query: Mapping[str, Any] | None = None, *, headers: dict[str, str] | None = None
@@ -145,10 +161,11 @@ class Desk:
 
 
 @asynccontextmanager
-async def open_desk() -> AsyncIterator[Desk]:
-    """Run a sandbox and a client, and insist that the sandbox never failed inside."""
+async def open_desk(*pockets: PocketOptions) -> AsyncIterator[Desk]:
+    """Run a sandbox and a client, and insist that the sandbox never failed inside and that its books balance."""
     async with aiohttp.ClientSession() as session:
-        desk = Desk(session)
+        desk = Desk(session, pockets)
         async with desk.box:
             yield desk
         assert desk.box.internal_errors == 0
+        desk.box.exchange.verify()

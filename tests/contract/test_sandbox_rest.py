@@ -262,12 +262,13 @@ async def test_orders_beyond_the_book_are_refused(desk: Desk) -> None:
 
 
 async def test_a_test_order_changes_nothing(desk: Desk) -> None:
-    """The same shape and checks, no money, no order, no used identifier."""
+    """The same shape and checks, no money and no order; the identifier is used up, which is the harder reading."""
     status, order = await desk.post({"market": "KRW-BTC", **BUY, "identifier": "t"}, "/v1/orders/test")
     assert (status, order["state"], order["identifier"]) == (201, "wait", "t")
     assert (await desk.call("GET", "/v1/order", {"uuid": order["uuid"]}))[0] == 404
     assert (await desk.get("/v1/accounts"))[0]["balance"] == "1000000"
-    assert (await desk.post({"market": "KRW-BTC", **BUY, "identifier": "t"}))[0] == 201
+    status, body = await desk.post({"market": "KRW-BTC", **BUY, "identifier": "t"})
+    assert (status, body["error"]["name"]) == (400, "duplicated_identifier")
     status, body = await desk.post(
         {"market": "KRW-BTC", "side": "bid", "ord_type": "price", "price": "1"}, "/v1/orders/test"
     )

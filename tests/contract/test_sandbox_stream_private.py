@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import pytest_asyncio
 
-from sandbox.auth import MAKE_ORDERS, VIEW_ACCOUNT, VIEW_ORDERS, ApiKey
+from sandbox.auth import ApiKey
 from sandbox.feed import PublicTrade
+from sandbox.keys import MAKE_ORDERS, VIEW_ACCOUNT, VIEW_ORDERS
 from sandbox.wire import to_ms
 from tests.contract.sandbox_desk import PRICE, START, Desk, open_desk
 from tests.contract.stream_line import (

@@ -15,7 +15,7 @@ from sandbox.errors import ApiError
 from sandbox.exchange import Exchange
 from sandbox.feed import Book, Level, PublicTrade
 from sandbox.ledger import ZERO
-from sandbox.rest_exchange import order_json
+from sandbox.order_views import order_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,7 +61,7 @@ class Desk:
         assert (event == "trade") == (fill is not None)
         self.events.append((order.uuid, event))
 
-    def on_assets(self, currencies: object) -> None:
+    def on_assets(self, pocket: object, currencies: object) -> None:
         """Balances are read when needed."""
 
     def settle(self) -> None:

@@ -1,0 +1,60 @@
+"""What a pocket has: balances, and the orders made from it."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right, insort
+from typing import TYPE_CHECKING
+from uuid import NAMESPACE_URL, uuid5
+
+from sandbox.accounts import Accounts
+from sandbox.keys import MAIN
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sandbox.keys import PocketId
+    from sandbox.orders import Order
+
+
+class Pocket:
+    """One pocket."""
+
+    def __init__(self, pocket: PocketId) -> None:
+        self.id = pocket
+        self.uuid = str(uuid5(NAMESPACE_URL, str(pocket)))
+        self.accounts = Accounts()
+        self.open: dict[str, Order] = {}  # by uuid, oldest first
+        self._orders: list[Order] = []  # by time of creation
+
+    @property
+    def main(self) -> bool:
+        """Whether it is the first pocket of its account."""
+        return self.id.name == MAIN
+
+    def add(self, order: Order) -> None:
+        """Take in a new order."""
+        self.open[order.uuid] = order
+        insort(self._orders, order, key=_created)
+
+    def created(self, start_ms: int, end_ms: int, *, newest_first: bool) -> Iterator[Order]:
+        """Yield the orders created between two moments, both included."""
+        first = bisect_left(self._orders, start_ms, key=lambda order: order.created_ms)
+        last = bisect_right(self._orders, end_ms, key=lambda order: order.created_ms)
+        indices = range(first, last)
+        return (self._orders[index] for index in (reversed(indices) if newest_first else indices))
+
+    def ever(self, *, newest_first: bool) -> Iterator[Order]:
+        """Yield every order."""
+        return iter(reversed(self._orders) if newest_first else self._orders)
+
+    def waiting(self, *, newest_first: bool) -> Iterator[Order]:
+        """Yield the orders that may still trade."""
+        return iter(reversed(self.open.values()) if newest_first else self.open.values())
+
+    def verify(self) -> None:
+        """Raise `LedgerError` unless the books balance and locked money is exactly what open orders hold."""
+        self.accounts.verify(self.open.values())
+
+
+def _created(order: Order) -> tuple[int, int]:
+    return order.created_ms, order.number
