@@ -15,6 +15,10 @@ contract: $(STAMP) # real, unmodified Upbit clients trade on the sandbox
 	@$(BIN)/python -m pytest -q -m 'slow or not slow' tests/contract/test_real_clients.py
 
 SEEDS ?= 150
+.PHONY: kill
+kill: $(STAMP) # the daemon dies at every callback of many order flows
+	@$(BIN)/python -m worlds.kill
+
 .PHONY: simulate
 simulate: $(STAMP)
 	@$(BIN)/python -m worlds.simulate --seeds $(SEEDS)

@@ -44,13 +44,14 @@ class Seesaw:
         rng = random.Random(f"{seed} seesaw")
         self.start_ms = start_ms
         self.fall_at_ms: int | None = None
+        self.shocks: list[tuple[int, float]] = []  # from when on all but the leader cost a fraction less
         self._given_ms = start_ms
         self._seed = seed
         chosen = NAMES[:markets]
         self._bases = {LEADER: 150_000_000.0} | {name: price * rng.uniform(0.8, 1.2) for name, _, price in chosen}
         self._periods = {market: rng.uniform(3.5, 6.0) * MINUTE_MS for market in self._bases}
         self._phases = {market: rng.random() for market in self._bases}
-        self._depth_krw = 10 ** rng.uniform(3.8, 6.0)  # of the best level: orders take several levels, or one
+        self.depth_krw = 10 ** rng.uniform(3.8, 6.0)  # of the best level: orders take several levels, or one
         korean = {name: korean for name, korean, _ in chosen} | {LEADER: "비트코인"}
         self.listings = tuple(
             Listing(market, korean[market], market[4:], warning=False, caution=frozenset()) for market in self._bases
@@ -72,7 +73,8 @@ class Seesaw:
         turn = (at_ms - self.start_ms) / self._periods[market] + self._phases[market]
         swing = SWING * (4 * abs(turn - math.floor(turn + 0.5)) - 1)
         minute = (at_ms - self.start_ms) // MINUTE_MS
-        return swing - CRASH * any(self._crashes(market, minute - ago) for ago in range(CRASH_MINUTES))
+        shocked = sum(fraction for since, fraction in self.shocks if at_ms > since)
+        return swing - shocked - CRASH * any(self._crashes(market, minute - ago) for ago in range(CRASH_MINUTES))
 
     def _draw_crash(self, market: str, minute: int) -> bool:
         return minute > 0 and random.Random(f"{self._seed} {market} {minute}").random() < CRASH_A_MINUTE
@@ -108,7 +110,7 @@ class Seesaw:
         return Book(market, at_ms, asks, bids)
 
     def _level(self, price: Decimal, number: int) -> Level:
-        worth = Decimal(repr(self._depth_krw)) * (1 + 3 * number) if number < LEVELS - 1 else Decimal(50_000_000)
+        worth = Decimal(repr(self.depth_krw)) * (1 + 3 * number) if number < LEVELS - 1 else Decimal(50_000_000)
         return Level(price, (worth / price).quantize(Decimal("0.00000001")) or Decimal("0.00000001"))
 
     def history(self, market: str, unit_s: int, before_ms: int, count: int) -> list[Candle]:

@@ -15,7 +15,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from unittest import mock
 
 from cli.daemon import JOURNAL_FILE, build, serve
@@ -34,11 +34,13 @@ from worlds.seesaw import LEADER, Seesaw
 from worlds.story import Story
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
     from pathlib import Path
 
     from sandbox.call import Call
     from trader.app import App
+
+T = TypeVar("T")
 
 START = datetime(2026, 11, 2, 3, 0, tzinfo=UTC)
 ACCESS_KEY, SECRET_KEY = "world-access-key", "world-secret-key-0123456789abcdef0123456"
@@ -55,6 +57,7 @@ REST_S = 900.0
 AIMED = 0.8
 """Share of kills that come within `AIM_S` of an order."""
 AIM_S = 0.4
+OPEN_TRADES = "SELECT id, phase FROM trade WHERE phase IN ('entering', 'holding', 'leaving')"
 PARAMETERS = {
     "fast": 2,
     "slow": 4,
@@ -283,12 +286,15 @@ class World:
                 self.story.tell("person", "deposits coins", market=market)
             self.story.counts["person"] += 1
 
+    async def open(self) -> asyncio.Task[None]:
+        """Open the exchange and keep a daemon running; return the task that does."""
+        await self.loop.start(Host("exchange", EXCHANGE_ADDRESS), self.box.__aenter__())
+        return self.loop.create_task(self.live())
+
     async def main(self) -> Outcome:
         """Live through all three times and judge."""
         began = time.perf_counter()
-        exchange = Host("exchange", EXCHANGE_ADDRESS)
-        await self.loop.start(exchange, self.box.__aenter__())
-        life = self.loop.create_task(self.live())
+        life = await self.open()
         script = [
             self.loop.create_task(step())
             for step in (self.kill_now_and_then, self.cut_now_and_then, self.person, self.sweep)
@@ -301,7 +307,7 @@ class World:
         script[3].cancel()
         hours = self.loop.time() / 3600
         self._tell_journal()
-        self._judge()
+        self.judge()
         return Outcome(
             seed=self.plan.seed,
             hours=hours,
@@ -362,6 +368,13 @@ class World:
         while self.loop.time() - began < REST_S and not self._is_at_rest():  # noqa: ASYNC110 - nobody tells us
             await asyncio.sleep(5)
         await asyncio.sleep(150)
+        await self.shut_down(life)
+        assert self.checker.books is not None
+        for row in self.checker.books.rows(OPEN_TRADES):
+            self.story.breach("I19 a trade did not end", trade=row["id"], phase=row["phase"])
+
+    async def shut_down(self, life: asyncio.Task[None]) -> None:
+        """Stop the daemon as SIGTERM does."""
         self.wanted = False
         self.stop.set()
         await life
@@ -369,17 +382,21 @@ class World:
     def _is_at_rest(self) -> bool:
         books = self.checker.books
         assert books is not None
-        open_trades = books.rows("SELECT 1 FROM trade WHERE phase IN ('entering', 'holding', 'leaving')")
+        return not books.rows(OPEN_TRADES) and self.is_quiet()
+
+    def is_quiet(self) -> bool:
+        """Return whether no order is under way and no message waits."""
+        books = self.checker.books
+        assert books is not None
         pending = books.rows("SELECT 1 FROM outbox WHERE sent_ms IS NULL AND failed IS NULL")
-        return not open_trades and not pending and not books.live() and not self.box.late_waiting
+        return not pending and not books.live() and not self.box.late_waiting
 
     # -- the verdict
 
-    def _judge(self) -> None:
+    def judge(self) -> None:
+        """Hold what is left to every promise that can be checked at rest."""
         books = self.checker.books
         assert books is not None
-        for row in books.rows("SELECT id, phase FROM trade WHERE phase IN ('entering', 'holding', 'leaving')"):
-            self.story.breach("I19 a trade did not end", trade=row["id"], phase=row["phase"])
         repeats = self.kills + self.story.counts["webhook_lost"] + self._broken_connections()
         self.checker.at_rest(books, repeats=repeats)
         if self.box.internal_errors:
@@ -410,6 +427,13 @@ class World:
 
 def run_world(plan: Plan, folder: Path, prepare: Callable[[World], Any] = lambda _: None) -> tuple[Outcome, Story]:
     """Run one world to its end. Only for a process that ends soon after: what was killed is kept, never closed."""
+    return in_world(plan, folder, prepare, World.main)
+
+
+def in_world(
+    plan: Plan, folder: Path, prepare: Callable[[World], Any], script: Callable[[World], Coroutine[Any, Any, T]]
+) -> tuple[T, Story]:
+    """Make a world and run a script in it, with the machine's clocks and names out of reach."""
     loop = VirtualLoop()
     world = World(plan, folder, loop)
     prepare(world)
@@ -425,5 +449,5 @@ def run_world(plan: Plan, folder: Path, prepare: Callable[[World], Any] = lambda
         stack.callback(gc.enable)
         stack.enter_context(owned_libraries(loop, START.timestamp()))
         stack.enter_context(mock.patch("trader.wallet.PERIOD_S", plan.wallet_s))
-        outcome = run(loop, world.main())
+        outcome = run(loop, script(world))
     return outcome, world.story

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from worlds import kill
 from worlds.plan import Outcome, Plan, draw_plan
 from worlds.pool import map_forked
 from worlds.world import run_world
@@ -88,3 +89,12 @@ def test_the_checker_sees_a_wrong_fill_in_the_journal() -> None:
         world.loop.call_later(900, change)
 
     assert any("I6" in one for one in live(CALM, falsify).broken)
+
+
+def test_a_kill_at_every_callback_of_a_lost_answer_loses_nothing() -> None:
+    """One of the flows of `make kill`: wherever the daemon dies, the order is found, once."""
+    flow = next(flow for flow in kill.FLOWS if flow.name == "buy, answer lost")
+    ((_, content),) = map_forked([flow], lambda flow: msgspec.json.encode(kill.try_flow(flow, 2)), workers=1)
+    tried = msgspec.json.decode(content, type=kill.Tried)
+    assert tried.points > 30
+    assert tried.violations == []

@@ -1,0 +1,259 @@
+"""`make kill`: end the daemon at every callback of the event loop during order flows, and see that nothing is lost.
+
+A flow runs once. Before every callback of the daemon while an order is in hand, the process forks: the child kills the
+daemon there, starts it again on its files, waits until nothing is in doubt, and compares both books; the parent goes
+on to the next callback. So every point is tried in the very world in which it would occur.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+import tempfile
+import time
+import traceback
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from simulation.disk import inherit
+from worlds.lies import LieRates
+from worlds.plan import Plan
+from worlds.pool import Pool, answer, map_forked
+from worlds.world import OPEN_TRADES, in_world
+
+if TYPE_CHECKING:
+    from simulation.virtual import Host
+    from worlds.world import World
+
+AFTERWARDS = 25
+"""Callbacks that are tried after the last one with an order in hand: messages, the next decision."""
+PATIENCE_S = 180.0
+LONGEST_FLOW_S = 1500.0
+POWER_LOSS_EVERY = 3
+"""Every third point loses the power instead of only the process."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flow:
+    """One way an order can go. `lies` befall the first orders, in turn."""
+
+    name: str
+    side: str = "bid"  # whose orders in hand are killed at
+    lies: tuple[str | None, ...] = ()
+    rates: LieRates = field(default_factory=LieRates)
+    order_krw: int = 50_000
+    depth_krw: float = 1e6  # of the best level
+    shock: float = 0.0  # fall of the price once something is held
+    again: bool = False  # the daemon dies once before, with an order in hand: killed while it recovers
+    longest_late_s: float = 3.0
+
+
+FLOWS = (
+    Flow(name="buy"),
+    Flow(name="buy over several levels", depth_krw=9_000.0),
+    Flow(name="partial fill, then the rest", depth_krw=9_000.0, rates=LieRates(partial=0.8)),
+    Flow(name="buy, answer lost", lies=("lost_answer",)),
+    Flow(name="buy, HTML 500 after it was taken", lies=("html_after",)),
+    Flow(name="buy, half an answer", lies=("truncated",)),
+    Flow(name="buy, executed late", lies=("late",)),
+    Flow(name="buy, never arrived", lies=("never",)),
+    Flow(name="buy, 429", lies=("limited",)),
+    Flow(name="buy, refused", lies=("refused",)),
+    Flow(name="buy, not found at first", lies=("lost_answer",), rates=LieRates(lag=0.7)),
+    Flow(name="buy, looks fail", lies=("html_after",), rates=LieRates(error=0.3)),
+    Flow(name="sell", side="ask"),
+    Flow(name="sell, answer lost", side="ask", lies=(None, "lost_answer")),
+    Flow(name="sell, executed late", side="ask", lies=(None, "late")),
+    Flow(name="stop", side="ask", shock=0.08),
+    Flow(name="dust", side="dust", shock=0.6, order_krw=8_000),
+    Flow(name="restart in restart", lies=("lost_answer",), again=True),
+    Flow(name="restart in restart, executed late", lies=("late",), again=True),
+)
+
+
+class Tried(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of one flow."""
+
+    name: str
+    points: int
+    violations: list[str]  # "point N: what"
+
+
+class Reaper:
+    """Forks before every callback that belongs to the flow."""
+
+    def __init__(self, world: World, flow: Flow, workers: int) -> None:
+        self._world = world
+        self._flow = flow
+        self._pool = Pool(workers)
+        self.points = 0
+        self.violations: list[str] = []
+        self.done = asyncio.Event()
+        self._after: int | None = None  # callbacks left once the order was in hand
+        self._died = not flow.again
+
+    def before_turn(self, host: Host) -> None:
+        """Kill here in a child, if the flow is under way."""
+        if host is not self._world.host or self.done.is_set():
+            return
+        in_hand = self._in_hand()
+        if not self._died:
+            if in_hand and any(state == "UNKNOWN" for _, state in self._live()):
+                self._died = True
+                self._world.kill()
+            return
+        if in_hand:
+            self._after = AFTERWARDS
+        elif self._after is None:
+            return
+        elif self._after == 0:
+            self.done.set()
+            return
+        else:
+            self._after -= 1
+        self._try_here()
+
+    def _live(self) -> list[tuple[str, str]]:
+        books = self._world.checker.books
+        return books.live() if books is not None else []
+
+    def _in_hand(self) -> bool:
+        """Return whether an order of the flow's side may still execute."""
+        if self._flow.again and self._died and self._world.trading_since is None:
+            return True
+        books = self._world.checker.books
+        if books is None:
+            return False
+        if self._flow.side == "dust":
+            return bool(self._world.source.shocks) and bool(books.rows(OPEN_TRADES))
+        query = "SELECT 1 FROM intent WHERE side = ? AND state IN ('PLANNED', 'SENT', 'UNKNOWN', 'ACCEPTED')"
+        return bool(books.rows(query, self._flow.side))
+
+    def _try_here(self) -> None:
+        while self._pool.full():
+            self._collect()
+        point = self.points
+        self.points += 1
+        world = self._world
+        copy = world.folder / f"point{point}"
+        inherit(world.data_dir(world.generation), copy / f"data{world.generation}")
+        write = self._pool.fork(point)
+        if write is not None:
+            asyncio._set_running_loop(world.loop)  # noqa: SLF001 - asyncio forgets the running loop in a fork
+            world.folder = copy
+            world.loop.before_turn = None
+            world.kill("power_loss" if point % POWER_LOSS_EVERY == 0 else "kill")
+            world.loop.create_task(verdict(world, write))
+
+    def _collect(self) -> None:
+        for point, content in self._pool.collect():
+            broken = msgspec.json.decode(content, type=list[str]) if content else ["no verdict"]
+            self.violations += [f"point {point}: {one}" for one in broken]
+
+    def finish(self) -> None:
+        """Wait for the children that are still at work."""
+        while self._pool.busy():
+            self._collect()
+
+
+async def verdict(world: World, write: int) -> None:
+    """In the child: let the daemon recover, stop it, and hand back which promises were broken."""
+    began = world.loop.time()
+    await asyncio.sleep(1.1)
+    while world.loop.time() - began < PATIENCE_S and not is_whole(world):  # noqa: ASYNC110 - nobody tells us
+        await asyncio.sleep(0.25)
+    if world.trading_since is None:
+        world.story.breach("I19 no trading after the kill")
+    world.wanted = False
+    world.stop.set()
+    await world.over.wait()
+    world.judge()
+    answer(write, msgspec.json.encode(world.story.broken))
+
+
+def is_whole(world: World) -> bool:
+    """Return whether the daemon trades again and nothing is under way."""
+    return world.trading_since is not None and world.is_quiet()
+
+
+async def script(world: World, flow: Flow, reaper: Reaper) -> Tried:
+    """In the parent: let the flow happen once."""
+    world.stormy = False
+    world.box.forced = list(flow.lies)
+    world.box.rates = flow.rates
+    world.box.longest_late_s = flow.longest_late_s
+    world.source.depth_krw = flow.depth_krw
+    world.loop.before_turn = reaper.before_turn
+    await world.open()
+    shocked = not flow.shock
+    while not reaper.done.is_set() and world.loop.time() < LONGEST_FLOW_S:
+        await asyncio.sleep(0.2)
+        books = world.checker.books
+        if not shocked and books is not None and books.rows("SELECT 1 FROM trade WHERE phase = 'holding'"):
+            shocked = True
+            world.source.shocks.append((int(world.clock().timestamp() * 1000), flow.shock))
+    reaper.finish()
+    return Tried(name=flow.name, points=reaper.points, violations=reaper.violations)
+
+
+def try_flow(flow: Flow, workers: int) -> Tried:
+    """Run one flow and all its kills; only for a process that ends soon after."""
+    plan = Plan(
+        seed=1,
+        markets=1,
+        harshness=0.0,
+        kills_an_hour=0.0,
+        person=False,
+        order_krw=Decimal(flow.order_krw),
+        max_open_trades=1,
+    )
+    base = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - the kernel's memory disk, if any
+    parent = os.getpid()
+    with tempfile.TemporaryDirectory(dir=base, prefix="kill-") as folder:
+        try:
+            tried, _ = in_world(
+                plan, Path(folder), lambda _: None, lambda world: script(world, flow, Reaper(world, flow, workers))
+            )
+        except BaseException:
+            if os.getpid() == parent:
+                raise
+            traceback.print_exc()
+            os._exit(1)  # a child that broke must not clean up what its parent still needs
+    return tried
+
+
+def say(text: str = "") -> None:
+    """Print a line of the report."""
+    print(text, flush=True)  # noqa: T201 - the report
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Try every flow, print what was tried, and return 1 when anything broke or a flow never happened."""
+    parser = argparse.ArgumentParser(prog="python -m worlds.kill", description=__doc__)
+    parser.add_argument("--flow", help="only flows whose name contains this")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    options = parser.parse_args(arguments)
+    began = time.perf_counter()
+    flows = [flow for flow in FLOWS if options.flow is None or options.flow in flow.name]
+    points = violations = missing = 0
+    for flow, content in map_forked(flows, lambda flow: msgspec.json.encode(try_flow(flow, options.workers)), 1):
+        tried = msgspec.json.decode(content, type=Tried) if content else Tried(name=flow.name, points=0, violations=[])
+        say(f"{tried.name:<36}{tried.points:>6} points {len(tried.violations):>5} violations")
+        for one in tried.violations[:3]:
+            say(f"    {one}")
+        points += tried.points
+        violations += len(tried.violations)
+        missing += not tried.points
+    wall = time.perf_counter() - began
+    say(f"{len(flows)} flows, {points} points tried, {violations} violations, {wall:.1f} s")
+    return 1 if violations or missing else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
