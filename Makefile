@@ -19,6 +19,10 @@ SEEDS ?= 150
 kill: $(STAMP) # the daemon dies at every callback of many order flows
 	@$(BIN)/python -m worlds.kill
 
+.PHONY: determinism
+determinism: $(STAMP) # the same seeds in two processes, under random hash seeds and load
+	@$(BIN)/python -m worlds.determinism
+
 .PHONY: simulate
 simulate: $(STAMP)
 	@$(BIN)/python -m worlds.simulate --seeds $(SEEDS)

@@ -25,6 +25,7 @@ from simulation.disk import inherit
 from worlds.lies import LieRates
 from worlds.plan import Plan
 from worlds.pool import Pool, answer, map_forked
+from worlds.simulate import memory_disk
 from worlds.world import OPEN_TRADES, in_world
 
 if TYPE_CHECKING:
@@ -213,9 +214,8 @@ def try_flow(flow: Flow, workers: int) -> Tried:
         order_krw=Decimal(flow.order_krw),
         max_open_trades=1,
     )
-    base = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - the kernel's memory disk, if any
     parent = os.getpid()
-    with tempfile.TemporaryDirectory(dir=base, prefix="kill-") as folder:
+    with tempfile.TemporaryDirectory(dir=memory_disk(), prefix="kill-") as folder:
         try:
             tried, _ = in_world(
                 plan, Path(folder), lambda _: None, lambda world: script(world, flow, Reaper(world, flow, workers))
