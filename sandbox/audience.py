@@ -76,8 +76,12 @@ class Audience:
 
         `build` is given the number of book levels wanted (0: not a book).
         """
-        wanted = self.of_market(kind, market)
-        send(((session, subscription.wanted.get(market, 0)) for session, subscription in wanted), names, build)
+        wanted = (
+            (session, subscription.wanted.get(market, 0))
+            for session, subscription in self.of_market(kind, market)
+            if (kind, market) not in session.owed
+        )
+        send(wanted, names, build)
 
 
 def send(wanted: Iterable[tuple[Session, int]], names: Mapping[str, str], build: Callable[[int], frames.Json]) -> None:

@@ -13,7 +13,7 @@ from sandbox.subscription import Format, Message, StreamError, Subscription, rea
 from sandbox.wire import to_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Awaitable, Callable, Collection, Iterable
 
     from aiohttp import WSMessage
 
@@ -34,12 +34,13 @@ class Session:
         *,
         types: Collection[str],
         now_ms: Callable[[], int],
-        on_message: Callable[[Session, Message], None],
+        on_message: Callable[[Session, Message], Awaitable[None]],
         on_violation: Callable[[str], None],
     ) -> None:
         self._types = types
         self.format: Format = "DEFAULT"
         self.subscriptions: tuple[Subscription, ...] = ()
+        self.owed: set[tuple[str, str]] = set()  # types and markets whose snapshot comes first
         self._socket = socket
         self._request = request
         self._now_ms = now_ms
@@ -130,7 +131,7 @@ class Session:
             return
         request = read_message(message.data, self._types)
         self.format = request.format or self.format
-        self._on_message(self, request)
+        await self._on_message(self, request)
 
     def _count(self) -> None:
         for length, most in ((1_000, PER_SECOND), (60_000, PER_MINUTE)):

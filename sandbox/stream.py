@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import uuid
 from functools import partial
@@ -23,7 +24,6 @@ from sandbox.subscription import (
     PUBLIC_TYPES,
     Message,
     StreamError,
-    Subscription,
 )
 from sandbox.wire import http_date, to_json, to_ms
 
@@ -98,7 +98,10 @@ class Stream:
         socket = web.WebSocketResponse(autoping=False)
         socket.headers["Remaining-Req"] = self._limits.header(group, caller, to_ms(now))
         socket.headers["Date"] = http_date(now)
-        await socket.prepare(request)
+        try:
+            await socket.prepare(request)
+        except ConnectionError:
+            return web.Response()  # the client left before it was answered: there is nobody to tell
         session = Session(
             socket,
             request,
@@ -151,7 +154,7 @@ class Stream:
 
     # -- requests
 
-    def _on_message(self, session: Session, message: Message) -> None:
+    async def _on_message(self, session: Session, message: Message) -> None:
         if message.subscriptions is None:
             shown = [subscription.listed() for subscription in session.subscriptions]
             answer: frames.Json = {"method": "LIST_SUBSCRIPTIONS", "result": shown, "ticket": message.ticket}
@@ -164,17 +167,23 @@ class Stream:
                 raise StreamError("INVALID_AUTH")
         session.subscriptions = message.subscriptions
         self.audience.changed()
-        for subscription in message.subscriptions:
-            if subscription.snapshot:
-                self._send_snapshots(session, subscription)
+        await self._send_snapshots(session)
 
-    def _send_snapshots(self, session: Session, subscription: Subscription) -> None:
-        now_ms = self._now_ms()
-        for market, levels in subscription.wanted.items():
-            if market not in self._exchange.markets or subscription.level:
-                continue
-            for frame, names in self._snapshot(subscription.type, market, levels, now_ms):
+    async def _send_snapshots(self, session: Session) -> None:
+        """Send a snapshot of each market, one at a time so that a large request delays nobody else."""
+        owed = {
+            (subscription.type, market): levels
+            for subscription in session.subscriptions
+            if subscription.snapshot and not subscription.level
+            for market, levels in subscription.wanted.items()
+            if market in self._exchange.markets
+        }
+        session.owed.update(owed)
+        for (kind, market), levels in owed.items():
+            for frame, names in self._snapshot(kind, market, levels, self._now_ms()):
                 session.send(frames.encode(frame, names, session.format))
+            session.owed.discard((kind, market))
+            await asyncio.sleep(0)
 
     def _snapshot(
         self, kind: str, market: str, levels: int, now_ms: int

@@ -9,8 +9,11 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
+import aiohttp.web
 import pytest
 import pytest_asyncio
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.test_utils import make_mocked_request
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -86,6 +89,28 @@ async def test_a_snapshot_then_what_happens(desk: Desk) -> None:
         assert (frame["code"], frame["stream_type"], frame["trade_price"]) == ("KRW-BTC", "REALTIME", PRICE)
         assert frame["trade_timestamp"] == START_MS + 3_000
         assert await line.nothing_more(), "several trades at once are one ticker"
+
+
+@pytest.mark.statement(45)
+async def test_snapshots_come_first_and_nothing_is_lost_between(desk: Desk) -> None:
+    """While snapshots of a large request go out, others are served; then every trade follows its snapshot, once."""
+    async with connect(desk) as line, connect(desk) as other:
+        kinds = ("ticker", "orderbook", "candle.1m", "trade")
+        await line.ask(*({"type": kind, "codes": ["KRW-XRP", "KRW-BTC"]} for kind in kinds))
+        for _ in range(40):
+            desk.pass_time(0.5)
+            await asyncio.sleep(0)
+        assert await other.nothing_more()
+        frames = await line.waiting()
+    seen: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for frame in frames:
+        seen.setdefault((frame["type"], frame["code"]), []).append(frame)
+    for told in seen.values():
+        assert [frame["stream_type"] for frame in told] == ["SNAPSHOT"] + ["REALTIME"] * (len(told) - 1)
+    ids = [frame["sequential_id"] for frame in seen["trade", "KRW-BTC"]]
+    traded = [trade["sequential_id"] for trade in await desk.get("/v1/trades/ticks", market="KRW-BTC", count=len(ids))]
+    assert ids == traded[::-1]
+    assert len(ids) > 20
 
 
 @pytest.mark.statement(45)
@@ -517,6 +542,45 @@ async def test_a_client_that_does_not_read_is_dropped(desk: Desk, monkeypatch: p
             session.send(b"{}")
         while desk.box._stream.audience.sessions:  # noqa: ASYNC110  # the server tells nobody about it
             await asyncio.sleep(0)
+
+
+async def test_a_client_that_leaves_during_the_handshake_is_forgotten(desk: Desk) -> None:
+    """Nobody is left to tell: no session, no failure of the sandbox."""
+
+    class Gone(AbstractStreamWriter):
+        """The writer of a connection that is closed."""
+
+        def send_headers(self) -> None:
+            """Find nobody."""
+            raise aiohttp.ClientConnectionResetError("gone")
+
+        async def write(self, chunk: object) -> None:
+            """Never come so far."""
+
+        async def write_eof(self, chunk: bytes = b"") -> None:
+            """Never come so far."""
+
+        async def drain(self) -> None:
+            """Never come so far."""
+
+        def enable_compression(self, encoding: str = "deflate", strategy: int | None = None) -> None:
+            """Never come so far."""
+
+        def enable_chunking(self) -> None:
+            """Never come so far."""
+
+        async def write_headers(self, status_line: str, headers: object) -> None:
+            """Wait for the body, like the real one."""
+
+    upgrade = {
+        "Upgrade": "websocket",
+        "Connection": "Upgrade",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+    }
+    request = make_mocked_request("GET", PUBLIC, headers=upgrade, writer=Gone())
+    assert not isinstance(await desk.box._stream.serve(request, PUBLIC), aiohttp.web.WebSocketResponse)
+    assert not desk.box._stream.audience.sessions
 
 
 async def test_stopping_closes_connections() -> None:
