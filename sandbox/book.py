@@ -17,13 +17,15 @@ WIDE_TICK_BPS = 3.0
 """Where a tick is worth this much, the spread is one tick nearly always."""
 SPREAD_MEDIAN_BPS, SPREAD_SIGMA = 1.5, 0.95
 SIZE_STEP = Decimal("0.00000001")
-DEEPER = 1.05
-"""How much larger each level is than the one before it, on average."""
+GAP_BPS, GAP_SIGMA, MEAN_GAP_BPS = 0.12, 1.4, 0.32
+"""Distance between levels where ticks are small: bitcoin's book has holes."""
+EVEN_SIGMA, UNEVEN_SIGMA = 0.8, 1.3
+"""Log spread of the worth of levels, where a tick is large and where it is small."""
+DEEPER, BEST = 1.03, 0.4
+"""How much larger each level is than the one before it, and how much the best one is of them where ticks are large."""
 
 
-def draw_book(
-    key: str, market: str, at_ms: int, last: Decimal, taker: Taker, *, best_krw: float, tick: Decimal | None = None
-) -> Book:
+def draw_book(key: str, market: str, at_ms: int, last: Decimal, taker: Taker, *, depth_krw: float) -> Book:
     """Return 30 levels a side around the last trade, which stands at the best price its taker took from.
 
     Args:
@@ -32,17 +34,17 @@ def draw_book(
         at_ms: the moment; books are drawn anew each second.
         last: price of the last trade, KRW.
         taker: who took it.
-        best_krw: median worth of the best level, KRW.
-        tick: price step; None: that of the table.
+        depth_krw: median worth at rest in a basis point near the best price, KRW.
     """
     second = at_ms // 1000
     rng = random.Random(f"{key}:{market}:{second}:{last}")
-    step = tick or tick_size(last)
+    step = tick_size(last)
     gap = step * spread_ticks(rng, step, last)
     best_ask, best_bid = (last, last - gap) if taker == "BID" else (last + gap, last)
     best_bid = max(best_bid, step)
-    asks = side(rng, best_ask, step, best_krw)
-    bids = side(rng, best_bid, -step, best_krw)
+    tick_bps = float(step / last) * 1e4
+    asks = side(rng, best_ask, step, tick_bps, depth_krw)
+    bids = side(rng, best_bid, -step, tick_bps, depth_krw)
     return Book(market, second * 1000, asks, bids)
 
 
@@ -54,14 +56,17 @@ def spread_ticks(rng: random.Random, step: Decimal, last: Decimal) -> int:
     return max(1, round(SPREAD_MEDIAN_BPS * rng.lognormvariate(0.0, SPREAD_SIGMA) / tick_bps))
 
 
-def side(rng: random.Random, best: Decimal, step: Decimal, best_krw: float) -> tuple[Level, ...]:
+def side(rng: random.Random, best: Decimal, step: Decimal, tick_bps: float, depth_krw: float) -> tuple[Level, ...]:
     """Return one side of the book, best level first, down to the smallest price there can be."""
-    levels = []
+    levels, ticks = [], 0
+    typical = depth_krw * max(tick_bps, MEAN_GAP_BPS)
+    uneven, first = (EVEN_SIGMA, BEST) if tick_bps >= WIDE_TICK_BPS else (UNEVEN_SIGMA, 1.0)
     for index in range(LEVELS):
-        price = best + index * step
+        price = best + ticks * step
         if price <= 0:
             break
-        worth = best_krw * DEEPER**index * rng.lognormvariate(0.0, 1.0)
+        worth = typical * (DEEPER**index if index else first) * rng.lognormvariate(0.0, uneven)
         size = Decimal(repr(worth / float(price))).quantize(SIZE_STEP)
         levels.append(Level(price, max(size, SIZE_STEP)))
+        ticks += max(1, round(GAP_BPS * rng.lognormvariate(0.0, GAP_SIGMA) / tick_bps))
     return tuple(levels)

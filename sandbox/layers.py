@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sandbox.candles import DAY, FIRST_MONDAY_MS, MONTH, WEEK, aggregate
+from sandbox.candles import DAY, FIRST_MONDAY_MS, MONTH, QUARTER, WEEK, aggregate
 from sandbox.feed import Candle
 from sandbox.ticks import FINEST, STEPS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy.typing as npt
 
     Floats = npt.NDArray[np.float64]
@@ -22,6 +24,9 @@ BOUNDS = np.array([float(bound) for bound, _ in reversed(STEPS)])
 TICKS = np.array([float(FINEST)] + [float(step) for _, step in reversed(STEPS)])
 DECIMALS = [8] + [max(0, -int(step.normalize().as_tuple().exponent)) for _, step in reversed(STEPS)]
 VOLUME_STEP = Decimal("1e-8")
+OLD_UNIT = QUARTER
+"""Unit of the older candles of a history, seconds."""
+ALL = 10**6
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +95,27 @@ class Layer:
         return [self.candle(at) for at in range(size - 1, max(-1, size - 1 - count), -1)]
 
 
+def grid(prices: Floats) -> Floats:
+    """Return the steps at prices."""
+    return np.asarray(TICKS[np.searchsorted(BOUNDS, prices, side="right")])
+
+
 def on_grid(prices: Floats) -> Floats:
     """Return prices rounded to their steps, never to zero."""
-    steps = TICKS[np.searchsorted(BOUNDS, prices, side="right")]
+    steps = grid(prices)
     return np.asarray(np.maximum(np.round(prices / steps) * steps, steps))
+
+
+def down_to_grid(prices: Floats) -> Floats:
+    """Return the steps at or below prices, never zero."""
+    steps = grid(prices)
+    return np.asarray(np.maximum(np.floor(prices / steps) * steps, steps))
+
+
+def up_to_grid(prices: Floats) -> Floats:
+    """Return the steps above prices."""
+    steps = grid(prices)
+    return np.asarray((np.floor(prices / steps) + 1) * steps)
 
 
 def exact(price: float) -> Decimal:
@@ -101,16 +123,26 @@ def exact(price: float) -> Decimal:
     return Decimal(f"{price:.{DECIMALS[int(np.searchsorted(BOUNDS, price * (1 + 1e-12), side='right'))]}f}")
 
 
-def history(fine: Layer, coarse: Layer, unit_s: int, before_ms: int, count: int) -> list[Candle]:
-    """Return candles of any unit that opened before `before_ms`, newest first, from the finest layer that reaches."""
+def history(fine: Layer, coarse: Callable[[], Layer], unit_s: int, before_ms: int, count: int) -> list[Candle]:
+    """Return candles of any unit that opened before `before_ms`, newest first, from the finest layer that reaches.
+
+    Args:
+        fine: the newest candles.
+        coarse: gives the older ones, of a longer unit, when they are needed.
+        unit_s: what is wanted; a unit the old ones cannot be added up to is taken from the newest alone.
+        before_ms: only candles that opened before.
+        count: how many at most.
+    """
     if unit_s >= MONTH:
-        days = history(fine, coarse, DAY, before_ms, len(coarse.opened))
+        days = history(fine, coarse, DAY, before_ms, ALL)
         return aggregate(reversed(days), unit_s)[::-1][:count]
-    last_ms = min(before_ms, int(fine.opened[-1]) + 1 if len(fine.opened) else before_ms)
-    since = (last_ms // (unit_s * 1000) - count - 8) * unit_s * 1000
-    reaches = len(fine.opened) and since >= fine.opened[0]
-    whole = fine if reaches or unit_s < coarse.unit_s or unit_s % coarse.unit_s else coarse.joined(fine)
-    found = whole.between(since, before_ms + unit_s * 1000).longer(unit_s)
-    if len(found.opened) < count:  # quiet markets: periods without a trade leave more to fetch from before
-        found = whole.longer(unit_s)
-    return found.between(int(found.opened[0]) if len(found.opened) else 0, before_ms).newest(count)
+    found = opened_before(fine, unit_s, before_ms)
+    if len(found.opened) > count or unit_s % OLD_UNIT:
+        return found.newest(count if unit_s == fine.unit_s else min(count, len(found.opened) - 1))
+    return opened_before(coarse().joined(fine), unit_s, before_ms).newest(count)
+
+
+def opened_before(layer: Layer, unit_s: int, before_ms: int) -> Layer:
+    """Return candles of a longer unit that opened before a moment; the newest may end after it."""
+    longer = layer.between(0, before_ms + unit_s * 1000).longer(unit_s)
+    return longer.between(0, before_ms)

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from sandbox.tape import TickerState
 
 
+IDS_A_MS, OWN_IDS = 10_000, 9_900
+"""Numbers of trades in a millisecond, and the first of those that only fills of the user have."""
+
+
 class TakerFill(Protocol):
     """A fill of the user that took liquidity."""
 
@@ -42,6 +46,7 @@ class Markets:
         self.listed = {listing.market: listing for listing in source.listings}  # may change while it runs
         self._tapes: dict[str, Tape] = {}
         self._now_ms = source.start_ms
+        self._fills = 0
 
     def _tape(self, market: str) -> Tape:
         tape = self._tapes.get(market)
@@ -56,7 +61,9 @@ class Markets:
 
     def unlist(self, market: str) -> None:
         """Take a market off the list: from now on nobody knows it."""
-        self.listed.pop(market, None)
+        if market in self.listed:
+            self._tape(market)  # its strangers may go on trading unseen
+            del self.listed[market]
 
     def next_ms(self) -> int | None:
         """Return when the next public trade happens."""
@@ -73,8 +80,8 @@ class Markets:
     def record_fill(self, market: str, fill: TakerFill) -> None:
         """Take notice of a fill of the user. Recorded markets stay as recorded; a generated one trades it too."""
         if self._source.takes_impact:
-            last = self._tape(market).last
-            number = last.sequential_id + 1 if last else fill.at_ms * 10_000
+            number = fill.at_ms * IDS_A_MS + OWN_IDS + self._fills % (IDS_A_MS - OWN_IDS)
+            self._fills += 1
             taker: Taker = "BID" if fill.trend == "up" else "ASK"
             self._tape(market).add(PublicTrade(market, fill.price, fill.volume, fill.at_ms, taker, number))
 

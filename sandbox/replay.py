@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 from sandbox.book import draw_book
 from sandbox.candles import DAY, aggregate
+from sandbox.coins import COINS
 from sandbox.feed import Candle, Listing, PublicTrade
-from sandbox.listings import KNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -30,7 +30,8 @@ WARM_UP = 700
 TRADES = (6, 10)
 """Trades made up in a candle, when its volume can be cut into so many."""
 VOLUME_STEP = Decimal("1e-8")
-BEST_KRW = 20_000_000.0
+DEPTH_KRW = 5e6
+"""Worth at rest in a basis point of the made-up books."""
 DAY_MS = DAY * 1000
 
 
@@ -175,10 +176,10 @@ class Replay:
         """Return a made-up order book around the last trade."""
         trade = self._last.get(market)
         if trade is not None:
-            return draw_book(str(self._seed), market, at_ms, trade.price, trade.taker, best_krw=BEST_KRW)
+            return draw_book(str(self._seed), market, at_ms, trade.price, trade.taker, depth_krw=DEPTH_KRW)
         before = self.history(market, 60, self.start_ms, 1)
         last = before[0].close if before else self._recordings[market].candle(0).open
-        return draw_book(str(self._seed), market, at_ms, last, "BID", best_krw=BEST_KRW)
+        return draw_book(str(self._seed), market, at_ms, last, "BID", depth_krw=DEPTH_KRW)
 
     def history(self, market: str, unit_s: int, before_ms: int, count: int) -> list[Candle]:
         """Return recorded candles of before the start that opened before `before_ms`, newest first."""
@@ -202,7 +203,7 @@ def leader_first(markets: Iterable[str]) -> list[str]:
 def listing_of(market: str) -> Listing:
     """Return a recorded market's listing, without flags: they were not recorded."""
     code = market.removeprefix("KRW-")
-    names = {known: (korean, english) for known, korean, english in KNOWN}
+    names = {coin.code: (coin.korean_name, coin.english_name) for coin in COINS}
     korean, english = names.get(code, (code, code))
     return Listing(market, korean, english, warning=False, caution=frozenset())
 
