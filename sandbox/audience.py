@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Hashable
+from typing import TYPE_CHECKING, TypeVar
 
 from sandbox import frames
+from sandbox.subscription import NO_BOOK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -12,9 +14,11 @@ if TYPE_CHECKING:
     from sandbox.auth import ApiKey
     from sandbox.keys import PocketId
     from sandbox.session import Session
-    from sandbox.subscription import Format, Subscription
+    from sandbox.subscription import Depth, Format, Subscription
 
     Listener = tuple[Session, Subscription]
+
+Variant = TypeVar("Variant", bound=Hashable)
 
 
 class Audience:
@@ -71,23 +75,22 @@ class Audience:
             if key is not None and key.pocket == pocket:
                 yield session
 
-    def push(self, kind: str, market: str, names: Mapping[str, str], build: Callable[[int], frames.Json]) -> None:
-        """Send an event about a market; its frame is built only if somebody wants it.
-
-        `build` is given the number of book levels wanted (0: not a book).
-        """
+    def push(self, kind: str, market: str, names: Mapping[str, str], build: Callable[[Depth], frames.Json]) -> None:
+        """Send an event about a market; its frame is built, for each depth of book, only if somebody wants it."""
         wanted = (
-            (session, subscription.wanted.get(market, 0))
+            (session, subscription.wanted.get(market, NO_BOOK))
             for session, subscription in self.of_market(kind, market)
             if (kind, market) not in session.owed
         )
         send(wanted, names, build)
 
 
-def send(wanted: Iterable[tuple[Session, int]], names: Mapping[str, str], build: Callable[[int], frames.Json]) -> None:
-    """Send a frame to sessions, encoded once for all that read the same format with as many levels."""
-    built: dict[int, frames.Json] = {}
-    encoded: dict[tuple[Format, int], bytes] = {}
+def send(
+    wanted: Iterable[tuple[Session, Variant]], names: Mapping[str, str], build: Callable[[Variant], frames.Json]
+) -> None:
+    """Send a frame to sessions that each want a variant of it, built once a variant and encoded once a format."""
+    built: dict[Variant, frames.Json] = {}
+    encoded: dict[tuple[Format, Variant], bytes] = {}
     for session, variant in wanted:
         frame = encoded.get((session.format, variant))
         if frame is None:

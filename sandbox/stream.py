@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from sandbox import frames, views
 from sandbox.audience import Audience, send
 from sandbox.auth import ApiKey, read_token
 from sandbox.errors import ApiError
+from sandbox.grouping import grouped, supported_levels
 from sandbox.keys import VIEW_ACCOUNT, VIEW_ORDERS
 from sandbox.session import Session
 from sandbox.subscription import (
@@ -25,7 +27,7 @@ from sandbox.subscription import (
     Message,
     StreamError,
 )
-from sandbox.wire import http_date, to_json, to_ms
+from sandbox.wire import http_date, to_json, to_ms, trim
 
 if TYPE_CHECKING:
     import random
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from sandbox.market import Markets
     from sandbox.orders import Fill, Order
     from sandbox.pockets import Pocket
+    from sandbox.subscription import Depth, Subscription
 
 logger = logging.getLogger(__name__)
 
@@ -165,33 +168,45 @@ class Stream:
             scope = SCOPES.get(subscription.type)
             if scope and (key is None or scope not in key.permissions):
                 raise StreamError("INVALID_AUTH")
-        session.subscriptions = message.subscriptions
+        session.subscriptions = tuple(map(self._possible, message.subscriptions))
         self.audience.changed()
         await self._send_snapshots(session)
+
+    def _possible(self, subscription: Subscription) -> Subscription:
+        """Leave out markets that have no book of the grouping asked for: nothing is sent about them."""
+        if not subscription.level:
+            return subscription
+        wanted = {
+            market: depth
+            for market, depth in subscription.wanted.items()
+            if market in self._exchange.markets
+            and depth.grouping in supported_levels(self._markets.ticker(market).price)
+        }
+        return replace(subscription, wanted=wanted)
 
     async def _send_snapshots(self, session: Session) -> None:
         """Send a snapshot of each market, one at a time so that a large request delays nobody else."""
         owed = {
-            (subscription.type, market): levels
+            (subscription.type, market): depth
             for subscription in session.subscriptions
-            if subscription.snapshot and not subscription.level
-            for market, levels in subscription.wanted.items()
+            if subscription.snapshot
+            for market, depth in subscription.wanted.items()
             if market in self._exchange.markets
         }
         session.owed.update(owed)
-        for (kind, market), levels in owed.items():
-            for frame, names in self._snapshot(kind, market, levels, self._now_ms()):
+        for (kind, market), depth in owed.items():
+            for frame, names in self._snapshot(kind, market, depth, self._now_ms()):
                 session.send(frames.encode(frame, names, session.format))
             session.owed.discard((kind, market))
             await asyncio.sleep(0)
 
     def _snapshot(
-        self, kind: str, market: str, levels: int, now_ms: int
+        self, kind: str, market: str, depth: Depth, now_ms: int
     ) -> Iterator[tuple[frames.Json, Mapping[str, str]]]:
         if kind == "ticker":
             yield views.ticker_frame(self._markets.ticker(market), now_ms, "SNAPSHOT"), frames.TICKER
         elif kind == "orderbook":
-            yield frames.book_frame(self._markets.book(market), levels, "SNAPSHOT"), frames.ORDERBOOK
+            yield _book_frame(self._markets.book(market), "SNAPSHOT", depth), frames.ORDERBOOK
         elif kind == "trade":
             for trade in self._markets.recent_trades(market, 1):
                 yield self._trade_frame(trade, now_ms, "SNAPSHOT"), frames.TRADE
@@ -216,10 +231,10 @@ class Stream:
         for trade in trades:
             self.audience.push("trade", trade.market, frames.TRADE, partial(self._next_trade_frame, trade, now_ms))
 
-    def _ticker_frame(self, market: str, now_ms: int, _levels: int) -> frames.Json:
+    def _ticker_frame(self, market: str, now_ms: int, _: Depth) -> frames.Json:
         return views.ticker_frame(self._markets.ticker(market), now_ms, "REALTIME")
 
-    def _next_trade_frame(self, trade: PublicTrade, now_ms: int, _levels: int) -> frames.Json:
+    def _next_trade_frame(self, trade: PublicTrade, now_ms: int, _: Depth) -> frames.Json:
         return self._trade_frame(trade, now_ms, "REALTIME")
 
     @property
@@ -237,13 +252,13 @@ class Stream:
             self._push_candles(now_ms)
 
     def _push_books(self) -> None:
-        watched = {code for _, wanted in self.audience.of("orderbook") for code in wanted.wanted if not wanted.level}
+        watched = {market for _, subscription in self.audience.of("orderbook") for market in subscription.wanted}
         for market in sorted(watched.intersection(self._exchange.markets)):
             book, last = self._markets.book(market), self._books.get(market)
             if last is not None and (book.asks, book.bids) == (last.asks, last.bids):
                 continue
             self._books[market] = book
-            self.audience.push("orderbook", market, frames.ORDERBOOK, partial(_next_book_frame, book))
+            self.audience.push("orderbook", market, frames.ORDERBOOK, partial(_book_frame, book, "REALTIME"))
 
     def _push_candles(self, now_ms: int) -> None:
         dirty, self._dirty = self._dirty, {}
@@ -294,13 +309,14 @@ class Stream:
         return str(uuid.UUID(int=self._rng.getrandbits(128), version=4))
 
 
-def _next_book_frame(book: Book, levels: int) -> frames.Json:
-    return frames.book_frame(book, levels, "REALTIME")
+def _book_frame(book: Book, stream_type: str, depth: Depth) -> frames.Json:
+    frame = frames.book_frame(grouped(book, depth.grouping), depth.levels, stream_type)
+    return frame | {"level": trim(depth.grouping)}
 
 
-def _candle_frame(kind: str, market: str, candle: Candle, _levels: int) -> frames.Json:
+def _candle_frame(kind: str, market: str, candle: Candle, _: Depth) -> frames.Json:
     return views.candle_frame(kind, market, candle, "REALTIME")
 
 
-def _order_frame(order: Order, event: str, fill: Fill | None, now_ms: int, _levels: int) -> frames.Json:
+def _order_frame(order: Order, event: str, fill: Fill | None, now_ms: int, _: int) -> frames.Json:
     return frames.order_frame(order, event, fill, now_ms)

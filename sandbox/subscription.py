@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, get_args
+from decimal import Decimal
+from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -30,6 +31,16 @@ MESSAGES = {
 }
 
 
+class Depth(NamedTuple):
+    """How much of a book a subscription wants: levels a side, and the grouping of prices in KRW (0: none)."""
+
+    levels: int
+    grouping: Decimal
+
+
+NO_BOOK = Depth(0, Decimal(0))
+
+
 class StreamError(Exception):
     """A message the server answers with an error frame and a close."""
 
@@ -41,11 +52,11 @@ class StreamError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subscription:
-    """One type object. `wanted` maps a market to its number of book levels (0: no book); empty means every one."""
+    """One type object. `wanted` maps each market to the depth of book wanted; empty means every market."""
 
     type: str
     codes: tuple[str, ...]
-    wanted: dict[str, int] = field(default_factory=dict)
+    wanted: dict[str, Depth] = field(default_factory=dict)
     level: float = 0  # price grouping, KRW
     snapshot: bool = True
     realtime: bool = True
@@ -129,14 +140,14 @@ def _subscription(part: dict[str, object], types: Collection[str]) -> Subscripti
         raise StreamError("INVALID_PARAM", f"{kind} 은 지원하지 않는 타입입니다.")
     if kind == "announcement":
         return _announcement(part)
-    codes = _codes(part, kind)
+    codes, level = _codes(part, kind), _level(part)
     only_snapshot = _flag(part, "is_only_snapshot", "isOnlySnapshot")
     only_realtime = _flag(part, "is_only_realtime", "isOnlyRealtime")
     return Subscription(
         type=kind,
         codes=codes,
-        wanted=dict(map(_with_levels, codes)) if kind == "orderbook" else dict.fromkeys(codes, 0),
-        level=_level(part),
+        wanted=_books(codes, level) if kind == "orderbook" else dict.fromkeys(codes, NO_BOOK),
+        level=level,
         snapshot=only_snapshot or not only_realtime,
         realtime=only_realtime or not only_snapshot,
     )
@@ -188,6 +199,6 @@ def _flag(part: dict[str, object], name: str, older: str) -> bool:
     return value
 
 
-def _with_levels(code: str) -> tuple[str, int]:
-    market, _, suffix = code.partition(".")
-    return market, LEVEL_SUFFIXES.get(suffix, LEVELS)
+def _books(codes: tuple[str, ...], level: float) -> dict[str, Depth]:
+    parts = (code.partition(".") for code in codes)
+    return {market: Depth(LEVEL_SUFFIXES.get(suffix, LEVELS), Decimal(str(level))) for market, _, suffix in parts}

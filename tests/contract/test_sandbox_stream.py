@@ -235,6 +235,26 @@ async def test_an_unknown_code_is_silence(desk: Desk) -> None:
         assert not desk.box.violations
 
 
+async def test_books_with_coarser_prices(desk: Desk) -> None:
+    """A supported grouping gives what REST gives, live too; one the market does not offer gives nothing."""
+    async with connect(desk) as line:
+        await line.ask(
+            {"type": "orderbook", "codes": ["KRW-BTC.15"], "level": 10000},
+            {"type": "orderbook", "codes": ["KRW-XRP"], "level": 7},
+        )
+        snapshot = await line.read()
+        (rest,) = await desk.get("/v1/orderbook", markets="KRW-BTC", level="10000", count="15")
+        assert snapshot["level"] == rest["level"] == 10000
+        assert snapshot["orderbook_units"] == rest["orderbook_units"]
+        assert all(unit["ask_price"] % 10000 == 0 for unit in snapshot["orderbook_units"])
+        await line.ask({"method": "LIST_SUBSCRIPTIONS"})
+        assert [listed["level"] for listed in (await line.read())["result"]] == [10000, 7]
+        desk.source.raise_price(50_000)
+        desk.pass_time(1)
+        (frame,) = await line.waiting()
+        assert frame["orderbook_units"][0]["ask_price"] == snapshot["orderbook_units"][0]["ask_price"] + 50_000
+
+
 async def test_books_come_only_when_they_change_and_on_a_grid_of_100_ms(desk: Desk) -> None:
     """Two changes within a tenth of a second are one frame; none without a change."""
     async with connect(desk) as line:
