@@ -5,7 +5,8 @@
   - JournalUnwritable  the folder or file cannot be written
   - JournalCorrupt     the file is damaged, or somebody edited it
   - JournalNewer       written by a newer version of this program
-* JournalBreach        a rule of our own is broken: an assertion, never survived
+* Breach               a rule of our own is broken: an assertion, never survived quietly
+  - JournalBreach      of the journal
 """
 
 from __future__ import annotations
@@ -16,8 +17,22 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-class JournalBreach(AssertionError):
+class Breach(AssertionError):
+    """A rule of our own is broken. Nobody survives it quietly: trading halts, and the evidence is kept."""
+
+
+class JournalBreach(Breach):
     """Something the journal's rules exclude was asked of it."""
+
+
+def require(holds: object, rule: str) -> None:
+    """Insist on a rule of ours, with or without `python -O`.
+
+    Raises:
+        Breach: when it does not hold.
+    """
+    if not holds:
+        raise Breach(rule)
 
 
 class JournalError(Exception):

@@ -26,6 +26,8 @@ class Queries:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._db = connection
+        tables = {row["name"] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        self._has_flows = "flow" in tables  # a reader may look at the file of an older version
 
     def intent(self, identifier: str) -> Intent:
         """Return one order."""
@@ -79,7 +81,15 @@ class Queries:
 
     def _whole(self, row: sqlite3.Row) -> Trade:
         intents = self.intents_of(row["id"])
-        return to_trade(row, intents, [fill for intent in intents for fill in self.fills_of(intent.identifier)])
+        fills = [fill for intent in intents for fill in self.fills_of(intent.identifier)]
+        return to_trade(row, intents, fills, self._moved("trade_id", row["id"]))
+
+    def _moved(self, column: str, value: str) -> Decimal:
+        """Return what came and went without an order."""
+        if not self._has_flows:
+            return ZERO
+        rows = self._db.execute(f"SELECT volume FROM flow WHERE {column} = ?", (value,))  # noqa: S608 - constants
+        return total(type(ZERO)(row["volume"]) for row in rows)
 
     def last_exits(self) -> dict[str, datetime]:
         """Return when the last trade of each market ended."""

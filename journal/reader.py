@@ -42,7 +42,9 @@ def open_reader(path: Path) -> Iterator[Queries]:
     connection.row_factory = sqlite3.Row
     try:
         connection.execute("PRAGMA query_only = ON")
-        connection.execute("SELECT count(*) FROM trade")
+        (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        if not tables:
+            raise NoJournal(path)  # it is being made at this moment
         yield Queries(connection)
     except sqlite3.DatabaseError as error:
         raise JournalCorrupt(path, error) from error

@@ -23,6 +23,7 @@ class IntentState(StrEnum):
     ACCEPTED = "ACCEPTED"  # Upbit has it
     FINAL = "FINAL"  # nothing more can happen to it, every fill is written
     REJECTED = "REJECTED"  # Upbit said no to the only attempt
+    FENCED = "FENCED"  # its identifier is used up by an order that cannot trade: it never will exist
     ABANDONED = "ABANDONED"  # given up before a byte was sent
 
     @classmethod
@@ -34,13 +35,15 @@ class IntentState(StrEnum):
 EDGES: Mapping[IntentState, frozenset[IntentState]] = {
     IntentState.PLANNED: frozenset({IntentState.SENT, IntentState.ABANDONED}),
     IntentState.SENT: frozenset({IntentState.ACCEPTED, IntentState.PLANNED, IntentState.REJECTED, IntentState.UNKNOWN}),
-    IntentState.UNKNOWN: frozenset({IntentState.ACCEPTED, IntentState.SENT}),
+    IntentState.UNKNOWN: frozenset({IntentState.ACCEPTED, IntentState.FENCED, IntentState.SENT}),
     IntentState.ACCEPTED: frozenset({IntentState.FINAL}),
     IntentState.FINAL: frozenset(),
-    IntentState.REJECTED: frozenset(),
-    IntentState.ABANDONED: frozenset(),
+    # From here on: only should the exchange, against all it has documented, show an execution of the order after all.
+    IntentState.REJECTED: frozenset({IntentState.FINAL}),
+    IntentState.FENCED: frozenset({IntentState.FINAL}),
+    IntentState.ABANDONED: frozenset({IntentState.FINAL}),
 }
-"""No edge leads from UNKNOWN to an end: not by time, not by counting, not by "not found"."""
+"""UNKNOWN is left by seeing the order, by seeing its fence, or to send the same again: not by time, count or 404."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +69,7 @@ class Attempt:
     """One sending of an intent and what came of it; `state` is None while nobody knows."""
 
     number: int
+    kind: str  # "real" or "fence"
     began_at: datetime
     state: IntentState | None
     outcome: str | None
@@ -101,6 +105,7 @@ class Trade:
     stop_price: Decimal | None = None
     highest_price: Decimal | None = None
     dust: Decimal = ZERO  # units left in the account because they were not sellable
+    moved: Decimal = ZERO  # units that came (dust of an earlier trade) or went (taken by the user: negative) otherwise
     bought: Decimal = ZERO  # units
     sold: Decimal = ZERO  # units
     cost_krw: Decimal = ZERO  # paid, with fees
@@ -109,8 +114,8 @@ class Trade:
 
     @property
     def volume(self) -> Decimal:
-        """Units held: bought less sold."""
-        return self.bought - self.sold
+        """Units held: bought less sold, and what moved otherwise."""
+        return self.bought - self.sold + self.moved
 
     @property
     def profit_krw(self) -> Decimal:

@@ -17,9 +17,14 @@ if TYPE_CHECKING:
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def to_ms(moment: datetime | None) -> int | None:
+def as_ms(moment: datetime) -> int:
     """Return epoch milliseconds, exactly."""
-    return None if moment is None else (moment - EPOCH) // timedelta(milliseconds=1)
+    return (moment - EPOCH) // timedelta(milliseconds=1)
+
+
+def to_ms(moment: datetime | None) -> int | None:
+    """Return epoch milliseconds, None for none."""
+    return None if moment is None else as_ms(moment)
 
 
 def from_ms(milliseconds: int) -> datetime:
@@ -79,7 +84,9 @@ def to_intent(row: sqlite3.Row) -> Intent:
 def to_attempt(row: sqlite3.Row) -> Attempt:
     """Read an attempt."""
     state = None if row["state"] is None else IntentState(row["state"])
-    return Attempt(number=row["k"], began_at=from_ms(row["begun_ms"]), state=state, outcome=row["outcome"])
+    return Attempt(
+        number=row["k"], kind=row["kind"], began_at=from_ms(row["begun_ms"]), state=state, outcome=row["outcome"]
+    )
 
 
 def to_fill(row: sqlite3.Row) -> Fill:
@@ -112,7 +119,7 @@ def to_halt(row: sqlite3.Row) -> Halt:
     )
 
 
-def to_trade(row: sqlite3.Row, intents: list[Intent], fills: list[Fill]) -> Trade:
+def to_trade(row: sqlite3.Row, intents: list[Intent], fills: list[Fill], moved: Decimal) -> Trade:
     """Read a trade and add up its fills."""
     side_of = {intent.identifier: intent.side for intent in intents}
     by_side: dict[str, list[Fill]] = {"bid": [], "ask": []}
@@ -134,6 +141,7 @@ def to_trade(row: sqlite3.Row, intents: list[Intent], fills: list[Fill]) -> Trad
         stop_price=money(row["stop_price"]),
         highest_price=money(row["highest_price"]),
         dust=Decimal(row["dust"]),
+        moved=moved,
         bought=total(fill.volume for fill in by_side["bid"]),
         sold=total(fill.volume for fill in by_side["ask"]),
         cost_krw=total(fill.funds for fill in by_side["bid"]) + fees["bid"],

@@ -125,7 +125,47 @@ CREATE TABLE halt (
 CREATE UNIQUE INDEX one_standing_halt ON halt(code) WHERE ended_ms IS NULL;
 """
 
-MIGRATIONS: tuple[str, ...] = (FIRST, HALTS)
+PROTOCOL = """
+CREATE TABLE new_intent (
+    id TEXT PRIMARY KEY,
+    decision_key TEXT NOT NULL,
+    n INTEGER NOT NULL CHECK (n >= 0),
+    trade_id TEXT NOT NULL REFERENCES trade(id),
+    market TEXT NOT NULL,
+    side TEXT NOT NULL CHECK (side IN ('bid', 'ask')),
+    request TEXT NOT NULL,
+    total TEXT,
+    decided_ms INTEGER NOT NULL,
+    deadline_ms INTEGER,
+    state TEXT NOT NULL CHECK (
+        state IN ('PLANNED', 'SENT', 'UNKNOWN', 'ACCEPTED', 'FINAL', 'REJECTED', 'FENCED', 'ABANDONED')
+    ),
+    uuid TEXT UNIQUE,
+    paid_fee TEXT NOT NULL DEFAULT '0',
+    UNIQUE (decision_key, n)
+) STRICT;
+INSERT INTO new_intent SELECT * FROM intent ORDER BY rowid;
+DROP TABLE intent;
+ALTER TABLE new_intent RENAME TO intent;
+CREATE UNIQUE INDEX one_live_per_market ON intent(market) WHERE state IN ('PLANNED', 'SENT', 'UNKNOWN', 'ACCEPTED');
+CREATE INDEX intent_by_trade ON intent(trade_id);
+CREATE INDEX intent_by_time ON intent(side, decided_ms);
+
+ALTER TABLE attempt ADD COLUMN kind TEXT NOT NULL DEFAULT 'real' CHECK (kind IN ('real', 'fence'));
+ALTER TABLE attempt ADD COLUMN request TEXT;
+
+CREATE TABLE flow (
+    seq INTEGER PRIMARY KEY,
+    trade_id TEXT NOT NULL REFERENCES trade(id),
+    market TEXT NOT NULL,
+    volume TEXT NOT NULL,
+    why TEXT NOT NULL CHECK (why IN ('taken', 'dust')),
+    at_ms INTEGER NOT NULL
+) STRICT;
+CREATE INDEX flow_by_trade ON flow(trade_id);
+"""
+
+MIGRATIONS: tuple[str, ...] = (FIRST, HALTS, PROTOCOL)
 """Entry n turns format n into format n + 1. Entries are never changed, only added."""
 
 

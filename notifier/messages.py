@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -11,11 +12,13 @@ from journal.records import Note
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from datetime import datetime, timedelta
+    from datetime import datetime
 
-    from journal.records import Fill, Halt, Totals, Trade
+    from journal.records import Fill, Halt, Intent, Totals, Trade
     from strategy.base import Strategy
 
+KST = timedelta(hours=9)
+"""Korea has no summer time."""
 GREEN, RED, BLUE, GREY, ORANGE = 0x2ECC71, 0xE74C3C, 0x3498DB, 0x95A5A6, 0xE67E22
 LONGEST_TITLE, LONGEST_TEXT, LONGEST_FIELD, MOST_FIELDS = 256, 4096, 1024, 25
 MARKDOWN = re.compile(r"([\\`*_~|>@#\[\]()<:])")
@@ -183,6 +186,24 @@ class Messages:
 
     def _moment(self, halt: Halt, at: datetime) -> str:
         return f"{at:%Y%m%d%H}" if halt.ends == "itself" else at.isoformat()
+
+    def long_doubt(self, intent: Intent, *, burnt: bool, at: datetime) -> Note:
+        """Tell that Upbit has not said what became of an order, at most once an hour, and what a person can do."""
+        side = self._say("매수", "buy") if intent.side == "bid" else self._say("매도", "sell")
+        since = f"{intent.decided_at + KST:%m-%d %H:%M:%S} KST"
+        text = self._say(
+            f"{intent.market} {side} 주문({since})의 결과를 업비트가 아직 알려 주지 않습니다. 확인될 때까지 이 마켓은 "
+            "거래하지 않고 계속 조회합니다.",
+            f"Upbit has not said yet what became of the {side} order in {intent.market} ({since}). Until it does, this "
+            "market is not traded, and it is asked again and again.",
+        )
+        if burnt:
+            text += self._say(
+                " 업비트 앱의 주문 내역에 그 시각의 주문이 없다면, 데몬을 끄고 실행하세요: ",
+                " If Upbit's own list of orders shows none of that time, stop the daemon and run: ",
+            )
+            text += f"python main.py recover --never {intent.identifier}"
+        return self.problem(f"unknown:{intent.identifier}", text, at=at)
 
     def problem(self, kind: str, text: str, *, at: datetime) -> Note:
         """Tell something that needs a person; the same thing at most once an hour."""

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from journal.records import Halt
 from upbit.errors import Withheld
-from upbit.models import Side
+from upbit.models import Fence, Side
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,13 +83,15 @@ class Control:
         """Return whether an order of a side, "bid" or "ask", may be sent."""
         return self.may_buy() if side == Side.BID else self.may_sell()
 
-    def gate(self, order: NewOrder) -> None:
+    def gate(self, order: NewOrder | Fence) -> None:
         """Keep an order back that may not be sent; the client asks right before the first byte.
+
+        A fence opens nothing, on whichever side: it may be sent as long as a sale may.
 
         Raises:
             Withheld: with the reasons.
         """
-        if not self.permits(order.side):
+        if not self.permits(Side.ASK if isinstance(order, Fence) else order.side):
             raise Withheld(f"{self.state.name}: {', '.join(self._standing)}", name=self.state.name.lower())
 
     # --- stopping -------------------------------------------------------------------------------------------------

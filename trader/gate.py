@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from trader import risk
 from upbit.errors import Withheld
-from upbit.models import Side
+from upbit.models import NewOrder, Side
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from config import Config
     from journal.journal import Journal
     from trader.control import Control
-    from upbit.models import NewOrder
+    from upbit.models import Fence
 
 
 class Gate:
@@ -31,14 +31,14 @@ class Gate:
         self._journal = journal
         self._clock = clock
 
-    def __call__(self, order: NewOrder) -> None:
+    def __call__(self, order: NewOrder | Fence) -> None:
         """Let an order pass, or keep it back.
 
         Raises:
             Withheld: while trading stands still, or when a buy would break a hard cap in won.
         """
         self._control.gate(order)
-        if order.side is Side.BID:
+        if isinstance(order, NewOrder) and order.side is Side.BID:  # a fence spends nothing
             refused = self._over_caps(order)
             if refused is not None:
                 raise Withheld(f"{order.market}: {refused.en}", name=refused.code)

@@ -163,17 +163,22 @@ async def sell(app: App, market: str, answer: Exit) -> None:
 
 
 def plan_exit(app: App, trade: Trade, volume: Decimal) -> Intent:
-    """Return the record of the next sell of a trade; its number grows only after the one before it is over."""
-    leg = sum(intent.side == "ask" for intent in app.journal.intents_of(trade.id))
+    """Return the record of the next sell of a trade: another leg after one that was executed, in part or wholly.
+
+    Its number grows only where the one before it has provably not been executed.
+    """
+    sells = [intent for intent in app.journal.intents_of(trade.id) if intent.side == "ask"]
+    leg = sum(intent.state is IntentState.FINAL for intent in sells)
     name = trade.id.split("-", 1)[1]
     decision_key = f"{name}-s-{leg}"
+    number = sum(intent.decision_key == decision_key for intent in sells)
     order = NewOrder(
         market=trade.market,
         side=Side.ASK,
         volume=volume,
-        identifier=orders.identifier_of(app, decision_key, 0),
+        identifier=orders.identifier_of(app, decision_key, number),
     )
-    return new_intent(trade, order, decision_key=decision_key, number=0, now=app.clock(), deadline=None)
+    return new_intent(trade, order, decision_key=decision_key, number=number, now=app.clock(), deadline=None)
 
 
 def last_fill_at(app: App, trade: Trade) -> datetime:

@@ -286,3 +286,31 @@ class NewOrder(msgspec.Struct, frozen=True, kw_only=True):
             "identifier": self.identifier,
             "smp_type": self.smp_type,
         }
+
+
+class Fence(msgspec.Struct, frozen=True, kw_only=True):
+    """A limit order too far from the market to trade: `ioc` ends it at once, and its identifier is used up."""
+
+    market: str
+    side: Side
+    identifier: str
+    price: Decimal  # KRW per unit, on its step
+    volume: Decimal  # units of base currency, at most 8 decimals
+
+    @property
+    def total(self) -> Decimal:
+        """Won it is worth at its own price."""
+        return self.price * self.volume
+
+    def to_wire(self) -> dict[str, str]:
+        """Return the body of the request, in the order in which it is hashed."""
+        return {
+            "market": self.market,
+            "side": str(self.side),
+            "ord_type": "limit",
+            "price": plain(self.price),
+            "volume": plain(self.volume),
+            "time_in_force": "ioc",
+            "identifier": self.identifier,
+            "smp_type": "none",
+        }

@@ -24,7 +24,7 @@ from upbit.address import is_safe
 from upbit.auth import body_text, encode, query_text, token
 from upbit.errors import LIMITED, ExchangeError, NonceUsed, NotSent, OutcomeUnknown, RateLimited, error_from
 from upbit.limits import RateLimiter
-from upbit.models import Account, ApiKey, Book, Candle, Chance, Market, Order, Side, Ticker
+from upbit.models import Account, ApiKey, Book, Candle, Chance, Fence, Market, Order, Side, Ticker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -92,7 +92,7 @@ class Upbit:
         access_key: str | None = None,
         secret_key: str | None = None,
         limiter: RateLimiter | None = None,
-        gate: Callable[[NewOrder], None] = lambda _: None,
+        gate: Callable[[NewOrder | Fence], None] = lambda _: None,
     ) -> None:
         """`gate` is asked about every order when it could leave at once, and raises `Withheld` to keep it back."""
         if not is_safe(base_url):
@@ -150,13 +150,13 @@ class Upbit:
         """Return fees, least totals and balances for orders in a market."""
         return await self._read("default", "/v1/orders/chance", [("market", market)], Chance, signed=True)
 
-    async def place(self, order: NewOrder) -> Order:
-        """Send a market order, once. Never repeated here.
+    async def place(self, order: NewOrder | Fence) -> Order:
+        """Send an order, once. Never repeated here.
 
         After `OutcomeUnknown` the order may exist: look it up by its identifier, which Upbit will not take twice.
         https://docs.upbit.com/kr/reference/new-order
         """
-        leaving = order.side is Side.ASK  # an exit never waits behind an entry
+        leaving = order.side is Side.ASK or isinstance(order, Fence)  # an exit never waits behind an entry
         return await self._send(
             "order",
             "POST",

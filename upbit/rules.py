@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import ROUND_DOWN, Decimal
+from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_FLOOR, Decimal
 
 TICKS = tuple(
     (Decimal(floor), Decimal(step))
@@ -47,3 +47,11 @@ def plain(number: Decimal) -> str:
 def round_down_volume(volume: Decimal) -> Decimal:
     """Cut a volume to the 8 decimals Upbit takes; never up, or we would sell what we do not have."""
     return volume.quantize(VOLUME_STEP, rounding=ROUND_DOWN)
+
+
+def round_price(price: Decimal, *, up: bool) -> Decimal:
+    """Round a price to its step; down may give zero, which is no price."""
+    if price <= 0:
+        return Decimal(0)
+    step = tick_size(price)
+    return (price / step).to_integral_value(ROUND_CEILING if up else ROUND_FLOOR) * step

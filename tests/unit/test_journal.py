@@ -22,6 +22,7 @@ from journal.errors import JournalBreach, JournalCorrupt, JournalLocked, Journal
 from journal.journal import Journal
 from journal.reader import NoJournal, open_reader
 from journal.records import EDGES, Intent, IntentState, Note, Trade
+from journal.schema import MIGRATIONS
 from upbit.models import Fill
 
 if TYPE_CHECKING:
@@ -143,9 +144,9 @@ def test_only_the_edges_of_the_table_exist(before: IntentState, after: IntentSta
             assert opened.intent("i1").state is before
 
 
-def test_doubt_ends_only_by_seeing_the_order_or_sending_it_again() -> None:
+def test_doubt_ends_only_by_seeing_the_order_or_its_fence() -> None:
     """No edge leads from UNKNOWN to an end."""
-    assert EDGES[IntentState.UNKNOWN] == {IntentState.ACCEPTED, IntentState.SENT}
+    assert EDGES[IntentState.UNKNOWN] == {IntentState.ACCEPTED, IntentState.FENCED, IntentState.SENT}
 
 
 def test_an_unknown_buy_counts_as_spent(journal: Journal) -> None:
@@ -279,3 +280,31 @@ def test_money_adds_up_exactly_whatever_is_filled(
         assert opened.position_volume("t1") == whole - part
         paid = sum((one.notional for one in fills), Decimal(0)) + Decimal("1.25")
         assert opened.totals().krw == Decimal("7.5") * part - Decimal("0.5") - paid
+
+
+@pytest.mark.failure("F18")
+def test_an_older_journal_keeps_everything_when_it_is_brought_forward(tmp_path: Path) -> None:
+    """Orders, attempts and fills of format 1 are there in the current one, in their order, and a backup beside it."""
+    path = tmp_path / "journal.sqlite3"
+    with sqlite3.connect(path) as old:
+        old.executescript(f"{MIGRATIONS[0]} PRAGMA user_version = 1;")
+        old.execute(
+            "INSERT INTO trade (id, market, strategy, unit_s, phase, decided_ms, entry_reason) "
+            "VALUES ('t1', 'KRW-BTC', 's', 60, 'entering', 0, '{}')"
+        )
+        for name, state in (("b", "REJECTED"), ("a", "UNKNOWN")):
+            old.execute(
+                "INSERT INTO intent (id, decision_key, n, trade_id, market, side, request, decided_ms, state) "
+                "VALUES (?, ?, 0, 't1', 'KRW-BTC', 'bid', '{}', 0, ?)",
+                (name, name, state),
+            )
+        old.execute("INSERT INTO attempt (id, k, begun_ms) VALUES ('a', 0, 0)")
+        old.execute("INSERT INTO fill VALUES ('f', 'a', '1', '2', '2', 0)")
+    old.close()
+    with Journal.open(path, lambda: NOW) as opened:
+        assert [one.identifier for one in opened.intents_of("t1")] == ["b", "a"]
+        assert [one.kind for one in opened.attempts("a")] == ["real"]
+        assert opened.position_volume("t1") == 2
+        assert opened._db.execute("PRAGMA foreign_key_check").fetchall() == []
+        opened.see("a", IntentState.FENCED, "u")
+    assert (tmp_path / "journal.sqlite3.format1.backup").exists()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 from collections import deque
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -19,8 +20,9 @@ from notifier.messages import Messages
 from simulation.loop import LoopClock, PacedLoop
 from trader import orders
 from trader.control import Control
-from upbit.errors import InsufficientFunds, NotSent, OrderNotFound, OutcomeUnknown, RateLimited
-from upbit.models import Fill, NewOrder, Order, Side
+from trader.protocol import MOST_REAL_SENDS
+from upbit.errors import DuplicatedIdentifier, InsufficientFunds, NotSent, OrderNotFound, OutcomeUnknown, RateLimited
+from upbit.models import Account, Book, BookLevel, Fence, Fill, NewOrder, Order, Side
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -32,15 +34,19 @@ START = datetime(2026, 11, 2, tzinfo=UTC)
 class Exchange:
     """An exchange with one order book entry a name, and a script of what happens to each send."""
 
-    def __init__(self, *script: str, seen_after: int = 0) -> None:
+    def __init__(self, *script: str, seen_after: int = 0, krw: int = 1_000_000) -> None:
         self.script = deque(script)
         self.orders: dict[str, Order] = {}
         self.sends: list[str] = []
+        self.late: list[NewOrder] = []  # on their way: they arrive when somebody lets them
+        self.fences = 0
+        self.krw = krw
         self._hidden = seen_after  # look-ups that still find nothing
 
-    async def place(self, order: NewOrder) -> Order:
+    async def place(self, order: NewOrder | Fence) -> Order:
         """Take an order, refuse it, or lose what was said."""
         self.sends.append(order.identifier)
+        self.fences += isinstance(order, Fence)
         what = self.script.popleft() if self.script else "answer"
         if what == "refuse":
             raise InsufficientFunds("no", name="insufficient_funds_bid", status=400)
@@ -50,12 +56,20 @@ class Exchange:
             raise RateLimited("slow", name="too_many_requests", status=429)
         if what == "lost before":
             raise OutcomeUnknown("time-out")
-        if order.identifier in self.orders:
-            raise OutcomeUnknown("again", name="duplicated_identifier", status=400)
-        taken = executed(order)
-        self.orders[order.identifier] = taken
+        if what == "late":
+            assert isinstance(order, NewOrder)
+            self.late.append(order)
+            raise OutcomeUnknown("time-out")
+        taken = self.take(order)
         if what == "lost after":
             raise OutcomeUnknown("time-out")
+        return taken
+
+    def take(self, order: NewOrder | Fence) -> Order:
+        """Make an order of a request, once for each name."""
+        if order.identifier in self.orders:
+            raise DuplicatedIdentifier("again", name="duplicated_identifier", status=400)
+        self.orders[order.identifier] = taken = burnt(order) if isinstance(order, Fence) else executed(order)
         return taken
 
     async def order(self, *, uuid: str | None = None, identifier: str | None = None) -> Order:
@@ -67,6 +81,29 @@ class Exchange:
             if uuid == order.uuid or identifier == order.identifier:
                 return order
         raise OrderNotFound("no", name="order_not_found", status=404)
+
+    async def accounts(self) -> list[Account]:
+        """Return what is free."""
+        return [Account(currency="KRW", available=Decimal(self.krw), locked=Decimal(0))]
+
+    async def books(self, _: list[str]) -> list[Book]:
+        """Return a book around 100."""
+        level = BookLevel(ask_price=Decimal(101), bid_price=Decimal(100), ask_size=Decimal(1), bid_size=Decimal(1))
+        return [Book(market="KRW-A", levels=[level], changed_at_ms=0)]
+
+
+def burnt(fence: Fence) -> Order:
+    """Return a fence as it ends: cancelled, without a fill."""
+    return Order(
+        uuid=f"u-{fence.identifier}",
+        market=fence.market,
+        side=fence.side,
+        kind="limit",
+        time_in_force="ioc",
+        state="cancel",
+        created_at="",
+        identifier=fence.identifier,
+    )
 
 
 def executed(order: NewOrder) -> Order:
@@ -99,7 +136,8 @@ def told(script: Callable[[Any], Coroutine[Any, Any, None]], exchange: Exchange,
                 control=Control(journal, Messages(language="en", mode="sandbox"), clock),
                 clock=clock,
                 tell=Mock(),
-                messages=SimpleNamespace(problem=problem),
+                messages=Messages(language="en", mode="sandbox"),
+                stop=asyncio.Event(),
                 wake_notifier=Mock(),
             )
             journal.begin_trade(a_trade(), an_intent())
@@ -107,13 +145,6 @@ def told(script: Callable[[Any], Coroutine[Any, Any, None]], exchange: Exchange,
 
     with asyncio.Runner(loop_factory=PacedLoop) as runner:
         runner.run(story())
-
-
-def problem(kind: str, text: str, *, at: datetime) -> Any:
-    """Stand in for a message."""
-    from journal.records import Note  # noqa: PLC0415 - only here
-
-    return Note(key=f"{kind}:{at:%H}", kind="problem", body={"text": text})
 
 
 def a_trade() -> Trade:
@@ -201,9 +232,45 @@ def test_a_buy_whose_time_has_passed_is_not_sent(tmp_path: Path) -> None:
     assert exchange.sends == []
 
 
+def late_story(exchange: Exchange, path: Path, *, arrives: bool, ends: IntentState) -> None:
+    """Lose a buy on its way until its deadline is over, let it arrive or not, and drive it to its end."""
+
+    async def story(app: Any) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            driven = tasks.create_task(orders.drive(app, "ub1-x-0"))
+            await asyncio.sleep(4)
+            if arrives:
+                exchange.take(exchange.late[0])
+            intent = await driven
+        assert intent.state is ends
+        with pytest.raises(DuplicatedIdentifier):
+            exchange.take(exchange.late[0])  # however late the other copies are
+
+    told(story, exchange, path)
+
+
+@pytest.mark.failure("A3")
+def test_a_late_order_that_was_not_seen_in_time_is_fenced_off(tmp_path: Path) -> None:
+    """When the buy is not wanted any more its identifier is used up, so that no late copy can ever buy."""
+    exchange = Exchange("late", "late", "late")
+    late_story(exchange, tmp_path, arrives=False, ends=IntentState.FENCED)
+    assert exchange.fences == 1
+    assert set(exchange.sends) == {"ub1-x-0"}
+    assert exchange.orders["ub1-x-0"].kind == "limit"
+
+
+@pytest.mark.failure("A3")
+def test_a_late_order_that_comes_before_the_fence_is_adopted(tmp_path: Path) -> None:
+    """One of the two exists, whichever was first."""
+    exchange = Exchange("late", "late", "late")
+    late_story(exchange, tmp_path, arrives=True, ends=IntentState.FINAL)
+    assert exchange.orders["ub1-x-0"].kind == "price"
+
+
+@pytest.mark.failure("A12", "A13")
 def test_a_doubt_that_nobody_can_resolve_stays_one_and_a_person_is_told(tmp_path: Path) -> None:
-    """After the deadline nothing is sent any more, nothing is assumed, and the market stays frozen."""
-    exchange = Exchange("lost before", "lost before", "lost before", "lost before", "lost before")
+    """Without money for a fence nothing is sent, nothing is assumed, and the market stays frozen."""
+    exchange = Exchange("lost before", krw=5000)
 
     async def story(app: Any) -> None:
         with pytest.raises(TimeoutError):
@@ -211,9 +278,43 @@ def test_a_doubt_that_nobody_can_resolve_stays_one_and_a_person_is_told(tmp_path
                 await orders.drive(app, "ub1-x-0")
         assert app.journal.intent("ub1-x-0").state is IntentState.UNKNOWN
         assert app.journal.pending_notes(1)[0].kind == "problem"
+        assert len(app.journal.pending_notes(9)) == 1  # an hour, a message
 
     told(story, exchange, tmp_path)
-    assert 1 < len(exchange.sends) <= orders.MOST_REAL_ATTEMPTS
+    assert exchange.sends == ["ub1-x-0"]
+
+
+def test_a_name_that_is_used_up_without_an_order_is_left_alone_and_told(tmp_path: Path) -> None:
+    """Nothing can be placed under it any more, so nothing is sent; what became of it only a person can look up."""
+    exchange = Exchange("lost before", "lost before", "lost before", "lost before")
+    exchange.take = Mock(side_effect=DuplicatedIdentifier("again", name="duplicated_identifier", status=400))  # type: ignore[method-assign]
+
+    async def story(app: Any) -> None:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(3600):
+                await orders.drive(app, "ub1-x-0")
+        assert "recover --never ub1-x-0" in json.dumps(app.journal.pending_notes(1)[0].body)
+
+    told(story, exchange, tmp_path)
+    assert len(exchange.sends) <= MOST_REAL_SENDS + 1
+    assert exchange.take.call_count == 1
+
+
+@pytest.mark.failure("A9", "F4")
+def test_an_order_under_our_name_that_we_did_not_send_is_adopted_and_stops_buying(tmp_path: Path) -> None:
+    """Another daemon on this account decided the same: there is one order, and a person is told."""
+    exchange = Exchange()
+    exchange.take(orders.to_order(an_intent()))
+
+    async def story(app: Any) -> None:
+        assert (await orders.drive(app, "ub1-x-0")).state is IntentState.FINAL
+        assert len(app.journal.fills_of("ub1-x-0")) == 1
+        assert app.control.stands("second_instance")
+        assert not app.control.may_buy()
+        assert app.control.may_sell()
+
+    told(story, exchange, tmp_path)
+    assert len(exchange.orders) == 1
 
 
 def test_the_attempt_is_durable_before_the_first_byte(tmp_path: Path) -> None:
@@ -246,17 +347,23 @@ def test_another_order_under_our_name_stops_everything(tmp_path: Path) -> None:
             return executed(other)
 
         app.upbit = SimpleNamespace(place=swapped, order=exchange.order)
-        with pytest.raises(AssertionError, match="KRW-B"):
-            await orders.drive(app, "ub1-x-0")
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(600):
+                await orders.drive(app, "ub1-x-0")
+        assert not app.control.may_sell()
+        assert app.journal.intent("ub1-x-0").state is IntentState.UNKNOWN
+        (halt,) = app.journal.standing_halts()
+        assert halt.code == "wrong_answer"
+        assert halt.evidence["shown"]["market"] == "KRW-B"
 
     told(story, exchange, tmp_path)
 
 
-@pytest.mark.parametrize(("script", "sends", "state"), [((), 0, "ABANDONED"), (("lost before",) * 9, 1, "UNKNOWN")])
+@pytest.mark.parametrize(("script", "sends", "state"), [((), 0, "ABANDONED"), (("lost before",), 1, "FENCED")])
 def test_while_buys_are_halted_none_is_sent_or_sent_again(
     script: tuple[str, ...], sends: int, state: str, tmp_path: Path
 ) -> None:
-    """A planned buy is given up; a doubtful one is only looked for."""
+    """A planned buy is given up; a doubtful one is fenced off, which buys nothing."""
     exchange = Exchange(*script)
 
     async def story(app: Any) -> None:
@@ -269,4 +376,4 @@ def test_while_buys_are_halted_none_is_sent_or_sent_again(
         assert app.journal.intent("ub1-x-0").state == state
 
     told(story, exchange, tmp_path)
-    assert len(exchange.sends) == sends
+    assert len(exchange.sends) - exchange.fences == sends
