@@ -91,8 +91,7 @@ class Engine:
             self.end_cancelled(order)
             return
         rests = asked.ord_type == "limit" and asked.time_in_force in {None, "post_only"}
-        if rests:
-            self._clearing.tell(order, "wait")
+        self._clearing.tell(order, "wait")  # seen live for a market buy too, before its first trade
         for offer in met:
             volume = min(offer.size, order.affordable(offer.price))
             if volume <= 0 or not order.open:

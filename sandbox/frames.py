@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from sandbox.subscription import Format
 
 Json = dict[str, object]
+SECOND_MS = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,8 +229,12 @@ def trade_frame(trade: PublicTrade, previous: Decimal, book: Book, now_ms: int, 
 
 
 def order_frame(order: Order, event: str, fill: Fill | None, now_ms: int) -> Json:
-    """Return a `myOrder` frame; `event` is the state it tells, empty values are null."""
-    asked = order.asked
+    """Return a `myOrder` frame; `event` is the state it tells, empty values are null.
+
+    An order that names a total and no volume has no executed volume before its first fill, and none prevented; the time
+    of an order is in whole seconds: so a market buy of 2025 was seen on the wire.
+    """
+    asked, by_total = order.asked, order.asked.volume is None
     frame = {
         "type": "myOrder",
         "code": asked.market,
@@ -242,7 +247,7 @@ def order_frame(order: Order, event: str, fill: Fill | None, now_ms: int) -> Jso
         "avg_price": order.average_price or 0,
         "volume": fill.volume if fill else asked.volume,
         "remaining_volume": order.remaining_volume,
-        "executed_volume": order.executed_volume,
+        "executed_volume": None if by_total and not order.fills else order.executed_volume,
         "trades_count": len(order.fills),
         "reserved_fee": order.reserved_fee,
         "remaining_fee": order.remaining_fee,
@@ -254,10 +259,10 @@ def order_frame(order: Order, event: str, fill: Fill | None, now_ms: int) -> Jso
         "is_maker": fill.maker if fill else None,
         "identifier": asked.identifier,
         "smp_type": asked.smp_type,
-        "prevented_volume": order.prevented_volume,
+        "prevented_volume": None if by_total else order.prevented_volume,
         "prevented_locked": order.prevented_locked,
         "trade_timestamp": fill.at_ms if fill else None,
-        "order_timestamp": order.created_ms,
+        "order_timestamp": order.created_ms // SECOND_MS * SECOND_MS,
         "timestamp": now_ms,
         "stream_type": "REALTIME",
     }

@@ -188,10 +188,11 @@ def check_sdk_private(story: dict[str, Any], box: Box) -> None:
     orders = [event for event in story["private_events"] if event["type"] == "myOrder"]
     assert {event["class"] for event in orders} == {"MyOrder"}
     bought = [event for event in orders if event["uuid"] == story["bought"]["uuid"]]
-    assert {event["state"] for event in bought[:-1]} == {"trade"}
+    assert [event["state"] for event in bought[:2]] == ["wait", "trade"]
+    assert {event["state"] for event in bought[1:-1]} == {"trade"}
     assert bought[-1]["executed_volume"] == story["bought"]["executed_volume"]
     assert Decimal(bought[-1]["executed_funds"]) == funds(story["bought"])
-    assert sum(Decimal(event["trade_fee"]) for event in bought[:-1]) == Decimal(story["bought"]["paid_fee"])
+    assert sum(Decimal(event["trade_fee"]) for event in bought[1:-1]) == Decimal(story["bought"]["paid_fee"])
     rested = [event["state"] for event in orders if event["uuid"] == story["rested"]["uuid"]]
     assert rested == ["wait", "cancel"]
     last = {

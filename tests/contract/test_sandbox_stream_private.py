@@ -133,11 +133,14 @@ async def test_indicators_are_refused(desk: Desk) -> None:
 
 @pytest.mark.statement(50)
 async def test_my_order_tells_a_market_buy(desk: Desk) -> None:
-    """A fill, then the cancel of the remainder, as numbers, with nulls for what is empty."""
+    """It waits, is filled, and what is left is cancelled: as numbers, with nulls for what is empty."""
     async with connect(desk, PRIVATE) as line:
         await watch_orders(line, codes=[])
         order = await desk.place(side="bid", ord_type="price", price="6000", identifier="mine", smp_type="none")
-        fill, end = await line.read(), await line.read()
+        wait, fill, end = [await line.read() for _ in range(3)]
+    assert (wait["state"], wait["price"], wait["avg_price"], wait["locked"]) == ("wait", 6000, 0, 6003)
+    assert [wait[name] for name in ("volume", "remaining_volume", "executed_volume", "prevented_volume")] == [None] * 4
+    assert (wait["prevented_locked"], wait["order_timestamp"] % 1000) == (0, 0)
     assert (fill["state"], fill["price"], fill["volume"]) == ("trade", PRICE, Decimal("0.00003736"))
     assert (fill["trade_fee"], fill["is_maker"], fill["ask_bid"]) == (Decimal("2.99989592"), False, "BID")
     assert (end["state"], end["price"], end["volume"], end["trade_uuid"]) == ("cancel", 6000, None, None)
@@ -178,7 +181,7 @@ async def test_my_order_numbers_are_numbers_and_nothing_is_left_out(desk: Desk) 
     async with connect(desk, PRIVATE) as line:
         await watch_orders(line)
         await desk.place(side="bid", ord_type="price", price="6000")
-        frames = [await line.read(), await line.read()]
+        frames = [await line.read() for _ in range(3)]
     for frame in frames:
         assert set(frame) == set(ORDER_KEYS)
         assert all(frame[name] is None or isinstance(frame[name], int | Decimal) for name in AMOUNTS)
@@ -293,7 +296,7 @@ async def test_the_four_formats_of_private_frames(desk: Desk, form: str) -> None
     for frame in frames:
         by_type.setdefault(frame["ty" if short else "type"], []).append(frame)
     expected = {"myOrder": ORDER_KEYS, "myAsset": ASSET_KEYS, "announcement": ANNOUNCEMENT_KEYS}
-    assert {kind: len(found) for kind, found in by_type.items()} == {"myOrder": 2, "myAsset": 3, "announcement": 1}
+    assert {kind: len(found) for kind, found in by_type.items()} == {"myOrder": 3, "myAsset": 3, "announcement": 1}
     for kind, found in by_type.items():
         assert all(set(frame) == spelled(expected[kind], form) for frame in found)
     for frame in by_type["myAsset"]:
