@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 
+LATER = "later"
+"""A table of a source that is no chapter: keys about what does not exist yet, and the reason."""
+
 Key = int | str
 Tests = dict[Key, list[str]]
 
@@ -37,11 +40,19 @@ class Catalogue:
     @cached_property
     def chapters(self) -> Mapping[str, Mapping[Key, str]]:
         """Return the texts of each chapter by their keys; a key that is a number is an int."""
-        read = tomllib.loads((ROOT / self.source).read_text(encoding="utf-8"))
         return {
             name: {int(key) if key.isdigit() else key: text for key, text in chapter.items()}
-            for name, chapter in read.items()
+            for name, chapter in self._read().items()
+            if name != LATER
         }
+
+    @cached_property
+    def later(self) -> Mapping[Key, str]:
+        """Return why nobody can stand for a key yet."""
+        return dict(self._read().get(LATER, {}))
+
+    def _read(self) -> dict[str, dict[str, str]]:
+        return tomllib.loads((ROOT / self.source).read_text(encoding="utf-8"))
 
     def texts(self) -> dict[Key, str]:
         """Return every text by its key."""
@@ -64,6 +75,8 @@ class Catalogue:
         yield f"\n## {name}"
         for key, text in self.chapters[name].items():
             yield f"\n**{key}.** {text}\n"
+            if key in self.later:
+                yield f"- not yet: {self.later[key]}"
             yield from (f"- `{test}`" for test in self.tests.get(key, ()))
 
 
@@ -85,6 +98,16 @@ CATALOGUES: Mapping[str, Catalogue] = {
 
 What a program that talks to Upbit may rely on, in 52 statements, and the tests that hold the sandbox to each.
 This page is written by `make docs` from `tests/contract/statements.toml` and the markers of the tests.""",
+    ),
+    "failures": Catalogue(
+        marker="failure",
+        source="tests/failures.toml",
+        page="docs/failures.md",
+        head="""\
+# What can go wrong
+
+111 failures, what the daemon does about each, and the tests that show it.
+This page is written by `make docs` from `tests/failures.toml` and the markers of the tests.""",
     ),
 }
 

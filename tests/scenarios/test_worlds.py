@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
+import pytest
 
 from worlds import kill
 from worlds.plan import Outcome, Plan, draw_plan
@@ -91,6 +92,7 @@ def test_the_checker_sees_a_wrong_fill_in_the_journal() -> None:
     assert any("I6" in one for one in live(CALM, falsify).broken)
 
 
+@pytest.mark.failure("A5")
 def test_a_kill_at_every_callback_of_a_lost_answer_loses_nothing() -> None:
     """One of the flows of `make kill`: wherever the daemon dies, the order is found, once."""
     flow = next(flow for flow in kill.FLOWS if flow.name == "buy, answer lost")

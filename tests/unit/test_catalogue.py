@@ -11,7 +11,13 @@ from tests.catalogue import CATALOGUES, ROOT, Catalogue
 if TYPE_CHECKING:
     from tests.catalogue import Key
 
-WITHOUT_TEST: dict[str, set[Key]] = {"statements": {*range(1, 43)} - {14, 16, 42}}
+WITHOUT_TEST: dict[str, set[Key]] = {
+    "statements": {*range(1, 43)} - {14, 16, 42},
+    "failures": set(
+        "A17 A22 A7 B1 B10 B11 B12 B2 B3 B4 B5 B6 B7 B9 C1 C14 C3 C6 C7 C9 D10 D3 D6 "
+        "D7 E10 E11 E12 E2 E3 E7 E8 E9 F12 F13 F15 F2 F6 F7 F8 F9 G4 G5 G6 H4 H5 H6 H8".split()
+    ),
+}
 """Keys nobody stands for yet; a list only gets shorter."""
 
 
@@ -24,7 +30,7 @@ def named(request: pytest.FixtureRequest) -> tuple[str, Catalogue]:
 def test_every_key_has_a_test(named: tuple[str, Catalogue]) -> None:
     """No text stands there without a test that holds us to it."""
     name, catalogue = named
-    assert set(catalogue.texts()) - set(catalogue.tests) <= WITHOUT_TEST[name]
+    assert set(catalogue.texts()) - set(catalogue.tests) - set(catalogue.later) <= WITHOUT_TEST[name]
 
 
 def test_no_test_stands_for_an_unknown_key(named: tuple[str, Catalogue]) -> None:
@@ -43,3 +49,10 @@ def test_the_page_is_fresh(named: tuple[str, Catalogue]) -> None:
 def test_the_contract_has_all_its_statements() -> None:
     """The numbers run from 1 to 52 without a gap."""
     assert list(CATALOGUES["statements"].texts()) == list(range(1, 53))
+
+
+def test_every_failure_of_the_catalogue_is_there() -> None:
+    """111 rows in eight chapters; what is put off is none that a test already stands for."""
+    failures = CATALOGUES["failures"]
+    assert len(failures.texts()) == 111
+    assert set(failures.later) <= set(failures.texts()) - set(failures.tests)

@@ -52,6 +52,7 @@ def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
     assert len(told) == 5
 
 
+@pytest.mark.failure("H1")
 @pytest.mark.parametrize(
     ("environ", "overrides", "words"),
     [
@@ -89,6 +90,7 @@ def test_a_damaged_file_is_told_with_its_place(tmp_path: Path) -> None:
     assert "line 1" in told
 
 
+@pytest.mark.failure("H3")
 def test_a_secret_may_come_from_a_file_that_only_its_owner_reads(tmp_path: Path) -> None:
     """One trailing line break is no part of it; anybody's eyes are a problem."""
     path = tmp_path / "key"

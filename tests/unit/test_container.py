@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -25,6 +26,7 @@ def test_the_last_stage_has_no_compiler_and_runs_as_nobody_special() -> None:
     assert "USER 10001" in stage
 
 
+@pytest.mark.failure("F17")
 def test_the_process_is_stopped_and_examined_as_the_daemon_expects() -> None:
     """SIGTERM to the process itself, and its own health verb."""
     stage = final_stage()
@@ -47,6 +49,7 @@ def test_no_secret_is_written_into_the_image() -> None:
     assert not any(word in line for line in LINES for word in ("ACCESS_KEY", "SECRET_KEY", "WEBHOOK"))
 
 
+@pytest.mark.failure("F5")
 def test_compose_locks_the_container_down() -> None:
     """Read-only, without capabilities, limited, restarted, given time to stop."""
     assert BOT["read_only"] is True

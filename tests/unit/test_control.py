@@ -157,6 +157,7 @@ def test_every_change_is_an_event_of_the_chain(journal: Journal) -> None:
         journal.end_halt("breach", "person", [])
 
 
+@pytest.mark.failure("E1")
 def test_a_stop_holds_even_when_the_disk_does_not_take_it(journal: Journal, caplog: pytest.LogCaptureFixture) -> None:
     """Safe first, written when that is possible again."""
     journal._db.execute("PRAGMA query_only = ON")

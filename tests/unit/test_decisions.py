@@ -8,6 +8,8 @@ from math import isnan
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from state import ActiveTrade, Price
 from strategy.base import Entry, Exit, Gate, Position, Reason, Snapshot
 from trader.decisions import BUYING, ENTERING, HOLDING, SELLING, Action, Begin, Buy, Drop, Raise, Sell, View, decide
@@ -99,6 +101,7 @@ def test_a_target_with_a_fresh_price_is_bought_at_that_price() -> None:
     assert action.snapshot.numbers == {"ema": 1.5}
 
 
+@pytest.mark.failure("C5")
 def test_a_stale_price_buys_nothing() -> None:
     """A price older than its limit decides nothing; the trade waits."""
     of = strategy()
@@ -111,6 +114,7 @@ def test_an_unknown_price_buys_nothing() -> None:
     assert actions(strategy(), known=None, active=trade(ENTERING), scanned=snapshot()) == []
 
 
+@pytest.mark.failure("C8")
 def test_stale_candles_buy_nothing() -> None:
     """Indicators of candles that should have been replaced long ago decide nothing."""
     assert actions(strategy(), known=price(), active=trade(ENTERING), scanned=snapshot(age_s=300)) == []
@@ -138,12 +142,14 @@ def test_a_position_is_sold_when_the_strategy_says_so() -> None:
     assert isinstance(action, Sell)
 
 
+@pytest.mark.failure("F11")
 def test_a_position_is_not_judged_by_a_stale_price() -> None:
     """Not even the stop: a price nobody knows to be true sells nothing."""
     of = strategy(sell=True)
     assert actions(of, known=price(age_s=11), active=trade(HOLDING), scanned=snapshot()) == []
 
 
+@pytest.mark.failure("C11")
 def test_stale_indicators_read_nan_while_the_price_still_guards_the_stop() -> None:
     """A position outlives a failed scan: only its stop is judged until the indicators are fresh again."""
     of = strategy()

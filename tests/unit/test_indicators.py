@@ -79,6 +79,7 @@ def test_a_market_that_does_not_move_reads_neutral() -> None:
     assert indicators.natr(flat, flat, flat)[0, -1] == 0.0
 
 
+@pytest.mark.failure("C11")
 def test_too_little_history_reads_nan_instead_of_raising() -> None:
     """Every indicator keeps its shape and says that it does not know."""
     short = np.array([[1.0, 2.0]])
@@ -125,6 +126,7 @@ def test_a_period_that_means_nothing_is_refused(period: int) -> None:
         indicators.ema(CLOSE, period)
 
 
+@pytest.mark.failure("C8")
 @given(st.lists(st.floats(1, 1e6), min_size=40, max_size=80), st.integers(1, 39), st.floats(1, 1e6))
 def test_the_future_changes_no_past_value(prices: list[float], changed: int, other: float) -> None:
     """Indicators look only backwards: a later price leaves every earlier value as it was."""

@@ -101,6 +101,7 @@ def test_a_trade_is_bought_held_and_sold(journal: Journal) -> None:
     assert journal.last_exits() == {"KRW-BTC": NOW}
 
 
+@pytest.mark.failure("A16")
 def test_a_fill_that_is_told_twice_counts_once(journal: Journal) -> None:
     """Fills are keyed by Upbit's own name for them."""
     journal.begin_trade(trade(), intent())
@@ -110,6 +111,7 @@ def test_a_fill_that_is_told_twice_counts_once(journal: Journal) -> None:
     assert journal.position_volume("t1") == 1
 
 
+@pytest.mark.failure("A27")
 def test_a_market_has_one_live_order_and_one_open_trade(journal: Journal) -> None:
     """The database refuses the second, and nothing of it is written."""
     assert journal.begin_trade(trade(), intent())
@@ -119,6 +121,7 @@ def test_a_market_has_one_live_order_and_one_open_trade(journal: Journal) -> Non
     assert journal.trade("t1").phase == "entering"
 
 
+@pytest.mark.failure("A27")
 def test_one_decision_has_one_order(journal: Journal) -> None:
     """The same decision decided again is no second order, even after the first is over."""
     journal.begin_trade(trade(), intent())
@@ -149,6 +152,7 @@ def test_doubt_ends_only_by_seeing_the_order_or_its_fence() -> None:
     assert EDGES[IntentState.UNKNOWN] == {IntentState.ACCEPTED, IntentState.FENCED, IntentState.SENT}
 
 
+@pytest.mark.failure("A1")
 def test_an_unknown_buy_counts_as_spent(journal: Journal) -> None:
     """Caps believe the worst until the order has been seen."""
     journal.begin_trade(trade(), intent())
@@ -182,6 +186,7 @@ def test_verdicts_are_kept_a_minute_at_a_time(journal: Journal) -> None:
     assert journal.scan_at(NOW + timedelta(minutes=10)) is not None
 
 
+@pytest.mark.failure("F3")
 def test_a_second_opener_is_refused(journal: Journal, tmp_path: Path) -> None:
     """One writer a folder."""
     assert journal.open_trades() == []
@@ -189,6 +194,7 @@ def test_a_second_opener_is_refused(journal: Journal, tmp_path: Path) -> None:
         Journal.open(tmp_path / "journal.sqlite3", lambda: NOW)
 
 
+@pytest.mark.failure("E4")
 def test_an_edited_history_is_noticed(tmp_path: Path) -> None:
     """The chain of events breaks where somebody changed one."""
     path = tmp_path / "journal.sqlite3"
@@ -213,6 +219,7 @@ def test_a_newer_format_is_refused(tmp_path: Path) -> None:
         Journal.open(path, lambda: NOW)
 
 
+@pytest.mark.failure("E5")
 def test_a_reader_reads_beside_the_writer_and_cannot_write(journal: Journal, tmp_path: Path) -> None:
     """`status` of a running daemon sees its trades and can do no harm."""
     journal.begin_trade(trade(), intent())
@@ -244,6 +251,7 @@ with Journal.open(Path(sys.argv[1]), lambda: datetime(2026, 1, 1, tzinfo=UTC)) a
 """
 
 
+@pytest.mark.failure("E6")
 def test_what_was_committed_survives_a_kill(tmp_path: Path) -> None:
     """SIGKILL in the middle of writing: every number that was told is there, and the chain is whole."""
     path = tmp_path / "journal.sqlite3"
@@ -258,6 +266,7 @@ def test_what_was_committed_survives_a_kill(tmp_path: Path) -> None:
         assert int(opened.meta("last") or -1) >= told[-1]
 
 
+@pytest.mark.failure("A14")
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.integers(1, 10**9), st.integers(1, 10**12)), min_size=1, max_size=8), st.data())
 def test_money_adds_up_exactly_whatever_is_filled(

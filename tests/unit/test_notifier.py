@@ -126,6 +126,7 @@ async def test_messages_arrive_in_order_and_once(journal: Journal) -> None:
     assert journal.pending_notes(9) == []
 
 
+@pytest.mark.failure("G2")
 async def test_many_waiting_messages_go_together(journal: Journal) -> None:
     """Ten embeds in one, still in order."""
     queue(journal, *(f"{n:02}" for n in range(12)))
@@ -134,6 +135,7 @@ async def test_many_waiting_messages_go_together(journal: Journal) -> None:
     assert received == [[f"{n:02}" for n in range(10)], ["10"], ["11"]]
 
 
+@pytest.mark.failure("G3")
 @pytest.mark.parametrize(
     ("status", "outcome", "left"),
     [
@@ -154,6 +156,7 @@ async def test_an_answer_decides_whether_a_message_waits(
     assert len(journal.pending_notes(9)) == left
 
 
+@pytest.mark.failure("G2")
 def test_discord_says_how_long_to_wait() -> None:
     """Its body is more exact than its header; rubbish falls back."""
     assert retry_after("3", b'{"retry_after": 0.65}') == 0.65
@@ -161,6 +164,7 @@ def test_discord_says_how_long_to_wait() -> None:
     assert retry_after(None, b"") > 0
 
 
+@pytest.mark.failure("G1")
 async def test_an_unreachable_webhook_loses_nothing_and_tells_no_secret(
     journal: Journal, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -172,6 +176,7 @@ async def test_an_unreachable_webhook_loses_nothing_and_tells_no_secret(
     assert "secret-token" not in caplog.text
 
 
+@pytest.mark.failure("G1")
 async def test_waking_never_waits(journal: Journal) -> None:
     """Trading says that there is something, and goes on; the deliverer delivers."""
     async with webhook() as (url, received), deliverer(journal, url) as discord:

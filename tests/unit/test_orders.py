@@ -176,6 +176,7 @@ def an_intent() -> Intent:
     )
 
 
+@pytest.mark.failure("A2")
 @pytest.mark.parametrize(
     ("script", "sends", "state"),
     [
@@ -207,6 +208,7 @@ def test_an_order_ends_well_whatever_happens_to_its_answers(
     assert len(exchange.orders) == (1 if state is IntentState.FINAL else 0)
 
 
+@pytest.mark.failure("A10")
 def test_a_refusal_after_a_doubt_is_no_refusal(tmp_path: Path) -> None:
     """The money may be gone because the first copy spent it: the order is looked for until it is seen."""
     exchange = Exchange("lost after", "refuse", seen_after=4)
@@ -220,6 +222,7 @@ def test_a_refusal_after_a_doubt_is_no_refusal(tmp_path: Path) -> None:
     assert len(exchange.orders) == 1
 
 
+@pytest.mark.failure("A26")
 def test_a_buy_whose_time_has_passed_is_not_sent(tmp_path: Path) -> None:
     """The price it was decided on is history."""
     exchange = Exchange()
@@ -317,6 +320,7 @@ def test_an_order_under_our_name_that_we_did_not_send_is_adopted_and_stops_buyin
     assert len(exchange.orders) == 1
 
 
+@pytest.mark.failure("A4")
 def test_the_attempt_is_durable_before_the_first_byte(tmp_path: Path) -> None:
     """Whoever looks into the journal while the request is under way finds it SENT."""
     exchange = Exchange()
@@ -336,6 +340,7 @@ def test_the_attempt_is_durable_before_the_first_byte(tmp_path: Path) -> None:
     assert states == [IntentState.SENT]
 
 
+@pytest.mark.failure("A25")
 def test_another_order_under_our_name_stops_everything(tmp_path: Path) -> None:
     """No data beats wrong data."""
     exchange = Exchange()

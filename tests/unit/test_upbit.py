@@ -118,6 +118,7 @@ def paced(story: Coroutine[Any, Any, None]) -> None:
         runner.run(story)
 
 
+@pytest.mark.failure("D8")
 @pytest.mark.parametrize("group", sorted(LIMITS))
 def test_no_second_ever_holds_more_requests_than_its_group_allows(group: str) -> None:
     """In every window of one second, wherever it begins."""
@@ -140,6 +141,7 @@ def test_no_second_ever_holds_more_requests_than_its_group_allows(group: str) ->
     paced(story())
 
 
+@pytest.mark.failure("D8")
 def test_an_order_goes_before_the_questions_that_wait() -> None:
     """Within a group the urgent are first; groups do not touch each other."""
 
@@ -207,6 +209,7 @@ async def test_a_useless_answer_to_an_order_is_an_unknown_outcome_and_is_asked_o
     assert seen == ["/v1/orders"]
 
 
+@pytest.mark.failure("A2")
 async def test_a_connection_that_dies_after_the_order_left_is_an_unknown_outcome() -> None:
     """Bytes left this machine, so nobody knows."""
 
@@ -220,6 +223,7 @@ async def test_a_connection_that_dies_after_the_order_left_is_an_unknown_outcome
             await upbit.place(BUY)
 
 
+@pytest.mark.failure("D2")
 async def test_a_refused_connection_is_certain_to_have_sent_nothing() -> None:
     """No byte left: sending again is safe."""
     async with client("http://127.0.0.1:9") as upbit:
@@ -261,6 +265,7 @@ async def test_a_dead_kept_connection_repeats_no_token() -> None:
     assert len(set(tokens)) == 3
 
 
+@pytest.mark.failure("D4")
 async def test_an_endless_answer_is_cut_off() -> None:
     """More than 4 MiB is no answer."""
 

@@ -120,6 +120,7 @@ async def test_a_read_on_a_dropped_connection_is_signed_afresh(wire: Wire, upbit
     assert len(set(nonces)) == 3
 
 
+@pytest.mark.failure("A8")
 async def test_an_order_on_a_dropped_connection_is_sent_once_and_doubtful(wire: Wire, upbit: Upbit) -> None:
     """A lost answer to an order is a doubt, and nobody repeats the order."""
     wire.answers = [http(200, []), DROP, http(201, ORDER)]
@@ -195,6 +196,7 @@ async def test_a_refused_connection_sent_nothing(upbit: Upbit) -> None:
             await client.place(BUY)
 
 
+@pytest.mark.failure("D2")
 async def test_a_failed_tls_handshake_sent_nothing(wire: Wire, upbit: Upbit) -> None:
     """A server without a certificate never sees a request, and is never trusted."""
     async with open_session() as session:
@@ -220,6 +222,7 @@ async def test_a_cancelled_order_stays_cancelled(wire: Wire, upbit: Upbit) -> No
         await task
 
 
+@pytest.mark.failure("A13")
 async def test_only_upbits_own_404_says_that_an_order_is_not_there(wire: Wire, upbit: Upbit) -> None:
     """A gateway without a route is no evidence; Upbit's `order_not_found` is weak evidence."""
     gone = {"error": {"name": "order_not_found", "message": "주문을 찾지 못했습니다."}}
@@ -246,6 +249,7 @@ async def test_reads_survive_a_bad_gateway_but_not_for_ever(wire: Wire, upbit: U
     assert len(wire.seen) == 7
 
 
+@pytest.mark.failure("A21")
 async def test_a_penalty_blocks_its_side_at_once_and_only_its_side(wire: Wire, upbit: Upbit) -> None:
     """After a 418 nothing of that pocket is sent, orders included, while quotation goes on."""
     told = {"error": {"name": "rate_limit_exceeded_penalty", "message": "blocked for 30 seconds"}}

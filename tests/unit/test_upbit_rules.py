@@ -54,6 +54,7 @@ def test_a_volume_is_never_rounded_up() -> None:
     assert round_down_volume(Decimal("0.999999999")) == Decimal("0.99999999")
 
 
+@pytest.mark.failure("A23")
 def test_orders_are_spelled_as_upbit_reads_them() -> None:
     """A buy names its total, a sell its volume."""
     buy = NewOrder(market="KRW-BTC", side=Side.BID, total=Decimal("1E+4"), identifier="a")
@@ -83,6 +84,7 @@ def test_an_order_that_cannot_be_meant_cannot_be_made(total: str | None, volume:
         )
 
 
+@pytest.mark.failure("C10")
 @pytest.mark.parametrize("price", [b"0", b"-5", b'"NaN"'])
 def test_a_price_that_is_none_never_enters(price: bytes) -> None:
     """Zero, negative and NaN are refused by the decoder, not by an indicator."""

@@ -78,6 +78,7 @@ def following(url: str, *markets: str) -> TickerStream:
     return client
 
 
+@pytest.mark.failure("C4")
 async def test_a_clean_close_is_not_the_end(script: Script) -> None:
     """Upbit closes with 1000 after its own errors: the stream connects and subscribes again."""
 
@@ -95,6 +96,7 @@ async def test_a_clean_close_is_not_the_end(script: Script) -> None:
     assert "authorization" not in script.headers[0]
 
 
+@pytest.mark.failure("D4")
 async def test_an_abrupt_end_and_an_error_frame_are_survived(script: Script, caplog: pytest.LogCaptureFixture) -> None:
     """A reset and Upbit's own error lead to a new connection; the error is in the log."""
 
@@ -116,6 +118,7 @@ async def test_an_abrupt_end_and_an_error_frame_are_survived(script: Script, cap
     assert "WRONG_FORMAT" in caplog.text
 
 
+@pytest.mark.failure("A24")
 async def test_unknown_frames_are_skipped_and_mentioned_once(script: Script, caplog: pytest.LogCaptureFixture) -> None:
     """Another shape, broken text and a price of zero neither end the stream nor fill the log."""
 

@@ -110,6 +110,7 @@ def test_bytes_keep_their_order_however_they_are_cut() -> None:
     assert (len(text), got) == (10_000, [5000])
 
 
+@pytest.mark.failure("D1")
 @pytest.mark.parametrize(
     ("rates", "error"),
     [
@@ -235,6 +236,7 @@ def rows(folder: Path) -> int:
         database.close()
 
 
+@pytest.mark.failure("E6")
 def test_a_loss_of_power_keeps_every_commit_and_nothing_else(tmp_path: Path) -> None:
     """Committed rows survive noise at the end of the log; rows of a transaction that was not committed do not."""
     old, new = tmp_path / "old", tmp_path / "new"
