@@ -47,9 +47,9 @@ class Catalogue:
         }
 
     @cached_property
-    def later(self) -> Mapping[Key, str]:
+    def later(self) -> dict[Key, str]:
         """Return why nobody can stand for a key yet."""
-        return dict(self._read().get(LATER, {}))
+        return {key: why for key, why in self._read().get(LATER, {}).items()}  # noqa: C416 - a key may be an int too
 
     def _read(self) -> dict[str, dict[str, str]]:
         return tomllib.loads((ROOT / self.source).read_text(encoding="utf-8"))
