@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
     from datetime import date
-    from decimal import Decimal
 
 Taker = Literal["BID", "ASK"]
+ZERO = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,7 @@ class PublicTrade:
     at_ms: int
     taker: Taker  # BID: a buyer took an ask
     sequential_id: int  # unique, not an order
+    besides: Decimal = ZERO  # KRW a recorded candle counts in addition to price x volume
 
 
 @dataclass(frozen=True, slots=True)

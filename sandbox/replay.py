@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import gzip
 import heapq
 import random
+import re
 from bisect import bisect_left
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from itertools import pairwise
@@ -19,17 +19,24 @@ from sandbox.coins import COINS
 from sandbox.feed import Candle, Listing, PublicTrade
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from sandbox.feed import Book, Taker
 
 COLUMNS = ["time_utc", "open", "high", "low", "close", "volume"]
+NUMBER = r"[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?"
+ROW = re.compile(rf"[^,]+(?:,{NUMBER}){{4}},(?:{NUMBER})?(?:,(?:{NUMBER})?)?\s*")
 WARM_UP = 700
 """Candles before the start, so that indicators are ready at once."""
 TRADES = (6, 10)
 """Trades made up in a candle, when its volume can be cut into so many."""
 VOLUME_STEP = Decimal("1e-8")
+MOST_MOVED = Decimal("0.95")
+UNKNOWN_KRW = Decimal(100_000_000)
+"""Worth of a candle whose volume was not recorded."""
+IDS_A_MS, IDS_A_MARKET = 10_000, 20
+"""Numbers of trades in a millisecond, and how many of them are of one market."""
 DEPTH_KRW = 5e6
 """Worth at rest in a basis point of the made-up books."""
 DAY_MS = DAY * 1000
@@ -46,29 +53,39 @@ class ReplayError(Exception):
 
 @dataclass(slots=True)
 class Recording:
-    """The candles of one market, as text until they are needed."""
+    """The candles of one market, as lines until they are needed."""
 
     market: str
     path: Path
     opened: list[int]  # ms, ascending
-    rows: list[list[str]]
+    lines: list[str]
     unit_ms: int
 
-    def candle(self, at: int) -> Candle:
-        """Return one recorded candle, exactly."""
+    def row(self, at: int) -> tuple[Decimal, ...]:
+        """Return open, high, low, close and, where they were recorded, volume and value."""
+        texts = self.lines[at].rstrip().split(",")[1:]
         try:
-            o, h, low, c, volume = (Decimal(text) for text in self.rows[at][1:6])
-            value = Decimal(self.rows[at][6]) if len(self.rows[at]) > len(COLUMNS) and self.rows[at][6] else None
+            return tuple(Decimal(text) for text in texts if text)
         except InvalidOperation:
-            raise bad_row(self.path, at + 2, self.rows[at]) from None
-        turnover = value if value is not None else volume * (o + h + low + c) / 4
+            raise bad_row(self.path, at + 2, self.lines[at]) from None
+
+    def value(self, at: int) -> Decimal | None:
+        """Return what was traded, KRW; None where it was not recorded."""
+        row = self.row(at)
+        return row[5] if len(row) > len(COLUMNS) - 1 else None
+
+    def candle(self, at: int) -> Candle:
+        """Return one recorded candle, exactly; volume and turnover only where they were recorded, else made up."""
+        o, h, low, c, *rest = self.row(at)
+        volume = rest[0] if rest else (UNKNOWN_KRW / c).quantize(VOLUME_STEP)
+        turnover = rest[1] if len(rest) > 1 else volume * (o + h + low + c) / 4
         opened = self.opened[at]
         return Candle(opened, o, h, low, c, volume, turnover, opened + self.unit_ms - 1)
 
 
-def bad_row(path: Path, line: int, row: Sequence[str]) -> ReplayError:
+def bad_row(path: Path, line: int, text: str) -> ReplayError:
     """Return the error of a line that is no candle."""
-    shown = ",".join(row)[:80]
+    shown = text.strip()[:80]
     return ReplayError(
         f"{path} {line}번째 줄을 읽을 수 없습니다: '{shown}'. 열은 {','.join(COLUMNS)}[,value]이어야 합니다.",
         f"{path} line {line} cannot be read: '{shown}'. The columns must be {','.join(COLUMNS)}[,value].",
@@ -96,27 +113,29 @@ def read_file(path: Path) -> Recording:
     opener = gzip.open if path.name.endswith(".gz") else open
     try:
         with opener(path, "rt", encoding="utf-8", newline="") as lines:
-            rows = list(csv.reader(lines))
+            header, *rows = lines.read().splitlines() or [""]
     except (OSError, EOFError, UnicodeDecodeError) as error:
         raise ReplayError(
             f"{path} 파일을 읽을 수 없습니다: {error}. 파일을 다시 받으세요.",
             f"{path} cannot be read: {error}. Fetch the file again.",
         ) from error
-    if not rows or rows[0][: len(COLUMNS)] != COLUMNS or len(rows) < 3:  # noqa: PLR2004 - a header and two candles
-        raise bad_row(path, 1, rows[0] if rows else [])
-    opened = [read_time(path, line, row) for line, row in enumerate(rows[1:], 2)]
+    if header.split(",")[: len(COLUMNS)] != COLUMNS or len(rows) < 2:  # noqa: PLR2004 - two candles tell the unit
+        raise bad_row(path, 1, header)
+    opened = [read_time(path, line, row) for line, row in enumerate(rows, 2)]
     steps = [later - earlier for earlier, later in pairwise(opened)]
     if min(steps) <= 0:
-        raise bad_row(path, steps.index(min(steps)) + 3, rows[steps.index(min(steps)) + 2])
-    return Recording(market, path, opened, rows[1:], min(steps))
+        raise bad_row(path, steps.index(min(steps)) + 3, rows[steps.index(min(steps)) + 1])
+    return Recording(market, path, opened, rows, min(steps))
 
 
-def read_time(path: Path, line: int, row: Sequence[str]) -> int:
-    """Return the opening time of a row, ms."""
+def read_time(path: Path, line: int, row: str) -> int:
+    """Return the opening time of a row that looks like a candle, ms."""
+    if not ROW.fullmatch(row):
+        raise bad_row(path, line, row)
     try:
-        moment = datetime.fromisoformat(row[0])
+        moment = datetime.fromisoformat(row.partition(",")[0])
         return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
-    except (ValueError, IndexError):
+    except ValueError:
         raise bad_row(path, line, row) from None
 
 
@@ -156,7 +175,8 @@ class Replay:
         for at, opened in enumerate(recording.opened):
             if opened >= self.start_ms:
                 rng = random.Random(f"{self._seed}:{market}:{opened}")
-                yield from split(recording.candle(at), market, recording.unit_ms, rng, index)
+                made = split(recording.candle(at), market, recording.unit_ms, rng, index)
+                yield from true_to(recording.value(at), made)
 
     def next_ms(self) -> int | None:
         """Return when the next public trade happens; None after the last."""
@@ -221,7 +241,9 @@ def split(candle: Candle, market: str, unit_ms: int, rng: random.Random, index: 
     for number, (price, volume, moment) in enumerate(zip(prices, volumes, moments, strict=True)):
         taker: Taker = "ASK" if price < before else "BID"
         before, at_ms = price, candle.opened_ms + moment
-        trades.append(PublicTrade(market, price, volume, at_ms, taker, at_ms * 10_000 + index * 100 + number * 2))
+        trades.append(
+            PublicTrade(market, price, volume, at_ms, taker, at_ms * IDS_A_MS + index * IDS_A_MARKET + number)
+        )
     return trades
 
 
@@ -229,7 +251,7 @@ def path(candle: Candle, corners: list[Decimal], count: int, rng: random.Random)
     """Return the prices of the trades: those a candle cannot do without, filled up with prices it has seen."""
     needed = [candle.open]
     needed += [price for price in corners if price not in {candle.open, candle.close}]
-    if candle.close != candle.open or count > 1:
+    if candle.close != candle.open or len(needed) > 1 or count > 1:
         needed.append(candle.close)
     seen = (candle.open, candle.high, candle.low, candle.close)
     fill = [rng.choice(seen) for _ in range(max(0, count - len(needed)))]
@@ -246,3 +268,31 @@ def shares(volume: Decimal, count: int, rng: random.Random) -> list[Decimal]:
     step = VOLUME_STEP if volume >= VOLUME_STEP * 1000 * count else Decimal(10) ** (volume.adjusted() - 6)
     parts = [(volume * Decimal(repr(weight / whole))).quantize(step) for weight in weights[:-1]]
     return [*parts, volume - sum(parts, Decimal(0))]
+
+
+def true_to(value: Decimal | None, trades: list[PublicTrade]) -> list[PublicTrade]:
+    """Return trades that are worth what was recorded; None: nothing was.
+
+    Volume moves to the dearest trade, or to the cheapest, until the sum is right to the last step of a volume. What no
+    volumes can express, because price steps do not divide it, the last trade counts in addition.
+    """
+    if value is None:
+        return trades
+    excess = value - worth_of(trades)
+    *givers, taker = sorted(range(len(trades)), key=lambda at: trades[at].price, reverse=excess < 0)
+    for giver in givers:
+        distance, has = trades[taker].price - trades[giver].price, trades[giver].volume
+        if not distance:
+            break
+        step = VOLUME_STEP if has > VOLUME_STEP * 100 else has / 100
+        moved = min(excess / distance, has * MOST_MOVED) // step * step
+        trades[giver] = replace(trades[giver], volume=has - moved)
+        trades[taker] = replace(trades[taker], volume=trades[taker].volume + moved)
+        excess -= moved * distance
+    trades[-1] = replace(trades[-1], besides=value - worth_of(trades))
+    return trades
+
+
+def worth_of(trades: Iterable[PublicTrade]) -> Decimal:
+    """Return the sum of price x volume, KRW."""
+    return sum((trade.price * trade.volume for trade in trades), Decimal(0))

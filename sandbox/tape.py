@@ -104,7 +104,7 @@ class Tape:
         """Take a trade into every figure."""
         self._roll(trade.at_ms)
         price, volume, at_ms = trade.price, trade.volume, trade.at_ms
-        turnover = price * volume
+        turnover = price * volume + trade.besides
         one = Candle(at_ms, price, price, price, price, volume, turnover, at_ms)
         self._ladder.add(one)
         for unit_s, forming in self._forming.items():

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import uuid
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import jwt
+import pytest
 
 from sandbox.market import IDS_A_MS, OWN_IDS
-from sandbox.server import Sandbox, SandboxOptions
+from sandbox.server import Sandbox, SandboxOptions, open_source
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 START = datetime(2026, 11, 2, tzinfo=UTC)
+RECORDED = Path(__file__).resolve().parent.parent.parent.parent / "shared" / "data" / "candles" / "1m"
+FIELDS = ("opening_price", "high_price", "low_price", "trade_price", "candle_acc_trade_volume")
 MARKETS = ("KRW-BTC", "KRW-ETH", "KRW-XRP", "KRW-DOGE")
 
 
@@ -29,8 +34,9 @@ class Watch:
     def __init__(self, session: aiohttp.ClientSession, options: SandboxOptions) -> None:
         self.session = session
         self.options = options
-        self.now = START
-        self.box = Sandbox(options, lambda: self.now)
+        opened = open_source(options, START)
+        self.now = opened.start
+        self.box = Sandbox(options, lambda: self.now, opened)
 
     def pass_seconds(self, seconds: float) -> None:
         """Let market time pass."""
@@ -103,3 +109,29 @@ async def test_the_market_does_not_know_who_watches_or_trades() -> None:
     for market in MARKETS:
         assert len(found[market]) > 10
         assert found[market] == wanted[market][: len(found[market])]
+
+
+def recorded_day(market: str, day: str) -> list[list[str]]:
+    """Return the recorded minutes of a day, newest first: time and numbers as they are written."""
+    with gzip.open(RECORDED / f"{market}.csv.gz", "rt", encoding="utf-8") as lines:
+        return [line.split(",")[:6] for line in lines if line.startswith(day)][::-1]
+
+
+@pytest.mark.skipif(not RECORDED.is_dir(), reason=f"recorded candles are not at {RECORDED}")
+async def test_minutes_served_are_the_recorded_ones() -> None:
+    """A day of four markets over REST: every price and volume to the last decimal, and the missing minutes."""
+    async with watch(SandboxOptions(replay=RECORDED, speed=1000.0)) as seen:
+        day = seen.now.strftime("%Y-%m-%d")
+        served: dict[tuple[str, str], dict[str, Any]] = {}
+        for _ in range(8):
+            seen.pass_seconds(3 * 3600)
+            for market in ("KRW-BTC", "KRW-ETH", "KRW-SOL", "KRW-XRP"):
+                candles = await seen.get("/v1/candles/minutes/1", market=market, count=185)
+                served |= {(market, candle["candle_date_time_utc"]): candle for candle in candles}
+    for market in ("KRW-BTC", "KRW-ETH", "KRW-SOL", "KRW-XRP"):
+        wanted = recorded_day(market, day)
+        assert len(wanted) > 1400
+        assert sum(name == market and at.startswith(day) for name, at in served) == len(wanted)
+        for at, *numbers in wanted:
+            candle = served[market, at.removesuffix("Z")]
+            assert [candle[name] for name in FIELDS] == [Decimal(number) for number in numbers]
