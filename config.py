@@ -101,6 +101,7 @@ class RiskSettings:
     max_price_gap: Decimal = Decimal("0.03")
     price_max_age_s: float = 10.0
     wallet_max_age_s: float = 10.0
+    allow_withdrawal: bool = False
     exclude: tuple[str, ...] = STABLE_COINS
 
 
@@ -163,6 +164,13 @@ def one_of(*words: str) -> Convert:
         return str(value)
 
     return convert
+
+
+def switch(value: Any) -> bool:
+    """Convert a yes or no."""
+    if not isinstance(value, bool):
+        raise ValueError("true | false")  # noqa: TRY004 - reported like every other wrong value
+    return value
 
 
 def seconds(value: Any) -> float:
@@ -245,6 +253,8 @@ SETTINGS = (  # one setting, one paragraph
             ko="이보다 오래된 가격으로는 결정하지 않음(초)", en="seconds after which a price decides nothing"),
     Setting(key="risk.wallet_max_age_s", default="10", allowed="1 ~ 300", convert=seconds,
             ko="이보다 오래된 지갑 정보로는 매수하지 않음(초)", en="seconds after which the wallet buys nothing"),
+    Setting(key="risk.allow_withdrawal", default="false", allowed="true, false", convert=switch,
+            ko="출금할 수 있는 API 키로도 거래할지", en="whether to trade with an API key that can withdraw"),
     Setting(key="risk.exclude", default='["KRW-USDT", "KRW-USDC", "KRW-USD1", "KRW-USDE", "KRW-XAUT"]',
             allowed="KRW-...", convert=markets, ko="매수하지 않는 마켓", en="markets that are never bought"),
     Setting(key="log.level", default='"INFO"', allowed=", ".join(LOG_LEVELS), convert=one_of(*LOG_LEVELS),

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from cli.exits import CONFIGURATION, ERROR, OK
-from cli.explain import explain
 from cli.status import print_json
+from notifier.explain import explain
 from simulation.loop import wall_clock
 from strategy import registry
+from trader.account import CanWithdrawError, Withdrawal, probe_withdrawal
 from upbit.errors import ExchangeError, InsufficientFunds, Unauthorized
 from upbit.models import NewOrder, Side
 from upbit.rest import Upbit, open_session
@@ -140,7 +141,21 @@ async def permissions(upbit: Upbit, config: Config) -> list[Finding]:
     ]
     if all(finding.level != "fail" for finding in findings):
         findings.append(await expiry(upbit, config))
+        findings.append(withdrawal(await probe_withdrawal(upbit, str(uuid.uuid4())), config))
     return findings
+
+
+def withdrawal(found: Withdrawal, config: Config) -> Finding:
+    """Say whether the key can withdraw, which it should not be able to."""
+    if found is Withdrawal.IMPOSSIBLE:
+        return Finding(name="withdrawal", level="ok", ko="출금할 수 없는 키입니다", en="the key cannot withdraw")
+    if found is Withdrawal.LOCKED:
+        ko = "출금 권한이 있지만 잠겨 있습니다. 출금 권한 없는 키로 다시 발급하세요."
+        en = "The key has the right to withdraw, under a lock. Issue one without that right."
+        return Finding(name="withdrawal", level="warn", ko=ko, en=en)
+    refusal = CanWithdrawError(certain=found is Withdrawal.POSSIBLE)
+    level, code = ("warn", OK) if config.risk.allow_withdrawal else ("fail", CONFIGURATION)
+    return Finding(name="withdrawal", level=level, ko=refusal.ko, en=refusal.en, code=code)
 
 
 async def expiry(upbit: Upbit, config: Config) -> Finding:

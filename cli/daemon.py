@@ -18,6 +18,7 @@ from journal.journal import Journal
 from notifier.discord import Discord
 from notifier.messages import Messages
 from strategy import registry
+from trader.account import claim_mode, heed, watch_account
 from trader.app import App
 from trader.candles import CandleStore
 from trader.control import Control, watch_control
@@ -73,12 +74,14 @@ async def build(config: Config, clock: Callable[[], datetime], stop: asyncio.Eve
 
     Raises:
         JournalError: when the data folder cannot be used.
+        WrongModeError: when its journal is of the other mode.
         StrategyError: when the strategy or a parameter of it does not exist.
     """
     strategy, parameters = registry.load(config.strategy.name, config.strategy.parameters)
     access_key, secret_key = keys_of(config)
     seed = config.trading.seed if config.trading.seed is not None else random.SystemRandom().getrandbits(32)
     with Journal.open(config.data_dir / JOURNAL_FILE, clock) as journal:
+        claim_mode(journal, mode_of(config))
         async with open_session() as session, open_session() as webhook_session:
             discord = make_discord(config, webhook_session, journal)
             control = Control(journal, make_messages(config), clock)
@@ -134,6 +137,7 @@ def make_discord(config: Config, session: aiohttp.ClientSession, journal: Journa
 
 async def serve(app: App, *, beside: Callable[[App], Coroutine[None, None, None]] | None = None) -> None:
     """Recover, then run the five coroutines until `app.stop`; `beside` runs with them (the terminal)."""
+    heed(app)
     await recover(app)
     await poll(app)
     announce_start(app)
@@ -141,6 +145,7 @@ async def serve(app: App, *, beside: Callable[[App], Coroutine[None, None, None]
         loops = [tasks.create_task(coroutine(app), name=coroutine.__name__) for coroutine in COROUTINES]
         others = [
             tasks.create_task(watch_health(app, app.config.data_dir / HEALTH_FILE), name="health"),
+            tasks.create_task(watch_account(app), name="account"),
             tasks.create_task(watch_control(app, app.config.data_dir), name="control"),
         ]
         if app.discord is not None:

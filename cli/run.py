@@ -5,20 +5,22 @@ from __future__ import annotations
 import asyncio
 import errno
 import signal
+import uuid
 from typing import TYPE_CHECKING
 
 from backtest.errors import BacktestError, UsageProblem
 from cli import log as logs
 from cli.daemon import build, mode_of, serve
 from cli.exits import CONFIGURATION, ERROR, INTERRUPTED, OK, SECOND_DAEMON, USAGE
-from cli.explain import explain
 from cli.screen import follow
 from config import ConfigError, Problem, most_spent
 from journal.journal import JournalError, JournalLocked
+from notifier.explain import explain
 from sandbox.faults.reading import PlanError
 from sandbox.replay import ReplayError
 from simulation.loop import wall_clock
 from strategy.registry import StrategyError
+from trader.account import CanWithdrawError, WrongModeError, refuse_withdrawal
 from trader.recovery import WrongAccountError
 from upbit.errors import ExchangeError, Unauthorized
 
@@ -59,6 +61,7 @@ async def trade(config: Config) -> None:
     stop = asyncio.Event()
     async with build(config, wall_clock, stop) as app:
         await app.upbit.accounts()  # a wrong key is told now, in one sentence, not by five loops
+        await refuse_withdrawal(app, nobody=str(uuid.uuid4()))
         stop_on_signals(stop)
         await serve(app, beside=follow(real_seconds=1.0))
 
@@ -103,7 +106,7 @@ def explain_failure(error: BaseException, language: str) -> tuple[str, int] | No
     match error:
         case ConfigError():
             return "\n".join(getattr(problem, language) for problem in error.problems), CONFIGURATION
-        case StrategyError() | PlanError():
+        case StrategyError() | PlanError() | CanWithdrawError():
             return getattr(error, language), CONFIGURATION
         case UsageProblem():
             return getattr(error, language), USAGE
@@ -113,7 +116,7 @@ def explain_failure(error: BaseException, language: str) -> tuple[str, int] | No
             return PORT_TAKEN[language], ERROR
         case JournalLocked():
             return getattr(error, language), SECOND_DAEMON
-        case JournalError() | WrongAccountError():
+        case JournalError() | WrongAccountError() | WrongModeError():
             return getattr(error, language), ERROR
         case Unauthorized():
             return explain(error, language), CONFIGURATION

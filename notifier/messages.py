@@ -205,6 +205,18 @@ class Messages:
             text += f"python main.py recover --never {intent.identifier}"
         return self.problem(f"unknown:{intent.identifier}", text, at=at)
 
+    def expiry(self, expires_at: datetime, left: timedelta, *, threshold: int, at: datetime) -> Note:
+        """Tell that the key's end comes near; one message for each threshold of days."""
+        days = max(0, -(-left // timedelta(days=1)))
+        title = self._say(f"API 키가 {days}일 뒤 만료됩니다", f"The API key expires in {days} days")
+        text = self._say(
+            "업비트 키는 연장되지 않습니다. 새 키를 발급하고 서버 IP를 등록한 뒤 두 키를 바꿔 다시 시작하세요.",
+            "Upbit's keys cannot be extended. Issue a new one, register this machine's IP, and restart with its keys.",
+        )
+        key = f"expiry:{expires_at:%Y%m%d}:{threshold}"
+        fields = [(self._say("만료", "Expires"), f"{expires_at:%Y-%m-%d %H:%M} UTC")]
+        return self._note(key, "expiry", title, color=ORANGE, at=at, fields=fields, text=text)
+
     def problem(self, kind: str, text: str, *, at: datetime) -> Note:
         """Tell something that needs a person; the same thing at most once an hour."""
         title = self._say("확인이 필요합니다", "Somebody should look")

@@ -112,7 +112,8 @@ class Api:
 
     def _refused(self, call: Call, error: ApiError, headers: Mapping[str, str]) -> Answer:
         looked_up = call.method == "GET" and error.name == "order_not_found"
-        if not looked_up:
+        asked_for_rights = call.path == "/v1/withdraws/coin"  # a careful client asks, hoping for a refusal
+        if not looked_up and not asked_for_rights:
             self.violations[str(error.name)] += 1
         return Answer(error.status, to_json(error.body()), headers)
 

@@ -1,7 +1,7 @@
 """Whether the daemon may trade: ACTIVE, HALT_BUYS or HALTED, why, and who may end it. It survives a restart.
 
 Several reasons can stand at once; the most severe decides. A reason that ends by itself is ended by whoever raised it,
-when its cause is gone; every other one, and so every HALTED, only by a person (`python main.py resume`).
+when its cause is gone; every other one only by a person (`python main.py resume`).
 
     ACTIVE      everything is allowed
     HALT_BUYS   exits go on, no buy is sent
@@ -111,10 +111,15 @@ class Control:
             Halt(code=code, level=level, ends=ends, ko=ko, en=en, since=self._clock(), evidence=evidence)
         )
 
-    def halt(self, code: str, *, ko: str, en: str, **evidence: object) -> bool:
-        """Allow no order at all from now on, until a person resumes; return whether that is new."""
-        level, since = Level.HALTED.name, self._clock()
-        return self._begin(Halt(code=code, level=level, ends=PERSON, ko=ko, en=en, since=since, evidence=evidence))
+    def halt(self, code: str, *, ko: str, en: str, by_itself: bool = False, **evidence: object) -> bool:
+        """Allow no order at all from now on; return whether that is new. The arguments are those of `halt_buys`.
+
+        It ends by itself only where Upbit would take no order anyway, such as with an expired key.
+        """
+        ends, level = ITSELF if by_itself else PERSON, Level.HALTED.name
+        return self._begin(
+            Halt(code=code, level=level, ends=ends, ko=ko, en=en, since=self._clock(), evidence=evidence)
+        )
 
     def _begin(self, halt: Halt) -> bool:
         known = self._standing.get(halt.code)
@@ -148,7 +153,11 @@ class Control:
         halt = self._standing.get(code)
         if halt is None or halt.ends != ITSELF:
             return False
-        self._end(halt, ITSELF)
+        try:
+            self._end(halt, ITSELF)
+        except sqlite3.Error:
+            log.exception("the end of a halt could not be written down, so it goes on standing code=%s", code)
+            return False
         return True
 
     def resume(self) -> list[Halt]:

@@ -6,7 +6,7 @@
   - OutcomeUnknown       no usable answer: an order may exist, go and look
     . DuplicatedIdentifier, NonceUsed   some copy of this very request was seen
   - Rejected             understood, said no: nothing happened
-    . InsufficientFunds, UnderMinTotal, InvalidOrder, MarketUnavailable, OrderNotFound
+    . InsufficientFunds, UnderMinTotal, InvalidOrder, MarketUnavailable, AgreementNeeded, OrderNotFound
     . RateLimited        nothing happened, and slow down (`retry_after` seconds)
     . Unauthorized       nothing happened, and nothing will until a person acts
       InvalidKey, IpNotAllowed, KeyExpired, OutOfScope
@@ -79,7 +79,11 @@ class InvalidOrder(Rejected):
 
 
 class MarketUnavailable(Rejected):
-    """The market does not exist, is closed, or needs an agreement."""
+    """The market does not exist or is closed."""
+
+
+class AgreementNeeded(Rejected):
+    """The account's owner must agree to something on Upbit's pages first."""
 
 
 class OrderNotFound(Rejected):
@@ -120,7 +124,7 @@ BY_NAME: Mapping[str, type[ExchangeError]] = {
     "notfoundmarket": MarketUnavailable,
     "market_does_not_exist": MarketUnavailable,
     "market_offline": MarketUnavailable,
-    "thirdparty_agreement_required": MarketUnavailable,
+    "thirdparty_agreement_required": AgreementNeeded,
     "order_not_found": OrderNotFound,
     "duplicated_identifier": DuplicatedIdentifier,
     "nonce_used": NonceUsed,

@@ -22,6 +22,7 @@ from yarl import URL
 
 from upbit.address import is_safe
 from upbit.auth import body_text, encode, query_text, token
+from upbit.circuit import Circuit, permission_of
 from upbit.errors import LIMITED, ExchangeError, NonceUsed, NotSent, OutcomeUnknown, RateLimited, error_from
 from upbit.limits import RateLimiter
 from upbit.models import Account, ApiKey, Book, Candle, Chance, Fence, Market, Order, Side, Ticker
@@ -102,6 +103,7 @@ class Upbit:
         self._keys = (access_key, secret_key) if access_key and secret_key else None
         self._limiter = limiter or RateLimiter()
         self._gate = gate
+        self.circuit = Circuit()
         self.server_date: datetime | None = None  # the last Date header, UTC, to the second
 
     def rates(self) -> dict[str, int]:
@@ -223,6 +225,14 @@ class Upbit:
         """Return the account's keys and when they expire."""
         return await self._read("default", "/v1/api_keys", [], list[ApiKey], signed=True)
 
+    async def cancel_withdrawal(self, uuid: str) -> None:
+        """Ask for the cancellation of a withdrawal. With a uuid that nobody has, its refusal tells the key's rights.
+
+        https://docs.upbit.com/kr/reference/cancel-withdrawal
+        """
+        params = [("uuid", uuid)]
+        await self._send("default", "DELETE", "/v1/withdraws/coin", params=params, kind=msgspec.Raw)
+
     # --- how a request is made ------------------------------------------------------------------------------------
 
     async def _read(
@@ -278,6 +288,8 @@ class Upbit:
             if body is not None:
                 headers["Content-Type"] = "application/json; charset=utf-8"
             data = msgspec.json.encode(body) if body is not None else None
+            if signed:
+                self.circuit.check(permission_of(method, path))
             last()
             try:
                 async with self._session.request(
@@ -289,7 +301,9 @@ class Upbit:
                     timeout=TIMEOUT,
                     trace_request_ctx=left,
                 ) as answer:
-                    return decode(self._accept(group, answer, await read_whole(answer)), kind, answer.status)
+                    return decode(
+                        self._accept(group, answer, await read_whole(answer), signed=signed), kind, answer.status
+                    )
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
                 nothing_happened = isinstance(error, NO_BYTE_LEFT) and not left
                 failure = NotSent if nothing_happened else OutcomeUnknown
@@ -300,14 +314,18 @@ class Upbit:
             raise ValueError("this request needs keys")
         return {"Authorization": f"Bearer {token(*self._keys, hashed)}"}
 
-    def _accept(self, group: str, answer: aiohttp.ClientResponse, content: bytes) -> bytes:
+    def _accept(self, group: str, answer: aiohttp.ClientResponse, content: bytes, *, signed: bool) -> bytes:
         """Return the body of a success, learn the limits from the headers, and raise what a failure means."""
         self._limiter.observe(group, answer.headers.get("Remaining-Req"))
         self.server_date = read_date(answer.headers.get("Date")) or self.server_date
-        placing = answer.method == "POST"
+        placing, permission = answer.method == "POST", permission_of(answer.method, answer.url.path)
         if answer.status == (HTTPStatus.CREATED if placing else HTTPStatus.OK):
+            if signed:
+                self.circuit.observe(permission, None)
             return content
         error = error_from(answer.status, content, retry_after=answer.headers.get("Retry-After"), placing=placing)
+        if signed:
+            self.circuit.observe(permission, error)
         if answer.status in LIMITED:  # heeded whether the request itself was surely refused or not
             penalty = answer.status == HTTPStatus.IM_A_TEAPOT
             self._limiter.refused(group, getattr(error, "retry_after", None), penalty=penalty)

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from cli.explain import explain
 from cli.run import explain_failure
 from config import ConfigError, Problem
 from journal.errors import JournalCorrupt, JournalLocked, JournalUnwritable
+from notifier.explain import explain
 from sandbox.replay import ReplayError
 from strategy.registry import StrategyError
 from trader.recovery import WrongAccountError

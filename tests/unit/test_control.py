@@ -180,6 +180,7 @@ def test_a_file_of_an_older_version_has_nothing_that_stands(tmp_path: Path) -> N
     path = tmp_path / "old.sqlite3"
     with sqlite3.connect(path) as old:
         old.execute("CREATE TABLE trade (id TEXT)")
+        old.execute("PRAGMA user_version = 1")
     old.close()
     with open_reader(path) as reader:
         assert reader.standing_halts() == []

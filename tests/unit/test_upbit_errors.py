@@ -28,7 +28,7 @@ def told(name: str | int, message: str = "") -> bytes:
         (400, "validation_error", errors.InvalidOrder),
         (400, "notfoundmarket", errors.MarketUnavailable),
         (403, "market_offline", errors.MarketUnavailable),
-        (403, "thirdparty_agreement_required", errors.MarketUnavailable),
+        (403, "thirdparty_agreement_required", errors.AgreementNeeded),
         (401, "jwt_verification", errors.InvalidKey),
         (401, "invalid_access_key", errors.InvalidKey),
         (401, "invalid_query_payload", errors.InvalidKey),

@@ -41,6 +41,11 @@ SENTENCES: tuple[tuple[type[ExchangeError], str, str], ...] = (
         "This market cannot be traded now (maintenance, suspension, or it does not exist). See Upbit's notices.",
     ),
     (
+        errors.AgreementNeeded,
+        "업비트에서 동의(개인정보 제3자 제공 등)를 먼저 해야 합니다. 업비트 웹이나 앱에서 동의한 뒤 다시 시작하세요.",
+        "Upbit wants an agreement first (third-party consent). Agree on Upbit's site or app, then resume.",
+    ),
+    (
         errors.InsufficientFunds,
         "주문할 잔고가 부족합니다. 입금하거나 trading.order_krw를 줄이세요.",
         "The balance is too small for the order. Deposit, or lower trading.order_krw.",

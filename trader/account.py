@@ -1,0 +1,244 @@
+"""The account behind the keys: what they may do, when they expire, and what is done when Upbit stops allowing it.
+
+A key that Upbit refuses stops every order until it works again; a lacking permission stops what needs it. The client
+asks once a minute meanwhile (`upbit/circuit.py`). Withdrawing is never needed, and a key that can is not traded with.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from datetime import timedelta
+from decimal import Decimal
+from enum import Enum, auto
+from typing import TYPE_CHECKING
+
+from notifier.explain import explain
+from upbit.circuit import AGREEMENT, KEY, MAKE_ORDERS, VIEW_ACCOUNTS, VIEW_ORDERS
+from upbit.errors import ExchangeError, OutOfScope, RateLimited, Unauthorized
+from upbit.models import NewOrder, Side
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from datetime import datetime
+
+    from journal.journal import Journal
+    from trader.app import App
+    from upbit.rest import Upbit
+
+log = logging.getLogger("trader.account")
+
+LOOK_S = 60.0
+EXPIRY_EVERY = timedelta(days=1)
+EXPIRY_AGAIN = timedelta(hours=1)
+WARN_DAYS = (30, 14, 7, 3, 1)
+"""Days before the key's end on which a person is told."""
+MODE, NO_WITHDRAWAL = "mode", "no_withdrawal"
+WITHDRAWAL_TRIES, WITHDRAWAL_PAUSE_S = 3, 2.0
+LOCKED_NAME = "open_api_withdraw_locked"
+
+
+class WrongModeError(Exception):
+    """The journal belongs to the other world: real money, or the sandbox."""
+
+    def __init__(self, owner: str, mode: str) -> None:
+        self.ko = (
+            f"이 데이터 폴더의 기록은 '{owner}' 모드의 것인데 지금은 '{mode}' 모드입니다. "
+            "실거래와 연습의 기록은 섞지 않습니다. BOT_DATA_DIR로 다른 폴더를 지정하거나 UPBIT_BASE_URL을 확인하세요."
+        )
+        self.en = (
+            f"The journal in this data folder is of mode '{owner}', and this is mode '{mode}'. "
+            "Real and rehearsed trades are never mixed. Name another folder with BOT_DATA_DIR, or check UPBIT_BASE_URL."
+        )
+        super().__init__(self.en)
+
+
+class CanWithdrawError(Exception):
+    """The key can withdraw, or nobody can tell that it cannot."""
+
+    def __init__(self, *, certain: bool) -> None:
+        ko, en = (
+            ("이 API 키는 출금할 수 있습니다.", "This API key can withdraw.")
+            if certain
+            else (
+                "이 API 키가 출금할 수 없는지 확인하지 못했습니다.",
+                "Whether this API key can withdraw is not known.",
+            )
+        )
+        self.ko = (
+            f"{ko} 자산조회, 주문조회, 주문하기 권한만 있는 키(서브 포켓 권장)로 다시 발급하세요. "
+            "그래도 쓰려면 risk.allow_withdrawal = true."
+        )
+        self.en = (
+            f"{en} Issue one with view assets, view orders and make orders only, best in a sub-pocket. "
+            "To use it all the same: risk.allow_withdrawal = true."
+        )
+        super().__init__(self.en)
+
+
+def claim_mode(journal: Journal, mode: str) -> None:
+    """Refuse a journal of the other mode; claim a new one.
+
+    Raises:
+        WrongModeError: real and rehearsed trades never stand in one journal.
+    """
+    owner = journal.meta(MODE)
+    if owner is None:
+        journal.set_meta(MODE, mode)
+    elif owner != mode:
+        raise WrongModeError(owner, mode)
+
+
+# --- withdrawing ----------------------------------------------------------------------------------------------------
+
+
+class Withdrawal(Enum):
+    """What a key may do about withdrawals."""
+
+    IMPOSSIBLE = auto()
+    LOCKED = auto()  # it has the right; a lock that the owner can open keeps it from using it
+    POSSIBLE = auto()
+    UNKNOWN = auto()
+
+
+def judge_withdrawal(error: ExchangeError | None) -> Withdrawal:
+    """Return what the answer to cancelling a withdrawal that nobody made says about the key.
+
+    The name decides, never the status: a key without the right is `out_of_scope`, with 401 or 403. Any other refusal
+    that Upbit itself names came after the rights were checked. A gateway that finds no route proves nothing.
+    """
+    if error is None:
+        return Withdrawal.POSSIBLE
+    if isinstance(error, OutOfScope):
+        return Withdrawal.IMPOSSIBLE
+    if error.name == LOCKED_NAME:
+        return Withdrawal.LOCKED
+    named = error.name and not error.name.isdigit() and error.status in {400, 403, 404}
+    if named and not isinstance(error, Unauthorized | RateLimited) and "Route" not in error.message:
+        return Withdrawal.POSSIBLE
+    return Withdrawal.UNKNOWN
+
+
+async def probe_withdrawal(upbit: Upbit, nobody: str) -> Withdrawal:
+    """Ask until it is known, a few times; `nobody` is a uuid that names no withdrawal."""
+    for attempt in range(WITHDRAWAL_TRIES):
+        found = judge_withdrawal(await ask_to_withdraw(upbit, nobody))
+        if found is not Withdrawal.UNKNOWN:
+            return found
+        if attempt < WITHDRAWAL_TRIES - 1:
+            await asyncio.sleep(WITHDRAWAL_PAUSE_S)
+    return Withdrawal.UNKNOWN
+
+
+async def ask_to_withdraw(upbit: Upbit, nobody: str) -> ExchangeError | None:
+    """Return how Upbit refuses."""
+    try:
+        await upbit.cancel_withdrawal(nobody)
+    except ExchangeError as error:
+        return error
+    return None
+
+
+async def refuse_withdrawal(app: App, nobody: str) -> None:
+    """Refuse to trade with a key that can withdraw, unless the settings allow it.
+
+    A key's rights cannot change, so one that was once seen to be harmless needs no second proof while Upbit is down.
+
+    Raises:
+        CanWithdrawError: when it can, or when that cannot be excluded.
+    """
+    found = await probe_withdrawal(app.upbit, nobody)
+    if found is Withdrawal.IMPOSSIBLE:
+        if app.journal.meta(NO_WITHDRAWAL) != app.account:
+            app.journal.set_meta(NO_WITHDRAWAL, app.account)
+        return
+    if found is Withdrawal.UNKNOWN and app.journal.meta(NO_WITHDRAWAL) == app.account:
+        app.tell("withdrawal_not_probed", level=logging.WARNING)
+        return
+    if found is Withdrawal.LOCKED:
+        app.tell("withdrawal_locked", level=logging.WARNING)
+        return
+    if not app.config.risk.allow_withdrawal:
+        raise CanWithdrawError(certain=found is Withdrawal.POSSIBLE)
+    app.tell("withdrawal_possible", level=logging.WARNING, found=found.name)
+
+
+# --- refusals -------------------------------------------------------------------------------------------------------
+
+
+def heed(app: App) -> None:
+    """Stop trading when Upbit stops allowing something, and go on when it allows it again."""
+    app.upbit.circuit.on_change = lambda what, error: on_change(app, what, error)
+
+
+def on_change(app: App, what: str, error: ExchangeError | None) -> None:
+    """Raise or end the reason that stands for a permission, or for the key itself."""
+    if error is None:
+        app.control.ended(what)
+        return
+    words = {"ko": explain(error, "ko"), "en": explain(error, "en")}
+    if what in {KEY, MAKE_ORDERS}:
+        app.control.halt(what, **words, by_itself=True, error=error.name)
+    else:
+        app.control.halt_buys(what, **words, by_itself=what != AGREEMENT, error=error.name)
+
+
+async def watch_account(app: App) -> None:
+    """Once a minute see whether what was refused is allowed again; once a day when the key expires; until cancelled."""
+    look_at = app.clock()
+    while True:
+        await ask_again(app)
+        if app.clock() >= look_at:
+            look_at = app.clock() + (EXPIRY_EVERY if await look_at_expiry(app) else EXPIRY_AGAIN)
+        await asyncio.sleep(LOOK_S)
+
+
+def probes(app: App) -> dict[str, Callable[[], Awaitable[object]]]:
+    """Return for every permission a question that needs it and changes nothing."""
+    identifier = f"probe-{app.account}-{app.clock():%y%m%d%H%M%S}"
+    order = NewOrder(market="KRW-BTC", side=Side.BID, total=Decimal(6000), identifier=identifier)
+    return {
+        KEY: app.upbit.accounts,
+        VIEW_ACCOUNTS: app.upbit.accounts,
+        VIEW_ORDERS: app.upbit.open_orders,
+        MAKE_ORDERS: lambda: app.upbit.test_order(order),
+    }
+
+
+async def ask_again(app: App) -> None:
+    """Ask for what stands refused, and end its reason when it is refused no more."""
+    for what, ask in probes(app).items():
+        if not app.control.stands(what):
+            continue
+        try:
+            await ask()
+        except ExchangeError as error:
+            if isinstance(error, Unauthorized | RateLimited) or error.status not in {400, 403, 404}:
+                continue
+        app.control.ended(what)
+
+
+async def look_at_expiry(app: App) -> bool:
+    """Tell a person on certain days before the key's end; return whether the end could be seen."""
+    try:
+        keys = await app.upbit.api_keys()
+    except ExchangeError as error:
+        log.warning("the key's end could not be read error=%s", error)
+        return False
+    assert app.config.access_key is not None  # no daemon runs without keys
+    ours = [key for key in keys if key.access_key == app.config.access_key.reveal()]
+    for key in ours:
+        tell_expiry(app, key.expires_at)
+    return bool(ours)
+
+
+def tell_expiry(app: App, expires_at: datetime) -> None:
+    """Queue the message of the threshold that was passed last; each is told once, also over restarts."""
+    left = expires_at - app.clock()
+    passed = [days for days in WARN_DAYS if left <= timedelta(days=days)]
+    if not passed:
+        return
+    note = app.messages.expiry(expires_at, left, threshold=passed[-1], at=app.clock())
+    app.journal.add_notes([note])
+    app.tell("key_expires", level=logging.WARNING, days=max(0, left.days), at=f"{expires_at:%Y-%m-%d}")
+    app.wake_notifier()
