@@ -14,6 +14,10 @@ test: $(STAMP)
 contract: $(STAMP) # real, unmodified Upbit clients trade on the sandbox
 	@$(BIN)/python -m pytest -q -m 'slow or not slow' tests/contract/test_real_clients.py
 
+.PHONY: compare
+compare: $(STAMP) # the daemon and the backtester trade the same recorded day
+	@$(BIN)/python -m pytest -q -s -m 'slow or not slow' tests/scenarios/test_daemon_against_backtest.py
+
 SEEDS ?= 150
 .PHONY: kill
 kill: $(STAMP) # the daemon dies at every callback of many order flows

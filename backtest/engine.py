@@ -106,7 +106,7 @@ class Account:
     held: dict[str, Holding] = field(default_factory=dict)
     waiting: dict[str, Waiting] = field(default_factory=dict)
     ended: dict[str, datetime] = field(default_factory=dict)
-    spent: dict[datetime, Decimal] = field(default_factory=dict)  # by day in Korea
+    spent: dict[datetime, Decimal] = field(default_factory=dict)  # won of buys with their fees, by day in Korea
     leaving: list[tuple[int, bool, int, str]] = field(default_factory=list)  # heap: column, inside, order, market
     trades: list[tuple[int, Trade]] = field(default_factory=list)  # with the order of their purchases
     refused: Counter[str] = field(default_factory=Counter)
@@ -125,14 +125,20 @@ class Account:
 def simulate(ready: Prepared, rules: Rules, seed: int) -> Outcome:
     """Run one account from the first tradable candle to the last. The same seed gives the same trades."""
     account = Account(ready=ready, rules=rules, seed=seed, cash=rules.krw, rng=random.Random(seed))
-    candidates = np.diff(ready.target_ends).tolist()
+    candidates, appears = np.diff(ready.target_ends).tolist(), ready.appears.tolist()
+    all_held = False  # every target is held already: until one appears or something is sold, there is nobody to draw
     for column in range(max(1, ready.panel.first), ready.panel.real.shape[1]):
-        sell_due(account, (column, False))
-        if candidates[column - 1] and account.free() > 0:
-            draw_targets(account, column)
+        if account.leaving and account.leaving[0][0] <= column:
+            sell_due(account, (column, False))
+            all_held = False
+        if candidates[column - 1] and (not all_held or appears[column - 1]) and account.free() > 0:
+            all_held = not draw_targets(account, column)
         if account.waiting:
             buy_waiting(account, column)
-        sell_due(account, (column, True))
+            all_held = False
+        if account.leaving and account.leaving[0][0] <= column:
+            sell_due(account, (column, True))
+            all_held = False
     still_held = [finish(one, None, 0.0, 0.0, 0.0) for one in account.held.values()]
     trades = [trade for _, trade in sorted(account.trades, key=lambda pair: pair[0])]
     return Outcome(
@@ -143,15 +149,19 @@ def simulate(ready: Prepared, rules: Rules, seed: int) -> Outcome:
     )
 
 
-def draw_targets(account: Account, column: int) -> None:
-    """Fill free places with targets of the close before `column`, drawn at random."""
+def draw_targets(account: Account, column: int) -> bool:
+    """Fill free places with targets of the close before `column`, drawn at random; False when all are held."""
     ready = account.ready
     markets = ready.panel.window.markets
-    rows = {markets[row]: row for row in ready.targets(column - 1).tolist()}
+    found = ((markets[row], row) for row in ready.targets(column - 1).tolist())
+    taken = account.held.keys() | account.waiting.keys()
+    rows = {market: row for market, row in found if market not in taken}
+    if not rows:
+        return False
     drawn = draw(
         account.rng,
         rows,
-        account.held.keys() | account.waiting.keys(),
+        taken,
         account.ended,
         ready.panel.opened_at(column),
         cooldown=ready.strategy.cooldown(ready.parameters) * ready.panel.window.unit,
@@ -159,6 +169,7 @@ def draw_targets(account: Account, column: int) -> None:
     )
     for market in drawn:
         account.waiting[market] = Waiting(rows[market], column - 1, column + account.rules.delay)
+    return True
 
 
 def buy_waiting(account: Account, column: int) -> None:
@@ -214,7 +225,7 @@ def buy(account: Account, market: str, waiting: Waiting, column: int) -> bool:
     account.held[market] = holding
     account.bought += 1
     day = start_of_day(position.opened_at)
-    account.spent[day] = account.spent.get(day, ZERO) + total
+    account.spent[day] = account.spent.get(day, ZERO) + Decimal(repr(holding.cost))
     if holding.leaving is not None:
         end = holding.leaving
         heapq.heappush(account.leaving, (end.column, end.inside, account.bought, market))

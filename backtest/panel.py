@@ -41,13 +41,9 @@ class Panel:
     window: Window
     real: Bools  # whether something traded; elsewhere the window carries the close before, or NaN
     ends: npt.NDArray[np.intp]  # (series,): the column after a series' last candle, or that after the last of all
+    unit_ms: int  # length of a candle
     first_ms: int  # opening of column 0, epoch milliseconds
     first: int  # the first column that may be traded; those before it are warm-up
-
-    @property
-    def unit_ms(self) -> int:
-        """Length of a candle, milliseconds."""
-        return unit_ms(self.window.unit)
 
     def opened_ms(self, column: int) -> int:
         """Return when a column's candles open, epoch milliseconds."""
@@ -117,7 +113,7 @@ def build_panel(
         **grids,
     )
     first = max(0, (begin_ms - first_ms) // length)
-    return Panel(window=window, real=real, ends=ends, first_ms=first_ms, first=first)
+    return Panel(window=window, real=real, ends=ends, unit_ms=length, first_ms=first_ms, first=first)
 
 
 def between(candles: Candles, begin_ms: int, end_ms: int) -> Candles:

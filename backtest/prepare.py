@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from backtest.panel import Panel
-    from strategy.base import Numbers, Strategy
+    from strategy.base import Bools, Numbers, Strategy
 
 CHUNK = 4096
 """Candles that are judged in one call: enough to be fast, few enough to fit the cache."""
@@ -33,6 +33,7 @@ class Prepared:
     target_ends: npt.NDArray[
         np.intp
     ]  # (candles + 1,): candle `c` has `target_rows[target_ends[c] : target_ends[c + 1]]`
+    appears: Bools  # (candles,): whether some row is a target that was none a candle before
     gates: Mapping[str, int]  # how often each gate was the first to fail, over all tradable candles of all markets
 
     def targets(self, column: int) -> npt.NDArray[np.intp]:
@@ -72,12 +73,16 @@ def prepare(
     barred = np.isin(panel.window.markets, list(exclude))
     counts = np.zeros(len(strategy.gates), dtype=np.int64)
     rows, per_column = [], np.zeros(panel.real.shape[1], dtype=np.intp)
+    appears, before = np.zeros(panel.real.shape[1], dtype=np.bool_), np.zeros((len(panel.real), 1), dtype=np.bool_)
     begin = max(0, panel.first - 1)
     for at in range(begin, panel.real.shape[1], CHUNK):
         gate = strategy.select(panel.window, numbers, slice(at, at + CHUNK), parameters).gate
         listed = np.isfinite(panel.window.close[:, at : at + CHUNK]) & ~barred[:, None]
         counts += np.bincount(gate[listed & (gate != PASSED)], minlength=len(strategy.gates))
-        columns, found = np.nonzero(((gate == PASSED) & listed).T)
+        targets = (gate == PASSED) & listed
+        appears[at : at + CHUNK] = (targets & ~np.hstack([before, targets[:, :-1]])).any(axis=0)
+        before = targets[:, -1:]
+        columns, found = np.nonzero(targets.T)
         rows.append(found)
         per_column[at : at + CHUNK] = np.bincount(columns, minlength=gate.shape[1])
     return Prepared(
@@ -86,6 +91,7 @@ def prepare(
         parameters=parameters,
         numbers=numbers,
         target_rows=np.concatenate(rows) if rows else np.empty(0, dtype=np.intp),
+        appears=appears,
         target_ends=np.concatenate([[0], np.cumsum(per_column)]),
         gates={gate.code: int(count) for gate, count in zip(strategy.gates, counts, strict=True)},
     )

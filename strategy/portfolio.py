@@ -100,7 +100,7 @@ def broken_cap(caps: Caps, total: Decimal, *, in_market: Decimal, spent_today: D
         caps: the limits.
         total: won of the buy.
         in_market: won that are in its market already.
-        spent_today: won of all buys of this day in Korea so far.
+        spent_today: won of all buys of this day in Korea so far, with their fees.
     """
     if caps.order_krw is not None and total > caps.order_krw:
         return "cap_order"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from strategy.portfolio import start_of_day
 from trader import risk
 from upbit.errors import Withheld
 from upbit.models import NewOrder, Side
@@ -47,8 +48,8 @@ class Gate:
         """Ask the caps once more. The order is written down already, so the journal's sums hold it."""
         assert order.total is not None  # a buy has one
         if order.total > self._config.risk.max_order_krw:
-            return risk.Refused(code="cap_order", ko="주문당 한도 초과", en="over the cap per order")
-        spent_today = self._journal.spent_since(risk.start_of_day(self._clock()))
+            return risk.OVER_CAP["cap_order"]
+        spent_today = self._journal.spent_since(start_of_day(self._clock()))
         exposure = risk.Exposure(
             by_market=self._journal.exposure(), spent_today=spent_today, open_trades=len(self._journal.open_trades())
         )

@@ -11,7 +11,7 @@ from datetime import timedelta
 from decimal import ROUND_FLOOR, Decimal
 from typing import TYPE_CHECKING
 
-from strategy.portfolio import WON, can_leave, order_total
+from strategy.portfolio import MIN_TOTAL, WON, Caps, broken_cap, can_leave, order_total
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -22,11 +22,8 @@ if TYPE_CHECKING:
     from upbit.models import Book, Chance
 
 ZERO = Decimal(0)
-MIN_TOTAL = Decimal(5000)
-"""Least notional Upbit takes in a KRW market, for buys and for sells."""
 BOOK_MAX_AGE = timedelta(seconds=3)
 """Time between asking for the book and deciding on it; the order lane may be busy in between."""
-KST = timedelta(hours=9)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +42,18 @@ class Refused:
     code: str
     ko: str
     en: str
+
+
+OVER_CAP = {
+    refused.code: refused
+    for refused in (
+        Refused(code="cap_order", ko="주문당 한도 초과", en="over the cap per order"),
+        Refused(code="cap_market", ko="마켓당 한도 초과", en="over the cap per market"),
+        Refused(code="cap_day", ko="하루 한도 초과", en="over the cap per day"),
+        Refused(code="cap_trades", ko="동시 거래 수 초과", en="over the number of open trades"),
+    )
+}
+"""A broken cap in words, by its code."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,21 +180,12 @@ def walk(levels: Iterable[tuple[Decimal, Decimal]], total: Decimal, limit: Decim
 def check_caps(config: Config, market: str, total: Decimal, exposure: Exposure) -> Refused | None:
     """Return why a buy of `total` won would break a hard cap, None when it breaks none."""
     risk = config.risk
-    if total > risk.max_order_krw:
-        return Refused(code="cap_order", ko="주문당 한도 초과", en="over the cap per order")
-    if exposure.by_market.get(market, ZERO) + total > risk.max_market_krw:
-        return Refused(code="cap_market", ko="마켓당 한도 초과", en="over the cap per market")
-    if exposure.spent_today + total > risk.max_day_krw:
-        return Refused(code="cap_day", ko="하루 한도 초과", en="over the cap per day")
-    if exposure.open_trades > config.trading.max_open_trades:
-        return Refused(code="cap_trades", ko="동시 거래 수 초과", en="over the number of open trades")
-    return None
-
-
-def start_of_day(now: datetime) -> datetime:
-    """Return when the day in Korea began, UTC."""
-    korean = now + KST
-    return korean.replace(hour=0, minute=0, second=0, microsecond=0) - KST
+    caps = Caps(order_krw=risk.max_order_krw, market_krw=risk.max_market_krw, day_krw=risk.max_day_krw)
+    in_market = exposure.by_market.get(market, ZERO)
+    code = broken_cap(caps, total, in_market=in_market, spent_today=exposure.spent_today)
+    if code is None and exposure.open_trades > config.trading.max_open_trades:
+        code = "cap_trades"
+    return None if code is None else OVER_CAP[code]
 
 
 def confirms_exit(config: Config, stop_price: Decimal | None, book: Book) -> bool:

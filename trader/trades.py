@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from journal.records import Intent, IntentState, Trade
 from strategy.base import Position
 from strategy.gates import STOP
+from strategy.portfolio import MIN_TOTAL, start_of_day, stop_price
 from trader import orders, risk
 from trader.decisions import HOLDING
 from trader.loops import pause
@@ -67,7 +68,7 @@ async def gather_facts(app: App, snapshot: Snapshot, entry: Entry) -> risk.Facts
     wallet = await app.state.wallet_dict.snapshot()
     exposure = risk.Exposure(
         by_market=app.journal.exposure(),
-        spent_today=app.journal.spent_since(risk.start_of_day(app.clock())),
+        spent_today=app.journal.spent_since(start_of_day(app.clock())),
         open_trades=len(await app.state.active_trade.snapshot()),
     )
     return risk.Facts(
@@ -152,7 +153,7 @@ async def sell(app: App, market: str, answer: Exit) -> None:
         await pause(NOT_CONFIRMED_S, app.stop)
         await hold_again(app, market)
         return
-    if volume * best_bid < risk.MIN_TOTAL:
+    if volume * best_bid < MIN_TOTAL:
         await end_with_dust(app, trade, ours, words(answer))
         return
     intent = plan_exit(app, trade, volume)
@@ -209,7 +210,7 @@ async def after_buy(app: App, trade_id: str, intent: Intent) -> None:
         return
     trade = app.journal.trade(trade_id)
     average = average_price(fills)
-    stop = max(average - trade.stop_distance, Decimal(0)) if trade.stop_distance is not None else None
+    stop = stop_price(average, trade.stop_distance)
     opened_at = fills[0].at
     fee = app.journal.intent(intent.identifier).paid_fee
     note = app.messages.bought(

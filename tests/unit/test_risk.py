@@ -18,6 +18,7 @@ from journal.journal import Journal
 from journal.records import Intent, IntentState, Trade
 from notifier.messages import Messages
 from state import Balance
+from strategy.portfolio import start_of_day
 from trader import risk
 from trader.control import Control
 from trader.gate import Gate
@@ -302,7 +303,7 @@ def test_a_day_begins_at_midnight_in_korea_wherever_the_machine_stands(
     """Korea has no summer time; the zone of the host plays no part."""
     monkeypatch.setenv("TZ", "Europe/Berlin")
     moment = datetime.fromisoformat(now).replace(tzinfo=UTC)
-    assert risk.start_of_day(moment) == datetime.fromisoformat(begin).replace(tzinfo=UTC)
+    assert start_of_day(moment) == datetime.fromisoformat(begin).replace(tzinfo=UTC)
 
 
 def test_a_sale_expects_what_the_bids_pay() -> None:

@@ -1,0 +1,317 @@
+"""Measure how many candles a second a backtest takes, beside backtesting.py, backtrader, basana and vectorbt.
+
+Everybody runs the same rule on the same made-up prices: hold a market while its EMA(20) is above its EMA(100), at most
+five markets at a time. backtesting.py knows one market only, so it runs them one by one, and vectorbt has no such
+limit: both hold every market that rises. Each peer runs in a process of its own. Its time begins when the prices are in
+memory and ends with the last trade; its own way of feeding candles and its own indicators are included, imports and
+compilation are not.
+
+    python -m venv /tmp/bench && /tmp/bench/bin/pip install --require-hashes -r requirements-bench.txt
+    /tmp/bench/bin/python bench/backtest_peers.py
+
+A peer that is not installed is left out. The slow ones get a tenth of the candles (column "candles"), or all of them
+with --whole.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import os
+import random
+import resource
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from strategy.base import Floats
+
+FAST, SLOW, PLACES, FEE, KRW = 20, 100, 5, 0.0005, 1e9
+UNIT = timedelta(minutes=1)
+START = datetime(2025, 1, 1, tzinfo=UTC)
+CASES = {"one market": (1, 525_600), "many markets": (100, 43_200)}
+SLOW_PART = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """Made-up candles, arrays ``(markets, candles)``."""
+
+    open: Floats
+    high: Floats
+    low: Floats
+    close: Floats
+    volume: Floats
+
+    @property
+    def count(self) -> int:
+        """How many candles there are, of all markets together."""
+        return self.close.size
+
+
+def make_prices(markets: int, candles: int) -> Prices:
+    """Return seeded prices that wander about, with trends that last some hours."""
+    rng = np.random.default_rng(1)
+    drift = np.repeat(rng.normal(0, 2e-5, (markets, candles // 240 + 1)), 240, axis=1)[:, :candles]
+    close = 10_000 * np.exp(np.cumsum(rng.normal(0, 5e-4, (markets, candles)) + drift, axis=1))
+    open_ = np.concatenate([close[:, :1], close[:, :-1]], axis=1)
+    wide = np.exp(np.abs(rng.normal(0, 3e-4, (markets, candles))))
+    high, low = np.maximum(open_, close) * wide, np.minimum(open_, close) / wide
+    return Prices(open_, high, low, close, np.full_like(close, 1e6))
+
+
+# --- the peers: each returns how many trades it made -----------------------------------------------------------------
+
+
+def ours(prices: Prices) -> int:
+    """Run this project's engine, with its portfolio rules, on one clock."""
+    from backtest.engine import simulate  # noqa: PLC0415 - same
+    from backtest.prepare import prepare  # noqa: PLC0415 - same
+    from backtest.rules import Rules  # noqa: PLC0415 - same
+    from bench.cross import Cross, Parameters, panel_of  # noqa: PLC0415 - only in the process that needs it
+
+    panel = panel_of(prices, START, UNIT)
+    ready = prepare(panel, Cross(), Parameters(fast=FAST, slow=SLOW))
+    return len(simulate(ready, Rules(krw=KRW, slots=PLACES, fee_rate=FEE), 1).trades)
+
+
+def frames(prices: Prices) -> list[Any]:
+    """Return one pandas frame a market, with the columns most libraries want."""
+    import pandas as pd  # noqa: PLC0415 - only with the peers
+
+    index = pd.date_range(START, periods=prices.close.shape[1], freq="min")
+    names = ("open", "high", "low", "close", "volume")
+    return [
+        pd.DataFrame({name.title(): getattr(prices, name)[row] for name in names}, index=index)
+        for row in range(len(prices.close))
+    ]
+
+
+def backtesting_py(prices: Prices) -> int:
+    """Run backtesting.py, market by market."""
+    from backtesting import Backtest, Strategy  # noqa: PLC0415 - a peer
+
+    def ema(values: Any, length: int) -> Any:
+        return values.s.ewm(span=length, adjust=False).mean()
+
+    class Cross(Strategy):  # type: ignore[misc] # the peer has no types
+        def init(self) -> None:
+            self.fast = self.I(ema, self.data.Close, FAST)
+            self.slow = self.I(ema, self.data.Close, SLOW)
+
+        def next(self) -> None:
+            if self.fast[-1] > self.slow[-1]:
+                if not self.position:
+                    self.buy(size=0.9)
+            elif self.position:
+                self.position.close()
+
+    runs = (Backtest(frame, Cross, cash=KRW, commission=FEE).run() for frame in frames(prices))
+    return sum(int(run["# Trades"]) for run in runs)
+
+
+def backtrader(prices: Prices) -> int:
+    """Run backtrader with one feed a market."""
+    import backtrader as bt  # noqa: PLC0415 - a peer
+
+    class Cross(bt.Strategy):  # type: ignore[misc] # the peer has no types
+        def __init__(self) -> None:
+            self.rises = {one: bt.ind.EMA(one, period=FAST) - bt.ind.EMA(one, period=SLOW) for one in self.datas}
+            self.held: set[Any] = set()
+            self.ended = 0
+
+        def next(self) -> None:
+            for one, rises in self.rises.items():
+                if one in self.held:
+                    if rises[0] < 0:
+                        self.close(data=one)
+                        self.held.discard(one)
+                        self.ended += 1
+                elif rises[0] > 0 and len(self.held) < PLACES:
+                    self.buy(data=one, size=KRW / PLACES / 2 / one.close[0])
+                    self.held.add(one)
+
+    engine = bt.Cerebro(stdstats=False)
+    engine.broker.setcash(KRW)
+    engine.broker.setcommission(commission=FEE)
+    engine.addstrategy(Cross)
+    for frame in frames(prices):
+        engine.adddata(bt.feeds.PandasData(dataname=frame))
+    (strategy,) = engine.run()
+    return int(strategy.ended)
+
+
+def basana(prices: Prices) -> int:  # noqa: C901 - a whole strategy of theirs, in one place
+    """Run basana with one source of bars for all markets, prices as the decimals it wants."""
+    import asyncio  # noqa: PLC0415 - only here
+
+    import basana as bs  # noqa: PLC0415 - a peer
+    from basana.backtesting import exchange as box  # noqa: PLC0415 - same
+    from basana.backtesting import fees, liquidity  # noqa: PLC0415 - same
+
+    markets, count = prices.close.shape
+    pairs = [bs.Pair(f"M{row}", "KRW") for row in range(markets)]
+
+    class Bars(bs.FifoQueueEventSource):  # type: ignore[misc] # the peer's classes are not typed for us
+        def __init__(self) -> None:
+            super().__init__()
+            self.all = self.bars()
+
+        def bars(self) -> Any:
+            for at in range(count):
+                begin = START + at * UNIT
+                for row, pair in enumerate(pairs):
+                    five = (getattr(prices, name)[row, at] for name in ("open", "high", "low", "close", "volume"))
+                    bar = bs.Bar(begin, pair, *(Decimal(f"{float(one):.4f}") for one in five), UNIT)
+                    yield bs.BarEvent(begin + UNIT, bar)
+
+        def pop(self) -> Any:
+            return next(self.all, None)
+
+    async def run() -> int:
+        dispatcher = bs.backtesting_dispatcher()
+        exchange = box.Exchange(
+            dispatcher,
+            {"KRW": Decimal(int(KRW))},
+            liquidity_strategy_factory=liquidity.InfiniteLiquidity,
+            fee_strategy=fees.Percentage(Decimal(str(100 * FEE))),
+            default_pair_info=bs.PairInfo(8, 0),
+        )
+        exchange.add_bar_source(Bars())
+        state: dict[Any, tuple[float, float]] = {}
+        held: dict[Any, Decimal] = {}
+        ended = 0
+
+        async def on_bar(event: Any) -> None:
+            nonlocal ended
+            pair, close = event.bar.pair, float(event.bar.close)
+            fast, slow = state.get(pair, (close, close))
+            fast, slow = fast + 2 / (FAST + 1) * (close - fast), slow + 2 / (SLOW + 1) * (close - slow)
+            state[pair] = (fast, slow)
+            if pair in held:
+                if fast < slow:
+                    await exchange.create_market_order(bs.OrderOperation.SELL, pair, held.pop(pair))
+                    ended += 1
+            elif fast > slow and len(held) < PLACES:
+                held[pair] = round(Decimal(KRW / PLACES / 2 / close), 8)
+                await exchange.create_market_order(bs.OrderOperation.BUY, pair, held[pair])
+
+        for pair in pairs:
+            exchange.subscribe_to_bar_events(pair, on_bar)
+        await dispatcher.run()
+        return ended
+
+    return asyncio.run(run())
+
+
+def vectorbt(prices: Prices) -> int:
+    """Run vectorbt on whole arrays; compiled before the clock starts."""
+    import pandas as pd  # noqa: PLC0415 - only with the peers
+    import vectorbt as vbt  # noqa: PLC0415 - a peer
+
+    def run(part: Prices) -> int:
+        index = pd.date_range(START, periods=part.close.shape[1], freq="min")
+        close, open_ = (pd.DataFrame(values.T, index=index) for values in (part.close, part.open))
+        fast = close.ewm(span=FAST, adjust=False).mean()
+        slow = close.ewm(span=SLOW, adjust=False).mean()
+        late = [signal.shift(1, fill_value=False) for signal in (fast > slow, fast < slow)]
+        portfolio = vbt.Portfolio.from_signals(close, *late, price=open_, fees=FEE, freq="1min", init_cash=KRW)
+        return int(portfolio.trades.count().sum())
+
+    run(Prices(*(getattr(prices, name)[:, :500] for name in ("open", "high", "low", "close", "volume"))))
+    began_again()
+    return run(prices)
+
+
+PEERS: dict[str, tuple[str | None, Callable[[Prices], int], bool]] = {
+    "this project": (None, ours, False),
+    "vectorbt": ("vectorbt", vectorbt, False),
+    "backtesting.py": ("backtesting", backtesting_py, True),
+    "backtrader": ("backtrader", backtrader, True),
+    "basana": ("basana", basana, True),
+}
+"""Name: the module it needs, what runs it, and whether it goes candle by candle."""
+
+CLOCK = {"began": 0.0}
+
+
+def began_again() -> None:
+    """Start the clock of this process anew."""
+    CLOCK["began"] = time.perf_counter()
+
+
+def measure_here(name: str, markets: int, candles: int) -> dict[str, float]:
+    """Run one peer in this process."""
+    prices = make_prices(markets, candles)
+    random.seed(1)
+    _, run, _ = PEERS[name]
+    began_again()
+    trades = run(prices)
+    seconds = time.perf_counter() - CLOCK["began"]
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {"candles": prices.count, "seconds": seconds, "trades": trades, "peak_mb": peak}
+
+
+def measure(name: str, markets: int, candles: int) -> dict[str, float]:
+    """Run one peer in a process of its own."""
+    command = [sys.executable, __file__, "--one", name, str(markets), str(candles)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore"}
+    done = subprocess.run(  # noqa: S603 - our own program
+        command, env=environment, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        sys.exit(f"{name} failed:\n{done.stderr[-2000:]}")
+    measured: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return measured
+
+
+def compare(case: str, *, whole: bool) -> None:
+    """Print one table."""
+    markets, candles = CASES[case]
+    print(f"\n{case}: {markets} x {candles:,} one-minute candles, EMA {FAST}/{SLOW}, at most {PLACES} positions")
+    print(f"{'':16}{'candles':>11}{'seconds':>10}{'candles/s':>12}{'trades':>8}{'peak MB':>9}{'ours is':>12}")
+    first = 0.0
+    for name, (module, _, slow) in PEERS.items():
+        if module is not None and importlib.util.find_spec(module) is None:
+            print(f"{name:16}not installed: pip install --require-hashes -r requirements-bench.txt")
+            continue
+        one = measure(name, markets, candles // SLOW_PART if slow and not whole else candles)
+        rate = one["candles"] / one["seconds"]
+        first = first or rate
+        print(
+            f"{name:16}{one['candles']:>11,}{one['seconds']:>10.2f}{rate:>12,.0f}{one['trades']:>8,}"
+            f"{one['peak_mb']:>9,.0f}{first / rate:>10.1f} x",
+            flush=True,
+        )
+
+
+def main() -> None:
+    """Measure every peer on every case."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--whole", action="store_true", help="give the slow ones all candles too (half an hour)")
+    parser.add_argument("--one", nargs=3, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.one:
+        name, markets, candles = options.one
+        print(json.dumps(measure_here(name, int(markets), int(candles))))
+        return
+    for case in CASES:
+        compare(case, whole=options.whole)
+
+
+if __name__ == "__main__":
+    main()
