@@ -12,7 +12,7 @@ test: $(STAMP)
 	@$(BIN)/python -m pytest -q
 
 contract: $(STAMP) # real, unmodified Upbit clients trade on the sandbox
-	@$(BIN)/python -m pytest -q -m 'slow or not slow' tests/contract/test_real_clients.py
+	@$(BIN)/python -m pytest -q -m 'slow or not slow' tests/contract/test_real_clients.py tests/contract/test_sandbox_document.py
 
 .PHONY: compare
 compare: $(STAMP) # the daemon and the backtester trade the same recorded day

@@ -61,11 +61,11 @@ class Audience:
         return found
 
     def of_market(self, kind: str, market: str) -> list[Listener]:
-        """Return who wants realtime frames of a type about a market."""
+        """Return who wants realtime frames of a type about a market; of a session that asked twice the last wish."""
         found = self._by_market.get((kind, market))
         if found is None:
-            found = [listener for listener in self.of(kind) if listener[1].wants(market)]
-            self._by_market[kind, market] = found
+            last = {listener[0]: listener for listener in self.of(kind) if listener[1].wants(market)}
+            found = self._by_market[kind, market] = list(last.values())
         return found
 
     def of_pocket(self, kind: str, pocket: PocketId, market: str | None = None) -> Iterator[Session]:

@@ -220,6 +220,17 @@ async def test_book_levels_follow_the_suffix(desk: Desk, suffix: str, levels: in
         assert len((await line.read())["orderbook_units"]) == levels
 
 
+async def test_asking_twice_for_a_market_is_asking_once(desk: Desk) -> None:
+    """Of two wishes for the same type and market the last one is served."""
+    async with connect(desk) as line:
+        await line.ask(*({"type": "orderbook", "codes": [f"KRW-BTC.{levels}"]} for levels in (1, 5)))
+        assert len((await line.read())["orderbook_units"]) == 5
+        desk.source.raise_price(1000)
+        desk.pass_time(1)
+        (frame,) = await line.waiting()
+        assert len(frame["orderbook_units"]) == 5
+
+
 @pytest.mark.statement(47)
 async def test_an_unknown_code_is_silence(desk: Desk) -> None:
     """A wrong code, a code in small letters, a suffix where none belongs: nothing comes, and the connection stays."""
