@@ -21,7 +21,7 @@ MIN_TOTAL = Decimal(5000)  # KRW
 MAX_TOTAL = Decimal(1_000_000_000)  # KRW
 HUGE, FINEST = Decimal("1e15"), Decimal("1e-30")  # beyond these no number is an order
 LONGEST_IDENTIFIER = 64
-SMP_TYPES = frozenset({"cancel_maker", "cancel_taker", "reduce", "none"})
+SMP_TYPES = ("cancel_maker", "cancel_taker", "reduce", "none")
 
 
 def read_identifier(body: Mapping[str, object]) -> str | None:

@@ -24,7 +24,7 @@ from sandbox.server import Opened, Sandbox, SandboxOptions
 from sandbox.wire import from_ms
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
 
 START = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
 START_MS = int(START.timestamp() * 1000)
@@ -47,6 +47,7 @@ class FakeSource:
     given: int = 0
     quiet: bool = False  # no rhythm any more
     spread: int = 1  # ticks between the best prices
+    drawn: dict[str, Book] = field(default_factory=dict)  # instead of the usual books
     price: int = PRICE  # of the next trades of the rhythm, and the best ask
 
     def raise_price(self, krw: int) -> None:
@@ -72,6 +73,8 @@ class FakeSource:
 
     def book(self, market: str, at_ms: int) -> Book:
         """Return 30 levels of 1 on each side."""
+        if market in self.drawn:
+            return self.drawn[market]
         top, tick = (self.price, 1000) if market == "KRW-BTC" else (1000, 1)
         asks = tuple(Level(Decimal(top + tick * n), Decimal(1)) for n in range(30))
         bids = tuple(Level(Decimal(top - tick * (n + self.spread)), Decimal(1)) for n in range(30))
@@ -88,6 +91,19 @@ class FakeSource:
                 candles.append(Candle(opened, price, price, price, price, Decimal(1), price, opened + unit_ms - 1))
             opened -= unit_ms
         return candles
+
+
+def draw(asks: Mapping[int, str], bids: Mapping[int, str], market: str = "KRW-BTC") -> Book:
+    """Return a book of sizes by price, best first."""
+    sides = (tuple(Level(Decimal(price), Decimal(size)) for price, size in side.items()) for side in (asks, bids))
+    return Book(market, START_MS, *sides)
+
+
+def spelled(name: str, value: object) -> list[str]:
+    """Return a field of a body as it is hashed."""
+    if isinstance(value, list):
+        return [f"{name}[]={item}" for item in value]
+    return [] if value is None else [f"{name}={str(value).lower() if isinstance(value, bool) else value}"]
 
 
 class Desk:
@@ -143,7 +159,7 @@ class Desk:
 
     async def post(self, body: dict[str, Any], path: str = "/v1/orders") -> tuple[int, Any]:
         """POST a signed JSON body."""
-        hashed = "&".join(f"{name}={value}" for name, value in body.items() if value is not None)
+        hashed = "&".join(pair for name, value in body.items() for pair in spelled(name, value))
         async with self.session.post(self.box.url + path, json=body, headers=self.token(hashed)) as response:
             return response.status, await response.json()
 
@@ -152,6 +168,23 @@ class Desk:
         status, order = await self.post({"market": "KRW-BTC"} | body)
         assert status == 201, order
         return order
+
+    def hold_back(self) -> list[Callable[[], None]]:
+        """Let nothing take effect that is accepted from now on; return the list it is put on instead."""
+        effects: list[Callable[[], None]] = []
+        self.box.exchange._later = lambda _, effect: effects.append(effect)
+        return effects
+
+    async def refused(self, body: dict[str, Any], path: str = "/v1/orders") -> str:
+        """Return the name a body is refused with as a 400."""
+        status, answer = await self.post(body, path)
+        assert (status, type(answer["error"]["name"])) == (400, str), answer
+        return str(answer["error"]["name"])
+
+    async def balance(self, currency: str) -> tuple[str, str]:
+        """Return balance and locked of a currency as the accounts list them."""
+        rows = {row["currency"]: (row["balance"], row["locked"]) for row in await self.get("/v1/accounts")}
+        return rows.get(currency, ("0", "0"))
 
     async def settled(self, order: Mapping[str, Any]) -> Any:
         """Return an order once the sandbox matched what it had accepted."""
