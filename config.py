@@ -101,6 +101,8 @@ class RiskSettings:
     max_price_gap: Decimal = Decimal("0.03")
     price_max_age_s: float = 10.0
     wallet_max_age_s: float = 10.0
+    max_day_loss: Decimal = Decimal("0.3")
+    max_drawdown: Decimal = Decimal("0.7")
     allow_withdrawal: bool = False
     exclude: tuple[str, ...] = STABLE_COINS
 
@@ -253,6 +255,12 @@ SETTINGS = (  # one setting, one paragraph
             ko="이보다 오래된 가격으로는 결정하지 않음(초)", en="seconds after which a price decides nothing"),
     Setting(key="risk.wallet_max_age_s", default="10", allowed="1 ~ 300", convert=seconds,
             ko="이보다 오래된 지갑 정보로는 매수하지 않음(초)", en="seconds after which the wallet buys nothing"),
+    Setting(key="risk.max_day_loss", default="0.3", allowed="0.01 ~ 1", convert=amount("0.01", "1"),
+            ko="하루(KST) 손실 한도: 동시에 투자될 수 있는 최대 금액에 대한 비율. 넘으면 매수를 멈춤",
+            en="loss of a day in Korea that stops buys: a fraction of the most won in positions at one time"),
+    Setting(key="risk.max_drawdown", default="0.7", allowed="0.05 ~ 1", convert=amount("0.05", "1"),
+            ko="최고 수익에서의 하락 한도(비율). 기본 전략은 40 % 하락이 보통이므로 넉넉하게",
+            en="fall from the highest profit that stops buys, a fraction; 40 % is normal for the default strategy"),
     Setting(key="risk.allow_withdrawal", default="false", allowed="true, false", convert=switch,
             ko="출금할 수 있는 API 키로도 거래할지", en="whether to trade with an API key that can withdraw"),
     Setting(key="risk.exclude", default='["KRW-USDT", "KRW-USDC", "KRW-USD1", "KRW-USDE", "KRW-XAUT"]',

@@ -22,6 +22,7 @@ from trader.account import claim_mode, heed, watch_account
 from trader.app import App
 from trader.candles import CandleStore
 from trader.control import Control, watch_control
+from trader.equity import watch_equity
 from trader.executor import execute_trades
 from trader.gate import Gate
 from trader.health import FILE as HEALTH_FILE
@@ -146,6 +147,7 @@ async def serve(app: App, *, beside: Callable[[App], Coroutine[None, None, None]
         others = [
             tasks.create_task(watch_health(app, app.config.data_dir / HEALTH_FILE), name="health"),
             tasks.create_task(watch_account(app), name="account"),
+            tasks.create_task(watch_equity(app), name="equity"),
             tasks.create_task(watch_control(app, app.config.data_dir), name="control"),
         ]
         if app.discord is not None:

@@ -1,0 +1,153 @@
+"""Circuit breakers on what trading has earned, open trades at their price of now included.
+
+Losses are fractions of the budget: the most won that can be in positions at one time (`config.most_spent`). Losing
+streaks of twenty and drawdowns of 40 % are normal for the default strategy, so the defaults are wide. A breaker stops
+buys, not exits; only a person resets it, and then it measures from there on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from config import most_spent
+from strategy.portfolio import KST
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from config import Config
+    from journal.queries import Queries
+    from journal.records import Trade
+    from state import Price
+    from trader.app import App
+
+LOOK_S = 5.0
+META = "equity"
+DAY_LOSS, DRAWDOWN = "day_loss", "drawdown"
+ZERO = Decimal(0)
+WORTH_WRITING = Decimal("0.001")
+"""A new peak is written down when it is this fraction of the budget above the one written before."""
+
+
+class Mark(msgspec.Struct, frozen=True, kw_only=True):
+    """What profits are measured from, KRW since the journal began; kept over restarts."""
+
+    day: str  # in Korea, "2026-11-02"
+    day_base: Decimal  # profit when the day began
+    peak: Decimal  # highest profit so far
+    tripped: tuple[str, ...] = ()  # breakers that have fired and were not reset
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Breach:
+    """A loss beyond its limit."""
+
+    code: str
+    loss_krw: Decimal
+    fraction: Decimal
+
+
+def profit_now(realised: Decimal, open_trades: Iterable[Trade], prices: Mapping[str, Price | None]) -> Decimal:
+    """Return all profit so far after fees, KRW; a trade whose price is not known yet counts as worth what it cost."""
+    return realised + sum((trade.profit_krw + worth(trade, prices.get(trade.market)) for trade in open_trades), ZERO)
+
+
+def worth(trade: Trade, price: Price | None) -> Decimal:
+    """Return what a trade's coins are worth, KRW."""
+    return trade.volume * price.price if price is not None else trade.cost_krw - trade.proceeds_krw
+
+
+def renew(mark: Mark | None, profit: Decimal, day: str, standing: Iterable[str]) -> Mark:
+    """Return what is measured from now: a new day, a new peak, and what a person has reset begins here."""
+    if mark is None:
+        return Mark(day=day, day_base=profit, peak=profit)
+    reset = set(mark.tripped) - set(standing)
+    base = profit if day != mark.day or DAY_LOSS in reset else mark.day_base
+    peak = profit if DRAWDOWN in reset else max(mark.peak, profit)
+    tripped = tuple(code for code in mark.tripped if code not in reset)
+    return Mark(day=day, day_base=base, peak=peak, tripped=tripped)
+
+
+def breaches(config: Config, mark: Mark, profit: Decimal) -> list[Breach]:
+    """Return the limits that are broken."""
+    budget = most_spent(config)
+    day_loss, fall = mark.day_base - profit, mark.peak - profit
+    lost = {
+        DAY_LOSS: (day_loss, day_loss / budget, config.risk.max_day_loss),
+        DRAWDOWN: (fall, fall / (budget + max(mark.peak, ZERO)), config.risk.max_drawdown),
+    }
+    return [Breach(code=code, loss_krw=won, fraction=part) for code, (won, part, most) in lost.items() if part >= most]
+
+
+WORDS = {
+    DAY_LOSS: (
+        "오늘(KST)의 손실이 한도(risk.max_day_loss)를 넘어 매수를 멈췄습니다. 보유 종목의 매도는 계속합니다.",
+        "Today's loss (KST) is over its limit (risk.max_day_loss), so buys have stopped. Exits go on.",
+    ),
+    DRAWDOWN: (
+        "최고 수익에서의 하락이 한도(risk.max_drawdown)를 넘어 매수를 멈췄습니다. 보유 종목의 매도는 계속합니다.",
+        "The fall from the highest profit is over its limit (risk.max_drawdown), so buys have stopped. Exits go on.",
+    ),
+}
+
+
+class Realised:
+    """The profit of closed trades, added up once and then kept up with."""
+
+    def __init__(self) -> None:
+        self._closed = 0
+        self._profit = ZERO
+
+    def of(self, journal: Queries) -> Decimal:
+        """Return the profit of all closed trades, KRW."""
+        closed = journal.counts().closed_trades
+        if closed != self._closed:
+            newest = journal.closed_trades(closed - self._closed)
+            self._profit += sum((trade.profit_krw for trade in newest), ZERO)
+            self._closed = closed
+        return self._profit
+
+
+async def watch_equity(app: App) -> None:
+    """Measure every few seconds, until cancelled."""
+    realised = Realised()
+    while True:
+        look(app, realised, await app.state.trading_dict.snapshot())
+        await asyncio.sleep(LOOK_S)
+
+
+def look(app: App, realised: Realised, prices: Mapping[str, Price | None]) -> None:
+    """Measure once, stop buys where a limit is broken, and write down what is measured from."""
+    before, trades = read_mark(app), app.journal.open_trades()
+    profit = profit_now(realised.of(app.journal), trades, prices)
+    if before is None or all(prices.get(trade.market) for trade in trades):
+        mark = renew(before, profit, f"{app.clock() + KST:%Y-%m-%d}", (halt.code for halt in app.control.reasons))
+    else:
+        mark = before  # a trade valued at its cost must neither raise the peak nor begin a day
+    for breach in breaches(app.config, mark, profit):
+        if breach.code in mark.tripped:
+            continue
+        mark = msgspec.structs.replace(mark, tripped=(*mark.tripped, breach.code))
+        ko, en = WORDS[breach.code]
+        loss, percent = f"{breach.loss_krw:.0f}", f"{100 * breach.fraction:.1f}"
+        app.control.halt_buys(breach.code, ko=ko, en=en, loss_krw=loss, percent=percent)
+    if before is None or is_news(before, mark, most_spent(app.config)):
+        app.journal.set_meta(META, msgspec.json.encode(mark).decode())
+
+
+def is_news(before: Mark, after: Mark, budget: Decimal) -> bool:
+    """Return whether a mark should be written down: not for every won that the peak has risen."""
+    if (before.day, before.day_base, before.tripped) != (after.day, after.day_base, after.tripped):
+        return True
+    return after.peak < before.peak or after.peak - before.peak >= budget * WORTH_WRITING
+
+
+def read_mark(app: App) -> Mark | None:
+    """Return what was written down."""
+    text = app.journal.meta(META)
+    return None if text is None else msgspec.json.decode(text, type=Mark)
