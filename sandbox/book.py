@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -16,13 +17,30 @@ LEVELS = 30
 WIDE_TICK_BPS = 3.0
 """Where a tick is worth this much, the spread is one tick nearly always."""
 SPREAD_MEDIAN_BPS, SPREAD_SIGMA = 1.5, 0.95
-SIZE_STEP = Decimal("0.00000001")
+SIZE_DECIMALS, STEPS_A_COIN = -8, 1e8
 GAP_BPS, GAP_SIGMA, MEAN_GAP_BPS = 0.12, 1.4, 0.32
 """Distance between levels where ticks are small: bitcoin's book has holes."""
 EVEN_SIGMA, UNEVEN_SIGMA = 0.8, 1.3
 """Log spread of the worth of levels, where a tick is large and where it is small."""
 DEEPER, BEST = 1.03, 0.4
 """How much larger each level is than the one before it, and how much the best one is of them where ticks are large."""
+
+
+class Books:
+    """The books of a source, each drawn once however many look: it stands for a second and a last trade."""
+
+    def __init__(self, key: str) -> None:
+        self._key = key
+        self._drawn: dict[str, tuple[tuple[int, Decimal, Taker], Book]] = {}  # the last one of each market
+
+    def of(self, market: str, at_ms: int, last: Decimal, taker: Taker, *, depth_krw: float) -> Book:
+        """Return a market's book as `draw_book` draws it."""
+        asked = (at_ms // 1000, last, taker)
+        drawn = self._drawn.get(market)
+        if drawn is None or drawn[0] != asked:
+            book = draw_book(self._key, market, at_ms, last, taker, depth_krw=depth_krw)
+            drawn = self._drawn[market] = (asked, book)
+        return drawn[1]
 
 
 def draw_book(key: str, market: str, at_ms: int, last: Decimal, taker: Taker, *, depth_krw: float) -> Book:
@@ -65,8 +83,8 @@ def side(rng: random.Random, best: Decimal, step: Decimal, tick_bps: float, dept
         price = best + ticks * step
         if price <= 0:
             break
-        worth = typical * (DEEPER**index if index else first) * rng.lognormvariate(0.0, uneven)
-        size = Decimal(repr(worth / float(price))).quantize(SIZE_STEP)
-        levels.append(Level(price, max(size, SIZE_STEP)))
-        ticks += max(1, round(GAP_BPS * rng.lognormvariate(0.0, GAP_SIGMA) / tick_bps))
+        worth = typical * (DEEPER**index if index else first) * math.exp(rng.gauss(0.0, uneven))
+        size = max(1, round(worth / float(price) * STEPS_A_COIN))
+        levels.append(Level(price, Decimal(size).scaleb(SIZE_DECIMALS)))
+        ticks += max(1, round(GAP_BPS * math.exp(rng.gauss(0.0, GAP_SIGMA)) / tick_bps))
     return tuple(levels)

@@ -9,7 +9,7 @@ import heapq
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
-from sandbox.book import draw_book
+from sandbox.book import Books
 from sandbox.candles import MINUTE, opened_ms
 from sandbox.habits import draw_habits
 from sandbox.layers import history
@@ -47,6 +47,8 @@ class Generator:
         self._pasts: dict[str, Past] = {}
         self._old: OrderedDict[str, Layer] = OrderedDict()
         self._last: dict[str, PublicTrade] = {}
+        self._start_prices: dict[str, Decimal] = {}
+        self._books = Books(str(seed))
         self._streams = [walk.trades() for walk in self._walks.values()]
         self._next: list[tuple[int, int, PublicTrade]] = []
         for index in range(markets):
@@ -75,11 +77,13 @@ class Generator:
         trade, habits = self._last.get(market), self._walks[market].habits
         last = trade.price if trade else self._start_price(market)
         taker: Taker = trade.taker if trade else "BID"
-        return draw_book(str(self._seed), market, at_ms, last, taker, depth_krw=habits.depth)
+        return self._books.of(market, at_ms, last, taker, depth_krw=habits.depth)
 
     def _start_price(self, market: str) -> Decimal:
-        last = self.history(market, MINUTE, self.start_ms, 1)
-        return last[0].close if last else self._walks[market].price_now("BID")
+        if market not in self._start_prices:
+            last = self.history(market, MINUTE, self.start_ms, 1)
+            self._start_prices[market] = last[0].close if last else self._walks[market].price_now("BID")
+        return self._start_prices[market]
 
     def _past(self, market: str) -> Past:
         past = self._pasts.get(market)

@@ -13,7 +13,7 @@ from decimal import Decimal, InvalidOperation
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from sandbox.book import draw_book
+from sandbox.book import Books
 from sandbox.candles import DAY, aggregate
 from sandbox.coins import COINS
 from sandbox.feed import Candle, Listing, PublicTrade
@@ -151,6 +151,7 @@ class Replay:
         self.start_ms = self._choose_start()
         self.end_ms: int | None = max(r.opened[-1] + r.unit_ms for r in self._recordings.values())
         self._last: dict[str, PublicTrade] = {}
+        self._books = Books(str(seed))
         self._streams = [self._trades(listing.market, index) for index, listing in enumerate(self.listings)]
         self._next: list[tuple[int, int, PublicTrade]] = []
         for index in range(len(self._streams)):
@@ -196,10 +197,10 @@ class Replay:
         """Return a made-up order book around the last trade."""
         trade = self._last.get(market)
         if trade is not None:
-            return draw_book(str(self._seed), market, at_ms, trade.price, trade.taker, depth_krw=DEPTH_KRW)
+            return self._books.of(market, at_ms, trade.price, trade.taker, depth_krw=DEPTH_KRW)
         before = self.history(market, 60, self.start_ms, 1)
         last = before[0].close if before else self._recordings[market].candle(0).open
-        return draw_book(str(self._seed), market, at_ms, last, "BID", depth_krw=DEPTH_KRW)
+        return self._books.of(market, at_ms, last, "BID", depth_krw=DEPTH_KRW)
 
     def history(self, market: str, unit_s: int, before_ms: int, count: int) -> list[Candle]:
         """Return recorded candles of before the start that opened before `before_ms`, newest first."""

@@ -93,6 +93,15 @@ def test_a_book_is_ordered_uncrossed_and_the_same_for_everybody(markets: Markets
         assert markets.ticker(listing.market).price in {asks[0], bids[0]}
 
 
+def test_a_book_is_drawn_once_for_its_second_and_last_trade() -> None:
+    """Whoever looks again before anything changed gets the very same object: streams look ten times a second."""
+    source = Generator(3, 2, START)
+    for market in ("KRW-BTC", "KRW-ETH"):
+        first = source.book(market, START)
+        assert source.book(market, START + 999) is first
+        assert source.book(market, START + 1000) is not first
+
+
 def test_all_289_markets_can_be_listed() -> None:
     """With warnings and cautions, but never on the majors."""
     listings = Generator(1, 289, START).listings
