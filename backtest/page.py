@@ -14,7 +14,7 @@ import plotly.io
 from plotly.offline import get_plotlyjs
 
 from backtest import plots
-from backtest.words import BASELINES, ROWS, band_text, verdict
+from backtest.words import BASELINES, ROWS, band_text, verdict, written
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -113,9 +113,9 @@ def figures_table(report: Report, at: int) -> str:
     rows = [
         [
             row[1 + at],
-            row[3].format(report.bands[row[0]].median),
+            written(report.bands[row[0]].median, row[3]),
             band_text(report.bands[row[0]], row[3]),
-            *(row[3].format(figures[row[0]]) if row[0] in figures else "" for figures in beside.values()),
+            *(written(figures[row[0]], row[3]) if row[0] in figures else "" for figures in beside.values()),
         ]
         for row in ROWS
     ]

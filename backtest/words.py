@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -35,11 +36,18 @@ BASELINES = {
 
 def band_text(one: Band, form: str) -> str:
     """Return a band in one cell."""
-    return f"{form.format(one.p05)}–{form.format(one.p95)}"
+    return f"{written(one.p05, form)}–{written(one.p95, form)}"
+
+
+def written(value: float, form: str) -> str:
+    """Return a figure as it is shown; a dash where there is none."""
+    return form.format(value) if isfinite(value) else "-"
 
 
 def verdict(report: Report, *, korean: bool) -> str:
-    """Say plainly whether it beat holding bitcoin."""
+    """Say plainly whether it beat holding bitcoin, or why it never traded."""
+    if not report.bands["trades"].p95:
+        return no_trades(report, korean=korean)
     hold = report.baseline_figures().get("btc_hold")
     if hold is None:
         return ""
@@ -50,3 +58,12 @@ def verdict(report: Report, *, korean: bool) -> str:
         return f"비트코인 보유({theirs:+.1%})를 중앙값({ours:+.1%})으로 {word}. 이긴 시드: {share:.0%}"
     word = "beat" if ours > theirs else "did not beat"
     return f"The median ({ours:+.1%}) {word} holding bitcoin ({theirs:+.1%}). Seeds that did: {share:.0%}"
+
+
+def no_trades(report: Report, *, korean: bool) -> str:
+    """Say which condition kept every market out most often."""
+    counts = report.ready.gates
+    gate = max(report.ready.strategy.gates, key=lambda one: counts[one.code])
+    if korean:
+        return f"거래가 없습니다. 가장 자주 걸린 조건: {gate.ko} ({gate.code}, {counts[gate.code]:,}회)"
+    return f"There was no trade. What failed most often: {gate.en} ({gate.code}, {counts[gate.code]:,} times)"

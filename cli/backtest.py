@@ -15,7 +15,7 @@ from backtest.results import run_seeds
 from backtest.rules import ORDER, Rules
 from backtest.show import to_json
 from backtest.units import from_ms, name_of
-from backtest.words import BASELINES, ROWS, band_text, verdict
+from backtest.words import BASELINES, ROWS, band_text, verdict, written
 from cli.exits import OK
 from cli.history import known, open_store, read_markets, read_period, read_unit
 from cli.status import print_json
@@ -141,8 +141,8 @@ def figures_table(report: Report, *, korean: bool) -> Table:
     table = Table("", "중앙값" if korean else "median", "5–95 %", *names, box=None, padding=(0, 1))
     for name, ko, en, form in ROWS:
         one = report.bands[name]
-        cells = [form.format(figures[name]) if name in figures else "" for figures in beside.values()]
-        table.add_row(ko if korean else en, form.format(one.median), band_text(one, form), *cells)
+        cells = [written(figures[name], form) if name in figures else "" for figures in beside.values()]
+        table.add_row(ko if korean else en, written(one.median, form), band_text(one, form), *cells)
     return table
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import track
+from rich.table import Table
 
 from backtest.check import examine_one
 from backtest.units import name_of
@@ -57,23 +58,21 @@ def check(config: Config, options: argparse.Namespace) -> int:
     if options.json:
         print_json({"unit": name_of(unit), "markets": [asdict(one) for one in findings], "total": total})
         return ERROR if faulty else OK
-    korean = config.language == "ko"
-    heads = (
-        "마켓 처음(UTC) 마지막(UTC) 캔들 공백 빠진캔들 최장공백(h) 중복 문제"
-        if korean
-        else ("market first(UTC) last(UTC) candles gaps missing longest_gap(h) duplicates fault")
-    )
-    rows = [row_of(one) for one in findings]
-    sums = [f"{total[name]:,}" for name in ("rows", "gaps", "missing")]
-    print_table(heads.split(), [*rows, [f"= {len(findings)}", "", "", *sums, "", f"{total['duplicates']:,}", ""]])
+    english = "market first(UTC) last candles gaps missing doubles fault"
+    heads = "마켓 처음(UTC) 마지막 캔들 공백 빠짐 중복 문제" if config.language == "ko" else english
+    table = Table(*heads.split(), box=None, padding=(0, 1, 0, 0))
+    for one in findings:
+        table.add_row(*row_of(one))
+    table.add_row(f"= {len(findings)}", "", "", *(f"{count:,}" for count in total.values()), "")
+    Console().print(table)
     return ERROR if faulty else OK
 
 
 def row_of(one: Findings) -> list[str]:
     """Return one line of the table."""
-    times = [f"{moment:%Y-%m-%d %H:%M}" if moment else "-" for moment in (one.first, one.last)]
-    counts = [f"{count:,}" for count in (one.rows, one.gaps, one.missing)]
-    return [one.market, *times, *counts, f"{one.longest_gap_hours:,.1f}", f"{one.duplicates:,}", one.fault or ""]
+    times = [f"{moment:%Y-%m-%dT%H:%M}" if moment else "-" for moment in (one.first, one.last)]
+    counts = [f"{count:,}" for count in (one.rows, one.gaps, one.missing, one.duplicates)]
+    return [one.market, *times, *counts, one.fault or ""]
 
 
 def show_list(config: Config, options: argparse.Namespace) -> int:

@@ -95,6 +95,17 @@ def test_costs_and_delay_are_assumptions_one_can_change(history: Path, capsys: p
     assert fixed["rules"]["max_order_krw"] == "100000"
 
 
+def test_a_backtest_without_a_trade_says_what_kept_every_market_out(
+    history: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without bitcoin its gate is closed; figures that do not exist are dashes."""
+    assert main(["backtest", "--markets", "ETH", "XRP", "--seeds", "1"]) == 0
+    shown = capsys.readouterr().out
+    assert "There was no trade. What failed most often: bitcoin is below its long average" in shown
+    assert "btc_gate" in shown
+    assert "nan" not in shown
+
+
 def test_data_can_be_looked_at(history: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """List, check, and a check that fails for a file nobody can read."""
     (row,) = output(capsys, "data", "list")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,8 @@ from backtest.panel import build_panel
 from backtest.prepare import prepare
 from backtest.rules import Rules
 from strategy import registry
+from strategy.base import Position, Snapshot
+from strategy.portfolio import stop_price
 from tests.unit.scripted import BUY, QUIET, SELL, START, UNIT, Parameters, Row, Scripted, candles, flat, ready
 
 if TYPE_CHECKING:
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 
     from backtest.candles import Candles
     from backtest.engine import Outcome, Trade
+    from backtest.prepare import Prepared
 
 FREE = Rules(krw=1_000_000.0, fee_rate=0.0, slippage_scale=0.0)
 """A market without costs: every won can be followed by eye."""
@@ -276,6 +280,68 @@ def test_no_past_decision_changes_when_the_future_does(name: str) -> None:
             )
             compared += ended
     assert compared > 10
+
+
+def walked(ready_: Prepared, trade: Trade, stop: Decimal | None) -> tuple[int, bool, float, str] | None:
+    """Follow a position candle by candle with the daemon's own `exit`, one price after the other."""
+    panel, window, row = ready_.panel, ready_.panel.window, trade.row
+    highest, due = trade.entry_price, ""
+    for column in range(trade.entered, int(panel.ends[row])):
+        traded = bool(panel.real[row, column])
+        for inside, price in enumerate((window.open[row, column], window.low[row, column])):
+            if (not inside and column == trade.entered) or (inside and not traded):
+                continue  # it was bought at this very price; there is no low without a trade
+            held = Position(
+                market=trade.market,
+                entry_price=Decimal(repr(trade.entry_price)),
+                volume=Decimal(1),
+                opened_at=panel.opened_at(trade.entered),
+                stop_price=stop,
+                highest_price=Decimal(repr(highest)),
+            )
+            snapshot = Snapshot(
+                market=trade.market,
+                candle_closed_at=panel.opened_at(column),
+                numbers={name: float(values[row, column - 1]) for name, values in ready_.numbers.items()},
+                failed_gate=None,
+                price=Decimal(repr(float(price))),
+                price_as_of=panel.opened_at(column),
+            )
+            answer = ready_.strategy.exit(held, snapshot, ready_.parameters)
+            if answer.sell and answer.reason.code == "stop" and traded:
+                return column, bool(inside), float(stop or 0) if inside else float(price), "stop"
+            if answer.sell and not inside:
+                due = due or answer.reason.code  # what a close has said is done at the next candle that trades
+            if due and traded and not inside:
+                return column, False, float(price), due
+        highest = max(highest, float(window.high[row, column]))
+    return None
+
+
+@pytest.mark.parametrize("name", ["quiet_trend", "quiet_breakout", "rare_dip", "volatility_breakout"])
+def test_the_search_over_arrays_ends_every_trade_where_a_walk_with_the_daemons_exit_does(name: str) -> None:
+    """Candle, price and cause of every sale, found by asking for each candle's open and low one after the other."""
+    loose = {"max_natr": 50.0} if name.startswith("quiet") else {"max_rsi": 45.0} if name == "rare_dip" else {}
+    tight = {} if name == "volatility_breakout" else {"stop_atr": 1.5}
+    strategy, parameters = registry.load(name, {"min_turnover_krw": 0.0, **loose, **tight})
+    panel = build_panel(wandering(11, 12, 1500), UNIT, START + 650 * UNIT, START + 1500 * UNIT, warm_up=650)
+    prepared = prepare(panel, strategy, parameters)
+    causes: Counter[str] = Counter()
+    for seed in range(3):
+        for trade in simulate(prepared, FREE, seed).trades:
+            stop = None
+            if tight:
+                distance = 1.5 * float(prepared.numbers["atr"][trade.row, trade.entered - 1])
+                stop = stop_price(Decimal(repr(trade.entry_price)), distance)
+            plain = walked(prepared, trade, stop)
+            if plain is None:
+                assert trade.left is None
+                continue
+            assert (trade.left, trade.inside, trade.cause) == (plain[0], plain[1], plain[3])
+            assert trade.exit_price == pytest.approx(plain[2], rel=1e-12)
+            causes[plain[3]] += 1
+    assert sum(causes.values()) > 20
+    assert not tight or (causes["stop"] > 3 and len(causes) > 1)
 
 
 @settings(max_examples=25, deadline=None)
