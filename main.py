@@ -33,6 +33,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_data(verbs)
     add_backtest(verbs)
     add_report(verbs)
+    add_optimize(verbs)
     return parser
 
 
@@ -153,6 +154,35 @@ def add_report(verbs: Verbs) -> None:
     parser = add_verb(verbs, "report", "the same as one HTML page with plots, for a browser without a network")
     parser.add_argument("--unit", metavar="UNIT", help="length of the candles, e.g. 240m (default: strategy.unit)")
     parser.add_argument("--out", type=Path, default=Path("report.html"), metavar="FILE", help="(default report.html)")
+    add_period(parser)
+    add_assumptions(parser)
+
+
+def add_optimize(verbs: Verbs) -> None:
+    """Add `optimize`."""
+    parser = add_verb(verbs, "optimize", "search parameters on the past, and say what they earned after it")
+    parser.add_argument("--unit", metavar="UNIT", help="length of the candles, e.g. 240m (default: strategy.unit)")
+    parser.add_argument("--trials", type=int, default=60, metavar="N", help="variants tried in each fold (default 60)")
+    parser.add_argument("--folds", type=int, default=4, metavar="N", help="tests, one after the other (default 4)")
+    parser.add_argument(
+        "--training",
+        type=float,
+        default=0.5,
+        metavar="X",
+        help="share of the period before the first test (default 0.5)",
+    )
+    parser.add_argument(
+        "--space",
+        nargs="+",
+        metavar="NAME=LOW:HIGH[:STEP]",
+        help="what is searched (default: half to twice every default)",
+    )
+    parser.add_argument("--sampler", choices=("tpe", "random"), default="tpe", help="who proposes (default tpe)")
+    parser.add_argument("--sampler-seed", type=int, default=0, metavar="N", help="seed of the proposals (default 0)")
+    parser.add_argument("--workers", type=int, metavar="N", help="processes (default: one a core)")
+    parser.add_argument(
+        "--cluster", metavar="ADDRESS", help="a Dask scheduler that judges instead, e.g. tcp://host:8786"
+    )
     add_period(parser)
     add_assumptions(parser)
 

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cli import backtest, check, data, demo, download, replay, report, resume, run, sandbox, status
+from cli import backtest, check, data, demo, download, optimize, replay, report, resume, run, sandbox, status
 from cli.exits import ERROR, OK
 from config import effective, load, take_secrets
 from trader.health import FILE as HEALTH_FILE
@@ -75,4 +75,5 @@ VERBS: dict[str, Callable[[Config, argparse.Namespace], int]] = {
     "data": data.run,
     "backtest": backtest.run,
     "report": report.run,
+    "optimize": optimize.run,
 }

@@ -2,49 +2,22 @@
 
 from __future__ import annotations
 
-import csv
 import json
-import os
 import re
 import shutil
 import socket
 import subprocess
-import sys
 import threading
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-import numpy as np
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+from tests.scenarios.made_up import run_main, write_history
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-START = datetime(2024, 1, 1, tzinfo=UTC)
-HOUR_4 = timedelta(hours=4)
-
-
-def write_history(folder: Path, markets: int = 4, candles: int = 1_200) -> None:
-    """Write candles of markets that rise and fall."""
-    folder.mkdir()
-    names = ["KRW-BTC", *(f"KRW-M{number}" for number in range(1, markets))]
-    for number, name in enumerate(names):
-        rng = np.random.default_rng(number)
-        trend = 0.002 * np.sin(np.arange(candles) / 90 + number / 9)
-        close = 1_000_000 * np.exp(np.cumsum(trend + rng.normal(0, 0.004, candles)))
-        with (folder / f"{name}.csv").open("w", newline="", encoding="utf-8") as file:
-            rows = csv.writer(file)
-            rows.writerow(["time_utc", "open", "high", "low", "close", "volume", "value"])
-            for at, price in enumerate(close.tolist()):
-                opened = f"{START + at * HOUR_4:%Y-%m-%dT%H:%M:%SZ}"
-                rows.writerow([opened, price, price * 1.002, price * 0.998, price * 1.001, 1000, price * 1000])
-
-
-def run_main(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    """Run one verb on the history of a folder."""
-    environment = {**os.environ, "BOT_DATA_DIR": str(folder / "data"), "BOT_LANGUAGE": "en"}
-    command = [sys.executable, "main.py", *words]
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)  # noqa: S603 - ours
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,220 @@
+"""`optimize`: search a strategy's parameters on the past, and say what they earned after it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from backtest.errors import UsageProblem, unwritable
+from backtest.evaluate import Evaluator
+from backtest.folds import anchored
+from backtest.show import numbers
+from backtest.space import space_of
+from backtest.units import name_of
+from cli.backtest import load, reach, rules_of
+from cli.exits import OK
+from cli.history import ResearchMissing, open_store, read_markets, read_period, read_unit
+from cli.status import print_json
+from strategy import registry
+
+if TYPE_CHECKING:
+    import argparse
+    from pathlib import Path
+
+    from backtest.search import Plan, Search
+    from config import Config
+
+FOLDER = "searches"
+
+
+def run(config: Config, options: argparse.Namespace) -> int:
+    """Search, and print what came after; return the exit code."""
+    if any(find_spec(name) is None for name in ("optuna", "distributed")):
+        raise ResearchMissing
+    from backtest.search import search  # noqa: PLC0415 - Optuna takes a moment to load, and nothing else needs it
+    from backtest.workers import Remembering, open_workers  # noqa: PLC0415 - same for Dask
+
+    check_ranges(options)
+    plan, evaluator = make_plan(config, options)
+    kept = scores_file(config, evaluator)
+    with open_workers(evaluator, processes=options.workers, cluster=options.cluster) as workers, bar(options) as shown:
+        task = shown.add_task("", total=options.trials * len(plan.folds))
+        found = search(plan, Remembering(workers, kept), lambda count: shown.advance(task, count))
+    hold = evaluator.hold(plan.folds[0].middle, plan.folds[-1].end)
+    if options.json:
+        print_json(to_json(found, evaluator, hold))
+    else:
+        print_search(found, evaluator, hold, at=0 if config.language == "ko" else 1)
+    return OK
+
+
+def make_plan(config: Config, options: argparse.Namespace) -> tuple[Plan, Evaluator]:
+    """Return what is searched, and who judges it."""
+    from backtest.search import Plan  # noqa: PLC0415 - as above
+
+    store = open_store(config)
+    strategy, parameters = registry.load(config.strategy.name, config.strategy.parameters)
+    unit = read_unit(options.unit) if options.unit else config.strategy.unit
+    history = load(store, unit, read_markets(options))
+    begin, end = read_period(options, *reach(history, unit, strategy.history(parameters, unit)))
+    first = config.trading.seed if config.trading.seed is not None else 0
+    evaluator = Evaluator(
+        strategy=strategy.name,
+        unit=unit,
+        rules=rules_of(config, options),
+        seeds=tuple(range(first, first + options.seeds)),
+        history=history,
+    )
+    plan = Plan(
+        strategy=strategy.name,
+        base=msgspec.to_builtins(parameters),
+        axes=space_of(strategy, options.space or []),
+        folds=anchored(begin, end, count=options.folds, training=options.training),
+        trials=options.trials,
+        sampler=options.sampler,
+        sampler_seed=options.sampler_seed,
+    )
+    return plan, evaluator
+
+
+def check_ranges(options: argparse.Namespace) -> None:
+    """Refuse a search that means nothing."""
+    limits = {
+        "--trials": (options.trials, 1, 1_000_000),
+        "--folds": (options.folds, 1, 100),
+        "--training": (options.training, 0.1, 0.95),
+        "--workers": (options.workers or 1, 1, 1_024),
+    }
+    for name, (value, least, most) in limits.items():
+        if not least <= value <= most:
+            raise UsageProblem(
+                f"{name} {value:g}: {least:g} ~ {most:g} 범위여야 합니다.",
+                f"{name} {value:g}: must be {least:g} ~ {most:g}.",
+            )
+
+
+def scores_file(config: Config, evaluator: Evaluator) -> Path:
+    """Return the file that keeps the scores of this history and these assumptions.
+
+    Raises:
+        Unwritable: when its folder cannot be made.
+    """
+    folder = config.data_dir / FOLDER
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise unwritable(folder, error) from error
+    return folder / f"{evaluator.strategy}-{evaluator.fingerprint()}.jsonl"
+
+
+def bar(options: argparse.Namespace) -> Progress:
+    """Return a bar of variants judged, with the time left; none for a machine."""
+    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("·"), TimeRemainingColumn())
+    return Progress(*columns, console=Console(stderr=True), transient=True, disable=options.json)
+
+
+def to_json(found: Search, evaluator: Evaluator, hold: dict[str, float]) -> dict[str, Any]:
+    """Return everything a search says; every figure but the plateau's is of what came after the choice."""
+    plan = found.plan
+    return {
+        "strategy": plan.strategy,
+        "unit": name_of(evaluator.unit),
+        "space": [asdict(axis) for axis in plan.axes],
+        "sampler": plan.sampler,
+        "sampler_seed": plan.sampler_seed,
+        "trials": plan.trials,
+        "seeds": len(evaluator.seeds),
+        "variants": len(found.ratios),
+        "out_of_sample": numbers(found.figures(found.after())) | {"deflated_sharpe": found.deflated()},
+        "shipped_parameters": numbers(found.figures(found.shipped())),
+        "btc_hold": numbers(hold),
+        "folds": [
+            {
+                "trained_on": [one.fold.begin.isoformat(), one.fold.middle.isoformat()],
+                "judged_on": [one.fold.middle.isoformat(), one.fold.end.isoformat()],
+                "parameters": one.parameters,
+                "variants": one.variants,
+                "plateau": {
+                    "training_sharpe": one.plateau.winner,
+                    "neighbours_middle": one.plateau.middle,
+                    "neighbours": dict(one.plateau.neighbours),
+                },
+                "out_of_sample": numbers(one.after.figures),
+                "shipped_parameters": numbers(one.shipped.figures),
+            }
+            for one in found.chosen
+        ],
+    }
+
+
+FOLD_COLUMNS = (
+    ("검증 구간", "judged on"),
+    ("고른 값", "chosen"),
+    ("학습 샤프 → 이웃", "training Sharpe → neighbours"),
+    ("거래", "trades"),
+    ("수익률", "return"),
+    ("샤프", "Sharpe"),
+    ("낙폭", "drawdown"),
+    ("기본값 샤프", "Sharpe as shipped"),
+)
+TOTAL_COLUMNS = (
+    ("검증 구간 전체", "all tests in a row"),
+    ("연 수익률", "growth a year"),
+    ("샤프", "Sharpe"),
+    ("낙폭", "drawdown"),
+)
+CHOSEN, SHIPPED, HOLD = ("고른 값", "chosen"), ("기본값", "as shipped"), ("BTC 보유", "hold BTC")
+VERDICTS = (
+    "시도한 변형 {count}개, 시드 {seeds}개. 보정된 샤프 확률 {chance:.0%} (95 % 초과가 필요): {word}.",
+    "{count} variants tried, {seeds} seeds. Deflated Sharpe probability {chance:.0%} (above 95 % is asked): {word}.",
+)
+LUCK = (
+    ("우연과 구별되지 않습니다", "not to be told from luck"),
+    ("우연으로 보기 어렵습니다", "hard to explain by luck"),
+)
+
+
+def print_search(found: Search, evaluator: Evaluator, hold: dict[str, float], *, at: int) -> None:
+    """Print what each fold chose and what came after it, and what all of it is worth; `at` is the language."""
+    console = Console()
+    console.print(folds_table(found, at))
+    console.print(totals_table(found, hold, at))
+    chance = found.deflated()
+    word = LUCK[chance > found.CONVINCING][at]
+    told = VERDICTS[at].format(count=len(found.ratios), seeds=len(evaluator.seeds), chance=chance, word=word)
+    console.print(told, highlight=False)
+
+
+def folds_table(found: Search, at: int) -> Table:
+    """Return a row for each fold."""
+    table = Table(*(names[at] for names in FOLD_COLUMNS), box=None, padding=(0, 2, 0, 0))
+    for one in found.chosen:
+        figures = one.after.figures
+        table.add_row(
+            f"{one.fold.middle:%Y-%m-%d}\n{one.fold.end:%Y-%m-%d}",
+            "\n".join(f"{name}={value:g}" for name, value in one.parameters.items()),
+            f"{one.plateau.winner:.2f} → {one.plateau.middle:.2f}",
+            f"{figures['trades']:.0f}",
+            f"{figures['total_return']:+.1%}",
+            f"{figures['sharpe']:.2f}",
+            f"{figures['max_drawdown']:.1%}",
+            f"{one.shipped.figures['sharpe']:.2f}",
+        )
+    return table
+
+
+def totals_table(found: Search, hold: dict[str, float], at: int) -> Table:
+    """Return the chosen and the shipped parameters and bitcoin over all tests in a row."""
+    table = Table(*(names[at] for names in TOTAL_COLUMNS), box=None, padding=(0, 2, 0, 0))
+    rows = {CHOSEN: found.figures(found.after()), SHIPPED: found.figures(found.shipped()), HOLD: hold}
+    for label, figures in rows.items():
+        if figures:
+            cells = (f"{figures['cagr']:+.1%}", f"{figures['sharpe']:.2f}", f"{figures['max_drawdown']:.1%}")
+            table.add_row(label[at], *cells)
+    return table

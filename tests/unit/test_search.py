@@ -1,0 +1,183 @@
+"""The search of parameters: its axes, its folds, its honesty."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from math import isnan, sqrt
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from backtest.deflate import best_by_luck, better_than, deflated
+from backtest.errors import UsageProblem
+from backtest.evaluate import Score, Task
+from backtest.folds import anchored
+from backtest.search import Plan, search
+from backtest.space import Axis, space_of
+from backtest.workers import Remembering
+from strategy.registry import load
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+BEGIN, END = datetime(2023, 1, 1, tzinfo=UTC), datetime(2025, 1, 1, tzinfo=UTC)
+QUIET_TREND = load("quiet_trend", {})[0]
+
+
+class Hill:
+    """Judges by a formula: the score is best at fast = 12, and every task is counted."""
+
+    def __init__(self) -> None:
+        self.asked: list[Task] = []
+
+    def map(self, tasks: Sequence[Task]) -> list[Score]:
+        """Judge some tasks."""
+        self.asked += tasks
+        return [score(-((task.parameters.get("fast", 10) - 12) ** 2)) for task in tasks]
+
+
+def score(sharpe: float, *daily: float) -> Score:
+    """Return a score."""
+    return Score(figures={"sharpe": float(sharpe), "trades": 1.0}, daily=list(daily or (0.01, -0.005)))
+
+
+def plan(**changed: object) -> Plan:
+    """Return a plan over one whole axis."""
+    values = {
+        "strategy": "quiet_trend",
+        "base": {},
+        "axes": (Axis(name="fast", low=2, high=40, whole=True),),
+        "folds": anchored(BEGIN, END, count=2, training=0.5),
+        "trials": 30,
+    }
+    return Plan(**{**values, **changed})  # type: ignore[arg-type]
+
+
+def test_the_published_example_of_a_deflated_ratio_comes_out() -> None:
+    """Bailey and Lopez de Prado 2014: ratio 2.5 a year, 1,250 days, 100 variants with variance 1/2: 0.1132 and 0.90."""
+    luck = best_by_luck(sqrt(0.5 / 250), 100)
+    assert luck == pytest.approx(0.1132, abs=5e-5)
+    assert better_than(luck, 2.5 / sqrt(250), 1250, skew=-3, kurtosis=10) == pytest.approx(0.9004, abs=5e-4)
+
+
+def test_the_more_variants_are_tried_the_less_is_left() -> None:
+    """The same returns are less convincing after a wide search; returns that never change say nothing."""
+    rng = np.random.default_rng(1)
+    daily = rng.normal(0.002, 0.02, 500)
+    few, many = rng.normal(0, 0.05, 3).tolist(), rng.normal(0, 0.05, 300).tolist()
+    assert deflated(daily, [0.0]) > deflated(daily, few) > deflated(daily, many)
+    assert isnan(deflated(np.zeros(100), few))
+
+
+def test_folds_are_trained_on_everything_before_and_judged_on_what_follows() -> None:
+    """Every training begins at the beginning, the tests follow each other without a gap and end at the end."""
+    folds = anchored(BEGIN, END, count=4, training=0.5)
+    assert {fold.begin for fold in folds} == {BEGIN}
+    assert all(first.end == second.middle for first, second in pairwise(folds))
+    assert folds[-1].end == END
+    assert all(fold.middle.hour == 0 for fold in folds)
+    assert abs((folds[0].middle - BEGIN) - (END - BEGIN) / 2) <= timedelta(days=4)
+
+
+def test_a_period_shorter_than_its_tests_is_refused() -> None:
+    """One sentence says what to change."""
+    with pytest.raises(UsageProblem, match="too short"):
+        anchored(BEGIN, BEGIN + timedelta(hours=30), count=4, training=0.5)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("fats=1:2", "no parameter fats"),
+        ("fast=1", "name=low:high"),
+        ("fast=a:b", "name=low:high"),
+        ("fast=nan:20", "name=low:high"),
+        ("fast=20:5", "low must be below high"),
+        ("fast=0:5", "1 ~ 1000"),
+        ("fast=5:20:16", "low must be below high"),
+    ],
+)
+def test_an_axis_that_makes_no_sense_is_refused(text: str, words: str) -> None:
+    """Unknown parameter, another form, out of bounds."""
+    with pytest.raises(UsageProblem, match=words):
+        space_of(QUIET_TREND, [text])
+
+
+def test_without_axes_half_to_twice_of_every_default_is_searched() -> None:
+    """What says which markets may be traded at all is left alone."""
+    axes = {axis.name: axis for axis in space_of(QUIET_TREND, [])}
+    assert set(axes) == {"fast", "slow", "btc_ema", "atr_period", "max_natr", "stop_atr"}
+    assert (axes["fast"].low, axes["fast"].high, axes["fast"].whole) == (5, 20, True)
+    assert (axes["max_natr"].low, axes["max_natr"].high, axes["max_natr"].whole) == (1.25, 5.0, False)
+    (given,) = space_of(QUIET_TREND, ["stop_atr=1:9:2"])
+    assert (given.low, given.high, given.step) == (1.0, 9.0, 2.0)
+
+
+def test_the_best_of_the_training_is_chosen_and_judged_on_the_test_alone() -> None:
+    """The hill's top is found; each fold's test is asked with it, and with the shipped parameters beside it."""
+    hill = Hill()
+    found = search(plan(), hill)
+    assert [one.parameters for one in found.chosen] == [{"fast": 12}, {"fast": 12}]
+    for one in found.chosen:
+        judged = [task for task in hill.asked if task.begin == one.fold.middle]
+        assert [task.parameters for task in judged if task.end == one.fold.end] == [{"fast": 12}, {}]
+    trained = [task for task in hill.asked if task.begin == BEGIN]
+    assert {task.end for task in trained} == {fold.middle for fold in plan().folds}
+
+
+def test_the_plateau_shows_what_lies_beside_the_winner() -> None:
+    """A step of a tenth of the axis to each side, on the training."""
+    (first, _) = search(plan(), Hill()).chosen
+    assert first.plateau.winner == 0
+    assert first.plateau.neighbours == {"fast=8": -16, "fast=16": -16}
+    assert first.plateau.middle == -16
+
+
+def test_variants_the_strategy_refuses_are_not_tried() -> None:
+    """`fast` must be below `slow`: what is not, is neither judged nor counted."""
+    hill = Hill()
+    found = search(plan(base={"slow": 20}, sampler="random", sampler_seed=3), hill)
+    assert all(task.parameters.get("fast", 10) < 20 for task in hill.asked)
+    assert 0 < len(found.ratios) < 60
+
+
+def test_a_space_without_a_possible_value_is_said() -> None:
+    """Nothing is chosen from nothing."""
+    with pytest.raises(UsageProblem, match="none of the values"):
+        search(plan(base={"slow": 2}), Hill())
+
+
+def test_tests_in_a_row_are_one_account() -> None:
+    """Their daily returns are compounded: 1 % up and half a percent down, twice."""
+    found = search(plan(), Hill())
+    figures = found.figures(found.after())
+    assert figures["total_return"] == pytest.approx((1.01 * 0.995) ** 2 - 1)
+    assert figures["max_drawdown"] == pytest.approx(0.005)
+
+
+def test_the_same_seed_searches_the_same_way_and_another_does_not() -> None:
+    """The tasks are equal, in their order."""
+    asked = []
+    for seed in (1, 1, 2):
+        hill = Hill()
+        search(plan(sampler_seed=seed), hill)
+        asked.append(hill.asked)
+    assert asked[0] == asked[1] != asked[2]
+
+
+def test_a_search_that_was_stopped_goes_on_where_it_was(tmp_path: Path) -> None:
+    """Scores are kept line by line; a line that a kill cut off is judged again, and nothing else is."""
+    kept, first = tmp_path / "scores.jsonl", Hill()
+    whole = search(plan(), Remembering(first, kept))
+    lines = kept.read_bytes().splitlines(keepends=True)
+    kept.write_bytes(b"".join(lines[:-2]) + lines[-2][:20])
+    second = Hill()
+    again = search(plan(), Remembering(second, kept))
+    assert len(second.asked) == 2
+    assert [one.parameters for one in again.chosen] == [one.parameters for one in whole.chosen]
+    third = Hill()
+    search(plan(), Remembering(third, kept))
+    assert third.asked == []
