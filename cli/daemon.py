@@ -29,6 +29,7 @@ from trader.health import FILE as HEALTH_FILE
 from trader.health import Health, watch_health
 from trader.indicators import update_indicators_periodically
 from trader.prices import update_prices
+from trader.reconcile import reconcile_periodically
 from trader.recovery import recover
 from trader.targets import update_trading_dict
 from trader.wallet import poll, update_wallet_realtime
@@ -64,9 +65,9 @@ def mode_of(config: Config) -> str:
     return "live" if urlsplit(config.base_url).hostname == LIVE_HOST else "sandbox"
 
 
-def account_of(access_key: str) -> str:
-    """Return four characters that stand for an account in order identifiers."""
-    return hashlib.sha256(access_key.encode()).hexdigest()[:4]
+def fingerprint_of(access_key: str) -> str:
+    """Return what the journal keeps of an access key: enough to tell another, nothing to use it."""
+    return hashlib.sha256(access_key.encode()).hexdigest()[:16]
 
 
 @contextlib.asynccontextmanager
@@ -103,7 +104,8 @@ async def build(config: Config, clock: Callable[[], datetime], stop: asyncio.Eve
                 rng=random.Random(seed),
                 seed=seed,
                 discord=discord,
-                account=account_of(access_key),
+                account=fingerprint_of(access_key)[:4],
+                fingerprint=fingerprint_of(access_key),
                 mode=mode_of(config),
                 stop=stop,
             )
@@ -149,6 +151,7 @@ async def serve(app: App, *, beside: Callable[[App], Coroutine[None, None, None]
             tasks.create_task(watch_account(app), name="account"),
             tasks.create_task(watch_equity(app), name="equity"),
             tasks.create_task(watch_control(app, app.config.data_dir), name="control"),
+            tasks.create_task(reconcile_periodically(app), name="reconcile"),
         ]
         if app.discord is not None:
             others.append(tasks.create_task(app.discord.run(), name="discord"))

@@ -83,3 +83,8 @@ class Journal(Trades):
         with self._transaction():
             self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
             self._event("meta", key, value=value)
+
+    def note_import(self, moment: datetime) -> None:
+        """Keep until when the exchange's orders were compared with the journal; too frequent to be an event."""
+        with self._transaction():
+            self._db.execute("INSERT OR REPLACE INTO meta VALUES ('imported_ms', ?)", (str(to_ms(moment)),))

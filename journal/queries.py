@@ -46,9 +46,32 @@ class Queries:
         rows = self._db.execute(f"SELECT * FROM intent WHERE state IN {LIVE} ORDER BY rowid")  # noqa: S608 - constants
         return [to_intent(row) for row in rows]
 
-    def known_identifier(self, identifier: str) -> bool:
-        """Return whether an identifier is one of ours."""
-        return self._db.execute("SELECT 1 FROM intent WHERE id = ?", (identifier,)).fetchone() is not None
+    def known_intent(self, identifier: str) -> Intent | None:
+        """Return the order of an identifier; None when the journal knows none."""
+        row = self._db.execute("SELECT * FROM intent WHERE id = ?", (identifier,)).fetchone()
+        return None if row is None else to_intent(row)
+
+    def newest_uuid(self) -> tuple[str, str] | None:
+        """Return identifier and uuid of the newest order the exchange has shown us; None when it never did."""
+        row = self._db.execute("SELECT id, uuid FROM intent WHERE uuid IS NOT NULL ORDER BY rowid DESC").fetchone()
+        return None if row is None else (row["id"], row["uuid"])
+
+    def knows_trade(self, trade_id: str) -> bool:
+        """Return whether there is a trade of that name."""
+        return bool(self._count("SELECT count(*) FROM trade WHERE id = ?", trade_id))
+
+    def open_trade_in(self, market: str) -> Trade | None:
+        """Return the open trade of a market; None when there is none."""
+        query = f"SELECT * FROM trade WHERE market = ? AND phase IN {OPEN}"  # noqa: S608 - constants
+        row = self._db.execute(query, (market,)).fetchone()
+        return None if row is None else self._whole(row)
+
+    def rejections(self, market: str, since: datetime) -> int:
+        """Return how many buys of a market the exchange has refused for good since then."""
+        query = (
+            "SELECT count(*) FROM intent WHERE market = ? AND state = 'REJECTED' AND side = 'bid' AND decided_ms >= ?"
+        )
+        return self._count(query, market, to_ms(since))
 
     def attempts(self, identifier: str) -> list[Attempt]:
         """Return the attempts of an order, oldest first."""
@@ -90,6 +113,11 @@ class Queries:
             return ZERO
         rows = self._db.execute(f"SELECT volume FROM flow WHERE {column} = ?", (value,))  # noqa: S608 - constants
         return total(type(ZERO)(row["volume"]) for row in rows)
+
+    def _moved_markets(self) -> list[str]:
+        if not self._has_flows:
+            return []
+        return [row["market"] for row in self._db.execute("SELECT DISTINCT market FROM flow ORDER BY market")]
 
     def last_exits(self) -> dict[str, datetime]:
         """Return when the last trade of each market ended."""
@@ -142,6 +170,9 @@ class Queries:
             coins[currency] = coins.get(currency, ZERO) + sign * total(fill.volume for fill in fills)
             krw -= sign * total(fill.funds for fill in fills) + intent.paid_fee
             fees += intent.paid_fee
+        for market in self._moved_markets():
+            currency = market.split("-")[1]
+            coins[currency] = coins.get(currency, ZERO) + self._moved("market", market)
         profit = total(trade.profit_krw for trade in self.closed_trades(-1))
         return Totals(krw=krw, coins=coins, fees=fees, realised_pnl=profit)
 
@@ -182,3 +213,8 @@ class Queries:
         """Return one fact about the journal itself."""
         row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
         return None if row is None else str(row["value"])
+
+    def imported_until(self) -> datetime | None:
+        """Return until when the exchange's orders were compared with the journal; None when they never were."""
+        told = self.meta("imported_ms")
+        return None if told is None else from_ms(int(told))

@@ -159,7 +159,7 @@ CREATE TABLE flow (
     trade_id TEXT NOT NULL REFERENCES trade(id),
     market TEXT NOT NULL,
     volume TEXT NOT NULL,
-    why TEXT NOT NULL CHECK (why IN ('taken', 'dust')),
+    why TEXT NOT NULL CHECK (why IN ('taken', 'carried')),
     at_ms INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX flow_by_trade ON flow(trade_id);

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import sqlite3
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from journal.errors import JournalBreach
+from journal.errors import JournalBreach, require
 from journal.orders import Orders
+from journal.records import ZERO, IntentState
 from journal.rows import canonical, to_ms, to_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
-    from decimal import Decimal
 
     from journal.records import Intent, Note, Trade
+    from upbit.models import Fill as ExchangeFill
 
 
 class Trades(Orders):
@@ -63,7 +65,89 @@ class Trades(Orders):
                 "UPDATE trade SET opened_ms = ?, stop_price = ?, highest_price = ? WHERE id = ?",
                 (to_ms(opened_at), to_text(stop_price), to_text(highest_price), trade_id),
             )
+            self._carry_dust(trade_id)
             self._insert_notes(notes)
+
+    def _carry_dust(self, trade_id: str) -> None:
+        """Let what earlier trades of the market could not sell be sold with this one."""
+        market = self._db.execute("SELECT market FROM trade WHERE id = ?", (trade_id,)).fetchone()["market"]
+        query = "SELECT id, dust FROM trade WHERE market = ? AND phase = 'closed' AND dust <> '0' AND id <> ?"
+        for row in self._db.execute(query, (market, trade_id)).fetchall():
+            self._carry(row["id"], trade_id, market, Decimal(row["dust"]))
+            self._db.execute("UPDATE trade SET dust = '0' WHERE id = ?", (row["id"],))
+
+    def _carry(self, source: str, target: str, market: str, volume: Decimal) -> None:
+        self._flow(source, market, -volume, "carried")
+        self._flow(target, market, volume, "carried")
+
+    def _flow(self, trade_id: str, market: str, volume: Decimal, why: str) -> None:
+        self._db.execute(
+            "INSERT INTO flow (trade_id, market, volume, why, at_ms) VALUES (?, ?, ?, ?, ?)",
+            (trade_id, market, to_text(volume), why, self._now_ms()),
+        )
+        self._event("flow", trade_id, volume=volume, why=why)
+
+    def take_out(self, trade_id: str, volume: Decimal, notes: Sequence[Note] = ()) -> None:
+        """Write that coins of a trade have left the account without us: they are not ours to sell any more."""
+        trade = self.trade(trade_id)
+        require(0 < volume <= trade.volume, f"{trade_id} holds {trade.volume}, so {volume} cannot have left it")
+        with self._transaction():
+            self._flow(trade_id, trade.market, -volume, "taken")
+            self._insert_notes(notes)
+
+    def adopt(
+        self, trade: Trade, intent: Intent, fills: Iterable[ExchangeFill], paid_fee: Decimal, notes: Sequence[Note]
+    ) -> None:
+        """Write down an order of ours, over and done, that the journal did not know, under a trade it may not know.
+
+        A sale of more than the trade holds is explained by coins that came from elsewhere.
+        """
+        with self._transaction():
+            if not self.knows_trade(trade.id):
+                self._insert_trade(trade)
+                self._event("trade", trade.id, phase=trade.phase, reason=trade.entry_reason)
+            self._insert_intent(intent)
+            self._complete(intent, intent.uuid, fills, paid_fee)
+            self._insert_notes(notes)
+
+    def see_after_all(
+        self, intent: Intent, uuid: str, fills: Iterable[ExchangeFill], paid_fee: Decimal, notes: Sequence[Note]
+    ) -> None:
+        """Write that the exchange has executed an order that, by all it documents, it never could."""
+        with self._transaction():
+            self._move(intent.identifier, IntentState.FINAL, uuid=uuid, after_all=True)
+            self._complete(intent, uuid, fills, paid_fee)
+            self._insert_notes(notes)
+
+    def _complete(self, intent: Intent, uuid: str | None, fills: Iterable[ExchangeFill], paid_fee: Decimal) -> None:
+        """Write what an order did that nobody here followed, and let its trade hold what that left."""
+        self._db.execute("UPDATE intent SET uuid = ? WHERE id = ?", (uuid, intent.identifier))
+        self._insert_fills(intent.identifier, fills, paid_fee)
+        trade = self.trade(intent.trade_id)
+        if trade.volume < 0:
+            self._flow(trade.id, trade.market, -trade.volume, "taken")
+        if self._followed(trade):
+            return
+        other = self.open_trade_in(trade.market)
+        if trade.volume > 0 and (other is None or other.id == trade.id):
+            self._phase(trade.id, "holding", why="adopted")
+            self._db.execute(
+                "UPDATE trade SET opened_ms = coalesce(opened_ms, ?), closed_ms = NULL, dust = '0' WHERE id = ?",
+                (self._now_ms(), trade.id),
+            )
+            return
+        self._phase(trade.id, "closed", why="adopted")
+        self._db.execute(
+            "UPDATE trade SET closed_ms = ?, dust = ? WHERE id = ?",
+            (self._now_ms(), to_text(max(trade.volume, ZERO)), trade.id),
+        )
+        if other is not None and self._followed(other):
+            self._carry_dust(other.id)
+
+    def _followed(self, trade: Trade) -> bool:
+        """Return whether a trade is open and has an order of its own besides, or holds something already."""
+        own = [intent for intent in self.intents_of(trade.id) if intent.state in IntentState.live()]
+        return trade.phase in {"holding", "leaving"} or (trade.phase == "entering" and bool(own))
 
     def raise_highest(self, trade_id: str, price: Decimal) -> None:
         """Write the highest price since the entry."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from journal.records import Fill, Halt, Intent, Totals, Trade
     from strategy.base import Strategy
+    from upbit.models import Order
 
 KST = timedelta(hours=9)
 """Korea has no summer time."""
@@ -216,6 +217,34 @@ class Messages:
         key = f"expiry:{expires_at:%Y%m%d}:{threshold}"
         fields = [(self._say("만료", "Expires"), f"{expires_at:%Y-%m-%d %H:%M} UTC")]
         return self._note(key, "expiry", title, color=ORANGE, at=at, fields=fields, text=text)
+
+    def adopted(self, order: Order, *, at: datetime) -> Note:
+        """Tell that an order of ours was found at the exchange that the journal did not know."""
+        text = self._say(
+            f"기록에 없던 우리 주문을 업비트에서 찾아 기록에 넣었습니다: {order.market} {order.side} "
+            f"{order.executed_volume:f} ({order.identifier})",
+            f"An order of ours that the journal did not know was found at Upbit and written down: {order.market} "
+            f"{order.side} {order.executed_volume:f} ({order.identifier})",
+        )
+        return self.problem(f"adopted:{order.identifier}", text, at=at)
+
+    def taken(self, trade: Trade, volume: Decimal, *, at: datetime) -> Note:
+        """Tell that coins the bot held are not in the account any more."""
+        text = self._say(
+            f"{trade.market}: 봇이 산 {trade.volume:f} 중 {volume:f}이(가) 계정에 없습니다(직접 매도 또는 출금). "
+            "기록에서 빼고, 다시 사지 않습니다.",
+            f"{trade.market}: {volume:f} of the {trade.volume:f} the bot holds are not in the account any more "
+            "(sold or withdrawn by hand). They are written off, and not bought back.",
+        )
+        return self.problem(f"taken:{trade.id}", text, at=at)
+
+    def locked(self, trade: Trade, volume: Decimal, *, at: datetime) -> Note:
+        """Tell that a sale waits because the coins are locked."""
+        text = self._say(
+            f"{trade.market}: 팔아야 할 {volume:f}이(가) 다른 주문에 묶여 있습니다. 업비트에서 그 주문을 취소하세요.",
+            f"{trade.market}: {volume:f} should be sold and are locked in another order. Cancel that order at Upbit.",
+        )
+        return self.problem(f"locked:{trade.id}", text, at=at)
 
     def problem(self, kind: str, text: str, *, at: datetime) -> Note:
         """Tell something that needs a person; the same thing at most once an hour."""

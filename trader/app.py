@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Callable
     from datetime import datetime
+    from decimal import Decimal
 
     from config import Config
     from journal.journal import Journal
@@ -64,12 +65,15 @@ class App:
     seed: int  # of `rng`, for the log
     discord: Discord | None  # None: nobody wants messages
     account: str  # four characters that stand for the account in identifiers
+    fingerprint: str  # of the access key in use
     mode: str  # "live" or "sandbox"
     state: State = field(default_factory=State)
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     prices_changed: asyncio.Event = field(default_factory=asyncio.Event)
     listings: dict[str, Market] = field(default_factory=dict)  # written by `update_indicators_periodically`
     resting: dict[str, datetime] = field(default_factory=dict)  # market: when a refused entry may be tried again
+    reconciled: bool = False  # whether the journal was compared with the exchange since the start
+    missing: dict[str, Decimal] = field(default_factory=dict)  # market: units that were not there at the last look
     events: deque[Event] = field(default_factory=lambda: deque(maxlen=EVENTS_KEPT))
 
     def __post_init__(self) -> None:

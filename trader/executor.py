@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from state import ActiveTrade
 from trader.decisions import BUYING, ENTERING, HOLDING, SELLING, Begin, Buy, Drop, Raise, Sell, View, decide
 from trader.loops import every, keep_going
-from trader.trades import buy, carry_on, let_go, sell
+from trader.trades import buy, carry_on, let_go, reserve, sell
 
 if TYPE_CHECKING:
     from trader.app import App
@@ -46,7 +46,7 @@ async def look(app: App) -> View:
         snapshots=await app.state.snapshot_dict.snapshot(),
         price_max_age=timedelta(seconds=app.config.risk.price_max_age_s),
         candle_max_age=app.candles.unit + CANDLES_LATE,
-        may_buy=app.control.may_buy(),
+        may_buy=app.control.may_buy() and app.reconciled,
         may_sell=app.control.may_sell(),
     )
 
@@ -74,16 +74,6 @@ async def begin(app: App, market: str) -> None:
     trade = ActiveTrade(market=market, started_at=app.clock(), phase=ENTERING)
     async with app.state.active_trade.locked() as active:
         active.setdefault(market, trade)
-
-
-async def reserve(app: App, market: str, now: str, then: str) -> bool:
-    """Move a trade from one phase to the next; False when somebody else already did."""
-    async with app.state.active_trade.locked() as active:
-        trade = active.get(market)
-        if trade is None or trade.phase != now:
-            return False
-        active[market] = replace(trade, phase=then)
-        return True
 
 
 async def raise_highest(app: App, market: str, price: Decimal) -> None:

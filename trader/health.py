@@ -26,6 +26,7 @@ LIMITS_S = {
     "update_prices": 60.0,
     "update_wallet_realtime": 60.0,
     "execute_trades": 60.0,
+    "reconcile": 300.0,
 }
 """Seconds after which a loop that finished no step counts as dead."""
 

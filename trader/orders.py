@@ -273,16 +273,6 @@ def to_order(intent: Intent) -> NewOrder:
     return msgspec.json.decode(intent.request, type=NewOrder)
 
 
-def identifier_of(app: App, decision_key: str, number: int) -> str:
-    """Return the name of an order: a function of the decision alone, so nobody can ever send it under two names."""
-    return f"{prefix_of(app)}{decision_key}-{number}"
-
-
-def prefix_of(app: App) -> str:
-    """Return how the name of every order of this bot begins."""
-    return f"ub1-{app.mode[0].upper()}{app.account}-"
-
-
 def request_of(order: NewOrder | Fence) -> str:
     """Return the text the journal keeps of a request."""
     return msgspec.json.encode(order).decode()

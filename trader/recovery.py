@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 
 from journal.records import IntentState
 from state import ActiveTrade
+from trader import protocol
 from trader.decisions import BUYING, HOLDING, SELLING
 from trader.trades import position_of
+from upbit.errors import OrderNotFound
 
 if TYPE_CHECKING:
     from journal.records import Intent, Trade
@@ -20,7 +22,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("trader.recovery")
 
-FINGERPRINT = "account"
+ACCOUNT, KEY = "account", "key"
+"""Facts the journal keeps: what names its orders, and the fingerprint of the key that was used last."""
 
 
 class WrongAccountError(Exception):
@@ -42,37 +45,59 @@ async def recover(app: App) -> None:
     """Bring the journal and the shared dicts to where trading can go on.
 
     Raises:
-        WrongAccountError: when the journal was written for other keys.
+        WrongAccountError: when the journal was written for another account.
+        ExchangeError: when the keys are new and the exchange does not say whose they are.
     """
-    check_account(app)
+    await check_account(app)
     for intent in app.journal.live_intents():
         settle_intent(app, intent)
     for trade in app.journal.open_trades():
         await resume(app, trade)
 
 
-def check_account(app: App) -> None:
-    """Refuse a journal of another account; claim a new one."""
-    owner = app.journal.meta(FINGERPRINT)
+async def check_account(app: App) -> None:
+    """Claim a new journal, refuse one of another account, and recognise a new key of the same account.
+
+    A key lives for a year at most. The account is the same when it knows the newest order of the journal.
+    """
+    owner, key = app.journal.meta(ACCOUNT), app.journal.meta(KEY)
+    if owner is not None and (key or owner) != app.fingerprint[: len(key or owner)]:
+        if not await knows_our_orders(app):
+            raise WrongAccountError
+        app.tell("new_key", level=logging.WARNING, account=owner)
+    app.account = owner or app.account  # names of orders go on as they began
     if owner is None:
-        app.journal.set_meta(FINGERPRINT, app.account)
-    elif owner != app.account:
-        raise WrongAccountError
+        app.journal.set_meta(ACCOUNT, app.account)
+    if key != app.fingerprint:
+        app.journal.set_meta(KEY, app.fingerprint)
+
+
+async def knows_our_orders(app: App) -> bool:
+    """Return whether the exchange shows the newest order of the journal to the keys in use."""
+    newest = app.journal.newest_uuid()
+    if newest is None:
+        return False
+    identifier, uuid = newest
+    try:
+        order = await app.upbit.order(uuid=uuid)
+    except OrderNotFound:
+        return False
+    return order.identifier == identifier
 
 
 def settle_intent(app: App, intent: Intent) -> None:
     """Say what the end of the last process makes of an order: never sent, or doubtful."""
-    if intent.state is IntentState.PLANNED:
+    state = protocol.after_death(intent.state)
+    if state is IntentState.ABANDONED:
         app.journal.abandon(intent.identifier, "the process ended before it was sent")
-    elif intent.state is IntentState.SENT:
-        app.journal.end_attempt(intent.identifier, IntentState.UNKNOWN, outcome="the process ended")
+    elif state is not intent.state:
+        app.journal.end_attempt(intent.identifier, state, outcome="the process ended")
 
 
 async def resume(app: App, trade: Trade) -> None:
     """Put an open trade of the journal back into the shared dicts, in the phase in which it was left."""
-    intents = app.journal.intents_of(trade.id)
-    last = intents[-1]
-    bought = any(app.journal.fills_of(intent.identifier) for intent in intents if intent.side == "bid")
+    last = app.journal.intents_of(trade.id)[-1]
+    bought = trade.bought > 0
     if last.side == "bid" and trade.phase == "entering":
         phase = BUYING
     elif last.state in IntentState.live() or app.journal.position_volume(trade.id) <= 0:

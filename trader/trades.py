@@ -12,16 +12,18 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from journal.errors import require
 from journal.records import Intent, IntentState, Trade
 from strategy.base import Position
 from strategy.gates import STOP
-from strategy.portfolio import MIN_TOTAL, start_of_day, stop_price
-from trader import orders, risk
+from strategy.portfolio import start_of_day, stop_price
+from trader import names, orders, risk
 from trader.decisions import HOLDING
+from trader.exits import Verdict, judge_sale
 from trader.loops import pause
-from upbit.errors import ExchangeError
+from trader.protocol import affordable
+from upbit.errors import ExchangeError, InsufficientFunds
 from upbit.models import NewOrder, Side
-from upbit.rules import round_down_volume
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -35,6 +37,7 @@ log = logging.getLogger("trader.trades")
 BUY_WITHIN = timedelta(seconds=10)
 """A buy that was not sent this long after its decision is given up: the price it was decided on is history."""
 REFUSED_RESTS = timedelta(minutes=1)
+REFUSED_AGAIN_RESTS = timedelta(days=1)
 SELL_AGAIN_S = 10.0
 NOT_CONFIRMED_S = 3.0
 """Pause after the book did not confirm an exit, before it is looked at again."""
@@ -88,9 +91,9 @@ async def gather_facts(app: App, snapshot: Snapshot, entry: Entry) -> risk.Facts
 def plan_entry(app: App, snapshot: Snapshot, entry: Entry, plan: risk.Plan) -> tuple[Trade, Intent]:
     """Return the records of a new trade and of its buy. The name of both is a function of market and candle."""
     now = app.clock()
-    name = f"{snapshot.market.replace('-', '')}-{snapshot.candle_closed_at:%y%m%d%H%M}"
+    name = names.trade_name(snapshot.market, snapshot.candle_closed_at)
     trade = Trade(
-        id=f"{app.mode[0].upper()}{app.account}-{name}",
+        id=f"{names.bot_of(app)}-{name}",
         market=snapshot.market,
         strategy=app.strategy.name,
         unit=app.candles.unit,
@@ -102,7 +105,7 @@ def plan_entry(app: App, snapshot: Snapshot, entry: Entry, plan: risk.Plan) -> t
         market=snapshot.market,
         side=Side.BID,
         total=plan.total,
-        identifier=orders.identifier_of(app, f"{name}-b-0", 0),
+        identifier=names.identifier_of(app, f"{name}-b-0", 0),
     )
     return trade, new_intent(trade, order, decision_key=f"{name}-b-0", number=0, now=now, deadline=now + BUY_WITHIN)
 
@@ -140,7 +143,6 @@ async def sell(app: App, market: str, answer: Exit) -> None:
     trade = app.journal.trade((await app.state.active_trade.snapshot())[market].trade_id)
     ours = app.journal.position_volume(trade.id)
     wallet = (await app.state.wallet_dict.snapshot()).get(market.removeprefix("KRW-"))
-    volume = round_down_volume(risk.sellable(ours, wallet, last_fill_at(app, trade)))
     try:
         (book,) = await app.upbit.books([market])
     except ExchangeError as error:
@@ -153,14 +155,27 @@ async def sell(app: App, market: str, answer: Exit) -> None:
         await pause(NOT_CONFIRMED_S, app.stop)
         await hold_again(app, market)
         return
-    if volume * best_bid < MIN_TOTAL:
+    verdict, volume = judge_sale(ours, wallet, last_fill_at(app, trade), best_bid)
+    if verdict is Verdict.DUST:
         await end_with_dust(app, trade, ours, words(answer))
+        return
+    if verdict is Verdict.WAIT:
+        await wait_for_coins(app, trade, ours)
         return
     intent = plan_exit(app, trade, volume)
     average = risk.exit_price(book, volume)
-    if not app.journal.leave(trade.id, words(answer) | expected(average, 1 - average / best_bid), intent):
-        raise AssertionError(f"{market} has a live order besides {intent.identifier}")
+    begun = app.journal.leave(trade.id, words(answer) | expected(average, 1 - average / best_bid), intent)
+    require(begun, f"{market} has a live order besides {intent.identifier}")
     await carry_on(app, market)
+
+
+async def wait_for_coins(app: App, trade: Trade, ours: Decimal) -> None:
+    """Hold on to coins that an order of the user locks, and tell a person that their sale waits."""
+    app.tell("locked", level=logging.WARNING, market=trade.market, volume=ours)
+    app.journal.add_notes([app.messages.locked(trade, ours, at=app.clock())])
+    app.wake_notifier()
+    await pause(SELL_AGAIN_S, app.stop)
+    await hold_again(app, trade.market)
 
 
 def plan_exit(app: App, trade: Trade, volume: Decimal) -> Intent:
@@ -177,15 +192,20 @@ def plan_exit(app: App, trade: Trade, volume: Decimal) -> Intent:
         market=trade.market,
         side=Side.ASK,
         volume=volume,
-        identifier=orders.identifier_of(app, decision_key, number),
+        identifier=names.identifier_of(app, decision_key, number),
     )
     return new_intent(trade, order, decision_key=decision_key, number=number, now=app.clock(), deadline=None)
 
 
+def fills_of(app: App, trade: Trade, *sides: str) -> list[Fill]:
+    """Return what was executed for a trade on some sides, as it was told."""
+    intents = app.journal.intents_of(trade.id)
+    return [fill for i in intents if i.side in sides for fill in app.journal.fills_of(i.identifier)]
+
+
 def last_fill_at(app: App, trade: Trade) -> datetime:
     """Return when the trade last bought or sold something."""
-    times = [fill.at for intent in app.journal.intents_of(trade.id) for fill in app.journal.fills_of(intent.identifier)]
-    return max(times, default=trade.decided_at)
+    return max((fill.at for fill in fills_of(app, trade, "bid", "ask")), default=trade.decided_at)
 
 
 async def carry_on(app: App, market: str) -> None:
@@ -202,13 +222,13 @@ async def carry_on(app: App, market: str) -> None:
 
 async def after_buy(app: App, trade_id: str, intent: Intent) -> None:
     """Hold what was bought, or forget the trade when nothing was."""
-    fills = app.journal.fills_of(intent.identifier)
+    trade = app.journal.trade(trade_id)
+    fills = fills_of(app, trade, "bid")
     if not fills:
         app.journal.abandon_trade(trade_id, str(intent.state))
-        app.resting[intent.market] = app.clock() + REFUSED_RESTS
+        await after_refusal(app, intent)
         await let_go(app, intent.market)
         return
-    trade = app.journal.trade(trade_id)
     average = average_price(fills)
     stop = stop_price(average, trade.stop_distance)
     opened_at = fills[0].at
@@ -216,13 +236,42 @@ async def after_buy(app: App, trade_id: str, intent: Intent) -> None:
     note = app.messages.bought(
         trade, korean_name=app.korean_name(trade.market), fills=fills, fee=fee, stop_price=stop, at=opened_at
     )
-    app.journal.enter_position(
-        trade_id, opened_at=opened_at, stop_price=stop, highest_price=average, notes=[note] if note else []
-    )
+    app.journal.enter_position(trade_id, opened_at=opened_at, stop_price=stop, highest_price=average, notes=[note])
     hoped = trade.entry_reason.get("expected_price")
     krw = sum(fill.funds for fill in fills)
     app.tell("bought", market=trade.market, price=f"{average:.8g}", expected=hoped, krw=krw, fee=fee)
     await hold_again(app, trade.market)
+
+
+async def after_refusal(app: App, intent: Intent) -> None:
+    """Leave a market alone for a while after a buy that came to nothing, and longer when Upbit refuses it again."""
+    rests = REFUSED_RESTS
+    if intent.state is IntentState.REJECTED:
+        again = app.journal.rejections(intent.market, app.clock() - REFUSED_AGAIN_RESTS)
+        rests = REFUSED_AGAIN_RESTS if again > 1 else REFUSED_RESTS
+        await explain_refusal(app, intent)
+    app.resting[intent.market] = app.clock() + rests
+
+
+async def explain_refusal(app: App, intent: Intent) -> None:
+    """Read the account again when Upbit found too little money for a buy; stop buying when there is enough."""
+    last = app.journal.attempts(intent.identifier)[-1]
+    if last.outcome != InsufficientFunds.__name__:
+        return
+    try:
+        free = {account.currency: account.available for account in await app.upbit.accounts()}
+    except ExchangeError as error:
+        log.warning("account not readable after a refusal error=%s", error)
+        return
+    if affordable(orders.to_order(intent), krw=free.get("KRW", Decimal(0)), coins=Decimal(0)):
+        app.control.halt_buys(
+            "unexplained_refusal",
+            ko="잔고가 충분한데 업비트가 잔고 부족이라고 합니다. 계정을 확인한 뒤 resume 하세요.",
+            en="Upbit says that there is too little money, and there is enough. Look at the account, then resume.",
+            market=intent.market,
+            request=intent.request,
+            free=free.get("KRW", Decimal(0)),
+        )
 
 
 async def after_sell(app: App, trade_id: str, intent: Intent) -> None:
@@ -240,14 +289,15 @@ async def after_sell(app: App, trade_id: str, intent: Intent) -> None:
 async def end_with_dust(app: App, trade: Trade, ours: Decimal, reason: dict[str, object]) -> None:
     """End a trade whose rest is worth less than Upbit takes: it is recorded as dust and left in the account."""
     app.tell("dust", level=logging.WARNING, market=trade.market, volume=ours)
-    await end(app, replace(trade, exit_reason=trade.exit_reason or reason), dust=ours)
+    await end(app, trade, dust=ours, reason=reason)
 
 
-async def end(app: App, trade: Trade, *, dust: Decimal) -> None:
+async def end(app: App, trade: Trade, *, dust: Decimal, reason: dict[str, object] | None = None) -> None:
     """Close a trade in the journal, with its message, and take its market out of the shared dicts."""
     now = app.clock()
+    trade = replace(trade, exit_reason=trade.exit_reason or reason)
     note = app.messages.sold(trade, korean_name=app.korean_name(trade.market), dust=dust, at=now)
-    app.journal.close_trade(trade.id, closed_at=now, dust=dust, notes=[note] if note else [])
+    app.journal.close_trade(trade.id, closed_at=now, dust=dust, reason=reason, notes=[note])
     app.tell("sold", market=trade.market, reason=(trade.exit_reason or {}).get("code"), profit_krw=profit(trade))
     await let_go(app, trade.market)
 
@@ -265,10 +315,7 @@ def average_price(fills: list[Fill]) -> Decimal:
 
 def position_of(app: App, trade: Trade) -> Position:
     """Return what a trade holds, read from the journal."""
-    bought = [
-        fill for i in app.journal.intents_of(trade.id) if i.side == "bid" for fill in app.journal.fills_of(i.identifier)
-    ]
-    average = average_price(bought)
+    average = average_price(fills_of(app, trade, "bid"))
     return Position(
         market=trade.market,
         entry_price=average,
@@ -285,6 +332,16 @@ async def hold_again(app: App, market: str) -> None:
         trade = active[market]
         position = position_of(app, app.journal.trade(trade.trade_id))
         active[market] = replace(trade, phase=HOLDING, position=position)
+
+
+async def reserve(app: App, market: str, now: str, then: str) -> bool:
+    """Move a trade from one phase to the next; False when somebody else already did."""
+    async with app.state.active_trade.locked() as active:
+        trade = active.get(market)
+        if trade is None or trade.phase != now:
+            return False
+        active[market] = replace(trade, phase=then)
+        return True
 
 
 async def note_trade_id(app: App, market: str, trade_id: str) -> None:

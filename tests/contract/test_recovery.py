@@ -1,0 +1,321 @@
+"""Starting is recovering, and the account moves without us: stories against a real sandbox."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from decimal import Decimal
+from typing import TYPE_CHECKING
+from unittest.mock import patch
+
+import pytest
+
+from journal.records import IntentState
+from sandbox.keys import KeyOptions, PocketOptions
+from tests.contract.trading_desk import MARKET, Desk, buy, rounds, sell, told
+from trader import orders
+from trader.decisions import HOLDING
+from trader.reconcile import reconcile
+from trader.recovery import WrongAccountError, recover
+from upbit.errors import OutcomeUnknown
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_a_trade_is_bought_and_sold_to_the_last_decimal(tmp_path: Path) -> None:
+    """The desk itself: journal and exchange agree about every currency."""
+
+    async def story(desk: Desk) -> None:
+        async with desk.started() as app:
+            trade = await buy(app)
+            assert trade.phase == "holding"
+            assert trade.volume == desk.free("BTC")
+            await sell(app)
+            totals = app.journal.totals()
+        assert totals.coins == {"BTC": desk.free("BTC")}
+        assert totals.krw == desk.free("KRW") - 1_000_000
+
+    told(tmp_path, story)
+
+
+@pytest.mark.failure("A4", "A5")
+@pytest.mark.parametrize("arrived", [True, False])
+def test_what_was_being_sent_when_the_process_ended_is_found_or_fenced(arrived: bool, tmp_path: Path) -> None:  # noqa: FBT001 - a parameter
+    """The next start takes it for sent, and resolves it by proof."""
+
+    async def story(desk: Desk) -> None:
+        async with desk.started() as app:
+            place = app.upbit.place
+
+            async def die(order: object) -> object:
+                if arrived:
+                    await place(order)  # type: ignore[arg-type]  # what it was given
+                raise KeyboardInterrupt
+
+            with patch.object(app.upbit, "place", die), pytest.raises(KeyboardInterrupt):
+                await buy(app)
+        async with desk.started() as app:
+            (intent,) = app.journal.live_intents()
+            assert intent.state is IntentState.UNKNOWN
+            await asyncio.sleep(30)
+            ended = await orders.drive(app, intent.identifier)
+        assert ended.state is (IntentState.FINAL if arrived else IntentState.FENCED)
+        assert len(desk.orders()) == 1
+
+    told(tmp_path, story)
+
+
+@pytest.mark.failure("B1", "B6")
+def test_coins_the_user_has_sold_are_written_off_and_never_bought_back(tmp_path: Path) -> None:
+    """Seen twice, told once, and the rest is still managed."""
+
+    async def story(desk: Desk) -> None:
+        async with desk.started() as app:
+            trade = await buy(app)
+            gone = Decimal("0.00002")
+            desk.user_orders(side="ask", ord_type="market", volume="0.00004")
+            await rounds(app, 1)
+            assert app.journal.position_volume(trade.id) == trade.volume  # once may be a stale answer
+            await rounds(app, 3)
+            left = desk.free("BTC")
+            assert left < trade.volume - gone
+            assert app.journal.position_volume(trade.id) == left
+            assert [note.key.split(":")[1] for note in app.journal.pending_notes(9)].count("taken") == 1
+            await sell(app)
+            assert app.journal.trade(trade.id).phase == "closed"
+        assert desk.free("BTC") == 0
+
+    told(tmp_path, story)
+
+
+@pytest.mark.failure("B1")
+def test_a_position_that_is_gone_altogether_ends_its_trade(tmp_path: Path) -> None:
+    """There is nothing to sell, and its market is free again."""
+
+    async def story(desk: Desk) -> None:
+        async with desk.started() as app:
+            trade = await buy(app)
+            desk.user_orders(side="ask", ord_type="market", volume=f"{trade.volume:f}")
+            await rounds(app, 3)
+            ended = app.journal.trade(trade.id)
+            assert ended.phase == "closed"
+            assert ended.volume == 0
+            assert ended.exit_reason is not None
+            assert ended.exit_reason["code"] == "taken"
+            assert MARKET not in await app.state.active_trade.snapshot()
+            assert app.journal.totals().coins == {"BTC": Decimal(0)}
+
+    told(tmp_path, story)
+
+
+@pytest.mark.failure("B2", "B6")
+def test_coins_of_the_user_are_never_sold(tmp_path: Path) -> None:
+    """Bought before or after ours, by hand: they stay."""
+
+    async def story(desk: Desk) -> None:
+        desk.box.exchange.deposit("BTC", Decimal("0.5"))
+        async with desk.started() as app:
+            trade = await buy(app)
+            before = desk.free("BTC") - trade.volume
+            desk.user_orders(side="bid", ord_type="price", price="6000")
+            await rounds(app, 3)
+            await sell(app)
+            assert app.journal.trade(trade.id).phase == "closed"
+        assert desk.free("BTC") > before == Decimal("0.5")
+
+    told(tmp_path, story)
+
+
+@pytest.mark.failure("B4")
+def test_an_exit_waits_for_coins_that_the_user_has_locked(tmp_path: Path) -> None:
+    """It is neither dust nor sold short; when the user lets go, it is sold."""
+
+    async def story(desk: Desk) -> None:
+        async with desk.started() as app:
+            trade = await buy(app)
+            lock = desk.user_orders(side="ask", ord_type="limit", price="300000000", volume=f"{trade.volume:f}")
+            await sell(app)
+            assert app.journal.trade(trade.id).phase == "holding"
+            assert any("locked" in note.key for note in app.journal.pending_notes(9))
+            await rounds(app, 3)
+            assert app.journal.position_volume(trade.id) == trade.volume
+            desk.box.exchange.cancel(lock)
+            await asyncio.sleep(1)
+            await sell(app)
+            assert app.journal.trade(trade.id).phase == "closed"
+        assert desk.free("BTC") == 0
+
+    told(tmp_path, story)
+
+
+@pytest.mark.failure("B3")
+def test_nothing_is_bought_before_the_books_were_compared(tmp_path: Path) -> None:
+    """A start compares first; exits of what is held need not wait for that."""
+
+    async def story(desk: Desk) -> None:
+        async with desk.daemon() as app:
+            await recover(app)
+            assert not app.reconciled
+            await reconcile(app)
+            assert app.reconciled
+
+    told(tmp_path, story)
+
+
+@pytest.mark.failure("B5")
+def test_a_balance_that_is_older_than_the_fill_says_nothing(tmp_path: Path) -> None:
+    """Right after a buy the account may not show it yet: nothing is written off."""
+
+    async def story(desk: Desk) -> None:
+        async with desk.started() as app:
+            trade = await buy(app)
+            with patch.object(app.upbit, "accounts", return_value=[]):
+                await reconcile(app)  # within seconds of the fill
+                assert app.missing == {}
+                await asyncio.sleep(60)
+                await reconcile(app)  # once
+            await reconcile(app)
+            assert app.journal.position_volume(trade.id) == trade.volume
+
+    told(tmp_path, story)
+
+
+async def buy_elsewhere(desk: Desk, folder: Path) -> str:
+    """Let another daemon with the same keys buy; return the identifier."""
+    async with desk.started(folder) as app:
+        trade = await buy(app)
+        return app.journal.intents_of(trade.id)[0].identifier
+
+
+@pytest.mark.failure("F4", "E9")
+def test_an_order_of_ours_that_the_journal_does_not_know_is_adopted(tmp_path: Path) -> None:
+    """Another host, or a journal of the past: it is held and sold like any other, buying halts, a person is told."""
+
+    async def story(desk: Desk) -> None:
+        identifier = await buy_elsewhere(desk, tmp_path / "other")
+        async with desk.started() as app:
+            trade = app.journal.open_trade_in(MARKET)
+            assert trade is not None
+            assert trade.volume == desk.free("BTC")
+            assert app.journal.intent(identifier).state is IntentState.FINAL
+            assert app.control.stands("unknown_order")
+            assert not app.control.may_buy()
+            assert (await app.state.active_trade.snapshot())[MARKET].phase == HOLDING
+            await rounds(app, 2)
+            assert [note.key.split(":")[1] for note in app.journal.pending_notes(9)].count("adopted") == 1
+            await sell(app)
+        assert desk.free("BTC") == 0
+
+    told(tmp_path, story)
+
+
+@pytest.mark.failure("E9")
+def test_a_journal_of_the_past_learns_what_came_after_it(tmp_path: Path) -> None:
+    """A restored copy from before the sale ends its trade again, without a second sale."""
+
+    async def story(desk: Desk) -> None:
+        async with desk.started() as app:
+            trade = await buy(app)
+        shutil.copytree(desk.folder, tmp_path / "copy")
+        async with desk.started() as app:
+            await sell(app)
+        async with desk.started(tmp_path / "copy") as app:
+            assert app.journal.position_volume(trade.id) == 0
+            await rounds(app, 1)
+            assert app.journal.totals().coins == {"BTC": Decimal(0)}
+        assert len(desk.orders()) == 2
+
+    told(tmp_path, story)
+
+
+def test_orders_of_others_are_not_looked_at(tmp_path: Path) -> None:
+    """Neither the user's nor those of another bot of this program."""
+
+    async def story(desk: Desk) -> None:
+        desk.user_orders(side="bid", ord_type="price", price="6000", identifier="ub1-S0000-KRWBTC-2611240900-b-0-0")
+        desk.user_orders(side="bid", ord_type="price", price="6000")
+        async with desk.started() as app:
+            await rounds(app, 1)
+            assert app.journal.open_trades() == []
+            assert app.control.may_buy()
+
+    told(tmp_path, story)
+
+
+def test_an_order_that_was_executed_after_all_is_taken_up(tmp_path: Path) -> None:
+    """Should the exchange break what it documents, the coins are ours all the same, and buying halts."""
+
+    async def story(desk: Desk) -> None:
+        async with desk.started() as app:
+            with patch.object(app.upbit, "place", side_effect=OutcomeUnknown("lost")), pytest.raises(TimeoutError):
+                async with asyncio.timeout(3):
+                    await buy(app)
+            (intent,) = app.journal.live_intents()
+            app.journal.see(intent.identifier, IntentState.FENCED, "fence")  # what must not be
+            app.journal.abandon_trade(intent.trade_id, "FENCED")
+            await app.upbit.place(orders.to_order(intent))
+            await asyncio.sleep(1)
+            async with app.state.active_trade.locked() as active:
+                active.clear()
+            await reconcile(app)
+            trade = app.journal.open_trade_in(MARKET)
+            assert trade is not None
+            assert trade.volume == desk.free("BTC") > 0
+            assert app.control.stands("unknown_order")
+
+    told(tmp_path, story)
+
+
+def test_fills_that_differ_from_the_exchange_halt_everything(tmp_path: Path) -> None:
+    """What we wrote down as final is compared every minute."""
+
+    async def story(desk: Desk) -> None:
+        async with desk.started() as app:
+            trade = await buy(app)
+            app.journal._db.execute("UPDATE fill SET volume = '1'")
+            await reconcile(app)
+            assert app.control.stands("order_differs")
+            assert not app.control.may_sell()
+            assert trade.id
+
+    told(tmp_path, story)
+
+
+@pytest.mark.failure("B12")
+def test_keys_of_another_account_are_refused_and_a_new_key_of_this_one_is_not(tmp_path: Path) -> None:
+    """The newest order of the journal tells whose keys they are."""
+    pockets = (
+        PocketOptions(account="somebody", keys=(KeyOptions(access_key="other", secret_key="o" * 40),)),
+        PocketOptions(keys=(KeyOptions(access_key="new", secret_key="n" * 40),)),
+    )
+
+    async def story(desk: Desk) -> None:
+        async with desk.started() as app:
+            first = app.account
+            await buy(app)
+        desk.access_key, desk.secret_key = "other", "o" * 40
+        async with desk.daemon() as app:
+            with pytest.raises(WrongAccountError):
+                await recover(app)
+        desk.access_key, desk.secret_key = "new", "n" * 40
+        for _ in range(2):
+            async with desk.started() as app:
+                assert app.account == first
+                assert (await app.state.active_trade.snapshot())[MARKET].phase == HOLDING
+
+    told(tmp_path, story, pockets=pockets)
+
+
+def test_an_empty_journal_of_another_key_is_not_proof_of_anything(tmp_path: Path) -> None:
+    """Without an order nobody can tell whose it is, so it is refused."""
+
+    async def story(desk: Desk) -> None:
+        async with desk.started() as app:
+            assert app.journal.meta("key") == app.fingerprint
+            app.journal.set_meta("key", "0" * 16)
+        async with desk.daemon() as app:
+            with pytest.raises(WrongAccountError):
+                await recover(app)
+
+    told(tmp_path, story)

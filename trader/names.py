@@ -1,0 +1,66 @@
+"""The names of orders and trades: functions of the decision alone, and read back from the exchange by recovery.
+
+    ub1-S7f3a-KRWBTC-2611222100-b-0-0
+        mode and account, market, end of the candle that decided (UTC), side, leg, number
+
+Nobody can ever send one decision under two names. A leg follows one that was executed; a number grows only where the
+one before it has provably not been executed.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from trader.app import App
+
+FORM = re.compile(r"(?P<decision>(?P<trade>[A-Z0-9]+-(?P<candle>\d{10}))-(?P<side>[bs])-(?P<leg>\d+))-(?P<number>\d+)")
+CANDLE = "%y%m%d%H%M"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Name:
+    """What the identifier of an order says."""
+
+    trade: str  # market and candle
+    decision_key: str  # market, candle, side and leg
+    number: int
+    side: str  # "bid" or "ask"
+    candle_closed_at: datetime
+
+
+def prefix_of(app: App) -> str:
+    """Return how the identifier of every order of this bot begins."""
+    return f"ub1-{bot_of(app)}-"
+
+
+def bot_of(app: App) -> str:
+    """Return what stands for the mode and the account in every name."""
+    return f"{app.mode[0].upper()}{app.account}"
+
+
+def trade_name(market: str, candle_closed_at: datetime) -> str:
+    """Return what names a trade beside the bot: its market and the candle that decided."""
+    return f"{market.replace('-', '')}-{candle_closed_at:{CANDLE}}"
+
+
+def identifier_of(app: App, decision_key: str, number: int) -> str:
+    """Return the name of an order."""
+    return f"{prefix_of(app)}{decision_key}-{number}"
+
+
+def read_name(identifier: str, prefix: str) -> Name | None:
+    """Return what an identifier says; None when it is not of this bot, or not of this form."""
+    found = FORM.fullmatch(identifier.removeprefix(prefix)) if identifier.startswith(prefix) else None
+    if found is None:
+        return None
+    return Name(
+        trade=found["trade"],
+        decision_key=found["decision"],
+        number=int(found["number"]),
+        side="bid" if found["side"] == "b" else "ask",
+        candle_closed_at=datetime.strptime(found["candle"], CANDLE).replace(tzinfo=UTC),
+    )

@@ -1,0 +1,254 @@
+"""Compare the journal with the exchange, at the start and every minute, and write down what moved without us.
+
+Differences are journaled and told; they are never "corrected" by trading. Orders of ours that the journal does not know
+are adopted; orders of others are not looked at. Balances are compared only of trades in which nothing moves, and a
+difference is believed when it is seen twice.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from decimal import Decimal
+from enum import Enum, auto
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from journal.errors import require
+from journal.records import Intent, IntentState, Trade
+from trader import names, protocol
+from trader.decisions import HOLDING, SELLING
+from trader.loops import every, keep_going
+from trader.recovery import resume
+from trader.trades import end, hold_again, last_fill_at, reserve
+from upbit.models import NewOrder, Side
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from trader.app import App
+    from upbit.models import Order
+
+log = logging.getLogger("trader.reconcile")
+
+PERIOD_S = 60.0
+LOOK_BACK = timedelta(days=1)
+"""How far before the last comparison orders are asked for again: one may rest, or be shown late."""
+AHEAD = timedelta(minutes=5)
+"""Upbit's clock may be before ours."""
+SETTLED = timedelta(seconds=5)
+"""A balance that was asked for less than this after the last fill of a trade says nothing about it."""
+
+
+class Verdict(Enum):
+    """What an order of ours at the exchange is to the journal."""
+
+    FINE = auto()  # known, and equal; or it has bought and sold nothing
+    WAIT = auto()  # not over, or followed by somebody
+    UNKNOWN = auto()  # executed, and not in the journal
+    AFTER_ALL = auto()  # executed, although the journal has proof that it never would
+    DIFFERENT = auto()  # executed otherwise than the journal says
+
+
+async def reconcile_periodically(app: App) -> None:
+    """Compare at once and every minute until the daemon stops. Nothing is bought before the first time."""
+    ticks = every(PERIOD_S, app.stop)
+    await keep_going("reconcile", ticks, lambda: reconcile(app), health=app.health, stop=app.stop)
+
+
+async def reconcile(app: App) -> None:
+    """Compare orders, then balances."""
+    await compare_orders(app)
+    await compare_balances(app)
+    for trade in app.journal.open_trades():
+        await take_up(app, trade.market)
+    app.reconciled = True
+
+
+# --- orders -----------------------------------------------------------------------------------------------------------
+
+
+async def compare_orders(app: App) -> None:
+    """Look at every order of ours since the last time, and adopt what the journal does not know."""
+    now = app.clock()
+    since = (app.journal.imported_until() or now) - LOOK_BACK
+    shown = [*await app.upbit.closed_orders(start=since, end=now + AHEAD), *await app.upbit.open_orders()]
+    for order in sorted(shown, key=lambda order: order.created_at):
+        await compare_order(app, order)
+    app.journal.note_import(now)
+
+
+async def compare_order(app: App, order: Order) -> None:
+    """Compare one order with the journal, if it is ours."""
+    name = names.read_name(order.identifier or "", names.prefix_of(app))
+    if name is None:
+        return
+    known = app.journal.known_intent(order.identifier or "")
+    filled = sum((fill.volume for fill in app.journal.fills_of(order.identifier or "")), Decimal(0))
+    match judge_order(order, known, filled):
+        case Verdict.UNKNOWN:
+            await adopt(app, await app.upbit.order(uuid=order.uuid), name)
+        case Verdict.AFTER_ALL:
+            require(known is not None, "an order that was executed after all is known")
+            await see_after_all(app, await app.upbit.order(uuid=order.uuid))
+        case Verdict.DIFFERENT:
+            halt_on_difference(app, order, filled)
+
+
+def judge_order(order: Order, known: Intent | None, filled: Decimal) -> Verdict:
+    """Return what an order that the exchange shows is to the journal, which has `filled` units of it."""
+    if order.state not in protocol.ENDED or (known is not None and known.state in IntentState.live()):
+        return Verdict.WAIT
+    if order.executed_volume == filled:
+        return Verdict.FINE
+    if known is None:
+        return Verdict.UNKNOWN
+    return Verdict.DIFFERENT if known.state is IntentState.FINAL else Verdict.AFTER_ALL
+
+
+async def adopt(app: App, order: Order, name: names.Name) -> None:
+    """Write an order of ours down that the journal does not know, and buy nothing more until a person has looked."""
+    if not order.is_final or app.journal.known_intent(order.identifier or "") is not None:
+        return
+    trade = app.journal.open_trade_in(order.market) or adopted_trade(app, order, name)
+    note = app.messages.adopted(order, at=app.clock())
+    app.journal.adopt(trade, adopted_intent(app, trade, order, name), order.fills, order.paid_fee, [note])
+    app.tell("adopted", level=logging.WARNING, market=order.market, identifier=order.identifier)
+    halt_buys_on_unknown(app, order)
+    await take_up(app, order.market)
+
+
+async def see_after_all(app: App, order: Order) -> None:
+    """Write down that an order was executed although it should not exist, and buy nothing more."""
+    known = app.journal.known_intent(order.identifier or "")
+    if not order.is_final or known is None or known.state in IntentState.live():
+        return
+    note = app.messages.adopted(order, at=app.clock())
+    app.journal.see_after_all(known, order.uuid, order.fills, order.paid_fee, [note])
+    app.tell("executed_after_all", level=logging.ERROR, market=order.market, identifier=order.identifier)
+    halt_buys_on_unknown(app, order)
+    await take_up(app, order.market)
+
+
+async def take_up(app: App, market: str) -> None:
+    """Let the shared dicts know the open trade of a market as the journal has it now, if nobody works on it."""
+    trade = app.journal.open_trade_in(market)
+    if trade is None or trade.phase == "entering":
+        return
+    active = (await app.state.active_trade.snapshot()).get(market)
+    if active is None or active.trade_id != trade.id:
+        await resume(app, trade)
+    elif active.phase == HOLDING:
+        await hold_again(app, market)
+
+
+def adopted_trade(app: App, order: Order, name: names.Name) -> Trade:
+    """Return the trade an order belongs to, by its name. Why it began is not known, and so is its stop."""
+    trade_id = f"{names.bot_of(app)}-{name.trade}"
+    if app.journal.knows_trade(trade_id):
+        return app.journal.trade(trade_id)
+    return Trade(
+        id=trade_id,
+        market=order.market,
+        strategy=app.strategy.name,
+        unit=app.candles.unit,
+        decided_at=name.candle_closed_at,
+        entry_reason={"code": "adopted", "ko": "업비트에서 되찾은 주문", "en": "found at Upbit"},
+        stop_distance=None,
+    )
+
+
+def adopted_intent(app: App, trade: Trade, order: Order, name: names.Name) -> Intent:
+    """Return the record of an order that is over, rebuilt from what the exchange shows."""
+    return Intent(
+        identifier=order.identifier or "",
+        decision_key=name.decision_key,
+        n=name.number,
+        trade_id=trade.id,
+        market=order.market,
+        side=str(order.side),
+        request=msgspec.json.encode(request_of(order)).decode(),
+        decided_at=app.clock(),
+        deadline=None,
+        state=IntentState.FINAL,
+        uuid=order.uuid,
+    )
+
+
+def request_of(order: Order) -> NewOrder:
+    """Return the request an order came of."""
+    total, volume = (order.price, None) if order.side is Side.BID else (None, order.volume)
+    return NewOrder(market=order.market, side=order.side, identifier=order.identifier or "", total=total, volume=volume)
+
+
+def halt_buys_on_unknown(app: App, order: Order) -> None:
+    """Buy nothing more: another daemon may trade this account, or the journal is older than its orders."""
+    app.control.halt_buys(
+        "unknown_order",
+        ko=f"기록에 없던 우리 주문({order.market} {order.identifier})을 업비트에서 찾아 기록에 넣었습니다. "
+        "같은 계정으로 도는 다른 데몬이 없는지, 옛 백업을 되돌린 것은 아닌지 확인한 뒤 resume 하세요.",
+        en=f"An order of ours that the journal did not know ({order.market} {order.identifier}) was found at Upbit "
+        "and written down. Make sure that no other daemon trades this account, then resume.",
+        market=order.market,
+        uuid=order.uuid,
+    )
+
+
+def halt_on_difference(app: App, order: Order, filled: Decimal) -> None:
+    """Stop everything: what we wrote down as final is not what the exchange says."""
+    app.control.halt(
+        "order_differs",
+        ko=f"{order.market} {order.identifier} 체결량이 기록은 {filled:f}, 업비트는 {order.executed_volume:f}입니다. "
+        "업비트 주문 내역을 확인한 뒤 resume 하세요.",
+        en=f"{order.market} {order.identifier} executed {order.executed_volume:f} at Upbit, {filled:f} in the journal. "
+        "Look at Upbit's orders, then resume.",
+        uuid=order.uuid,
+    )
+
+
+# --- balances ---------------------------------------------------------------------------------------------------------
+
+
+async def compare_balances(app: App) -> None:
+    """Compare what quiet trades hold with what the account has; write off what is missing twice."""
+    before = quiet_positions(app, app.clock())
+    held = {account.currency: account.available + account.locked for account in await app.upbit.accounts()}
+    after = quiet_positions(app, app.clock())
+    quiet = {name: volume for name, volume in before.items() if after.get(name) == volume}
+    short = dict[str, Decimal]()
+    for trade in [trade for trade in app.journal.open_trades() if trade.id in quiet]:
+        short[trade.id] = quiet[trade.id] - held.get(trade.market.split("-")[1], Decimal(0))
+        await compare_balance(app, trade, surely_gone(short[trade.id], app.missing.get(trade.id)))
+    app.missing = short
+
+
+def quiet_positions(app: App, now: datetime) -> dict[str, Decimal]:
+    """Return what each trade holds in which nothing moves: no order in hand, and the last fill a while ago."""
+    busy = {intent.market for intent in app.journal.live_intents()}
+    quiet = [
+        trade
+        for trade in app.journal.open_trades()
+        if trade.market not in busy and now - last_fill_at(app, trade) >= SETTLED
+    ]
+    return {trade.id: app.journal.position_volume(trade.id) for trade in quiet}
+
+
+def surely_gone(short: Decimal, last_time: Decimal | None) -> Decimal:
+    """Return how many units are gone: those that were missing at the last look, too. More than ours is the user's."""
+    return max(min(short, last_time or Decimal(0)), Decimal(0))
+
+
+async def compare_balance(app: App, trade: Trade, gone: Decimal) -> None:
+    """Shrink a trade by what somebody has taken out of the account; it is never bought back."""
+    if not gone or not await reserve(app, trade.market, HOLDING, SELLING):
+        return
+    note = app.messages.taken(trade, gone, at=app.clock())
+    app.journal.take_out(trade.id, gone, [note])
+    app.tell("taken", level=logging.WARNING, market=trade.market, volume=gone)
+    app.wake_notifier()
+    if app.journal.position_volume(trade.id) > 0:
+        await hold_again(app, trade.market)
+    else:
+        reason: dict[str, object] = {"code": "taken", "ko": "사용자가 코인을 옮김", "en": "the user moved the coins"}
+        await end(app, app.journal.trade(trade.id), dust=Decimal(0), reason=reason)
