@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
     from backtest.store import Store
     from config import Config
 
+BYTES_A_CELL = 180
+"""Measured with 100 markets of 43,200 candles: 106 to 121 for candles and numbers on the grid, 56 as they are read."""
+
 
 def run(config: Config, options: argparse.Namespace) -> int:
     """Test the strategy of the settings on history; print a table or JSON; return the exit code."""
@@ -61,6 +65,7 @@ def prepare_for(config: Config, store: Store, options: argparse.Namespace, rules
     warm_up = strategy.history(parameters, unit)
     history = load(store, unit, read_markets(options))
     begin, end = read_period(options, *reach(history, unit, warm_up))
+    check_memory(len(history) * ((end - begin) // unit + warm_up))
     panel = build_panel(history, unit, begin, end, warm_up=warm_up)
     return prepare(panel, strategy, parameters, exclude=rules.exclude)
 
@@ -74,9 +79,26 @@ def load(store: Store, unit: timedelta, wanted: list[str]) -> dict[str, Candles]
 
 def reach(history: Mapping[str, Candles], unit: timedelta, warm_up: int) -> tuple[datetime, datetime]:
     """Return the longest period that can be tested: from the first candle on, after the warm-up, to the last."""
-    first = min((int(one.opened_at_ms[0]) for one in history.values()), default=0)
-    last = max((int(one.opened_at_ms[-1]) for one in history.values()), default=0)
-    return from_ms(first) + warm_up * unit, from_ms(last) + unit
+    first = from_ms(min((int(one.opened_at_ms[0]) for one in history.values()), default=0))
+    end = from_ms(max((int(one.opened_at_ms[-1]) for one in history.values()), default=0)) + unit
+    warm = first + warm_up * unit
+    return warm if warm < end else first, end
+
+
+def check_memory(cells: int) -> None:
+    """Refuse a grid that this machine cannot hold, before the machine does."""
+    need, there = cells * BYTES_A_CELL / 1e9, physical_memory() / 1e9
+    if need > there:
+        raise UsageProblem(
+            f"메모리가 부족합니다: 약 {need:.0f} GB가 필요한데 {there:.0f} GB뿐입니다. 기간이나 마켓을 줄이세요.",
+            f"There is too little memory: about {need:.0f} GB are needed, there are {there:.0f}. "
+            "Choose fewer markets or a shorter period.",
+        )
+
+
+def physical_memory() -> int:
+    """Return the memory of this machine, bytes."""
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def rules_of(config: Config, options: argparse.Namespace) -> Rules:

@@ -162,6 +162,23 @@ def test_input_that_makes_no_sense_is_one_sentence_with_its_code(
     assert "Traceback" not in said
 
 
+def test_a_grid_that_does_not_fit_into_memory_is_refused(
+    history: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before the machine begins to swap, and with what to do."""
+    monkeypatch.setattr("cli.backtest.physical_memory", lambda: 1000)
+    assert main(["backtest"]) == 2
+    assert "Choose fewer markets or a shorter period" in capsys.readouterr().err
+
+
+def test_a_history_shorter_than_the_warm_up_is_said_so(history: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Not that the period is empty."""
+    store = Store(history / "candles")
+    store.write(UNITS["60m"], "KRW-BTC", Stored(candles=candles(wave(300, 1), unit=UNITS["60m"])))
+    assert main(["backtest", "--unit", "60m"]) == 1
+    assert "600 are needed, there are 300" in capsys.readouterr().err
+
+
 def test_a_damaged_file_stops_a_backtest_with_its_name(history: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Nothing is computed on half of the truth."""
     Store(history / "candles").path(UNIT, "KRW-ETH").write_bytes(b"x")

@@ -344,6 +344,20 @@ def test_the_search_over_arrays_ends_every_trade_where_a_walk_with_the_daemons_e
     assert not tight or (causes["stop"] > 3 and len(causes) > 1)
 
 
+@pytest.mark.parametrize("name", ["quiet_trend", "rare_dip", "volatility_breakout"])
+def test_candles_at_which_nobody_can_be_drawn_are_skipped_without_a_difference(name: str) -> None:
+    """Looking at every candle makes the same trades."""
+    loose = {"max_natr": 50.0} if name == "quiet_trend" else {"max_rsi": 45.0} if name == "rare_dip" else {}
+    strategy, parameters = registry.load(name, {"min_turnover_krw": 0.0, **loose})
+    panel = build_panel(wandering(5, 8, 1500), UNIT, START + 650 * UNIT, START + 1500 * UNIT, warm_up=650)
+    prepared = prepare(panel, strategy, parameters)
+    everywhere = replace(prepared, appears=np.ones_like(prepared.appears))
+    for seed in range(4):
+        for rules in (Rules(slots=5), Rules(slots=8), Rules(slots=8, krw=30_000.0), Rules(slots=3, delay=2)):
+            assert simulate(prepared, rules, seed).trades == simulate(everywhere, rules, seed).trades
+    assert not prepared.appears.all()
+
+
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 10_000), st.integers(1, 5), st.sampled_from(["open", "close"]), st.integers(0, 2))
 def test_the_sum_of_all_trades_is_the_equity_to_the_won(seed: int, slots: int, fill: str, delay: int) -> None:
