@@ -27,6 +27,14 @@ kill: $(STAMP) # the daemon dies at every callback of many order flows
 determinism: $(STAMP) # the same seeds in two processes, under random hash seeds and load
 	@$(BIN)/python -m worlds.determinism
 
+.PHONY: sigkill
+sigkill: $(STAMP) # real processes, real files, real SIGKILLs at every named point
+	@$(BIN)/python -m worlds.sigkill
+
+.PHONY: soak
+soak: $(STAMP) # a simulated month in one process: nothing may grow
+	@$(BIN)/python -m worlds.soak
+
 .PHONY: simulate
 simulate: $(STAMP)
 	@$(BIN)/python -m worlds.simulate --seeds $(SEEDS)

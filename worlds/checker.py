@@ -12,7 +12,6 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from pathlib import Path
 
     from sandbox.exchange import Exchange
@@ -108,7 +107,7 @@ class Checker:
         if fill is not None:
             self._never_sells_more(order)
 
-    def on_assets(self, pocket: object, currencies: Iterable[str]) -> None:
+    def on_assets(self, *_: object) -> None:
         """Nothing is said about balances alone."""
 
     def _on_new(self, order: Order) -> None:

@@ -3,10 +3,31 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 import msgspec
+
+from config import Config, Secret
+from worlds.seesaw import LEADER
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ACCESS_KEY, SECRET_KEY = "world-access-key", "world-secret-key-0123456789abcdef0123456"  # open nothing but a sandbox
+PARAMETERS = {
+    "fast": 2,
+    "slow": 4,
+    "btc_ema": 3,
+    "atr_period": 3,
+    "max_natr": 100.0,
+    "stop_atr": 3.0,
+    "min_turnover_krw": 0.0,
+    "min_candles": 5,
+    "cooldown_candles": 1,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,3 +74,25 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     digest: str
     wall_s: float
     worst: dict[str, float] = {}  # seconds
+
+
+def daemon_config(plan: Plan, *, url: str, webhook: str, folder: Path) -> Config:
+    """Return the settings of a daemon that trades often, on an exchange of ours."""
+    base = Config()
+    return replace(
+        base,
+        access_key=Secret(ACCESS_KEY),
+        secret_key=Secret(SECRET_KEY),
+        webhook_url=Secret(webhook),
+        base_url=url,
+        data_dir=folder,
+        strategy=replace(base.strategy, unit=timedelta(minutes=1), parameters=PARAMETERS),
+        trading=replace(base.trading, seed=plan.seed, order_krw=plan.order_krw, max_open_trades=plan.max_open_trades),
+        risk=replace(
+            base.risk,
+            max_order_krw=plan.order_krw,
+            max_market_krw=2 * plan.order_krw,
+            max_day_krw=Decimal(1_000_000_000),
+            exclude=(LEADER,),
+        ),
+    )

@@ -46,6 +46,7 @@ class Seesaw:
         self.fall_at_ms: int | None = None
         self.shocks: list[tuple[int, float]] = []  # from when on all but the leader cost a fraction less
         self._given_ms = start_ms
+        self.trade_every_ms = TRADE_EVERY_MS
         self._seed = seed
         chosen = NAMES[:markets]
         self._bases = {LEADER: 150_000_000.0} | {name: price * rng.uniform(0.8, 1.2) for name, _, price in chosen}
@@ -83,17 +84,17 @@ class Seesaw:
 
     def next_ms(self) -> int | None:
         """Return when the next public trade happens."""
-        return self._given_ms + TRADE_EVERY_MS
+        return self._given_ms + self.trade_every_ms
 
     def advance(self, to_ms: int) -> list[PublicTrade]:
         """Return the trades up to a moment: one of every market at each beat."""
         trades: list[PublicTrade] = []
-        while self._given_ms + TRADE_EVERY_MS <= to_ms:
-            self._given_ms += TRADE_EVERY_MS
+        while self._given_ms + self.trade_every_ms <= to_ms:
+            self._given_ms += self.trade_every_ms
             for number, market in enumerate(self._bases):
                 price = self.price(market, self._given_ms)
                 volume = (Decimal(400_000) / price).quantize(Decimal("0.00000001"))
-                taker: Taker = "BID" if self._given_ms // TRADE_EVERY_MS % 2 else "ASK"
+                taker: Taker = "BID" if self._given_ms // self.trade_every_ms % 2 else "ASK"
                 trades.append(PublicTrade(market, price, volume, self._given_ms, taker, self._given_ms * 100 + number))
         return trades
 

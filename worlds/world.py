@@ -12,14 +12,12 @@ import logging
 import random
 import time
 from contextlib import ExitStack
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeVar
 from unittest import mock
 
 from cli.daemon import JOURNAL_FILE, build, serve
-from config import Config, Secret
 from sandbox.server import Opened, SandboxOptions
 from simulation.disk import inherit, lose_power
 from simulation.loop import LoopClock
@@ -29,21 +27,21 @@ from simulation.weather import Storm, draw_rates
 from worlds.checker import Books, Checker
 from worlds.ear import Ear, describe, leaves
 from worlds.lies import LyingBox, draw_lies
-from worlds.plan import Outcome, Plan
-from worlds.seesaw import LEADER, Seesaw
+from worlds.plan import ACCESS_KEY, SECRET_KEY, Outcome, Plan, daemon_config
+from worlds.seesaw import Seesaw
 from worlds.story import Story
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from pathlib import Path
 
+    from config import Config
     from sandbox.call import Call
     from trader.app import App
 
 T = TypeVar("T")
 
 START = datetime(2026, 11, 2, 3, 0, tzinfo=UTC)
-ACCESS_KEY, SECRET_KEY = "world-access-key", "world-secret-key-0123456789abcdef0123456"
 KRW = Decimal(1_000_000)
 EXCHANGE_URL, DISCORD_URL = "https://exchange.test", "https://discord.test"
 EXCHANGE_ADDRESS, BOT_ADDRESS = "10.0.0.1", "10.0.0.2"
@@ -58,17 +56,6 @@ AIMED = 0.8
 """Share of kills that come within `AIM_S` of an order."""
 AIM_S = 0.4
 OPEN_TRADES = "SELECT id, phase FROM trade WHERE phase IN ('entering', 'holding', 'leaving')"
-PARAMETERS = {
-    "fast": 2,
-    "slow": 4,
-    "btc_ema": 3,
-    "atr_period": 3,
-    "max_natr": 100.0,
-    "stop_atr": 3.0,
-    "min_turnover_krw": 0.0,
-    "min_candles": 5,
-    "cooldown_candles": 1,
-}
 
 
 class World:
@@ -152,26 +139,8 @@ class World:
 
     def config(self) -> Config:
         """Return the settings of the daemon."""
-        base, plan = Config(), self.plan
-        return replace(
-            base,
-            access_key=Secret(ACCESS_KEY),
-            secret_key=Secret(SECRET_KEY),
-            webhook_url=Secret(DISCORD_URL + HOOK),
-            base_url=EXCHANGE_URL,
-            data_dir=self.data_dir(self.generation),
-            strategy=replace(base.strategy, unit=timedelta(minutes=1), parameters=PARAMETERS),
-            trading=replace(
-                base.trading, seed=plan.seed, order_krw=plan.order_krw, max_open_trades=plan.max_open_trades
-            ),
-            risk=replace(
-                base.risk,
-                max_order_krw=plan.order_krw,
-                max_market_krw=2 * plan.order_krw,
-                max_day_krw=Decimal(1_000_000_000),
-                exclude=(LEADER,),
-            ),
-        )
+        folder = self.data_dir(self.generation)
+        return daemon_config(self.plan, url=EXCHANGE_URL, webhook=DISCORD_URL + HOOK, folder=folder)
 
     async def live(self) -> None:
         """Keep a daemon running while one is wanted, as an init system does."""
@@ -326,7 +295,7 @@ class World:
         """Collect garbage by the simulated clock: when it happens otherwise depends on the machine."""
         while True:
             await asyncio.sleep(1800)
-            gc.collect(1)
+            gc.collect()
 
     async def calm_down(self) -> None:
         """End all faults, restart once, and see that nothing stays in doubt and trading goes on."""
@@ -445,8 +414,11 @@ def in_world(
         level = root.level
         root.setLevel(logging.INFO)
         stack.callback(root.setLevel, level)
+        gc.collect()
+        gc.freeze()  # what was there before can never be garbage of this world
         gc.disable()
         stack.callback(gc.enable)
+        stack.callback(gc.unfreeze)
         stack.enter_context(owned_libraries(loop, START.timestamp()))
         stack.enter_context(mock.patch("trader.wallet.PERIOD_S", plan.wallet_s))
         outcome = run(loop, script(world))
