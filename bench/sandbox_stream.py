@@ -37,7 +37,8 @@ TYPES = (
     "orderbook",
     *(f"candle.{u}" for u in ("1s", "1m", "3m", "5m", "10m", "15m", "30m", "60m", "240m")),
 )
-WARM_UP_S = 5.0
+WARM_UP_S = 3.0
+SNAPSHOTS = 10  # of each market at least: a quiet one has no trade and no second to show
 
 
 class Load(NamedTuple):
@@ -77,7 +78,7 @@ class Client:
         """Count until cancelled."""
         compression = "deflate" if deflate else None
         async with websockets.asyncio.client.connect(
-            url, compression=compression, max_queue=None, open_timeout=60
+            url, compression=compression, max_queue=None, open_timeout=60, ping_interval=None
         ) as socket:
             await socket.send(message)
             async for frame in socket:
@@ -102,10 +103,14 @@ async def listening(url: str, message: str, count: int, *, deflate: bool) -> Asy
             task.cancel()
 
 
-async def measure(pid: int, url: str, message: str, options: Options) -> tuple[Load, list[tuple[float, bytes]]]:
-    """Listen for a while; return the load and what the first client got."""
+async def measure(
+    pid: int, url: str, message: str, options: Options, at_first: int
+) -> tuple[Load, list[tuple[float, bytes]]]:
+    """Listen for a while once each client has its first frames; return the load and what the first client got."""
     async with listening(url, message, options.clients, deflate=options.deflate) as clients:
-        await asyncio.sleep(WARM_UP_S)  # the snapshots are out
+        while min(client.frames for client in clients) < at_first:  # noqa: ASYNC110 - a client only counts
+            await asyncio.sleep(0.1)
+        await asyncio.sleep(WARM_UP_S)
         kept = clients[0].kept
         assert kept is not None
         kept.clear()
@@ -140,11 +145,11 @@ def compare(options: Options) -> tuple[Load, Load]:
     with started("main.py", "sandbox", "--json", *arguments) as (pid, url):
         codes = [market for market, _ in zip(market_names(url), range(options.markets), strict=False)]
         parts = [{"ticket": "bench"}, *({"type": kind, "codes": codes} for kind in TYPES)]
-        ours, kept = asyncio.run(measure(pid, url, json.dumps(parts), options))
+        ours, kept = asyncio.run(measure(pid, url, json.dumps(parts), options, SNAPSHOTS * len(codes)))
     with tempfile.NamedTemporaryFile(suffix=".pickle") as file:
         Path(file.name).write_bytes(pickle.dumps(kept))
         with started(__file__, "--peer", file.name) as (pid, url):
-            theirs, _ = asyncio.run(measure(pid, url, "go", options))
+            theirs, _ = asyncio.run(measure(pid, url, "go", options, 1))
     return ours, theirs
 
 

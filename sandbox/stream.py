@@ -211,7 +211,7 @@ class Stream:
             for trade in self._markets.recent_trades(market, 1):
                 yield self._trade_frame(trade, now_ms, "SNAPSHOT"), frames.TRADE
         elif kind in CANDLE_UNITS:
-            for candle in self._markets.candles(market, CANDLE_UNITS[kind], None, 1):
+            for candle in self._markets.forming(market, CANDLE_UNITS[kind], 1):
                 yield views.candle_frame(kind, market, candle, "SNAPSHOT"), frames.CANDLE
 
     def _trade_frame(self, trade: PublicTrade, now_ms: int, stream_type: str) -> frames.Json:
