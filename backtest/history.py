@@ -7,6 +7,8 @@ killed, goes on where it was, a second run asks only for what is new, and a gap 
 from __future__ import annotations
 
 import asyncio
+import logging
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from difflib import get_close_matches
@@ -17,6 +19,8 @@ import numpy as np
 from backtest.candles import Candles, Stored, add_span, merge, missing_spans
 from backtest.errors import NothingThere, UsageProblem
 from backtest.units import from_ms, to_ms, unit_ms
+from upbit.errors import ExchangeError, RateLimited
+from upbit.rest import may_repeat
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -27,12 +31,16 @@ if TYPE_CHECKING:
     from upbit.models import Candle
     from upbit.rest import Upbit
 
+log = logging.getLogger("backtest.history")
+
 PAGE = 200
 """Most candles Upbit gives in one answer."""
 PAGES_A_WRITE = 50
 """Pages kept in memory before a file is replaced: about five seconds of work that a kill can cost."""
 ASK_AT_ONCE = 4
 """Markets under way at the same time; the rate limiter spaces the requests, this only hides the round trip."""
+PAUSES_S = (2.0, 5.0, 15.0, 60.0, 60.0)
+"""Between attempts at one page, after the client's own quick ones: about two minutes of outage are waited out."""
 GRACE = timedelta(seconds=2)
 """How long after its end Upbit may still be writing a candle."""
 
@@ -101,7 +109,7 @@ class Download:
 
     async def _fetch_stretch(self, book: Notebook, begin: int, end: int) -> None:
         while end > begin and not self.stop.is_set():
-            page = await self.upbit.candles(book.market, self.unit, count=PAGE, to=from_ms(end))
+            page = await self._page(book.market, from_ms(end))
             times = [to_ms(candle.opened_at) for candle in page]
             fresh = [candle for candle, at in zip(page, times, strict=True) if begin <= at < end]
             reached = max(begin, times[-1]) if len(page) == PAGE and times[-1] < end else begin
@@ -111,6 +119,20 @@ class Download:
             book.note(fresh, (reached, end))
             self.show(self.progress)
             end = reached
+
+    async def _page(self, market: str, to: datetime) -> list[Candle]:
+        """Ask for one page, and again after a while when the network or Upbit fails: a long download outlives that."""
+        for pause_s in PAUSES_S:
+            try:
+                return await self.upbit.candles(market, self.unit, count=PAGE, to=to)
+            except ExchangeError as error:
+                if self.stop.is_set() or not (may_repeat(error) or isinstance(error, RateLimited)):
+                    raise
+                log.warning("page failed, asking again market=%s in_s=%d error=%s", market, pause_s, error)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause_s):
+                    await self.stop.wait()
+        return await self.upbit.candles(market, self.unit, count=PAGE, to=to)
 
 
 class Notebook:
