@@ -12,114 +12,24 @@ from __future__ import annotations
 
 import heapq
 import random
-from collections import Counter
-from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from backtest.account import Account, Holding, Outcome, Waiting, finish
 from backtest.leaving import find_leaving
 from backtest.rules import EQUITY, OPEN
 from strategy.base import Position, Snapshot
 from strategy.portfolio import MIN_TOTAL, Caps, broken_cap, can_leave, draw, order_total, start_of_day, stop_price
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
-    from backtest.leaving import Leaving
     from backtest.prepare import Prepared
     from backtest.rules import Rules
 
 ZERO = Decimal(0)
 VOLUMES_A_UNIT = 1e8
 """Upbit's volumes have eight decimals."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trade:
-    """One position from its purchase to its end. Won as floats; columns are those of the panel."""
-
-    market: str
-    row: int
-    entered: int  # column at whose open it was bought
-    left: int | None  # column in which it was sold; None: it is still held when the data end
-    inside: bool  # whether it was sold inside that column's candle, not at its open
-    entry_price: float  # KRW, with slippage
-    exit_price: float | None
-    volume: float  # units of base currency
-    cost_krw: float  # paid, fee included
-    proceeds_krw: float  # received, fee taken off; 0 while held, or when too little was left to sell
-    fees_krw: float
-    slippage_krw: float  # how much worse than the reference prices it was bought and sold
-    cause: str | None  # code of the exit
-
-    @property
-    def profit_krw(self) -> float:
-        """What it earned after all costs; meaningless while it is held."""
-        return self.proceeds_krw - self.cost_krw
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """What one account did: one seed, one strategy, one set of rules."""
-
-    seed: int
-    rules: Rules
-    trades: tuple[Trade, ...]  # in the order of their purchases; the last ones may still be held
-    refused: Counter[str]  # purchases that were not made, by why
-
-
-@dataclass(slots=True)
-class Waiting:
-    """A market that was drawn and is not bought yet."""
-
-    row: int
-    decided: int  # column whose close it is decided on
-    due: int  # first column at whose open it may be bought
-
-
-@dataclass(slots=True)
-class Holding:
-    """A position while it is held, and the end it will come to."""
-
-    market: str
-    row: int
-    entered: int
-    price: float
-    volume: float
-    cost: float
-    fee: float
-    slipped: float
-    leaving: Leaving | None
-
-
-@dataclass(slots=True, kw_only=True)
-class Account:
-    """Money and positions at one moment."""
-
-    ready: Prepared
-    rules: Rules
-    seed: int
-    cash: float
-    rng: random.Random
-    held: dict[str, Holding] = field(default_factory=dict)
-    waiting: dict[str, Waiting] = field(default_factory=dict)
-    ended: dict[str, datetime] = field(default_factory=dict)
-    spent: dict[datetime, Decimal] = field(default_factory=dict)  # won of buys with their fees, by day in Korea
-    leaving: list[tuple[int, bool, int, str]] = field(default_factory=list)  # heap: column, inside, order, market
-    trades: list[tuple[int, Trade]] = field(default_factory=list)  # with the order of their purchases
-    refused: Counter[str] = field(default_factory=Counter)
-    bought: int = 0
-
-    def free(self) -> int:
-        """Return how many more trades may begin."""
-        return self.rules.slots - len(self.held) - len(self.waiting)
-
-    def equity(self, column: int) -> float:
-        """Return the worth of everything at the close of a candle."""
-        close = self.ready.panel.window.close
-        return self.cash + sum(float(close[one.row, column]) * one.volume for one in self.held.values())
 
 
 def simulate(ready: Prepared, rules: Rules, seed: int) -> Outcome:
@@ -281,23 +191,3 @@ def sell_due(account: Account, until: tuple[int, bool]) -> None:
         account.trades.append(
             (order, finish(holding, price, notional - fee, fee, (reference - price) * holding.volume))
         )
-
-
-def finish(holding: Holding, price: float | None, proceeds: float, fee: float, slipped: float) -> Trade:
-    """Return the record of a position that was sold, or of one that is held to the end of the data."""
-    end = holding.leaving if price is not None else None
-    return Trade(
-        market=holding.market,
-        row=holding.row,
-        entered=holding.entered,
-        left=end.column if end else None,
-        inside=bool(end and end.inside),
-        entry_price=holding.price,
-        exit_price=price,
-        volume=holding.volume,
-        cost_krw=holding.cost,
-        proceeds_krw=proceeds,
-        fees_krw=holding.fee + fee,
-        slippage_krw=holding.slipped + slipped,
-        cause=end.cause if end else None,
-    )

@@ -16,7 +16,7 @@ from strategy.gates import LEADER
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from backtest.engine import Outcome
+    from backtest.account import Outcome
     from backtest.panel import Panel
     from backtest.rules import Rules
     from strategy.base import Bools, Floats

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from backtest.engine import Trade
+    from backtest.account import Trade
     from backtest.metrics import Curve
     from backtest.panel import Panel
     from backtest.results import Report

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from datetime import datetime
 
-    from backtest.engine import Outcome, Trade
+    from backtest.account import Outcome, Trade
     from backtest.metrics import Curve, Drawdown
     from backtest.prepare import Prepared
     from backtest.rules import Rules

@@ -11,7 +11,7 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from backtest.engine import Trade
+    from backtest.account import Trade
     from backtest.panel import Panel
     from backtest.results import Report
 

@@ -25,8 +25,8 @@ from tests.unit.scripted import BUY, QUIET, SELL, START, UNIT, Parameters, Row, 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from backtest.account import Outcome, Trade
     from backtest.candles import Candles
-    from backtest.engine import Outcome, Trade
     from backtest.prepare import Prepared
 
 FREE = Rules(krw=1_000_000.0, fee_rate=0.0, slippage_scale=0.0)
