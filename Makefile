@@ -18,6 +18,16 @@ contract: $(STAMP) # real, unmodified Upbit clients trade on the sandbox
 compare: $(STAMP) # the daemon and the backtester trade the same recorded day
 	@$(BIN)/python -m pytest -q -s -m 'slow or not slow' tests/scenarios/test_daemon_against_backtest.py
 
+.PHONY: plans
+plans: $(STAMP) # the daemon trades for twenty market minutes under every fault plan
+	@$(BIN)/python -m pytest -q -m 'slow or not slow' tests/scenarios/test_fault_plans.py
+
+FUZZ_CASES ?= 20000
+FUZZ_SEED ?= $(shell date +%Y%m%d)
+.PHONY: fuzz
+fuzz: $(STAMP) # a hostile client at the sandbox; FUZZ_SEED repeats a run
+	@FUZZ_CASES=$(FUZZ_CASES) $(BIN)/python -m pytest -q --hypothesis-seed=$(FUZZ_SEED) tests/fuzz
+
 SEEDS ?= 150
 .PHONY: kill
 kill: $(STAMP) # the daemon dies at every callback of many order flows

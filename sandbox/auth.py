@@ -5,7 +5,6 @@ from __future__ import annotations
 import binascii
 import hashlib
 import hmac
-import json
 from base64 import urlsafe_b64decode
 from collections import OrderedDict
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from urllib.parse import unquote
 
 from sandbox.errors import refuse
 from sandbox.keys import TRADING, PocketId
+from sandbox.wire import read_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -63,7 +63,7 @@ def read_token(authorization: str | None) -> Token:
         raise refuse("no_authorization_token")
     try:
         signed, signature = text.strip().encode("ascii").rsplit(b".", 1)
-        header, payload = (json.loads(_decode(part)) for part in signed.split(b"."))
+        header, payload = (read_json(_decode(part)) for part in signed.split(b"."))
         token = Token(header["alg"], payload, signed, _decode(signature))
     except (ValueError, TypeError, KeyError, RecursionError, binascii.Error) as error:
         raise refuse("jwt_verification") from error

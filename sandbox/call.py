@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -10,7 +9,7 @@ from urllib.parse import parse_qsl
 
 from sandbox.auth import body_texts, query_texts
 from sandbox.errors import ApiError, refuse
-from sandbox.wire import read_natural, to_json
+from sandbox.wire import read_json, read_natural, to_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,7 +63,7 @@ class Call:
         if not self.body:
             return {}
         try:
-            read = json.loads(self.body, parse_float=str, parse_int=str)
+            read = read_json(self.body, parse_float=str, parse_int=str)
             to_json(read)  # half of a surrogate pair is a string for JSON and none for anybody else
         except (ValueError, RecursionError) as error:
             raise refuse("invalid_parameter", "JSON") from error

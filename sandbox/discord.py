@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 
-from sandbox.wire import to_json
+from sandbox.wire import read_json, to_json
 
 PREFIX = "/api/webhooks/"
 MOST_KEPT = 10_000
@@ -24,7 +23,7 @@ class Discord:
         if method != "POST" or not webhook or not token or "/" in token:
             return 404, to_json({"message": "404: Not Found", "code": 0})
         try:
-            message = json.loads(body)
+            message = read_json(body)
         except ValueError:
             message = None
         if not isinstance(message, dict):

@@ -63,6 +63,8 @@ CATALOGUE: Mapping[str, tuple[int, str]] = {
     "pocket_not_found": (404, "포켓을 찾지 못했습니다."),
     "not_found": (404, "no Route matched with those values"),
     "order_not_found": (404, "주문을 찾지 못했습니다."),
+    "request_timeout": (408, "Request Timeout"),
+    "request_entity_too_large": (413, "Request Entity Too Large"),
     "too_many_requests": (429, "Too many API requests."),
     "rate_limit_exceeded_penalty": (418, "You have been temporarily blocked"),
     "internal_server_error": (500, "Internal Server Error"),

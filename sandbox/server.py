@@ -14,6 +14,8 @@ from sandbox.auth import ApiKey, Gate
 from sandbox.call import Call
 from sandbox.discord import PREFIX as WEBHOOKS
 from sandbox.discord import Discord
+from sandbox.door import Door, read_body, refused
+from sandbox.errors import ApiError
 from sandbox.exchange import Exchange
 from sandbox.faults.admin import PREFIX as ADMIN
 from sandbox.faults.admin import Admin
@@ -42,7 +44,6 @@ if TYPE_CHECKING:
     from sandbox.feed import Source
     from sandbox.keys import PocketId
 
-KEEP_ALIVE_SECONDS = 3600.0
 PUMP_MS = 50  # market time between two looks at the public trades, at least
 PUMP_SECONDS = 0.005  # loop time between them, at least: at high speed the pump must not eat the loop
 QUIET_MS = 1_000  # how long the pump sleeps when no trade is due
@@ -198,9 +199,7 @@ class Sandbox:
     # -- life
 
     async def __aenter__(self) -> Self:
-        runner = web.ServerRunner(
-            web.Server(self._handle, access_log=None, keepalive_timeout=KEEP_ALIVE_SECONDS), shutdown_timeout=1.0
-        )
+        runner = web.ServerRunner(Door(self._handle, self._on_internal_error), shutdown_timeout=1.0)
         await runner.setup()
         porter = Porter(runner, self.options.host, self.options.port, self._on_internal_error)
         try:
@@ -253,7 +252,11 @@ class Sandbox:
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         path, _, query = request.raw_path.partition("?")
-        body = await request.read() if request.can_read_body else b""
+        try:
+            body = await read_body(request)
+        except ApiError as error:
+            self._on_violation(str(error.name))
+            return refused(error.status, error)
         call = Call(
             method=request.method, path=path, query=query, headers=request.headers, ip=request.remote or "", body=body
         )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
+
+from sandbox.wire import read_json
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -110,7 +111,7 @@ def read_message(text: str | bytes, types: Collection[str]) -> Message:
 
 def _parts(text: str | bytes) -> list[dict[str, object]]:
     try:
-        parts = json.loads(text, parse_constant=_no_number)
+        parts = read_json(text, parse_constant=_no_number)
     except (ValueError, RecursionError) as error:
         raise StreamError("WRONG_FORMAT") from error
     if not isinstance(parts, list) or not all(isinstance(part, dict) for part in parts):

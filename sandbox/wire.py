@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING, Any
 
 import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 KST = timezone(timedelta(hours=9))
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -17,6 +22,14 @@ _MOMENT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:
 # Prices and volumes leave as JSON numbers with exactly the digits they have: no float in between.
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 to_json = _ENCODER.encode
+
+
+def read_json(text: str | bytes, **hooks: Callable[[str], object]) -> Any:
+    """Decode JSON of a client; raise `ValueError` for what is none, also when it is nested too deeply to be read."""
+    try:
+        return json.loads(text, **hooks)  # type: ignore[arg-type]  # hooks are those of json.loads
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
 
 
 def plain(value: Decimal) -> str:

@@ -64,7 +64,7 @@ def read_plan(text: bytes, name: str) -> Plan:
     """Read a plan, or raise `PlanError` that names the place in the document."""
     try:
         return msgspec.json.decode(text, type=Plan, strict=True)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         what, _, where = str(error).partition(" - at ")
         place = where.strip("`") or "$"
         raise PlanError(
