@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -22,11 +23,11 @@ class Timers:
         self._speed = speed
         self._on_error = on_error
         self._pending: set[asyncio.TimerHandle] = set()
-        self._closed = False
+        self._over = asyncio.Event()
 
     def later(self, delay_ms: int, function: Callable[[], None], *, at_least: float = 0.0) -> None:
         """Call a function in so many milliseconds of market time, and not before `at_least` loop seconds."""
-        if self._closed:
+        if self._over.is_set():
             return
         handle: asyncio.TimerHandle | None = None
 
@@ -43,13 +44,19 @@ class Timers:
         handle = asyncio.get_running_loop().call_later(seconds, run)
         self._pending.add(handle)
 
-    async def sleep(self, delay_ms: int) -> None:
-        """Wait so many milliseconds of market time."""
-        await asyncio.sleep(delay_ms / 1000 / self._speed)
+    async def sleep(self, delay_ms: int, *, at_least: float = 0.0) -> bool:
+        """Wait so many milliseconds of market time, and `at_least` loop seconds; return whether that was in peace.
+
+        Ends at once, and false, when the sandbox closes.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(max(delay_ms / 1000 / self._speed, at_least)):
+                await self._over.wait()
+        return not self._over.is_set()
 
     def close(self) -> None:
         """Cancel what is pending and take no more."""
-        self._closed = True
+        self._over.set()
         for handle in self._pending:
             handle.cancel()
         self._pending.clear()

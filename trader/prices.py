@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from state import Price
 from trader.loops import every, keep_going
+from upbit.errors import MarketUnavailable
 
 if TYPE_CHECKING:
     from trader.app import App
@@ -65,9 +66,17 @@ async def refresh(app: App, inbox: Inbox) -> None:
     aging = sorted(market for market, price in trading.items() if price is None or price.as_of < oldest)
     if aging:
         asked_at = app.clock()
-        tickers = await app.upbit.tickers(aging)
+        tickers = await ask(app, aging)
         await share(app, {ticker.market: Price(price=ticker.price, as_of=asked_at) for ticker in tickers})
         check_stream(app, tickers)
+
+
+async def ask(app: App, markets: list[str]) -> list[Ticker]:
+    """Ask for some prices; a market that has just been delisted must not hide those of the others."""
+    try:
+        return await app.upbit.tickers(markets)
+    except MarketUnavailable:  # one unknown market fails them all, and the answer does not say which
+        return [ticker for ticker in await app.upbit.all_tickers("KRW") if ticker.market in markets]
 
 
 async def share(app: App, prices: dict[str, Price]) -> None:

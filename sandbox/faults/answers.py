@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 import struct
 from typing import TYPE_CHECKING
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sandbox.faults.plan import Answered, Body, How, Refused
+    from sandbox.faults.state import Sleep
 
 WEBSOCKET, WEBHOOK = "websocket", "webhook"  # what `groups` calls requests that are in no group of the limits
 SILENT_S = 120  # loop seconds until even a client that waits for ever is rid of the connection
@@ -51,12 +51,11 @@ async def send_half(request: web.BaseRequest, answer: Answer) -> web.StreamRespo
     return response
 
 
-async def vanish(request: web.BaseRequest, how: How) -> web.StreamResponse:
+async def vanish(request: web.BaseRequest, how: How, sleep: Sleep) -> web.StreamResponse:
     """Never answer: reset the connection now, or once the client has gone."""
     transport = request.transport
     seconds = SILENT_S if how == "silence" else 0
-    while seconds and transport is not None and not transport.is_closing():
-        await asyncio.sleep(1)
+    while seconds and transport is not None and not transport.is_closing() and await sleep(0, at_least=1.0):
         seconds -= 1
     if transport is not None and not transport.is_closing():
         own = transport.get_extra_info("socket")

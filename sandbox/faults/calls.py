@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from sandbox.call import Call
     from sandbox.faults.chance import Dice
     from sandbox.faults.plan import CallRule, Calls
+    from sandbox.faults.state import Sleep
 
     Proceed = Callable[[], Awaitable[web.StreamResponse]]
 
@@ -39,7 +40,7 @@ class Desk:
     unsettled_ms: Callable[[], int]  # since a balance changed
     age_ms: Callable[[str], int | None]  # of the order of a uuid; None: there is none
     later: Callable[[int, Callable[[], None]], None]  # after milliseconds of market time
-    sleep: Callable[[int], Awaitable[None]]  # milliseconds of market time
+    sleep: Sleep
     clock: Callable[[], datetime]
 
 
@@ -93,10 +94,10 @@ class CallFaults:
         if isinstance(rule, Late):
             if acts:
                 self._desk.later(dice.draw_ms(rule.after_s), lambda: self._carry_out(call))
-            return await vanish(request, rule.how)
+            return await vanish(request, rule.how, self._desk.sleep)
         real = self._desk.answer(call) if rule.accepted and acts else None
         if isinstance(rule, Lost):
-            return await vanish(request, rule.how)
+            return await vanish(request, rule.how, self._desk.sleep)
         if isinstance(rule, Refused):
             return send(refusal(rule, dice.left_ms(), group, self._desk.clock()))
         answer = other(rule, real, group, self._desk.clock())

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
 from functools import singledispatch
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from sandbox.faults.chance import moment_ms
 from sandbox.faults.plan import Delisted, Flagged, Gap, Halted, Key, Refusing, Skewed, Spike, Thin
@@ -32,6 +32,13 @@ if TYPE_CHECKING:
 WILD_NUMBER = 9_997  # the last digits of numbers that neither a source nor a fill gives
 
 
+class Sleep(Protocol):
+    """Waits in market time."""
+
+    def __call__(self, delay_ms: int, *, at_least: float = 0.0) -> Awaitable[bool]:
+        """Wait milliseconds of market time, and at least some loop seconds; false: the sandbox closes meanwhile."""
+
+
 class SkewedClock:
     """The exchange's clock, which may be ahead of the real one or behind it."""
 
@@ -54,7 +61,7 @@ class World:
     source: FaultySource
     clock: SkewedClock
     later: Callable[[int, Callable[[], None]], None]  # after milliseconds of market time
-    sleep: Callable[[int], Awaitable[None]]  # milliseconds of market time
+    sleep: Sleep
     listen: Callable[[bool], None]  # whether somebody listens on the port
 
     def held(self) -> list[str]:
