@@ -8,13 +8,10 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Literal
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from sandbox.errors import ApiError
 from sandbox.exchange import Exchange
 from sandbox.feed import Book, Level, PublicTrade
-from sandbox.ledger import ZERO
 from sandbox.order_views import order_json
 
 if TYPE_CHECKING:
@@ -436,91 +433,3 @@ def test_the_average_price_follows_the_buys(desk: Desk) -> None:
     desk.book_now = make_book([(160_596_000, "5")], [(160_593_000, "5")])
     desk.place(side="bid", ord_type="limit", price="160596000", volume="0.001")
     assert desk.exchange.accounts.average_prices["BTC"] == 160_595_000
-
-
-prices = st.integers(90, 110).map(lambda n: n * 1_000_000)
-volumes = st.integers(1, 4_000_000).map(lambda n: str(Decimal(n) / 100_000_000))
-orders = st.one_of(
-    st.fixed_dictionaries(
-        {
-            "side": st.just("bid"),
-            "ord_type": st.just("price"),
-            "price": volumes.map(lambda v: str(Decimal(v) * 100_000_000)),
-        }
-    ),
-    st.fixed_dictionaries({"side": st.just("ask"), "ord_type": st.just("market"), "volume": volumes}),
-    st.fixed_dictionaries(
-        {
-            "side": st.sampled_from(["bid", "ask"]),
-            "ord_type": st.just("limit"),
-            "price": prices.map(str),
-            "volume": volumes,
-            "time_in_force": st.sampled_from([None, "ioc", "fok"]),
-            "smp_type": st.sampled_from([None, "none", "cancel_taker", "reduce"]),
-        }
-    ),
-    st.fixed_dictionaries(
-        {
-            "side": st.just("bid"),
-            "ord_type": st.just("best"),
-            "price": volumes.map(lambda v: str(Decimal(v) * 100_000_000)),
-            "time_in_force": st.sampled_from(["ioc", "fok"]),
-        }
-    ),
-)
-steps = st.lists(
-    st.one_of(
-        orders,
-        st.tuples(st.just("trade"), prices, volumes),
-        st.tuples(st.just("cancel"), st.integers(0, 20)),
-        st.tuples(st.just("book"), st.lists(st.tuples(st.integers(1, 5), volumes), min_size=1, max_size=4)),
-        st.just("settle"),
-    ),
-    max_size=40,
-)
-
-
-def take_step(desk: Desk, step: object) -> None:
-    """Do one thing to the exchange; refusals are answers too."""
-    match step:
-        case "settle":
-            desk.settle()
-        case ("trade", int(price), str(volume)):
-            desk.exchange.on_trades([trade_at(price, volume)])
-        case ("cancel", int(index)):
-            for order in list(desk.exchange.open_orders())[index : index + 1]:
-                if not order.cancelling:
-                    desk.exchange.cancel(order)
-        case ("book", list(levels)):
-            offsets = dict(levels)
-            desk.book_now = make_book(
-                [(100_000_000 + 1_000_000 * k, offsets[k]) for k in sorted(offsets)],
-                [(100_000_000 - 1_000_000 * k, offsets[k]) for k in sorted(offsets)],
-            )
-        case dict():
-            try:
-                desk.exchange.place({"market": MARKET} | step)
-            except ApiError:
-                assert desk.exchange.accounts.all()
-
-
-@settings(max_examples=120, deadline=None)
-@given(steps)
-def test_the_books_balance_whatever_happens(flow: list[object]) -> None:
-    """After any flow of orders, cancels and trades: money is conserved to the last digit and every identity holds."""
-    desk = Desk(make_book([(101_000_000, "0.01")], [(99_000_000, "0.01")]))
-    desk.exchange.deposit("BTC", Decimal("0.05"))
-    for step in flow:
-        take_step(desk, step)
-        desk.exchange.verify()
-    desk.settle()
-    krw, btc = Decimal(1_000_000), Decimal("0.05")
-    for order in desk.exchange.orders.values():
-        sign = 1 if order.asked.side == "bid" else -1
-        assert order.executed_volume == sum((fill.volume for fill in order.fills), ZERO)
-        assert order.paid_fee == order.executed_funds * order.fee_rate
-        assert order.held == (order.locked if order.open else 0)
-        krw -= sign * order.executed_funds + order.paid_fee
-        btc += sign * order.executed_volume
-    assert sum(desk.exchange.accounts.of("KRW")) == krw
-    assert sum(desk.exchange.accounts.of("BTC")) == btc
