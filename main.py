@@ -118,6 +118,8 @@ def add_readers(verbs: Verbs) -> None:
     add_verb(verbs, "status", "print what is held, why, since when and at what cost")
     history = add_verb(verbs, "history", "print the trades that have ended")
     history.add_argument("--limit", type=int, default=20, metavar="N", help="newest N trades (default 20)")
+    backup = add_verb(verbs, "backup", "write a whole copy of the journal, also while the daemon runs")
+    backup.add_argument("file", type=Path, metavar="FILE", help="where to; it must not be there yet")
     add_verb(verbs, "health", "exit 0 while the daemon lives, 1 otherwise; for container checks")
 
 

@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import logging
 import random
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -20,6 +21,7 @@ from notifier.messages import Messages
 from strategy import registry
 from trader.account import claim_mode, heed, watch_account
 from trader.app import App
+from trader.breach import on_breach
 from trader.candles import CandleStore
 from trader.control import Control, watch_control
 from trader.equity import watch_equity
@@ -141,6 +143,7 @@ def make_discord(config: Config, session: aiohttp.ClientSession, journal: Journa
 async def serve(app: App, *, beside: Callable[[App], Coroutine[None, None, None]] | None = None) -> None:
     """Recover, then run the five coroutines until `app.stop`; `beside` runs with them (the terminal)."""
     heed(app)
+    app.health.on_breach = partial(on_breach, app)
     await recover(app)
     await poll(app)
     announce_start(app)

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cli import backtest, check, data, demo, download, optimize, replay, report, resume, run, sandbox, status
+from cli.daemon import JOURNAL_FILE
 from cli.exits import ERROR, OK
 from config import effective, load, take_secrets
+from journal.reader import copy_to
 from trader.health import FILE as HEALTH_FILE
 from trader.health import read_health
 
@@ -60,6 +62,12 @@ def show_health(config: Config, _: argparse.Namespace) -> int:
     return ERROR if problem else OK
 
 
+def back_up(config: Config, options: argparse.Namespace) -> int:
+    """`backup FILE`: write a copy of the journal as it is at this moment."""
+    copy_to(config.data_dir / JOURNAL_FILE, options.file)
+    return OK
+
+
 VERBS: dict[str, Callable[[Config, argparse.Namespace], int]] = {
     "run": lambda config, _: run.run(config),
     "demo": demo.run,
@@ -70,6 +78,7 @@ VERBS: dict[str, Callable[[Config, argparse.Namespace], int]] = {
     "history": status.history,
     "replay": replay.run,
     "config": show_config,
+    "backup": back_up,
     "health": show_health,
     "download": download.run,
     "data": data.run,

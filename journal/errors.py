@@ -5,12 +5,15 @@
   - JournalUnwritable  the folder or file cannot be written
   - JournalCorrupt     the file is damaged, or somebody edited it
   - JournalNewer       written by a newer version of this program
+  - JournalFull        nothing could be written now; it may be possible later
+  - JournalBroken      the disk failed: nothing is written any more
 * Breach               a rule of our own is broken: an assertion, never survived quietly
   - JournalBreach      of the journal
 """
 
 from __future__ import annotations
 
+import sqlite3
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -85,4 +88,26 @@ class JournalNewer(JournalError):
             f"거래 기록 {path}은(는) 더 새로운 버전의 것입니다 (형식 {version}, 지원 {known}). "
             "프로그램을 업데이트하세요.",
             f"The journal {path} was written by a newer version (format {version}, known {known}). Update the program.",
+        )
+
+
+class JournalFull(JournalError, sqlite3.OperationalError):
+    """The disk is full, or somebody holds the file: nothing was written, and it may work later."""
+
+    def __init__(self, path: Path, cause: object) -> None:
+        super().__init__(
+            f"{path}에 기록할 수 없습니다 ({cause}). 디스크 공간을 비우세요. 기록 없이는 매수하지 않습니다.",
+            f"{path} could not be written ({cause}). Free some disk space. Nothing is bought that is not written down.",
+        )
+
+
+class JournalBroken(JournalError, sqlite3.OperationalError):
+    """The disk failed while it was written: what is on it is not known, so nothing is written any more."""
+
+    def __init__(self, path: Path, cause: object) -> None:
+        super().__init__(
+            f"{path}을(를) 쓰다가 디스크 오류가 났습니다 ({cause}). 주문을 내지 않습니다. "
+            "디스크를 확인하고 다시 시작하세요.",
+            f"The disk failed while {path} was written ({cause}). No order is sent. "
+            "Look at the disk, then start again.",
         )

@@ -5,8 +5,15 @@ from __future__ import annotations
 import zlib
 from typing import TYPE_CHECKING, Any
 
-from journal.errors import JournalBreach, JournalCorrupt, JournalError, JournalLocked, JournalUnwritable
+from journal.errors import (
+    JournalBreach,
+    JournalCorrupt,
+    JournalError,
+    JournalLocked,
+    JournalUnwritable,
+)
 from journal.rows import canonical, to_ms
+from journal.store import urgent
 from journal.trades import Trades
 
 if TYPE_CHECKING:
@@ -24,9 +31,8 @@ class Journal(Trades):
     """The open journal: trades and orders, and beside them messages, halts, verdicts and facts about itself."""
 
     def add_notes(self, notes: Iterable[Note]) -> None:
-        """Queue messages; one whose key is known is not queued again."""
-        with self._transaction():
-            self._insert_notes(notes)
+        """Queue messages; one whose key is known is not queued again. What it tells is in the log, too."""
+        self._or_drop("messages", lambda: self._insert_notes(notes))
 
     def mark_sent(self, keys: Iterable[str]) -> None:
         """Write that messages have been delivered."""
@@ -38,6 +44,7 @@ class Journal(Trades):
         with self._transaction():
             self._db.executemany("UPDATE outbox SET failed = ? WHERE key = ?", [(why, key) for key in keys])
 
+    @urgent
     def begin_halt(self, halt: Halt, notes: Iterable[Note]) -> None:
         """Write that trading stands still from now on, and its message."""
         with self._transaction():
@@ -48,6 +55,7 @@ class Journal(Trades):
             self._event("halt", halt.code, level=halt.level, ends=halt.ends, en=halt.en, evidence=halt.evidence)
             self._insert_notes(notes)
 
+    @urgent
     def end_halt(self, code: str, by: str, notes: Iterable[Note]) -> None:
         """Write that a reason to stand still is over, by itself or by a person, and its message."""
         with self._transaction():
@@ -65,18 +73,14 @@ class Journal(Trades):
     ) -> None:
         """Write one verdict with its numbers for every market; a minute that is told twice keeps the later word."""
         packed = zlib.compress(canonical(verdicts).encode(), 6)
-        with self._transaction():
-            self._db.execute(
-                "INSERT OR REPLACE INTO scan VALUES (?, ?, ?, ?)", (to_ms(minute), strategy, to_ms(closed_at), packed)
-            )
+        row = (to_ms(minute), strategy, to_ms(closed_at), packed)
+        self._or_drop("verdicts", lambda: self._db.execute("INSERT OR REPLACE INTO scan VALUES (?, ?, ?, ?)", row))
 
     def prune_scans(self, before: datetime) -> None:
         """Forget some verdicts that are older than `before`; called often, so that no call takes long."""
-        with self._transaction():
-            self._db.execute(
-                "DELETE FROM scan WHERE minute_ms IN (SELECT minute_ms FROM scan WHERE minute_ms < ? LIMIT ?)",
-                (to_ms(before), SCANS_PRUNED_AT_ONCE),
-            )
+        old = "DELETE FROM scan WHERE minute_ms IN (SELECT minute_ms FROM scan WHERE minute_ms < ? LIMIT ?)"
+        row = (to_ms(before), SCANS_PRUNED_AT_ONCE)
+        self._or_drop("the end of old verdicts", lambda: self._db.execute(old, row))
 
     def set_meta(self, key: str, value: str) -> None:
         """Keep one fact about the journal itself."""
@@ -86,5 +90,5 @@ class Journal(Trades):
 
     def note_import(self, moment: datetime) -> None:
         """Keep until when the exchange's orders were compared with the journal; too frequent to be an event."""
-        with self._transaction():
-            self._db.execute("INSERT OR REPLACE INTO meta VALUES ('imported_ms', ?)", (str(to_ms(moment)),))
+        told = "INSERT OR REPLACE INTO meta VALUES ('imported_ms', ?)"
+        self._or_drop("the time of the last comparison", lambda: self._db.execute(told, (str(to_ms(moment)),)))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from journal.errors import JournalBreach
 from journal.records import EDGES, IntentState
 from journal.rows import to_ms, to_text
-from journal.store import Store
+from journal.store import Store, urgent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -49,6 +49,7 @@ class Orders(Store):
         self._db.execute("UPDATE intent SET state = ? WHERE id = ?", (state, identifier))
         self._event("intent", identifier, state=state, **data)
 
+    @urgent
     def begin_attempt(self, identifier: str, kind: str = "real", request: str | None = None) -> None:
         """Write that an order, or with `kind` and `request` its fence, is about to be sent: before its first byte."""
         with self._transaction():
@@ -59,6 +60,7 @@ class Orders(Store):
                 (identifier, self._now_ms(), kind, request, identifier),
             )
 
+    @urgent
     def end_attempt(
         self,
         identifier: str,
@@ -80,6 +82,7 @@ class Orders(Store):
             if uuid is not None:
                 self._db.execute("UPDATE intent SET uuid = ? WHERE id = ?", (uuid, identifier))
 
+    @urgent
     def see(self, identifier: str, state: IntentState, uuid: str, notes: Iterable[Note] = ()) -> None:
         """Write that a doubtful order, or the fence in its place, was seen at the exchange."""
         with self._transaction():
@@ -87,11 +90,13 @@ class Orders(Store):
             self._db.execute("UPDATE intent SET uuid = ? WHERE id = ?", (uuid, identifier))
             self._insert_notes(notes)
 
+    @urgent
     def abandon(self, identifier: str, why: str) -> None:
         """Write that an order that was never sent never will be."""
         with self._transaction():
             self._move(identifier, IntentState.ABANDONED, why=why)
 
+    @urgent
     def record_fills(self, identifier: str, fills: Iterable[ExchangeFill], paid_fee: Decimal) -> int:
         """Write the fills that are new, and the fee so far, which only grows; return how many fills were new."""
         with self._transaction():
@@ -128,6 +133,7 @@ class Orders(Store):
             raise JournalBreach(f"fill {row[0]} was {tuple(known)[:-1]} and is {row[:-1]}")
         return known is not None
 
+    @urgent
     def finish(self, identifier: str) -> None:
         """Write that nothing more can happen to an order."""
         with self._transaction():

@@ -218,3 +218,7 @@ class Queries:
         """Return until when the exchange's orders were compared with the journal; None when they never were."""
         told = self.meta("imported_ms")
         return None if told is None else from_ms(int(told))
+
+    def copy_into(self, copy: sqlite3.Connection) -> None:
+        """Copy everything into another database, as it is at this moment."""
+        self._db.backup(copy)

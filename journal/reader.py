@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from journal.errors import JournalCorrupt, JournalError
+from journal.errors import JournalCorrupt, JournalError, JournalUnwritable
 from journal.queries import Queries
 
 if TYPE_CHECKING:
@@ -50,3 +51,19 @@ def open_reader(path: Path) -> Iterator[Queries]:
         raise JournalCorrupt(path, error) from error
     finally:
         connection.close()
+
+
+def copy_to(path: Path, target: Path) -> None:
+    """Write a whole copy of the journal as it is at one moment, also while a daemon writes to it.
+
+    Raises:
+        NoJournal: when there is none.
+        JournalUnwritable: when `target` is there already or cannot be written.
+    """
+    with open_reader(path) as journal:
+        try:
+            os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+            with contextlib.closing(sqlite3.connect(target)) as copy:
+                journal.copy_into(copy)
+        except OSError as error:
+            raise JournalUnwritable(target, error.strerror) from error

@@ -179,7 +179,15 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
     if version > len(MIGRATIONS):
         raise JournalNewer(path, version, len(MIGRATIONS))
     if 0 < version < len(MIGRATIONS):
-        connection.execute("VACUUM INTO ?", (f"{path}.format{version}.backup",))
+        back_up(connection, path.with_name(f"{path.name}.format{version}.backup"))
     for step in range(version, len(MIGRATIONS)):
         script = f"BEGIN IMMEDIATE; {MIGRATIONS[step]} PRAGMA user_version = {step + 1}; COMMIT;"
         connection.executescript(script)
+
+
+def back_up(connection: sqlite3.Connection, target: Path) -> None:
+    """Write a copy of the database; half a copy, of a process that was killed, is begun anew."""
+    draft = target.with_name(f"{target.name}.draft")
+    draft.unlink(missing_ok=True)
+    connection.execute("VACUUM INTO ?", (str(draft),))
+    draft.replace(target)

@@ -8,11 +8,20 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
+import logging
 import os
 import sqlite3
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, Self, TypeVar
 
-from journal.errors import JournalCorrupt, JournalError, JournalLocked, JournalUnwritable
+from journal.errors import (
+    JournalBroken,
+    JournalCorrupt,
+    JournalError,
+    JournalFull,
+    JournalLocked,
+    JournalUnwritable,
+)
 from journal.queries import Queries
 from journal.rows import as_ms, canonical, chain
 from journal.schema import migrate
@@ -24,8 +33,19 @@ if TYPE_CHECKING:
 
     from journal.records import Note
 
+log = logging.getLogger("journal")
+
+P = ParamSpec("P")
+S = TypeVar("S", bound="Store")
+T = TypeVar("T")
+
 LOCK = "lock"
 GENESIS = b"\0" * 32
+RESERVE = "reserve"
+RESERVE_BYTES = 4 * 1024 * 1024
+"""Thousands of orders, or one checkpoint."""
+PRIMARY_CODE = 0xFF
+MAY_PASS = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_INTERRUPT})
 
 
 class Store(Queries):
@@ -35,8 +55,12 @@ class Store(Queries):
         super().__init__(connection)
         self._lock = lock
         self._path = path
+        self._place = place_of(path)
+        self._reserve = Reserve(path.parent)
         self._clock = clock
+        self.broken: JournalBroken | None = None  # once it is, nothing is written any more
         self._last_hash = self._verify()
+        self._reserve.fill()
 
     @classmethod
     def open(cls, path: Path, clock: Callable[[], datetime]) -> Self:
@@ -84,17 +108,50 @@ class Store(Queries):
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
-        """Do all of the block or nothing of it; durable when it ends."""
+        """Do all of the block or nothing of it; durable when it ends.
+
+        Raises:
+            JournalFull: nothing was written now.
+            JournalBroken: the disk failed, now or before. It is not tried again: what an `fsync` has failed to write
+                may be gone although the next one succeeds.
+        """
+        if self.broken is not None:
+            raise self.broken
         before = self._last_hash
-        self._db.execute("BEGIN IMMEDIATE")
         try:
+            self._db.execute("BEGIN IMMEDIATE")
             yield
             self._db.execute("COMMIT")
-        except BaseException:
+        except BaseException as error:
             self._last_hash = before
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
+            with contextlib.suppress(sqlite3.Error):
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+            if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.IntegrityError):
+                raise self._failure(error) from error
             raise
+
+    def _or_drop(self, what: str, write: Callable[[], object]) -> None:
+        """Do a transaction that trading does not rest on: one that cannot be written is dropped, and logged."""
+        try:
+            with self._transaction():
+                write()
+        except (JournalFull, JournalBroken) as error:
+            log.warning("not written: %s (%s)", what, error)
+
+    def _failure(self, error: sqlite3.DatabaseError) -> JournalFull | JournalBroken:
+        if getattr(error, "sqlite_errorcode", 0) & PRIMARY_CODE in MAY_PASS:
+            return JournalFull(self._path, error)
+        self.broken = JournalBroken(self._path, error)
+        return self.broken
+
+    def in_place(self) -> bool:
+        """Return whether the file under the journal's name is still the one that is open."""
+        return place_of(self._path) == self._place
+
+    def keep_reserve(self) -> bool:
+        """Fill the reserve for a full disk again if it was used; return whether it is there."""
+        return self._reserve.fill()
 
     def _event(self, kind: str, ref: str, **data: object) -> None:
         at_ms, text = self._now_ms(), canonical(data)
@@ -112,6 +169,62 @@ class Store(Queries):
 
     def _now_ms(self) -> int:
         return as_ms(self._clock())
+
+
+def urgent(write: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P], T]:
+    """Let what is written about an order in hand or an exit use the reserve when the disk is full."""
+
+    @functools.wraps(write)
+    def with_reserve(store: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return write(store, *args, **kwargs)
+        except JournalFull:
+            if not store._reserve.free():  # noqa: SLF001 - its own
+                raise
+            return write(store, *args, **kwargs)
+
+    return with_reserve
+
+
+class Reserve:
+    """A file that only holds space, which is given back when the disk is full, so that exits can be written down."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / RESERVE
+
+    def fill(self) -> bool:
+        """Make it if it is not there; return whether it is. It must hold real blocks, not a hole."""
+        if self._path.exists():
+            return True
+        draft = self._path.with_suffix(".tmp")
+        try:
+            descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                os.posix_fallocate(descriptor, 0, RESERVE_BYTES)
+            finally:
+                os.close(descriptor)
+            draft.replace(self._path)
+        except OSError:
+            draft.unlink(missing_ok=True)
+            return False
+        return True
+
+    def free(self) -> bool:
+        """Give its space back; return whether there was any."""
+        try:
+            self._path.unlink()
+        except OSError:
+            return False
+        return True
+
+
+def place_of(path: Path) -> tuple[int, int] | None:
+    """Return what names a file on the disk, whatever it is called; None when there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def take_lock(folder: Path) -> int:

@@ -10,6 +10,7 @@ from journal.errors import JournalBreach, require
 from journal.orders import Orders
 from journal.records import ZERO, IntentState
 from journal.rows import canonical, to_ms, to_text
+from journal.store import urgent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -49,6 +50,7 @@ class Trades(Orders):
             ),
         )
 
+    @urgent
     def enter_position(
         self,
         trade_id: str,
@@ -87,6 +89,7 @@ class Trades(Orders):
         )
         self._event("flow", trade_id, volume=volume, why=why)
 
+    @urgent
     def take_out(self, trade_id: str, volume: Decimal, notes: Sequence[Note] = ()) -> None:
         """Write that coins of a trade have left the account without us: they are not ours to sell any more."""
         trade = self.trade(trade_id)
@@ -95,6 +98,7 @@ class Trades(Orders):
             self._flow(trade_id, trade.market, -volume, "taken")
             self._insert_notes(notes)
 
+    @urgent
     def adopt(
         self, trade: Trade, intent: Intent, fills: Iterable[ExchangeFill], paid_fee: Decimal, notes: Sequence[Note]
     ) -> None:
@@ -110,6 +114,7 @@ class Trades(Orders):
             self._complete(intent, intent.uuid, fills, paid_fee)
             self._insert_notes(notes)
 
+    @urgent
     def see_after_all(
         self, intent: Intent, uuid: str, fills: Iterable[ExchangeFill], paid_fee: Decimal, notes: Sequence[Note]
     ) -> None:
@@ -151,9 +156,10 @@ class Trades(Orders):
 
     def raise_highest(self, trade_id: str, price: Decimal) -> None:
         """Write the highest price since the entry."""
-        with self._transaction():
-            self._db.execute("UPDATE trade SET highest_price = ? WHERE id = ?", (to_text(price), trade_id))
+        update = "UPDATE trade SET highest_price = ? WHERE id = ?"
+        self._or_drop("the highest price", lambda: self._db.execute(update, (to_text(price), trade_id)))
 
+    @urgent
     def leave(self, trade_id: str, reason: Mapping[str, object], intent: Intent) -> bool:
         """Write why a trade is sold, and its sell; False, and nothing written, when its market has a live order."""
         try:
@@ -165,6 +171,7 @@ class Trades(Orders):
             return False
         return True
 
+    @urgent
     def close_trade(
         self,
         trade_id: str,
@@ -183,6 +190,7 @@ class Trades(Orders):
             )
             self._insert_notes(notes)
 
+    @urgent
     def abandon_trade(self, trade_id: str, why: str, notes: Sequence[Note] = ()) -> None:
         """Write that a trade ended before it bought anything."""
         with self._transaction():

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 
 import aiohttp
 
+from journal.errors import JournalError
+
 if TYPE_CHECKING:
     import random
     from collections.abc import Sequence
@@ -53,6 +55,7 @@ class Discord:
         self._wake = asyncio.Event()
         self._retry_after: float | None = None
         self._gone_logged = False
+        self._taken: set[str] = set()  # delivered, and not written down
 
     def wake(self) -> None:
         """Say that there is something to deliver; returns at once."""
@@ -88,21 +91,31 @@ class Discord:
 
     async def deliver_next(self) -> Outcome | None:
         """Deliver the oldest message, or the oldest ten together when many wait; None when none waits."""
-        waiting = self._journal.pending_notes(MANY + 1)
+        waiting = [
+            note for note in self._journal.pending_notes(MANY + 1 + len(self._taken)) if note.key not in self._taken
+        ]
         if not waiting:
             return None
         batch = waiting[:MANY] if len(waiting) > MANY else waiting[:1]
         outcome, why = await self._post(batch)
         keys = [note.key for note in batch]
         if outcome is Outcome.TAKEN:
-            self._journal.mark_sent(keys)
+            self._write_down(keys, None)
         elif outcome is Outcome.REFUSED:
             log.error("message refused for good keys=%s why=%s", ",".join(keys), why)
-            self._journal.mark_failed(keys, why)
+            self._write_down(keys, why)
         elif outcome is Outcome.GONE and not self._gone_logged:
             log.error("the webhook is gone (%s): make a new one and set WEBHOOK_URL", why)
         self._gone_logged = outcome is Outcome.GONE
         return outcome
+
+    def _write_down(self, keys: Sequence[str], failed: str | None) -> None:
+        """Note what became of messages; while the disk does not take it, remember it, so that none is sent for ever."""
+        try:
+            self._journal.mark_sent(keys) if failed is None else self._journal.mark_failed(keys, failed)
+        except JournalError as error:
+            log.warning("deliveries not written down error=%s", error)
+            self._taken.update(keys)
 
     async def _post(self, batch: Sequence[Note]) -> tuple[Outcome, str]:
         body = {

@@ -13,6 +13,7 @@ from decimal import Decimal
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
+from journal.errors import Breach
 from notifier.explain import explain
 from upbit.circuit import AGREEMENT, KEY, MAKE_ORDERS, VIEW_ACCOUNTS, VIEW_ORDERS
 from upbit.errors import ExchangeError, OutOfScope, RateLimited, Unauthorized
@@ -225,7 +226,8 @@ async def look_at_expiry(app: App) -> bool:
     except ExchangeError as error:
         log.warning("the key's end could not be read error=%s", error)
         return False
-    assert app.config.access_key is not None  # no daemon runs without keys
+    if app.config.access_key is None:
+        raise Breach("no daemon runs without keys")
     ours = [key for key in keys if key.access_key == app.config.access_key.reveal()]
     for key in ours:
         tell_expiry(app, key.expires_at)

@@ -74,6 +74,7 @@ class App:
     resting: dict[str, datetime] = field(default_factory=dict)  # market: when a refused entry may be tried again
     reconciled: bool = False  # whether the journal was compared with the exchange since the start
     missing: dict[str, Decimal] = field(default_factory=dict)  # market: units that were not there at the last look
+    puzzled: dict[str, str] = field(default_factory=dict)  # market: what its strategy failed with, as told last
     events: deque[Event] = field(default_factory=lambda: deque(maxlen=EVENTS_KEPT))
 
     def __post_init__(self) -> None:

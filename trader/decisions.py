@@ -72,19 +72,39 @@ class Raise:
     price: Price
 
 
-Action = Begin | Drop | Buy | Sell | Raise
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The strategy could not decide about a market; the others go on."""
+
+    market: str
+    error: Exception
+
+
+Action = Begin | Drop | Buy | Sell | Raise | Failed
 
 
 def decide(view: View, strategy: Strategy, parameters: Any) -> Iterator[Action]:
     """Yield what to do now, market by market; a market with an order in hand is left alone."""
     for market, price in view.trading.items():
-        trade = view.active.get(market)
-        if trade is None:
-            yield Begin(market)
-        elif trade.phase == ENTERING:
-            yield from decide_entry(view, market, price, strategy, parameters)
-        elif trade.phase == HOLDING and trade.position is not None and is_fresh(view, price):
-            yield from decide_exit(view, trade.position, price, strategy, parameters)
+        try:
+            yield from decide_market(view, market, price, strategy, parameters)
+        except AssertionError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a strategy is code of the user's; its failure is told
+            yield Failed(market, error)
+
+
+def decide_market(
+    view: View, market: str, price: Price | None, strategy: Strategy, parameters: Any
+) -> Iterator[Action]:
+    """Yield what to do now in one market."""
+    trade = view.active.get(market)
+    if trade is None:
+        yield Begin(market)
+    elif trade.phase == ENTERING:
+        yield from decide_entry(view, market, price, strategy, parameters)
+    elif trade.phase == HOLDING and trade.position is not None and price is not None and is_fresh(view, price):
+        yield from decide_exit(view, trade.position, price, strategy, parameters)
 
 
 def is_fresh(view: View, price: Price | None) -> bool:
@@ -106,11 +126,8 @@ def decide_entry(view: View, market: str, price: Price | None, strategy: Strateg
         yield Buy(market, current, entry)
 
 
-def decide_exit(
-    view: View, position: Position, price: Price | None, strategy: Strategy, parameters: Any
-) -> Iterator[Action]:
+def decide_exit(view: View, position: Position, price: Price, strategy: Strategy, parameters: Any) -> Iterator[Action]:
     """Sell a position when the strategy says so. Without fresh indicators only its stop can decide."""
-    assert price is not None  # the caller asked is_fresh
     if price.price > position.highest_price:
         position = replace(position, highest_price=price.price)
         yield Raise(position.market, price)

@@ -7,18 +7,22 @@ dicts. A step takes one view, lets `trader/decisions.py` decide, and starts the 
 from __future__ import annotations
 
 import asyncio
+import logging
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from state import ActiveTrade
-from trader.decisions import BUYING, ENTERING, HOLDING, SELLING, Begin, Buy, Drop, Raise, Sell, View, decide
+from trader.breach import guard
+from trader.decisions import BUYING, ENTERING, HOLDING, SELLING, Begin, Buy, Drop, Failed, Raise, Sell, View, decide
 from trader.loops import every, keep_going
 from trader.trades import buy, carry_on, let_go, reserve, sell
 
 if TYPE_CHECKING:
     from trader.app import App
+
+log = logging.getLogger("trader.executor")
 
 PERIOD_S = 1.0
 CANDLES_LATE = timedelta(minutes=3)
@@ -32,7 +36,9 @@ async def execute_trades(app: App) -> None:
     async with asyncio.TaskGroup() as orders:
         for trade in (await app.state.active_trade.snapshot()).values():
             if trade.phase in {BUYING, SELLING}:  # found by the recovery: an order was in hand when the process ended
-                orders.create_task(carry_on(app, trade.market), name=f"carry on {trade.market}")
+                orders.create_task(
+                    guard(app, trade.market, carry_on(app, trade.market)), name=f"carry on {trade.market}"
+                )
         ticks = every(PERIOD_S, app.stop, wake=app.prices_changed)
         await keep_going("execute_trades", ticks, lambda: step(app, orders), health=app.health, stop=app.stop)
 
@@ -63,10 +69,22 @@ async def step(app: App, orders: asyncio.TaskGroup) -> None:
                 await raise_highest(app, market, price.price)
             case Buy(market, snapshot, entry):
                 if await reserve(app, market, ENTERING, BUYING):
-                    orders.create_task(buy(app, snapshot, entry), name=f"buy {market}")
+                    orders.create_task(guard(app, market, buy(app, snapshot, entry)), name=f"buy {market}")
             case Sell(market, answer):
                 if await reserve(app, market, HOLDING, SELLING):
-                    orders.create_task(sell(app, market, answer), name=f"sell {market}")
+                    orders.create_task(guard(app, market, sell(app, market, answer)), name=f"sell {market}")
+            case Failed(market, error):
+                tell_failed_strategy(app, market, error)
+
+
+def tell_failed_strategy(app: App, market: str, error: Exception) -> None:
+    """Tell once what the strategy failed with in a market, and a person once an hour: nothing is decided there."""
+    told = f"{market} {type(error).__name__}: {error}"
+    if app.puzzled.get(market) != told:
+        app.puzzled[market] = told
+        log.error("strategy failed market=%s", market, exc_info=error)
+    app.journal.add_notes([app.messages.problem(f"strategy:{market}", told, at=app.clock())])
+    app.wake_notifier()
 
 
 async def begin(app: App, market: str) -> None:

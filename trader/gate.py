@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from journal.errors import Breach
 from strategy.portfolio import start_of_day
 from trader import risk
 from upbit.errors import Withheld
@@ -46,7 +47,8 @@ class Gate:
 
     def _over_caps(self, order: NewOrder) -> risk.Refused | None:
         """Ask the caps once more. The order is written down already, so the journal's sums hold it."""
-        assert order.total is not None  # a buy has one
+        if order.total is None:
+            raise Breach(f"a buy without a total: {order}")
         if order.total > self._config.risk.max_order_krw:
             return risk.OVER_CAP["cap_order"]
         spent_today = self._journal.spent_since(start_of_day(self._clock()))

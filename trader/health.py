@@ -39,11 +39,19 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     dead: dict[str, str]  # loop: its last error, or "no step finished"
 
 
+def throw(breach: AssertionError) -> None:
+    """Let a broken rule end the loop: nobody is there to halt on it."""
+    raise breach
+
+
 @dataclass(slots=True)
 class Health:
     """The last sign of life of each loop, in loop time."""
 
     clock: Callable[[], float]  # loop time, seconds
+    on_breach: Callable[[str, AssertionError], None] = field(
+        default=lambda _, breach: throw(breach)
+    )  # by a loop's step
     _alive: dict[str, float] = field(default_factory=dict)
     _error: dict[str, str] = field(default_factory=dict)
 

@@ -65,15 +65,17 @@ async def keep_going(
 ) -> None:
     """Run `step` at every tick; one that fails is logged once per streak, waited out and tried again.
 
-    A broken rule of our own (an `AssertionError`) is never survived: it ends the daemon with its evidence.
+    A broken rule of our own (an `AssertionError`) is handed to `health.on_breach`, which halts trading.
     """
     failures = 0
     async with contextlib.aclosing(ticks):
         async for _ in ticks:
             try:
                 await step()
-            except AssertionError:
-                raise
+            except AssertionError as breach:
+                health.on_breach(name, breach)
+                failures += 1
+                await pause(min(LONGEST_PAUSE_S, 0.5 * 2**failures), stop)
             except Exception as error:  # noqa: BLE001 - the loop protects its next step; the cause is logged
                 failures += 1
                 report_failure(name, error, failures)

@@ -21,6 +21,7 @@ from trader import names, protocol
 from trader.decisions import HOLDING, SELLING
 from trader.loops import every, keep_going
 from trader.recovery import resume
+from trader.storage import look_after_storage
 from trader.trades import end, hold_again, last_fill_at, reserve
 from upbit.models import NewOrder, Side
 
@@ -58,7 +59,8 @@ async def reconcile_periodically(app: App) -> None:
 
 
 async def reconcile(app: App) -> None:
-    """Compare orders, then balances."""
+    """Look after the disk, then compare orders, then balances."""
+    look_after_storage(app)
     await compare_orders(app)
     await compare_balances(app)
     for trade in app.journal.open_trades():

@@ -11,6 +11,7 @@ from datetime import timedelta
 from decimal import ROUND_FLOOR, Decimal
 from typing import TYPE_CHECKING
 
+from journal.errors import Breach
 from strategy.portfolio import MIN_TOTAL, WON, Caps, broken_cap, can_leave, order_total
 
 if TYPE_CHECKING:
@@ -126,7 +127,8 @@ def check_market(config: Config, facts: Facts) -> Refused | None:
 
 def size_entry(config: Config, facts: Facts) -> Decimal | Refused:
     """Return how many won the wish and the balance allow, or why none."""
-    assert facts.wallet is not None  # check_ages asked
+    if facts.wallet is None:
+        raise Breach("sized before the ages were checked")
     total = order_total(config.trading.order_krw, facts.wallet.available, facts.chance.bid_fee, least_buy(facts))
     if total is None:
         return Refused(code="no_money", ko="주문 가능한 원화가 부족", en="not enough free won")

@@ -160,7 +160,9 @@ def test_every_change_is_an_event_of_the_chain(journal: Journal) -> None:
 @pytest.mark.failure("E1")
 def test_a_stop_holds_even_when_the_disk_does_not_take_it(journal: Journal, caplog: pytest.LogCaptureFixture) -> None:
     """Safe first, written when that is possible again."""
-    journal._db.execute("PRAGMA query_only = ON")
+    journal._db.execute("PRAGMA busy_timeout = 0")
+    other = sqlite3.connect(journal._path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
     box = control(journal)
     assert box.halt("disk", **WORDS)
     assert box.halt_buys("other", **WORDS, by_itself=True)
@@ -169,7 +171,8 @@ def test_a_stop_holds_even_when_the_disk_does_not_take_it(journal: Journal, capl
     assert box.ended("other")  # never written: nothing to end on the disk
     box.write_again()
     assert journal.standing_halts() == []
-    journal._db.execute("PRAGMA query_only = OFF")
+    other.execute("ROLLBACK")
+    other.close()
     box.write_again()
     assert [halt.code for halt in journal.standing_halts()] == ["disk"]
     assert "could not be written" in caplog.text

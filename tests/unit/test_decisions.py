@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from math import isnan
@@ -12,7 +13,21 @@ import pytest
 
 from state import ActiveTrade, Price
 from strategy.base import Entry, Exit, Gate, Position, Reason, Snapshot
-from trader.decisions import BUYING, ENTERING, HOLDING, SELLING, Action, Begin, Buy, Drop, Raise, Sell, View, decide
+from trader.decisions import (
+    BUYING,
+    ENTERING,
+    HOLDING,
+    SELLING,
+    Action,
+    Begin,
+    Buy,
+    Drop,
+    Failed,
+    Raise,
+    Sell,
+    View,
+    decide,
+)
 
 NOW = datetime(2026, 11, 2, 12, 0, 30, tzinfo=UTC)
 REASON = Reason(code="test", ko="시험", en="test")
@@ -172,3 +187,32 @@ def test_what_may_not_be_sent_is_not_begun() -> None:
     assert actions(strategy(), known=price(), active=trade(ENTERING), scanned=snapshot(), may=False) == []
     halted = actions(strategy(sell=True), known=price(101), active=trade(HOLDING), scanned=snapshot(), may=False)
     assert halted == [Raise("KRW-AAA", price(101))]
+
+
+@pytest.mark.failure("H5")
+def test_a_strategy_that_fails_in_one_market_decides_in_the_others() -> None:
+    """Its failure is an action like any other: told, and nothing else."""
+
+    class Broken:
+        """Fails in one market."""
+
+        def enter(self, snapshot: Snapshot, _: Any) -> Entry:
+            """Buy, or break."""
+            if snapshot.market == "KRW-A":
+                raise ZeroDivisionError("of the user's own")
+            return Entry(buy=True, reason=Reason(code="x", ko="x", en="x"))
+
+    markets = ("KRW-A", "KRW-B")
+    view_of_both = View(
+        now=NOW,
+        trading=dict.fromkeys(markets, price()),
+        active={market: ActiveTrade(market=market, started_at=NOW, phase=ENTERING) for market in markets},
+        snapshots={market: replace(snapshot(), market=market) for market in markets},
+        price_max_age=timedelta(seconds=10),
+        candle_max_age=timedelta(hours=5),
+    )
+    failed, bought = decide(view_of_both, Broken(), None)  # type: ignore[arg-type]  # all it is asked
+    assert isinstance(failed, Failed)
+    assert isinstance(failed.error, ZeroDivisionError)
+    assert isinstance(bought, Buy)
+    assert bought.market == "KRW-B"

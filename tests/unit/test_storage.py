@@ -1,0 +1,266 @@
+"""The disk fails: full, read-only, gone, locked, in the middle of a migration; and backups."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from journal import store
+from journal.errors import JournalBroken, JournalFull, JournalUnwritable
+from journal.journal import Journal
+from journal.reader import NoJournal, copy_to, open_reader
+from journal.records import Intent, IntentState, Note, Trade
+from journal.schema import MIGRATIONS
+from upbit.models import Fill
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)
+ROOT = Path(__file__).resolve().parent.parent.parent
+LONG: dict[str, object] = {"code": "x" * 60_000}
+
+
+def a_trade(name: str = "t1", market: str = "KRW-BTC") -> Trade:
+    """Return a trade whose reason fills many pages."""
+    return Trade(
+        id=name,
+        market=market,
+        strategy="s",
+        unit=timedelta(minutes=1),
+        decided_at=NOW,
+        entry_reason=LONG,
+        stop_distance=None,
+    )
+
+
+def an_intent(name: str, trade: Trade, side: str = "bid") -> Intent:
+    """Return an order of a trade."""
+    return Intent(
+        identifier=name,
+        decision_key=name,
+        n=0,
+        trade_id=trade.id,
+        market=trade.market,
+        side=side,
+        request='{"total":"6000"}',
+        decided_at=NOW,
+        deadline=None,
+    )
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    """Return a journal with one position."""
+    with Journal.open(tmp_path / "journal.sqlite3", lambda: NOW) as opened:
+        opened.begin_trade(a_trade(), an_intent("b", a_trade()))
+        opened.begin_attempt("b")
+        opened.end_attempt("b", IntentState.ACCEPTED, outcome="accepted", uuid="u")
+        opened.record_fills("b", [Fill(uuid="f", price=Decimal(1), volume=Decimal(2), notional=Decimal(2))], Decimal(0))
+        opened.finish("b")
+        yield opened
+
+
+def fill_disk(journal: Journal) -> None:
+    """Let SQLite find the disk full from now on."""
+    (pages,) = journal._db.execute("PRAGMA page_count").fetchone()
+    journal._db.execute(f"PRAGMA max_page_count = {pages}")
+
+
+@pytest.mark.failure("E1")
+def test_on_a_full_disk_no_new_trade_is_written_and_an_exit_uses_the_reserve(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A buy that is not written is not sent; the reserve is for what is held."""
+    free = store.Reserve.free
+
+    def give_back(reserve: store.Reserve) -> bool:
+        there = free(reserve)
+        if there:
+            journal._db.execute("PRAGMA max_page_count = 1000000")
+        return there
+
+    monkeypatch.setattr(store.Reserve, "free", give_back)
+    fill_disk(journal)
+    other = a_trade("t2", "KRW-ETH")
+    with pytest.raises(JournalFull, match="Free some disk space"):
+        journal.begin_trade(other, an_intent("c", other))
+    assert journal.known_intent("c") is None
+    assert journal.broken is None
+    assert journal.leave("t1", LONG, an_intent("s", a_trade(), "ask"))
+    assert [intent.identifier for intent in journal.live_intents()] == ["s"]
+    fill_disk(journal)
+    with pytest.raises(JournalFull):  # the reserve is used up
+        journal.begin_attempt("s", request="x" * 600_000)
+    assert journal.keep_reserve()  # there is room on the real disk
+    assert journal._verify() == journal._last_hash
+
+
+@pytest.mark.failure("E2")
+def test_verdicts_and_messages_are_dropped_on_a_full_disk(journal: Journal, caplog: pytest.LogCaptureFixture) -> None:
+    """Trading does not rest on them."""
+    fill_disk(journal)
+    random = {f"KRW-{n}": {"code": os.urandom(400).hex()} for n in range(300)}
+    journal.record_scan(NOW, "s", NOW, random)
+    journal.add_notes([Note(key="k", kind="k", body=dict(LONG))])
+    assert journal.scan_at(NOW) is None
+    assert [record.args[0] for record in caplog.records if isinstance(record.args, tuple)] == ["verdicts", "messages"]
+
+
+def test_a_reserve_that_cannot_be_made_is_noticed(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk is full already, or the folder is gone."""
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    assert journal.keep_reserve()
+    assert journal._reserve.free()
+    assert not journal._reserve.free()
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    assert not journal.keep_reserve()
+    assert list(journal._path.parent.glob("reserve*")) == []
+
+
+@pytest.mark.failure("E3")
+def test_a_locked_file_is_a_full_disk_that_passes(journal: Journal) -> None:
+    """Nothing is written, nothing is broken, and it works when the other lets go."""
+    journal._db.execute("PRAGMA busy_timeout = 0")
+    other = sqlite3.connect(journal._path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(JournalFull):
+        journal.set_meta("x", "y")
+    other.execute("ROLLBACK")
+    other.close()
+    journal.set_meta("x", "y")
+    assert journal.meta("x") == "y"
+
+
+@pytest.mark.failure("E7")
+def test_a_disk_that_failed_is_not_tried_again(journal: Journal) -> None:
+    """After a read-only answer or an I/O error nothing is written any more, even if it would work."""
+    journal._db.execute("PRAGMA query_only = ON")
+    with pytest.raises(JournalBroken, match="Look at the disk"):
+        journal.set_meta("x", "y")
+    journal._db.execute("PRAGMA query_only = OFF")
+    with pytest.raises(JournalBroken):
+        journal.leave("t1", {}, an_intent("s", a_trade(), "ask"))
+    journal.add_notes([Note(key="k", kind="k", body={})])
+    assert journal.pending_notes(1) == []
+
+
+@pytest.mark.failure("E8")
+def test_a_journal_that_was_deleted_or_replaced_is_noticed(journal: Journal) -> None:
+    """What is written into a deleted file is written into nothing."""
+    assert journal.in_place()
+    moved = journal._path.with_suffix(".moved")
+    journal._path.rename(moved)
+    assert not journal.in_place()
+    journal._path.write_bytes(b"")
+    assert not journal.in_place()
+    journal._path.unlink()
+    moved.rename(journal._path)
+    assert journal.in_place()
+
+
+@pytest.mark.failure("E11")
+def test_a_backup_beside_the_writer_is_a_whole_journal(journal: Journal, tmp_path: Path) -> None:
+    """It opens, its chain holds, and it has what was committed; nothing is overwritten."""
+    target = tmp_path / "backup" / "journal.sqlite3"
+    target.parent.mkdir()
+    copy_to(journal._path, target)
+    journal.set_meta("after", "x")
+    with Journal.open(target, lambda: NOW) as copy:
+        assert copy.position_volume("t1") == 2
+        assert copy.meta("after") is None
+    assert target.stat().st_mode & 0o777 == 0o600
+    with pytest.raises(JournalUnwritable):
+        copy_to(journal._path, target)
+    with pytest.raises(NoJournal):
+        copy_to(tmp_path / "none", tmp_path / "x")
+
+
+@pytest.mark.failure("E12")
+def test_old_verdicts_go_a_few_at_a_time(journal: Journal) -> None:
+    """The one table that grows with every minute is bounded."""
+    for minute in range(50):
+        journal.record_scan(NOW + timedelta(minutes=minute), "s", NOW, {})
+        journal.prune_scans(NOW + timedelta(minutes=minute - 20))
+    (kept,) = journal._db.execute("SELECT count(*) FROM scan").fetchone()
+    assert kept == 21
+
+
+MIGRATE = """
+import os, signal, sqlite3, sys
+from pathlib import Path
+from journal.schema import migrate
+path, last = Path(sys.argv[1]), int(sys.argv[2])
+db = sqlite3.connect(path, isolation_level=None)
+seen = 0
+def count(statement):
+    global seen
+    seen += 1
+    if seen == last:
+        os.kill(os.getpid(), signal.SIGKILL)
+db.set_trace_callback(count)
+migrate(db, path)
+print(seen)
+"""
+
+
+def old_file(path: Path) -> None:
+    """Make a journal of the first format with one order."""
+    with sqlite3.connect(path) as old:
+        old.executescript(f"PRAGMA journal_mode = WAL; {MIGRATIONS[0]} PRAGMA user_version = 1;")
+        old.execute(
+            "INSERT INTO trade (id, market, strategy, unit_s, phase, decided_ms, entry_reason) "
+            "VALUES ('t1', 'KRW-BTC', 's', 60, 'entering', 0, '{}')"
+        )
+        old.execute(
+            "INSERT INTO intent (id, decision_key, n, trade_id, market, side, request, decided_ms, state) "
+            "VALUES ('a', 'a', 0, 't1', 'KRW-BTC', 'bid', '{}', 0, 'UNKNOWN')"
+        )
+    old.close()
+
+
+@pytest.mark.failure("E10")
+def test_a_migration_that_is_killed_at_any_statement_is_done_again(tmp_path: Path) -> None:
+    """SIGKILL before each statement in turn: the next start finds the old format or the new one, and every order."""
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
+
+    def migrated(path: Path, last: int) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-c", MIGRATE, str(path), str(last)]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603 - ours
+
+    old_file(tmp_path / "whole")
+    statements = int(migrated(tmp_path / "whole", 0).stdout)
+    assert statements > 10
+    for last in range(1, statements + 1):
+        folder = tmp_path / str(last)
+        folder.mkdir()
+        path = folder / "journal.sqlite3"
+        old_file(path)
+        assert migrated(path, last).returncode == -signal.SIGKILL
+        with Journal.open(path, lambda: NOW) as opened:
+            assert opened.intent("a").state is IntentState.UNKNOWN
+            assert opened._db.execute("PRAGMA user_version").fetchone()[0] == len(MIGRATIONS)
+            assert opened._db.execute("PRAGMA foreign_key_check").fetchall() == []
+
+
+def test_a_reader_sees_what_is_there_and_nothing_of_a_file_in_the_making(journal: Journal, tmp_path: Path) -> None:
+    """An empty file is no journal yet."""
+    (tmp_path / "new").touch()
+    with pytest.raises(NoJournal), open_reader(tmp_path / "new"):
+        pass
+    with open_reader(journal._path) as reader:
+        assert reader.position_volume("t1") == 2
+        assert replace(reader.trade("t1"), entry_reason={}).bought == 2
