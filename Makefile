@@ -61,6 +61,7 @@ fmt: $(STAMP)
 docs: $(STAMP)
 	@$(BIN)/python tests/catalogue.py statements > docs/sandbox-contract.md
 	@$(BIN)/python tests/catalogue.py failures > docs/failures.md
+	@$(BIN)/python tests/fault_page.py > docs/faults.md
 
 COMPILE := uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate pyproject.toml
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any, get_args
 
 import msgspec
 import pytest
 
-from sandbox.faults.plan import Plan
+from sandbox.faults.engine import tag_of
+from sandbox.faults.plan import AnyRule, Plan
 from sandbox.faults.reading import PlanError, find_plan, read_plan, ready_plans
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from tests.fault_page import document
 
 
 def read(*rules: dict[str, Any], **more: Any) -> Plan:
@@ -75,3 +75,17 @@ def test_every_ready_plan_is_sound_and_says_what_it_does_in_one_sentence(name: s
     assert plan.description.endswith(".")
     assert plan.description.count(". ") == 0
     assert msgspec.json.decode(msgspec.json.encode(plan), type=Plan) == plan
+
+
+def test_the_page_about_faults_is_fresh() -> None:
+    """`docs/faults.md` lists every plan with its sentence and every fault with its terms: `make docs` writes it."""
+    page = Path(__file__).resolve().parent.parent.parent / "docs" / "faults.md"
+    assert page.read_text(encoding="utf-8") == document()
+    assert all(f"| `{name}` | {find_plan(name).description} |" in document() for name in ready_plans())
+
+
+def test_the_catalogue_is_worth_its_name() -> None:
+    """At least twenty-five plans, and every fault there is stands in one of them."""
+    used = {tag_of(rule) for name in ready_plans() for rule in find_plan(name).rules}
+    assert len(ready_plans()) >= 25
+    assert used == {str(kind.__struct_config__.tag) for kind in get_args(AnyRule)}
