@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from sandbox.ledger import EXACT
 from sandbox.wire import from_ms, kst_zoned, to_json, trim
 
 if TYPE_CHECKING:
@@ -146,11 +147,29 @@ ANNOUNCEMENT = {
 SUBSCRIPTIONS = {"method": "mthd", "result": "rslt", "ticket": "tckt", "type": "ty", "codes": "cds", "level": "lv"}
 
 
+PUBLIC = (TICKER, TRADE, ORDERBOOK, CANDLE)
+
+
 def encode(frame: Json, names: Mapping[str, str], form: Format) -> bytes:
     """Return the bytes of a frame in a format."""
     if form in {"SIMPLE", "SIMPLE_LIST"}:
         frame = _shortened(frame, names)
+    elif any(names is public for public in PUBLIC):
+        frame = _with_exponents(frame)
     return to_json([frame] if form in {"JSON_LIST", "SIMPLE_LIST"} else frame)
+
+
+def _with_exponents(frame: Json) -> Json:
+    """Write round numbers as `1.6E+8`, as public frames with long names are seen to have them; none loses a digit."""
+    return {key: _with_exponent(value) for key, value in frame.items()}
+
+
+def _with_exponent(value: object) -> object:
+    if isinstance(value, Decimal):
+        return EXACT.normalize(value)
+    if isinstance(value, list):
+        return [_with_exponents(item) for item in value]
+    return value
 
 
 def _shortened(frame: Json, names: Mapping[str, str]) -> Json:

@@ -45,7 +45,7 @@ def test_a_snippet_runs_as_it_stands(title: str) -> None:
         (ticker,) = box.get("/v1/ticker", markets="KRW-BTC")
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
-    prices = [float(word) for word in done.stdout.split() if re.fullmatch(r"[0-9.]+", word)]
+    prices = [float(word) for word in done.stdout.split() if re.fullmatch(r"[0-9.]+(E\+[0-9]+)?", word)]
     assert any(abs(price / float(ticker["trade_price"]) - 1) < 0.05 for price in prices), done.stdout
 
 

@@ -190,6 +190,19 @@ async def test_the_four_formats_of_public_frames(desk: Desk, kind: str, keys: di
     assert bool(units) is (kind == "orderbook")
 
 
+@pytest.mark.statement(44)
+@pytest.mark.parametrize(("form", "price"), [("DEFAULT", b"1.6E+8"), ("SIMPLE", b"160000000")])
+async def test_round_numbers_have_exponents_where_upbit_writes_them(desk: Desk, form: str, price: bytes) -> None:
+    """Long names come with numbers like 1.6E+8, short ones with plain prices: a client must read both."""
+    desk.source.raise_price(160_000_000 - PRICE)
+    desk.pass_time(1)
+    async with connect(desk) as line:
+        await line.ask(*({"type": kind, "codes": ["KRW-BTC"]} for kind in ("ticker", "orderbook")), {"format": form})
+        for name in (b"trade_price" if form == "DEFAULT" else b"tp", b"ask_price" if form == "DEFAULT" else b"ap"):
+            message = await line.socket.receive(timeout=5)
+            assert b'"' + name + b'":' + price + b"," in message.data
+
+
 async def test_every_trade_is_a_frame(desk: Desk) -> None:
     """Trades are not merged, and carry the best prices; the snapshot is the last one."""
     async with connect(desk) as line:
