@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from cli import backtest, check, data, demo, download, optimize, replay, report, resume, run, sandbox, status
 from cli.daemon import JOURNAL_FILE
-from cli.exits import ERROR, OK
+from cli.exits import ERROR, INTERRUPTED, OK
 from config import effective, load, take_secrets
 from journal.reader import copy_to
 from trader.health import FILE as HEALTH_FILE
@@ -32,6 +32,8 @@ def dispatch(options: argparse.Namespace) -> int:
         config = load(environment, path=config_path(environment), overrides=options.overrides)
         language = config.language
         return VERBS[options.verb](config, options)
+    except KeyboardInterrupt:
+        return INTERRUPTED
     except Exception as error:
         told = run.explain_failure(error, language)
         if told is None:

@@ -123,10 +123,22 @@ def basis_points(ours: Deals, theirs: Deals) -> tuple[list[float], list[float]]:
 
 
 @pytest.mark.skipif(not RECORDED.is_dir(), reason=f"recorded candles are not at {RECORDED}")
-@pytest.mark.parametrize("minutes", [75, pytest.param(1440, marks=pytest.mark.slow)], ids=["an hour", "the whole day"])
-def test_the_daemon_and_the_backtester_make_the_same_trades(minutes: int, tmp_path: Path) -> None:
-    """Every purchase and sale in the same market and minute for the same cause, at prices within the spread."""
-    config = load({"LOG_LEVEL": "ERROR"})
+@pytest.mark.parametrize(
+    ("minutes", "places"),
+    [
+        (75, 5),
+        (90, 2),
+        pytest.param(1440, 5, marks=pytest.mark.slow),
+        pytest.param(1440, 2, marks=pytest.mark.slow),
+    ],
+    ids=["an hour", "an hour and a half of draws", "the whole day", "a whole day of draws"],
+)
+def test_the_daemon_and_the_backtester_make_the_same_trades(minutes: int, places: int, tmp_path: Path) -> None:
+    """Every purchase and sale in the same market and minute for the same cause, at prices within the spread.
+
+    With two places for four markets both draw, and from the same seed they draw the same.
+    """
+    config = load({"LOG_LEVEL": "ERROR"}, overrides=[f"trading.max_open_trades={places}"])
     ours, theirs = by_the_daemon(config, tmp_path, minutes), by_the_backtester(config, minutes)
     assert sorted(map(str, ours)) == sorted(map(str, theirs))
     bought, sold = basis_points(ours, theirs)

@@ -162,6 +162,19 @@ def test_input_that_makes_no_sense_is_one_sentence_with_its_code(
     assert "Traceback" not in said
 
 
+def test_ctrl_c_ends_a_backtest_without_a_traceback(
+    history: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Code 130."""
+
+    def interrupted(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("cli.backtest.run_seeds", interrupted)
+    assert main(["backtest"]) == 130
+    assert "Traceback" not in capsys.readouterr().err
+
+
 def test_a_grid_that_does_not_fit_into_memory_is_refused(
     history: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,7 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from strategy.base import PASSED, Moments, Position, Snapshot, Window
+from strategy.gates import leader_numbers
 from strategy.grid import CandleArrays, build_window
+from strategy.indicators import ema
 from strategy.portfolio import can_leave, draw, order_total
 from strategy.registry import STRATEGIES, StrategyError, load
 
@@ -83,6 +85,25 @@ def test_without_bitcoin_nothing_is_a_target() -> None:
         **{name: getattr(seen, name)[:1] for name in ("open", "high", "low", "close", "volume", "turnover_24h")},
     )
     assert verdict(alone) == "btc_gate"
+
+
+def test_no_average_of_bitcoin_reaches_over_a_hole_in_its_history() -> None:
+    """Each stretch is a row of its own; every market sees the close and the average of the stretch it lives in."""
+    early, late = RISING[:250], RISING[300:] * 2
+    hole = np.full(50, nan)
+    rows = [RISING, np.concatenate([early, hole, hole[:1].repeat(300)]), np.concatenate([early * nan, hole, late])]
+    close = np.stack(rows)
+    seen = Window(
+        markets=("KRW-AAA", "KRW-BTC", "KRW-BTC"),
+        unit=timedelta(minutes=240),
+        closed_at=NOW,
+        **dict.fromkeys(("open", "high", "low", "close", "volume", "turnover_24h"), close),
+    )
+    numbers = leader_numbers(seen, 100)
+    np.testing.assert_array_equal(numbers["btc_close"][0], np.concatenate([early, hole, late]))
+    np.testing.assert_array_equal(numbers["btc_ema"][0, 300:], ema(late, 100)[0])
+    np.testing.assert_array_equal(numbers["btc_ema"][0, :250], ema(early, 100)[0])
+    assert np.isnan(numbers["btc_ema"][0, 250:399]).all()
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES, ids=lambda strategy: strategy.name)
