@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -79,6 +80,21 @@ def add_sandbox(verbs: Verbs) -> None:
     )
     parser.add_argument("--access-key", default="sandbox-access-key", help="the key it accepts")
     parser.add_argument("--secret-key", default="sandbox-secret-key-0123456789abcdef0123", help="its secret")
+    parser.add_argument(
+        "--account",
+        action="append",
+        type=account,
+        default=[],
+        metavar="NAME:ACCESS:SECRET:WON",
+        dest="accounts",
+        help="open another account with a key and won; may be repeated",
+    )
+    parser.add_argument(
+        "--accounts", type=Path, metavar="FILE", dest="accounts_file", help="open the accounts of a JSON file"
+    )
+    parser.add_argument(
+        "--start", type=moment, metavar="TIME", help="market time at the start, e.g. 2026-11-02T00:00Z (default: now)"
+    )
     add_market(parser)
 
 
@@ -103,7 +119,7 @@ def add_market(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--krw", type=money, default=Decimal(1_000_000), metavar="WON", help="won in the account (default 1000000)"
     )
-    parser.add_argument("--port", type=int, default=0, metavar="N", help="port to listen on (default: a free one)")
+    parser.add_argument("--port", type=port, default=0, metavar="N", help="port to listen on (default: a free one)")
     parser.add_argument(
         "--faults", metavar="PLAN", help="what goes wrong: a plan in JSON, or the name of a ready one (docs/faults.md)"
     )
@@ -239,6 +255,30 @@ def money(text: str) -> Decimal:
     if not amount.is_finite() or amount < 0:
         raise argparse.ArgumentTypeError(f"must be an amount of won, not {text!r}")
     return amount
+
+
+def port(text: str) -> int:
+    """Parse a port, 0 to 65535."""
+    if not (text.isascii() and text.isdigit() and int(text) < 2**16):
+        raise argparse.ArgumentTypeError(f"must be a port from 0 to 65535, not {text!r}")
+    return int(text)
+
+
+def account(text: str) -> tuple[str, str, str, Decimal]:
+    """Parse name, access key, secret key and won of an account."""
+    parts = text.split(":")
+    if len(parts) != 4 or not all(parts):  # noqa: PLR2004 - its four parts
+        raise argparse.ArgumentTypeError("must be NAME:ACCESS:SECRET:WON, e.g. second:key-2:secret-2:1000000")
+    return parts[0], parts[1], parts[2], money(parts[3])
+
+
+def moment(text: str) -> datetime:
+    """Parse a time; UTC when it does not say otherwise."""
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a time such as 2026-11-02T00:00Z, not {text!r}") from None
+    return (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

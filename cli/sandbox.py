@@ -4,19 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from cli import log as logs
+from cli.accounts import account_of, check_keys, read_accounts
 from cli.exits import OK
 from cli.run import plain_loop, stop_on_signals
+from config import ConfigError, Problem
+from sandbox.discord import PREFIX as WEBHOOKS
 from sandbox.faults.reading import find_plan
+from sandbox.keys import MAIN
 from sandbox.server import Sandbox, SandboxOptions, open_source
+from sandbox.stream import PRIVATE_PATH, PUBLIC_PATH
 from simulation.loop import LoopClock, wall_clock
 
 if TYPE_CHECKING:
     import argparse
+    from datetime import datetime
 
     from config import Config
+    from sandbox.keys import PocketOptions
+
+REPLAY_STARTS = Problem(
+    ko="--start와 --replay는 함께 쓸 수 없습니다. 재생은 기록된 시각에 시작합니다.",
+    en="--start and --replay exclude each other: a replay begins when it was recorded.",
+)
 
 
 def run(config: Config, options: argparse.Namespace) -> int:
@@ -43,33 +56,73 @@ def box_options(options: argparse.Namespace, *, access_key: str, secret_key: str
     )
 
 
+def served_options(options: argparse.Namespace) -> SandboxOptions:
+    """Return what the command line of `sandbox` says; unlike in a demo there may be more accounts, and a start.
+
+    Raises `ConfigError` when it contradicts itself.
+    """
+    if options.replay is not None and options.start is not None:
+        raise ConfigError((REPLAY_STARTS,))
+    pockets = [account_of(*account) for account in options.accounts]
+    pockets += read_accounts(options.accounts_file) if options.accounts_file else ()
+    check_keys(options.access_key, pockets)
+    box = box_options(options, access_key=options.access_key, secret_key=options.secret_key, speed=options.speed)
+    return replace(box, pockets=tuple(pockets), start=options.start)
+
+
 async def serve(config: Config, options: argparse.Namespace) -> None:
     """Open the exchange, say where it is, and wait for the end."""
     stop = asyncio.Event()
     stop_on_signals(stop)
-    settings = box_options(options, access_key=options.access_key, secret_key=options.secret_key, speed=options.speed)
+    settings = served_options(options)
     source = open_source(settings, wall_clock())
     clock = LoopClock(source.start, asyncio.get_running_loop(), scale=options.speed)
     async with Sandbox(settings, clock, source) as box:
-        tell(box.url, options, config.language)
+        if options.json:
+            print(json.dumps(start_line(box, source.start)), flush=True)  # noqa: T201 - the start line for scripts
+        else:
+            tell(box.url, settings, config.language)
         await stop.wait()
         if options.json:
             print(json.dumps({"violations": box.violations}), flush=True)  # noqa: T201 - the last line for scripts
 
 
-def tell(url: str, options: argparse.Namespace, language: str) -> None:
+def start_line(box: Sandbox, start: datetime) -> dict[str, object]:
+    """Return everything a client needs: addresses, and every key. They open nothing but this exchange."""
+    options, socket = box.options, box.url.replace("http", "ws", 1)
+    first = account_of(MAIN, options.access_key, options.secret_key, options.krw)
+    return {
+        "url": box.url,
+        "rest": f"{box.url}/v1",
+        "websocket": f"{socket}{PUBLIC_PATH}",
+        "websocket_private": f"{socket}{PRIVATE_PATH}",
+        "webhook": f"{box.url}{WEBHOOKS}1/sandbox",
+        "access_key": options.access_key,
+        "secret_key": options.secret_key,
+        "accounts": [shown_pocket(pocket) for pocket in (first, *options.pockets)],
+        "markets": len(box.markets.listed),
+        "market_time": f"{start:%Y-%m-%dT%H:%M:%SZ}",
+        "speed": options.speed,
+    }
+
+
+def shown_pocket(pocket: PocketOptions) -> dict[str, object]:
+    """Return a pocket as the start line shows it."""
+    keys = [
+        {"access_key": key.access_key, "secret_key": key.secret_key, "permissions": sorted(key.permissions)}
+        for key in pocket.keys
+    ]
+    balances = {currency: str(amount) for currency, amount in pocket.balances.items()}
+    return {"account": pocket.account, "pocket": pocket.name, "balances": balances, "keys": keys}
+
+
+def tell(url: str, options: SandboxOptions, language: str) -> None:
     """Print how to reach the exchange."""
-    if options.json:
-        line = {
-            "url": url,
-            "websocket": url.replace("http", "ws", 1) + "/websocket/v1",
-            "access_key": options.access_key,
-        }
-        print(json.dumps(line), flush=True)  # noqa: T201 - the start line for scripts
-        return
     ready = {"ko": "샌드박스가 열렸습니다", "en": "The sandbox is open"}[language]
-    print(  # noqa: T201 - what a person copies into the other shell
-        f"{ready}: {url}\n\n"
-        f"  UPBIT_BASE_URL={url} ACCESS_KEY={options.access_key} SECRET_KEY={options.secret_key} python main.py run\n",
-        flush=True,
-    )
+    print(f"{ready}: {url}\n")  # noqa: T201 - what a person copies into the other shell
+    first = account_of(MAIN, options.access_key, options.secret_key, options.krw)
+    for key in (key for pocket in (first, *options.pockets) for key in pocket.keys):
+        print(  # noqa: T201 - same
+            f"  UPBIT_BASE_URL={url} ACCESS_KEY={key.access_key} SECRET_KEY={key.secret_key} python main.py run\n",
+            flush=True,
+        )

@@ -95,6 +95,9 @@ class Tape:
     def _remember(self, days: list[Candle]) -> None:
         """Take the days before the start: the last one may still run."""
         self._begun = days.pop() if days and days[-1].opened_ms == self._day_ms else None
+        if self._begun is not None:  # history does not say who took
+            self._bids = self._begun.volume / 2
+            self._asks = self._begun.volume - self._bids
         for day in days:
             self._highs.add(day.opened_ms, day.high)
             self._lows.add(day.opened_ms, day.low)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from sandbox.candles import DAY, MINUTE, QUARTER, SECOND, aggregate
 from sandbox.feed import Book, Candle, Listing, PublicTrade
+from sandbox.generator import Generator
 from sandbox.ladder import KEPT, Ladder, read_candle, write_candle
 from sandbox.market import Markets
 from sandbox.packed import BLOCK, Packed
@@ -165,6 +166,15 @@ def test_a_day_begins_without_a_trade() -> None:
     markets.advance(START + DAY * 1000 + 7_200_000)
     traded = markets.ticker("KRW-AAA")
     assert told(traded.prev_close, traded.open, traded.volume_day, traded.turnover_day) == [110, 130, 2, 260]
+
+
+def test_what_was_bought_and_sold_today_adds_up_to_what_was_traded() -> None:
+    """Also when the exchange opened in the middle of the day."""
+    markets = Markets(Generator(1, 3, START + 7 * 3_600_000))
+    markets.advance(START + 8 * 3_600_000)
+    for market in markets.listed:
+        ticker = markets.ticker(market)
+        assert ticker.bid_volume_day + ticker.ask_volume_day == ticker.volume_day > 0
 
 
 def test_the_last_24_hours_pass_without_a_trade() -> None:
