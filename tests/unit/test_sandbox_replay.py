@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import gzip
 import random
+from bisect import bisect_left
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sandbox.feed import Candle
@@ -20,13 +21,14 @@ CANDLES = Path(__file__).resolve().parent.parent.parent.parent / "shared" / "dat
 UNITS = ("1m", "1m_sparse", "3m", "5m", "5m_old", "15m", "60m", "240m", "240m_old", "day", "day_old")
 HEADER = "time_utc,open,high,low,close,volume,value\n"
 recorded = pytest.mark.skipif(not CANDLES.is_dir(), reason=f"recorded candles are not at {CANDLES}")
-Rows = dict[str, list[str]]
+Rows = list[tuple[int, list[str]]]  # ms, numbers
 
 
 def rows_of(path: Path) -> Rows:
     """Return the rows of a file by opening time; read without the code under test."""
     with gzip.open(path, "rt", encoding="utf-8") as lines:
-        return {row[0]: row[1:] for row in (line.rstrip("\n").split(",") for line in lines) if row[0] != "time_utc"}
+        rows = (line.rstrip("\n").split(",") for line in lines)
+        return [(moment_ms(row[0]), row[1:]) for row in rows if row[0] != "time_utc"]
 
 
 def told(candle: Candle) -> list[Decimal]:
@@ -60,9 +62,10 @@ def compare(markets: Markets, market: str, unit_s: int, since_ms: int, path: Pat
     """Compare the newest candles of a market, no more and no fewer than were recorded since a moment."""
     rows = FILES.setdefault(path, rows_of(path))
     found = [candle for candle in markets.candles(market, unit_s, None, 201) if candle.opened_ms >= since_ms]
-    wanted = {at: row for at, row in rows.items() if since_ms <= moment_ms(at) < since_ms + unit_s * 200_000}
-    assert [candle.opened_ms for candle in reversed(found)] == [moment_ms(at) for at in wanted]
-    for candle, row in zip(reversed(found), wanted.values(), strict=True):
+    begin, end = (bisect_left(rows, (at_ms, [])) for at_ms in (since_ms, since_ms + unit_s * 200_000))
+    wanted = rows[begin:end]
+    assert [candle.opened_ms for candle in reversed(found)] == [at_ms for at_ms, _ in wanted]
+    for candle, (_, row) in zip(reversed(found), wanted, strict=True):
         for value, text in zip(told(candle), row, strict=True):
             assert not text or value == Decimal(text), (market, candle, row)
     return len(found)
@@ -94,6 +97,7 @@ prices = st.integers(1, 50).map(lambda n: Decimal(n) / 10)
 volumes = st.decimals(Decimal("1e-8"), Decimal(10**9), places=8)
 
 
+@settings(deadline=None)
 @given(
     corners=st.tuples(prices, prices, prices, prices),
     volume=volumes,
