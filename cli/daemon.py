@@ -29,6 +29,7 @@ from trader.executor import execute_trades
 from trader.gate import Gate
 from trader.health import FILE as HEALTH_FILE
 from trader.health import Health, watch_health
+from trader.host import lasting, watch_clock, watch_loop
 from trader.indicators import update_indicators_periodically
 from trader.prices import update_prices
 from trader.reconcile import reconcile_periodically
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 
     from config import Config
     from strategy.base import Strategy
+    from trader.host import Watchdog
 
 log = logging.getLogger("daemon")
 
@@ -140,31 +142,64 @@ def make_discord(config: Config, session: aiohttp.ClientSession, journal: Journa
     return Discord(session, config.webhook_url.reveal(), journal, rng=random.Random(0))
 
 
-async def serve(app: App, *, beside: Callable[[App], Coroutine[None, None, None]] | None = None) -> None:
-    """Recover, then run the five coroutines until `app.stop`; `beside` runs with them (the terminal)."""
+async def serve(
+    app: App,
+    *,
+    beside: Callable[[App], Coroutine[None, None, None]] | None = None,
+    watchdog: Watchdog | None = None,
+) -> None:
+    """Recover, then run the five coroutines until `app.stop`; `beside` runs with them (the terminal).
+
+    A task that ends by itself ends the process; first trading halts, so that the next one stays halted, with evidence.
+    """
     heed(app)
     app.health.on_breach = partial(on_breach, app)
     await recover(app)
     await poll(app)
     announce_start(app)
+    try:
+        await run_all(app, beside, watchdog)
+    except* AssertionError as group:
+        on_breach(app, "daemon", first_of(group))
+        if app.discord is not None:
+            await app.discord.flush(GRACE_S)
+        raise
+    await announce_stop(app)
+
+
+async def run_all(
+    app: App, beside: Callable[[App], Coroutine[None, None, None]] | None, watchdog: Watchdog | None
+) -> None:
+    """Run everything that runs until the stop, under one roof: what fails or ends before takes the rest with it."""
     async with asyncio.TaskGroup() as tasks:
-        loops = [tasks.create_task(coroutine(app), name=coroutine.__name__) for coroutine in COROUTINES]
+
+        def start(name: str, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+            return tasks.create_task(lasting(name, work, app.stop), name=name)
+
+        loops = [start(coroutine.__name__, coroutine(app)) for coroutine in COROUTINES]
         others = [
-            tasks.create_task(watch_health(app, app.config.data_dir / HEALTH_FILE), name="health"),
-            tasks.create_task(watch_account(app), name="account"),
-            tasks.create_task(watch_equity(app), name="equity"),
-            tasks.create_task(watch_control(app, app.config.data_dir), name="control"),
-            tasks.create_task(reconcile_periodically(app), name="reconcile"),
+            start("health", watch_health(app, app.config.data_dir / HEALTH_FILE)),
+            start("account", watch_account(app)),
+            start("equity", watch_equity(app)),
+            start("control", watch_control(app, app.config.data_dir)),
+            start("clock", watch_clock(app)),
+            start("loop", watch_loop(app, watchdog)),
+            start("reconcile", reconcile_periodically(app)),
         ]
         if app.discord is not None:
-            others.append(tasks.create_task(app.discord.run(), name="discord"))
+            others.append(start("discord", app.discord.run()))
         if beside is not None:
-            others.append(tasks.create_task(beside(app), name="terminal"))
+            others.append(tasks.create_task(beside(app), name="beside"))  # it may end as it likes
         await app.stop.wait()
         _, late = await asyncio.wait(loops, timeout=GRACE_S)
         for task in [*late, *others]:
             task.cancel()
-    await announce_stop(app)
+
+
+def first_of(group: BaseExceptionGroup[AssertionError]) -> AssertionError:
+    """Return the first broken rule of a group."""
+    inner = group.exceptions[0]
+    return first_of(inner) if isinstance(inner, BaseExceptionGroup) else inner
 
 
 def announce_start(app: App) -> None:

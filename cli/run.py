@@ -13,6 +13,7 @@ from cli import log as logs
 from cli.daemon import build, mode_of, serve
 from cli.exits import CONFIGURATION, ERROR, INTERRUPTED, OK, SECOND_DAEMON, USAGE
 from cli.screen import follow
+from cli.watchdog import SystemWatchdog
 from config import ConfigError, Problem, most_spent
 from journal.journal import JournalError, JournalLocked
 from notifier.explain import explain
@@ -63,7 +64,7 @@ async def trade(config: Config) -> None:
         await app.upbit.accounts()  # a wrong key is told now, in one sentence, not by five loops
         await refuse_withdrawal(app, nobody=str(uuid.uuid4()))
         stop_on_signals(stop)
-        await serve(app, beside=follow(real_seconds=1.0))
+        await serve(app, beside=follow(real_seconds=1.0), watchdog=SystemWatchdog())
 
 
 def plain_loop() -> Callable[[], asyncio.AbstractEventLoop]:

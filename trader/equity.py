@@ -54,12 +54,18 @@ class Breach:
 
 def profit_now(realised: Decimal, open_trades: Iterable[Trade], prices: Mapping[str, Price | None]) -> Decimal:
     """Return all profit so far after fees, KRW; a trade whose price is not known yet counts as worth what it cost."""
-    return realised + sum((trade.profit_krw + worth(trade, prices.get(trade.market)) for trade in open_trades), ZERO)
+    return realised + sum((earned(trade) + worth(trade, prices.get(trade.market)) for trade in open_trades), ZERO)
+
+
+def earned(trade: Trade) -> Decimal:
+    """Return what a trade has earned, KRW. Coins that its owner has moved away are worth what they cost: no loss."""
+    moved_away = max(-trade.moved, ZERO)
+    return trade.profit_krw + (moved_away * trade.cost_krw / trade.bought if moved_away else ZERO)
 
 
 def worth(trade: Trade, price: Price | None) -> Decimal:
     """Return what a trade's coins are worth, KRW."""
-    return trade.volume * price.price if price is not None else trade.cost_krw - trade.proceeds_krw
+    return trade.volume * price.price if price is not None else -earned(trade)
 
 
 def renew(mark: Mark | None, profit: Decimal, day: str, standing: Iterable[str]) -> Mark:
@@ -108,7 +114,7 @@ class Realised:
         closed = journal.counts().closed_trades
         if closed != self._closed:
             newest = journal.closed_trades(closed - self._closed)
-            self._profit += sum((trade.profit_krw for trade in newest), ZERO)
+            self._profit += sum((earned(trade) for trade in newest), ZERO)
             self._closed = closed
         return self._profit
 

@@ -105,6 +105,7 @@ class Upbit:
         self._gate = gate
         self.circuit = Circuit()
         self.server_date: datetime | None = None  # the last Date header, UTC, to the second
+        self.server_date_at: float | None = None  # loop time at which it was heard
 
     def rates(self) -> dict[str, int]:
         """Return how many requests could leave at once, by group."""
@@ -317,7 +318,8 @@ class Upbit:
     def _accept(self, group: str, answer: aiohttp.ClientResponse, content: bytes, *, signed: bool) -> bytes:
         """Return the body of a success, learn the limits from the headers, and raise what a failure means."""
         self._limiter.observe(group, answer.headers.get("Remaining-Req"))
-        self.server_date = read_date(answer.headers.get("Date")) or self.server_date
+        if date := read_date(answer.headers.get("Date")):
+            self.server_date, self.server_date_at = date, asyncio.get_running_loop().time()
         placing, permission = answer.method == "POST", permission_of(answer.method, answer.url.path)
         if answer.status == (HTTPStatus.CREATED if placing else HTTPStatus.OK):
             if signed:

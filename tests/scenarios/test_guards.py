@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,6 +12,9 @@ from tests.scenarios.daemon_desk import told, trading
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tests.scenarios.daemon_desk import Desk
+    from trader.app import App
 
 
 @pytest.mark.failure("B8")
@@ -62,3 +66,72 @@ def test_a_key_that_ends_stops_orders_and_leaves_the_daemon_alive(tmp_path: Path
             assert again["KRW-BTC"].candle_closed_at > scanned["KRW-BTC"].candle_closed_at
 
     told(story)
+
+
+def shift(desk: Desk, seconds: float) -> None:
+    """Set the daemon's clock, and only the daemon's."""
+    before = desk.app.clock
+    desk.app.clock = lambda: before() + timedelta(seconds=seconds)
+
+
+@pytest.mark.failure("F11")
+@pytest.mark.failure("F13")
+@pytest.mark.parametrize("seconds", [7200.0, -7200.0])
+def test_a_clock_that_jumps_makes_the_daemon_start_over(seconds: float, tmp_path: Path) -> None:
+    """What carries a time is forgotten, nothing is bought while the clock is wrong; when it is right, all is well."""
+
+    async def story() -> None:
+        async with trading(tmp_path) as desk:
+            await asyncio.sleep(90)
+            app = desk.app
+            assert await app.state.snapshot_dict.snapshot()
+            good = app.clock
+            shift(desk, seconds)
+            await asyncio.sleep(1.01)
+            assert {halt.code for halt in app.control.reasons} == {"clock_jump", "clock_skew"}
+            assert await app.state.snapshot_dict.snapshot() == {}
+            before = desk.box.orders_received
+            await asyncio.sleep(60)
+            assert desk.box.orders_received == before
+            app.clock = good
+            await asyncio.sleep(1.01)
+            assert app.control.stands("clock_jump")
+            await asyncio.sleep(200)
+            assert app.control.state.name == "ACTIVE"
+            fresh = await app.state.snapshot_dict.snapshot()
+            assert app.clock() - fresh["KRW-BTC"].candle_closed_at < timedelta(seconds=130)
+            assert all((await app.state.trading_dict.snapshot()).values())
+
+    told(story)
+
+
+@pytest.mark.failure("F9")
+def test_a_task_that_vanishes_halts_trading_and_ends_the_process_with_its_cause(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its name is written down and told, the process ends for a restart, and trading is still halted after it."""
+
+    async def vanishing(_: App) -> None:
+        await asyncio.sleep(30)
+
+    async def story() -> None:
+        async with trading(tmp_path):
+            await asyncio.sleep(600)
+
+    async def again() -> None:
+        async with trading(tmp_path) as desk:
+            await asyncio.sleep(120)
+            (halt,) = desk.app.control.reasons
+            assert (halt.code, halt.level) == ("breach", "HALTED")
+            assert "equity ended by itself" in halt.en
+            assert desk.box.orders_received == 0
+            desk.app.control.resume()
+            await asyncio.sleep(120)
+            assert desk.app.control.state.name == "ACTIVE"
+
+    with monkeypatch.context() as patch:
+        patch.setattr("cli.daemon.watch_equity", vanishing)
+        with pytest.raises(BaseExceptionGroup) as caught:
+            told(story)
+    assert caught.group_contains(AssertionError, match="equity ended by itself")
+    told(again)

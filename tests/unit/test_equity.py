@@ -294,6 +294,28 @@ def test_profit_is_what_was_earned_and_what_is_held() -> None:
     assert profit_now(Decimal(7), [trade], {}) == 7
 
 
+@pytest.mark.failure("B1")
+def test_coins_that_their_owner_moves_away_are_no_loss() -> None:
+    """They count as worth what they cost: a withdrawal trips no breaker, whether the trade is open or closed."""
+    trade = Trade(
+        id="t",
+        market="KRW-A",
+        strategy="s",
+        unit=timedelta(minutes=1),
+        decided_at=NOW,
+        entry_reason={},
+        stop_distance=None,
+        bought=Decimal(4),
+        moved=Decimal(-3),
+        cost_krw=Decimal(400),
+    )
+    price = Price(price=Decimal(90), as_of=NOW)
+    assert profit_now(Decimal(0), [trade], {"KRW-A": price}) == -10
+    assert profit_now(Decimal(0), [trade], {}) == 0
+    assert equity.earned(replace(trade, moved=Decimal(-4))) == 0
+    assert equity.earned(replace(trade, moved=Decimal(1))) == -400
+
+
 def test_the_watch_measures_every_few_seconds(story: Story) -> None:
     """With the prices of `trading_dict`."""
 

@@ -1,0 +1,249 @@
+"""The machine under the daemon: clocks that are wrong, jump or step back; loops that are held up; tasks that vanish."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cli import watchdog
+from journal.journal import Journal
+from notifier.messages import Messages
+from simulation.loop import PacedLoop
+from trader import host
+from trader.control import Control
+from trader.host import Clocks, lasting, watch_clock, watch_loop
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+class Wall:
+    """A time of day that follows the loop, and can be set."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.offset = timedelta(0)
+
+    def __call__(self) -> datetime:
+        """Return the time of day."""
+        return NOW + timedelta(seconds=self._loop.time()) + self.offset
+
+
+def told(path: Path, story: Callable[[Any, Wall], Coroutine[Any, Any, None]]) -> list[str]:
+    """Run a story of a machine on a loop that skips waiting; return what was said."""
+    said: list[str] = []
+
+    async def run() -> None:
+        wall = Wall()
+        with Journal.open(path / "j.sqlite3", wall) as journal:
+            app: Any = SimpleNamespace(
+                journal=journal,
+                control=Control(journal, Messages(language="ko", mode="live"), wall),
+                clock=wall,
+                tell=lambda kind, **_: said.append(kind),
+                upbit=SimpleNamespace(server_date=None, server_date_at=None),
+            )
+            await story(app, wall)
+
+    with asyncio.Runner(loop_factory=PacedLoop) as runner:
+        runner.run(run())
+    return said
+
+
+def hold_up(seconds: float) -> None:
+    """Hold the loop up, as far as its clock can tell."""
+    loop: Any = asyncio.get_running_loop()
+    loop._paced.now += seconds
+
+
+# --- the loop -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.failure("F8")
+def test_a_loop_that_is_held_up_is_noticed_and_a_long_while_stops_buys(tmp_path: Path) -> None:
+    """Above 250 ms a warning, above 5 s no buys, until it has kept its time for a minute."""
+
+    async def story(app: Any, _: Wall) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            watch = tasks.create_task(watch_loop(app))
+            await asyncio.sleep(0.5)
+            hold_up(0.7)
+            await asyncio.sleep(2)
+            assert app.control.state.name == "ACTIVE"
+            hold_up(0.9)
+            await asyncio.sleep(3)
+            hold_up(7)
+            await asyncio.sleep(1)
+            assert [halt.code for halt in app.control.reasons] == ["loop_lag"]
+            await asyncio.sleep(50)
+            assert app.control.state.name == "HALT_BUYS"
+            await asyncio.sleep(12)
+            assert app.control.state.name == "ACTIVE"
+            watch.cancel()
+
+    assert told(tmp_path, story).count("loop_late") == 2
+
+
+def test_the_watchdog_hears_of_every_turn_and_is_closed_at_the_end(tmp_path: Path) -> None:
+    """It lives as long as the watch, at its own pace."""
+    heard: list[float] = []
+
+    class Dog:
+        period_s = 0.1
+
+        def alive(self) -> None:
+            heard.append(asyncio.get_running_loop().time())
+
+        def close(self) -> None:
+            heard.append(-1.0)
+
+    async def story(app: Any, _: Wall) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            watch = tasks.create_task(watch_loop(app, Dog()))
+            await asyncio.sleep(1.05)
+            watch.cancel()
+
+    told(tmp_path, story)
+    assert len(heard) == 12
+    assert heard[-1] == -1.0
+
+
+HANG = """
+import asyncio, time
+from cli import watchdog
+watchdog.END_AFTER_S = 1.0
+async def hang():
+    dog = watchdog.SystemWatchdog()
+    dog.alive()
+    time.sleep(600)
+asyncio.run(hang())
+"""
+
+
+@pytest.mark.failure("F8")
+def test_a_process_that_hangs_shows_where_and_is_ended_by_the_system() -> None:
+    """Stuck in the system, where no Python runs: the stack is on the log, and the alarm kills it for a restart."""
+    command = [sys.executable, "-c", HANG]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)  # noqa: S603 - ours
+    assert done.returncode == -signal.SIGALRM
+    assert "Timeout" in done.stderr
+    assert done.stderr.count("in hang") == 2
+
+
+def test_a_loop_that_lives_is_never_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every turn winds both clocks up again; a slow turn silences the stack for a while; closing stops both."""
+    calls: list[tuple[str, float]] = []
+    now = [0.0]
+    fake = SimpleNamespace(
+        register=lambda *_, **__: None,
+        unregister=lambda _: calls.append(("unregister", 0)),
+        dump_traceback_later=lambda seconds, **_: calls.append(("show", seconds)),
+        cancel_dump_traceback_later=lambda: calls.append(("cancel", 0)),
+    )
+    monkeypatch.setattr(watchdog, "faulthandler", fake)
+    monkeypatch.setattr("signal.setitimer", lambda _, seconds: calls.append(("end", seconds)))
+    monkeypatch.setattr(watchdog, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    dog = watchdog.SystemWatchdog()
+    for at in (0.1, 0.2, 1.2, 1.3, 601.4):
+        now[0] = at
+        dog.alive()
+    dog.close()
+    shows = [call for call in calls if call[0] == "show"]
+    assert len(shows) == 2
+    assert calls.count(("end", 60.0)) == 5
+    assert calls[-3:] == [("end", 0), ("cancel", 0), ("unregister", 0)]
+
+
+# --- tasks ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.failure("F9")
+async def test_a_task_that_ends_by_itself_is_a_fault_with_a_name() -> None:
+    """Before the stop it raises, after it it does not; its own failure passes through."""
+
+    async def ends() -> None:
+        """Do nothing more."""
+
+    async def fails() -> None:
+        raise OSError("disk")
+
+    stop = asyncio.Event()
+    with pytest.raises(AssertionError, match="update_prices ended by itself"):
+        await lasting("update_prices", ends(), stop)
+    with pytest.raises(OSError, match="disk"):
+        await lasting("update_prices", fails(), stop)
+    stop.set()
+    await lasting("update_prices", ends(), stop)
+
+
+# --- the clock ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.failure("F13")
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.tuples(st.floats(0, 1e4), st.floats(-1e5, 1e5)), max_size=20))
+def test_every_jump_is_measured_whatever_came_before(steps: list[tuple[float, float]]) -> None:
+    """Forward or back, one after the other: each look tells what happened since the last."""
+    clocks, wall, loop_s = Clocks(NOW, 0.0), NOW, 0.0
+    for passed, jump in steps:
+        wall += timedelta(seconds=passed) + timedelta(seconds=jump)
+        loop_s += passed
+        assert abs(clocks.jumped(wall, loop_s) - timedelta(seconds=jump)) < timedelta(milliseconds=1)
+
+
+@pytest.mark.failure("F12")
+@pytest.mark.parametrize(
+    ("ahead_s", "state", "said"),
+    [
+        (0, "ACTIVE", 0),
+        (2, "ACTIVE", 0),
+        (-4, "ACTIVE", 1),
+        (9, "ACTIVE", 1),
+        (11, "HALT_BUYS", 1),
+        (-11, "HALT_BUYS", 1),
+    ],
+)
+def test_a_clock_that_is_off_is_said_and_one_that_is_far_off_buys_nothing(
+    ahead_s: int, state: str, said: int, tmp_path: Path
+) -> None:
+    """By the Date of the exchange's answers, aged by the loop's time; once an hour; over when it is right again."""
+
+    async def story(app: Any, _: Wall) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            watch = tasks.create_task(watch_clock(app))
+            await asyncio.sleep(5)
+            app.upbit.server_date = app.clock() - timedelta(seconds=ahead_s)
+            app.upbit.server_date_at = asyncio.get_running_loop().time()
+            await asyncio.sleep(60)
+            assert app.control.state.name == state
+            app.upbit.server_date = app.clock()
+            app.upbit.server_date_at = asyncio.get_running_loop().time()
+            await asyncio.sleep(2)
+            assert app.control.state.name == "ACTIVE"
+            watch.cancel()
+
+    assert told(tmp_path, story).count("clock_skew") == said
+
+
+def test_a_date_that_was_heard_long_ago_is_aged(tmp_path: Path) -> None:
+    """Silence of the exchange is no skew."""
+
+    async def story(app: Any, _: Wall) -> None:
+        app.upbit.server_date, app.upbit.server_date_at = app.clock(), asyncio.get_running_loop().time()
+        await asyncio.sleep(86_400)
+        assert host.skew_of(app, asyncio.get_running_loop().time()) == timedelta(0)
+
+    told(tmp_path, story)
