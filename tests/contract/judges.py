@@ -59,6 +59,12 @@ class Box:
         accounts = self.get("/v1/accounts", signed=True)
         return {account["currency"]: (Decimal(account["balance"]), Decimal(account["locked"])) for account in accounts}
 
+    def trade(self, market: str, number: int) -> tuple[Decimal, Decimal]:
+        """Return price and volume of the public trade of this `sequential_id`."""
+        (found,) = self.get("/v1/trades/ticks", market=market, count="1", cursor=str(number + 1))
+        assert found["sequential_id"] == number
+        return found["trade_price"], found["trade_volume"]
+
     def minutes(self, market: str, before: str, count: int) -> list[dict[str, Any]]:
         """Return minute candles that began before a moment in Korea, oldest first, in pages of an odd size."""
         found: list[dict[str, Any]] = []

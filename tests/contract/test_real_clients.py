@@ -163,12 +163,9 @@ def check_sdk_public(story: dict[str, Any], box: Box) -> None:
     assert {(event["type"], event["stream_type"]) for event in events} == {
         (kind, stream) for kind in classes for stream in ("SNAPSHOT", "REALTIME")
     }
-    public = {trade["sequential_id"]: trade for trade in box.get("/v1/trades/ticks", market=MARKET, count="500")}
     for event in (event for event in events if event["type"] == "trade"):
-        told = public[event["sequential_id"]]
-        assert (Decimal(event["trade_price"]), Decimal(event["trade_volume"])) == (
-            told["trade_price"], told["trade_volume"],
-        )  # fmt: skip
+        seen = (Decimal(event["trade_price"]), Decimal(event["trade_volume"]))
+        assert seen == box.trade(MARKET, event["sequential_id"])
     assert all(len(event["orderbook_units"]) == 5 for event in events if event["type"] == "orderbook")
     assert story["listed"]["result"] == [{"type": "orderbook", "codes": ["KRW-BTC.1", "KRW-ETH"], "level": 0}]
     assert [len(book["orderbook_units"]) for book in story["books"]] == [1, 30]
@@ -210,11 +207,11 @@ def test_ccxt_pro_watches() -> None:
     """Tickers, trades, books and seconds on one socket that accumulates; orders, fills and balances on another."""
     with open_box("--speed", "10") as box:
         story = judge("ccxt_pro.py", box, *KEYS)
-        public = {trade["sequential_id"]: trade for trade in box.get("/v1/trades/ticks", market=MARKET, count="500")}
+        public = [box.trade(MARKET, trade["sequential_id"]) for trade in story["trades"]]
         balances = box.balances()
     assert {ticker["code"] for ticker in story["tickers"]} == {MARKET}
-    for trade in story["trades"]:
-        assert float(public[trade["sequential_id"]]["trade_price"]) == trade["trade_price"]
+    seen = [(trade["trade_price"], trade["trade_volume"]) for trade in story["trades"]]
+    assert seen == [(float(price), float(volume)) for price, volume in public]
     assert all(asks == bids == 15 and ask > bid for asks, bids, ask, bid in story["books"])
     seconds = [candle[0] for candle in story["candles"]]
     assert len(seconds) == 3
@@ -240,11 +237,10 @@ def test_pyupbit_listens() -> None:
     """Its manager, which decodes binary frames and knows one old flag, gets live frames of its three types."""
     with open_box("--speed", "10") as box:
         story = judge("pyupbit_stream.py", box)
-        public = {trade["sequential_id"]: trade for trade in box.get("/v1/trades/ticks", market=MARKET, count="500")}
+        public = [box.trade(trade["code"], trade["sequential_id"]) for trade in story["trade"]]
     for kind, frames in story.items():
         assert len(frames) == 5
         assert {(frame["type"], frame["stream_type"]) for frame in frames} == {(kind, "REALTIME")}
-    for trade in story["trade"]:
-        if trade["code"] == MARKET:
-            assert float(public[trade["sequential_id"]]["trade_price"]) == trade["trade_price"]
+    seen = [(trade["trade_price"], trade["trade_volume"]) for trade in story["trade"]]
+    assert seen == [(float(price), float(volume)) for price, volume in public]
     assert all(len(book["orderbook_units"]) == 30 for book in story["orderbook"])

@@ -10,7 +10,7 @@ import pytest_asyncio
 
 from sandbox.auth import ApiKey
 from sandbox.feed import PublicTrade
-from sandbox.keys import MAKE_ORDERS, VIEW_ACCOUNT, VIEW_ORDERS
+from sandbox.keys import MAKE_ORDERS, VIEW_ACCOUNT, VIEW_ORDERS, KeyOptions, PocketOptions
 from sandbox.wire import to_ms
 from tests.contract.sandbox_desk import PRICE, START, Desk, open_desk
 from tests.contract.stream_line import (
@@ -246,6 +246,25 @@ async def test_my_asset_agrees_with_the_accounts(desk: Desk) -> None:
     for account in accounts:
         assert Decimal(account["balance"]) == told[account["currency"]]["balance"]
         assert Decimal(account["locked"]) == told[account["currency"]]["locked"]
+
+
+@pytest.mark.statement(50)
+@pytest.mark.statement(51)
+async def test_a_pocket_hears_only_of_itself() -> None:
+    """Orders and balances of another account reach only its own keys."""
+    theirs = KeyOptions(access_key="stranger", secret_key="stranger-secret-key-0123456789abcdef0123")
+    stranger = PocketOptions(account="stranger", balances={"KRW": Decimal(100_000)}, keys=(theirs,))
+    async with open_desk(stranger) as desk:
+        other = desk.holding(theirs)
+        async with connect(desk, PRIVATE) as ours, connect(other, PRIVATE) as line:
+            for one in (ours, line):
+                await one.ask({"type": "myOrder"}, {"type": "myAsset"})
+                assert await one.nothing_more()
+            order = await other.settled(await other.place(side="bid", ord_type="price", price="6000"))
+            assert await ours.nothing_more()
+            told = await line.waiting()
+        assert {frame["uuid"] for frame in told if frame["type"] == "myOrder"} == {order["uuid"]}
+        assert [frame["type"] for frame in told].count("myAsset") == 3
 
 
 # -- announcements, and the formats of all private frames
