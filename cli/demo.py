@@ -158,10 +158,13 @@ def ledger_equal(
 ) -> bool:
     """Return whether the journal and the exchange agree about every currency, to the last decimal.
 
-    `flows` are what a person moved on the account besides the daemon.
+    `flows` are what a person moved on the account besides the daemon; where they are known they take the place of what
+    the daemon made of the difference.
     """
+    moved = totals.moved if flows else {}
     known = {
-        currency: totals.coins.get(currency, ZERO) + flows.get(currency, ZERO) for currency in {*totals.coins, *flows}
+        currency: totals.coins.get(currency, ZERO) - moved.get(currency, ZERO) + flows.get(currency, ZERO)
+        for currency in {*totals.coins, *flows}
     }
     known["KRW"] = krw + totals.krw + flows.get("KRW", ZERO)
     exchange = {currency: sum(parts, ZERO) for currency, parts in balances.items()}

@@ -170,11 +170,11 @@ class Queries:
             coins[currency] = coins.get(currency, ZERO) + sign * total(fill.volume for fill in fills)
             krw -= sign * total(fill.funds for fill in fills) + intent.paid_fee
             fees += intent.paid_fee
-        for market in self._moved_markets():
-            currency = market.split("-")[1]
-            coins[currency] = coins.get(currency, ZERO) + self._moved("market", market)
+        moved = {market.split("-")[1]: self._moved("market", market) for market in self._moved_markets()}
+        for currency, volume in moved.items():
+            coins[currency] = coins.get(currency, ZERO) + volume
         profit = total(trade.profit_krw for trade in self.closed_trades(-1))
-        return Totals(krw=krw, coins=coins, fees=fees, realised_pnl=profit)
+        return Totals(krw=krw, coins=coins, moved=moved, fees=fees, realised_pnl=profit)
 
     def counts(self) -> Counts:
         """Return how often what happened."""

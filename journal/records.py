@@ -151,6 +151,7 @@ class Totals:
 
     krw: Decimal  # change of the won balance
     coins: dict[str, Decimal] = field(default_factory=dict)  # change of each coin balance
+    moved: dict[str, Decimal] = field(default_factory=dict)  # the part of it that no order of ours explains
     fees: Decimal = ZERO
     realised_pnl: Decimal = ZERO  # of closed trades
 
