@@ -62,7 +62,8 @@ async def ask_all(url: str, markets: list[str]) -> int:
     async def work(session: aiohttp.ClientSession) -> None:
         nonlocal found
         while waiting:
-            found += await ask(session, url, waiting.pop())
+            pages = await ask(session, url, waiting.pop())  # first, or what others found meanwhile is lost
+            found += pages
 
     async with aiohttp.ClientSession() as session, asyncio.TaskGroup() as group:
         for _ in range(CONNECTIONS):
@@ -91,6 +92,7 @@ def process(markets: int) -> None:
         print(f"400 minutes of {len(listed)} markets ({found:,} candles) {time.perf_counter() - began:8.2f} s")
         print(f"memory then                                   {resident_mb(box.pid):8.0f} MB")
         box.terminate()
+        box.communicate()
 
 
 def day(markets: int, hours: float) -> None:
