@@ -37,6 +37,10 @@ kill: $(STAMP) # the daemon dies at every callback of many order flows
 determinism: $(STAMP) # the same seeds in two processes, under random hash seeds and load
 	@$(BIN)/python -m worlds.determinism
 
+.PHONY: mutants
+mutants: $(STAMP) # seven broken order rules, each of which a simulated world must catch
+	@$(BIN)/python -m pytest -q -m slow -rP tests/scenarios/test_mutants.py
+
 .PHONY: sigkill
 sigkill: $(STAMP) # real processes, real files, real SIGKILLs at every named point
 	@$(BIN)/python -m worlds.sigkill

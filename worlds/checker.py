@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 PREFIX = "ub1-"
 ZERO = Decimal(0)
+FALSE_ALARMS = frozenset({"wrong_answer", "second_instance", "unknown_order", "order_differs"})
 DUST_KRW = Decimal(5_000)
 """What is worth less cannot be sold: a rest of that size does not forbid the next buy."""
 
@@ -106,6 +107,7 @@ class Checker:
             self._on_new(order)
         if fill is not None:
             self._never_sells_more(order)
+            self._never_given_up(order)
 
     def on_assets(self, *_: object) -> None:
         """Nothing is said about balances alone."""
@@ -155,6 +157,13 @@ class Checker:
         if order.asked.side == "ask" and self.position(order.asked.market) + self.external[order.asked.market] < 0:
             self._story.breach("I8 sells what it did not buy", identifier=order.asked.identifier)
 
+    def _never_given_up(self, order: Order) -> None:
+        """I10: what executes is what the journal still holds for possible."""
+        identifier = str(order.asked.identifier)
+        state = self.books.state(identifier) if self.books is not None else None
+        if state in {"PLANNED", "REJECTED", "FENCED", "ABANDONED"}:
+            self._story.breach("I10 executed after it was given up", identifier=identifier, state=state)
+
     def on_message(self, message: dict[str, Any]) -> None:
         """Take notice of what Discord took."""
         for embed in message.get("embeds") or []:
@@ -170,6 +179,14 @@ class Checker:
         self._nothing_invented(books)
         self._positions(books)
         self._messages(books, repeats)
+        self._halts(books)
+
+    def _halts(self, books: Books) -> None:
+        """A halt must have a cause: nothing that happens in a world is a second daemon or an order of somebody else."""
+        for row in books.rows("SELECT code, evidence FROM halt"):
+            self._story.tell("journal", "halt", code=row["code"])
+            if row["code"] in FALSE_ALARMS:
+                self._story.breach("a halt without a cause", code=row["code"], evidence=row["evidence"])
 
     def _nothing_live(self, books: Books) -> None:
         for identifier, state in books.live():

@@ -61,11 +61,13 @@ class Pool:
 
 def answer(write: int, content: bytes) -> None:
     """Hand back the answer of a child and end it, without any clean-up."""
-    while content:
-        content = content[os.write(write, content) :]
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(0)
+    try:
+        while content:
+            content = content[os.write(write, content) :]
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:  # whatever happens, a child never goes on as if it were its parent
+        os._exit(0)
 
 
 def map_forked(jobs: Iterable[J], work: Callable[[J], bytes], workers: int) -> Iterator[tuple[J, bytes]]:

@@ -31,7 +31,7 @@ ROOT = Path(__file__).resolve().parent.parent
 TRADING_WITHIN_S = 10.0
 REACHED_WITHIN_S = 75.0
 ENDS_WITHIN_S = 120.0
-RARE = {"before_adopt", "after_adopt", "before_resolve", "after_resolve"}
+RARE = {f"{when}_{name}" for when in ("before", "after") for name in ("see", "resolve", "take_step", "what_to_send")}
 """Reached only when an answer was lost, so at once when it is; the others at their first, second or third time."""
 
 

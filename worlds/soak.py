@@ -39,7 +39,7 @@ MOST_KIB_A_DAY = 64.0
 FLAT = ("tasks", "timers", "connections", "files", "events", "resting", "candles", "state")
 MOST_A_DAY = 1.0
 """Slope of a count from which on it is called growth: it may swing, but over weeks it must not climb."""
-PLAN = Plan(seed=1, markets=2, harshness=0.0, kills_an_hour=0.0, person=False, max_open_trades=2, wallet_s=8.0)
+PLAN = Plan(seed=1, markets=2, harshness=0.0, kills_an_hour=0.0, person=False, max_open_trades=2)
 WEATHER = Rates(jitter_s=0.02, reset=0.0005, stall=0.0001, refuse=0.02, cut=0.02)
 LIES = LieRates(lost_answer=0.01, html_after=0.01, error=0.001, webhook=0.02, lag=0.02, partial=0.05)
 

@@ -23,6 +23,7 @@ import cli.daemon
 import journal.journal
 import notifier.discord
 import trader.orders
+import trader.reconcile
 import upbit.rest
 from cli.daemon import build, serve
 from cli.run import plain_loop, stop_on_signals
@@ -39,7 +40,7 @@ OF_THE_JOURNAL = (
     "begin_trade",
     "begin_attempt",
     "end_attempt",
-    "adopt",
+    "see",
     "record_fills",
     "finish",
     "enter_position",
@@ -56,7 +57,10 @@ PLACES: dict[str, Place] = {
     "look_up": (upbit.rest.Upbit, "order"),
     "message": (notifier.discord.Discord, "_post"),
     "recover": (cli.daemon, "recover"),
+    "take_step": (trader.orders, "take_step"),
+    "what_to_send": (trader.orders, "what_to_send"),
     "resolve": (trader.orders, "resolve"),
+    "compare_orders": (trader.reconcile, "compare_orders"),
     "track": (trader.orders, "track"),
 }
 POINTS = (*(f"{when}_{name}" for name in PLACES for when in ("before", "after")), "at_commit", "in_transaction")

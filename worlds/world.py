@@ -24,10 +24,11 @@ from simulation.loop import LoopClock
 from simulation.network import Network
 from simulation.virtual import Host, VirtualLoop, owned_libraries, run
 from simulation.weather import Storm, draw_rates
+from trader.control import ask_to_resume
 from worlds.checker import Books, Checker
 from worlds.ear import Ear, describe, leaves
 from worlds.lies import LyingBox, draw_lies
-from worlds.plan import ACCESS_KEY, SECRET_KEY, Outcome, Plan, daemon_config
+from worlds.plan import ACCESS_KEY, SECRET_KEY, UNHURRIED, Outcome, Plan, daemon_config
 from worlds.seesaw import Seesaw
 from worlds.story import Story
 
@@ -55,6 +56,7 @@ REST_S = 900.0
 AIMED = 0.8
 """Share of kills that come within `AIM_S` of an order."""
 AIM_S = 0.4
+STANDING = "SELECT 1 FROM halt WHERE ended_ms IS NULL"
 OPEN_TRADES = "SELECT id, phase FROM trade WHERE phase IN ('entering', 'holding', 'leaving')"
 
 
@@ -181,7 +183,9 @@ class World:
         async with build(self.config(), self.clock, self.stop) as app:
             self.app = app
 
-            async def started(_: App) -> None:
+            async def started(app: App) -> None:
+                while not app.reconciled:  # nothing is bought before  # noqa: ASYNC110 - there is no event for it
+                    await asyncio.sleep(0.05)
                 self.trading_since = self.loop.time()
                 took = self.trading_since - began
                 self.story.tell("world", "trading", after_s=round(took, 3))
@@ -255,6 +259,17 @@ class World:
                 self.story.tell("person", "deposits coins", market=market)
             self.story.counts["person"] += 1
 
+    async def attend(self) -> None:
+        """Resume after a while when trading stands still, as a person who has looked would."""
+        while True:
+            await asyncio.sleep(60)
+            if self.checker.books is None or not self.checker.books.rows(STANDING):
+                continue
+            await asyncio.sleep(self.rng.uniform(60, 600) if self.stormy else 1.0)
+            self.story.tell("person", "resumes")
+            self.story.counts["resume"] += 1
+            ask_to_resume(self.data_dir(self.generation))
+
     async def open(self) -> asyncio.Task[None]:
         """Open the exchange and keep a daemon running; return the task that does."""
         await self.loop.start(Host("exchange", EXCHANGE_ADDRESS), self.box.__aenter__())
@@ -266,14 +281,15 @@ class World:
         life = await self.open()
         script = [
             self.loop.create_task(step())
-            for step in (self.kill_now_and_then, self.cut_now_and_then, self.person, self.sweep)
+            for step in (self.kill_now_and_then, self.cut_now_and_then, self.person, self.attend, self.sweep)
         ]
         await asyncio.sleep(self.plan.hours * 3600)
         for task in script[:3]:
             task.cancel()
         await self.calm_down()
         await self.come_to_rest(life)
-        script[3].cancel()
+        for task in script[3:]:
+            task.cancel()
         hours = self.loop.time() / 3600
         self._tell_journal()
         self.judge()
@@ -420,6 +436,7 @@ def in_world(
         stack.callback(gc.enable)
         stack.callback(gc.unfreeze)
         stack.enter_context(owned_libraries(loop, START.timestamp()))
-        stack.enter_context(mock.patch("trader.wallet.PERIOD_S", plan.wallet_s))
+        for name, period in UNHURRIED.items() if not plan.hurried else ():
+            stack.enter_context(mock.patch(name, period))
         outcome = run(loop, script(world))
     return outcome, world.story

@@ -1,0 +1,190 @@
+"""The simulation is worth its time: seven broken order rules are each caught by a seed, and the real ones by none.
+
+A rule is broken by replacing functions of the daemon inside the process of one world; production code knows nothing of
+it. The same seeds with nothing replaced are the control.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from unittest import mock
+
+import msgspec
+import pytest
+
+from journal.journal import Journal
+from journal.records import EDGES, IntentState
+from trader import orders, protocol
+from trader.protocol import Step
+from upbit.models import NewOrder
+from upbit.rest import Upbit
+from worlds.lies import LieRates
+from worlds.plan import Outcome, draw_plan
+from worlds.pool import map_forked
+from worlds.world import run_world
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from worlds.world import World
+
+SEEDS = range(1, 13)
+HOURS = 0.5
+RATES = LieRates(late=0.12, lost_answer=0.08, html_after=0.06, never=0.08, refused=0.03, lag=0.3, partial=0.3)
+
+
+def replaced(target: str, new: Any) -> None:
+    """Replace something until the process of this world ends."""
+    mock.patch(target, new).start()
+
+
+def force(app: Any, identifier: str, state: IntentState) -> None:
+    """Take an order along an edge that does not exist."""
+    with mock.patch.dict(EDGES, dict.fromkeys(IntentState, frozenset(IntentState))), app.journal._transaction():
+        app.journal._move(identifier, state)
+
+
+def post_before_journal() -> None:
+    """The attempt is written down after the answer."""
+    began: dict[str, tuple[Any, ...]] = {}
+    begin, end = Journal.begin_attempt, Journal.end_attempt
+
+    def remember(_: Journal, identifier: str, *rest: Any) -> None:
+        began[identifier] = rest
+
+    def write_both(self: Journal, identifier: str, *rest: Any, **named: Any) -> None:
+        if identifier in began:
+            begin(self, identifier, *began.pop(identifier))
+        end(self, identifier, *rest, **named)
+
+    replaced("journal.journal.Journal.begin_attempt", remember)
+    replaced("journal.journal.Journal.end_attempt", write_both)
+
+
+def new_identifier_after_a_doubt() -> None:
+    """What is sent again is sent under another name."""
+    sent: set[str] = set()
+    place = Upbit.place
+
+    async def rename(self: Upbit, order: Any) -> Any:
+        if isinstance(order, NewOrder) and order.identifier in sent:
+            name, _, number = order.identifier.rpartition("-")
+            order = msgspec.structs.replace(order, identifier=f"{name}-{int(number) + 1}")
+        sent.add(order.identifier)
+        return await place(self, order)
+
+    replaced("upbit.rest.Upbit.place", rename)
+
+
+def not_found_five_times_is_rejected() -> None:
+    """A doubt ends by counting."""
+
+    async def count(app: Any, intent: Any, missed: int) -> bool:
+        if missed >= 5:
+            force(app, intent.identifier, IntentState.REJECTED)
+        return missed >= 5
+
+    replaced("trader.orders.take_step", count)
+
+
+def the_fence_is_skipped() -> None:
+    """Where the fence would be sent, the order counts as fenced."""
+    real = orders.take_step
+
+    async def expire(app: Any, intent: Any, missed: int) -> bool:
+        wanted = orders.why_not(app, intent) is None
+        if missed >= protocol.LOOKS_BEFORE_SENDING and not wanted:
+            force(app, intent.identifier, IntentState.FENCED)
+            return True
+        return await real(app, intent, missed)
+
+    def never(doubt: protocol.Doubt) -> Step:
+        return Step.SEND if doubt.missed >= protocol.LOOKS_BEFORE_SENDING and doubt.wanted else Step.LOOK
+
+    replaced("trader.orders.take_step", expire)
+    replaced("trader.protocol.next_step", never)
+
+
+def fills_are_counted_by_state() -> None:
+    """An order that ended as `cancel` bought nothing."""
+    real = orders.write_progress
+
+    def by_state(app: Any, intent: Any, order: Any) -> bool:
+        if order.state == "cancel":
+            app.journal.finish(intent.identifier)
+            return True
+        return real(app, intent, order)
+
+    replaced("trader.orders.write_progress", by_state)
+
+
+def the_whole_wallet_is_sold() -> None:
+    """Whatever is free in the account is taken for ours."""
+
+    def everything(ours: Any, wallet: Any, _: Any) -> Any:
+        return ours if wallet is None else max(ours, wallet.available)
+
+    replaced("trader.risk.sellable", everything)
+
+
+def resumes_without_asking() -> None:
+    """At a start what was under way counts as not placed, and nothing is compared."""
+
+    def forget(app: Any, intent: Any) -> None:
+        force(app, intent.identifier, IntentState.REJECTED)
+
+    async def trust(app: Any) -> None:
+        app.reconciled = True
+
+    replaced("trader.recovery.settle_intent", forget)
+    replaced("trader.reconcile.reconcile", trust)
+
+
+MUTANTS = (
+    post_before_journal,
+    new_identifier_after_a_doubt,
+    not_found_five_times_is_rejected,
+    the_fence_is_skipped,
+    fills_are_counted_by_state,
+    the_whole_wallet_is_sold,
+    resumes_without_asking,
+)
+
+
+def first_caught(mutate: Callable[[], None], seeds: range) -> tuple[int, str] | None:
+    """Return the first seed whose world breaks a promise under a mutant, and which; None when all are kept."""
+
+    def work(seed: int) -> bytes:
+        plan = replace(draw_plan(seed, HOURS), harshness=0.5, kills_an_hour=10.0, markets=4)
+
+        def prepare(world: World) -> None:
+            world.box.rates = RATES
+            mutate()
+
+        with tempfile.TemporaryDirectory() as folder:
+            return msgspec.json.encode(run_world(plan, Path(folder), prepare)[0])
+
+    for pair in zip(seeds[::2], seeds[1::2], strict=True):
+        for seed, content in sorted(map_forked(pair, work, workers=2)):
+            outcome = msgspec.json.decode(content, type=Outcome)
+            if outcome.broken:
+                return seed, outcome.broken[0]
+    return None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mutate", MUTANTS, ids=lambda mutate: mutate.__name__)
+def test_a_broken_order_rule_is_caught_by_a_seed(mutate: Callable[[], None]) -> None:
+    """At least one of the seeds sees it."""
+    caught = first_caught(mutate, SEEDS)
+    assert caught is not None
+    print(f"{mutate.__name__}: seed {caught[0]}: {caught[1]}")  # noqa: T201 - shown by pytest -rP
+
+
+@pytest.mark.slow
+def test_the_real_rules_keep_every_promise_on_the_same_seeds() -> None:
+    """The control: what catches the mutants accuses nobody else."""
+    assert first_caught(lambda: None, SEEDS) is None
