@@ -76,15 +76,16 @@ def spread_ticks(rng: random.Random, step: Decimal, last: Decimal) -> int:
 
 def side(rng: random.Random, best: Decimal, step: Decimal, tick_bps: float, depth_krw: float) -> tuple[Level, ...]:
     """Return one side of the book, best level first, down to the smallest price there can be."""
-    levels, ticks = [], 0
-    typical = depth_krw * max(tick_bps, MEAN_GAP_BPS)
-    uneven, first = (EVEN_SIGMA, BEST) if tick_bps >= WIDE_TICK_BPS else (UNEVEN_SIGMA, 1.0)
+    levels, ticks, gauss, exp = [], 0, rng.gauss, math.exp
+    wide = tick_bps >= WIDE_TICK_BPS
+    uneven, gap = EVEN_SIGMA if wide else UNEVEN_SIGMA, GAP_BPS / tick_bps
+    typical = depth_krw * max(tick_bps, MEAN_GAP_BPS) * STEPS_A_COIN
+    at, each = float(best), float(step)
     for index in range(LEVELS):
         price = best + ticks * step
         if price <= 0:
             break
-        worth = typical * (DEEPER**index if index else first) * math.exp(rng.gauss(0.0, uneven))
-        size = max(1, round(worth / float(price) * STEPS_A_COIN))
-        levels.append(Level(price, Decimal(size).scaleb(SIZE_DECIMALS)))
-        ticks += max(1, round(GAP_BPS * math.exp(rng.gauss(0.0, GAP_SIGMA)) / tick_bps))
+        worth = typical * (BEST if wide and not index else DEEPER**index) * exp(gauss(0.0, uneven))
+        levels.append(Level(price, Decimal(round(worth / (at + ticks * each)) or 1).scaleb(SIZE_DECIMALS)))
+        ticks += round(gap * exp(gauss(0.0, GAP_SIGMA))) or 1
     return tuple(levels)

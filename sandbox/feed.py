@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from datetime import date
@@ -26,9 +26,8 @@ class PublicTrade:
     besides: Decimal = ZERO  # KRW a recorded candle counts in addition to price x volume
 
 
-@dataclass(frozen=True, slots=True)
-class Level:
-    """One price of the book."""
+class Level(NamedTuple):
+    """One price of the book. A tuple, because sixty of them are made for every look at a market."""
 
     price: Decimal
     size: Decimal
