@@ -86,6 +86,7 @@ class TradingSettings:
     max_open_trades: int = 5
     order_krw: Decimal = Decimal(50_000)
     seed: int | None = None  # of the draws; None: a new one at each start, which is logged
+    warning: str = "skip"
     caution: str = "skip"
 
 
@@ -236,6 +237,8 @@ SETTINGS = (  # one setting, one paragraph
     Setting(key="trading.seed", default="", allowed="0 ~ 4294967295", convert=whole(0, 2**32 - 1),
             ko="무작위 추첨의 시드. 없으면 시작할 때마다 새로 정해 로그에 남깁니다",
             en="seed of the random draw; without one each start draws a new one and logs it"),
+    Setting(key="trading.warning", default='"skip"', allowed="skip, allow", convert=one_of("skip", "allow"),
+            ko="투자유의 종목을 건너뛸지", en="whether markets with an investment warning are left out"),
     Setting(key="trading.caution", default='"skip"', allowed="skip, allow", convert=one_of("skip", "allow"),
             ko="투자주의 종목을 건너뛸지", en="whether markets with a caution flag are left out"),
     Setting(key="risk.max_order_krw", default="100000", allowed="6000 ~ 1000000000", convert=amount("6000", "1e9"),

@@ -246,6 +246,26 @@ class Messages:
         )
         return self.problem(f"locked:{trade.id}", text, at=at)
 
+    def suspended(self, trade: Trade, *, at: datetime) -> Note:
+        """Tell that a position cannot be sold because its market is not traded now."""
+        text = self._say(
+            f"{trade.market}: 거래가 중단되어 {trade.volume:f} (매수 금액 {won(trade.cost_krw)}원)을 팔 수 없습니다. "
+            "다시 열리면 바로 팝니다. 업비트 공지를 확인하세요.",
+            f"{trade.market} is not traded now, so {trade.volume:f} (bought for {won(trade.cost_krw)} KRW) cannot be "
+            "sold. It is sold when the market opens again. See Upbit's notices.",
+        )
+        return self.problem(f"suspended:{trade.id}", text, at=at)
+
+    def unlisted(self, market: str, *, at: datetime) -> Note:
+        """Tell that a market in which something is held has vanished from the list."""
+        text = self._say(
+            f"{market}이(가) 업비트 마켓 목록에서 사라졌습니다(거래 지원 종료 또는 이름 변경). 보유 코인은 그대로 두고 "
+            "이 마켓은 거래하지 않습니다. 업비트 공지를 확인하고 직접 처리하세요.",
+            f"{market} has vanished from Upbit's list of markets (delisted, or renamed). What is held stays as it is, "
+            "and this market is not traded. See Upbit's notices and act yourself.",
+        )
+        return self.problem(f"unlisted:{market}", text, at=at)
+
     def problem(self, kind: str, text: str, *, at: datetime) -> Note:
         """Tell something that needs a person; the same thing at most once an hour."""
         title = self._say("확인이 필요합니다", "Somebody should look")

@@ -71,6 +71,7 @@ class App:
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     prices_changed: asyncio.Event = field(default_factory=asyncio.Event)
     listings: dict[str, Market] = field(default_factory=dict)  # written by `update_indicators_periodically`
+    closing: dict[str, str] = field(default_factory=dict)  # market: its state or its announced end; by `update_prices`
     resting: dict[str, datetime] = field(default_factory=dict)  # market: when a refused entry may be tried again
     reconciled: bool = False  # whether the journal was compared with the exchange since the start
     missing: dict[str, Decimal] = field(default_factory=dict)  # market: units that were not there at the last look

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import nan
 from typing import TYPE_CHECKING, Any
 
-from strategy.base import Entry, Exit, Snapshot
+from strategy.base import Entry, Exit, Reason, Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -17,6 +17,12 @@ if TYPE_CHECKING:
     from strategy.base import Position, Strategy
 
 ENTERING, BUYING, HOLDING, SELLING = "entering", "buying", "holding", "selling"
+
+
+DELISTING = Exit(
+    sell=True, reason=Reason(code="delisting", ko="거래 지원 종료 예정", en="the market's end is announced")
+)
+"""Whatever the strategy thinks: who waits for the last day sells with everybody else."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +37,7 @@ class View:
     candle_max_age: timedelta  # of the last closed candle an indicator decision may rest on
     may_buy: bool = True
     may_sell: bool = True
+    closing: Mapping[str, str] = field(default_factory=dict)  # markets that open, end, or whose end is announced
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +122,7 @@ def is_fresh(view: View, price: Price | None) -> bool:
 def decide_entry(view: View, market: str, price: Price | None, strategy: Strategy, parameters: Any) -> Iterator[Action]:
     """Buy a target when the strategy says so; let go of a market that is none."""
     snapshot = view.snapshots.get(market)
-    if snapshot is None or snapshot.failed_gate is not None:
+    if snapshot is None or snapshot.failed_gate is not None or market in view.closing:
         yield Drop(market)
         return
     if price is None or not is_fresh(view, price) or view.now - snapshot.candle_closed_at > view.candle_max_age:
@@ -131,6 +138,10 @@ def decide_exit(view: View, position: Position, price: Price, strategy: Strategy
     if price.price > position.highest_price:
         position = replace(position, highest_price=price.price)
         yield Raise(position.market, price)
+    if position.market in view.closing:
+        if view.may_sell:
+            yield Sell(position.market, DELISTING)
+        return
     answer = strategy.exit(position, snapshot_for_exit(view, position.market, price), parameters)
     if answer.sell and view.may_sell:
         yield Sell(position.market, answer)

@@ -27,6 +27,7 @@ log = logging.getLogger("trader.executor")
 PERIOD_S = 1.0
 CANDLES_LATE = timedelta(minutes=3)
 """How long after its close a candle may still be on its way to us before indicators count as stale."""
+CLOSING_RESTS = timedelta(hours=1)
 WORTH_WRITING = Decimal("1.001")
 """A new highest price is written down when it is this much above the one written before."""
 
@@ -54,6 +55,7 @@ async def look(app: App) -> View:
         candle_max_age=app.candles.unit + CANDLES_LATE,
         may_buy=app.control.may_buy() and app.reconciled,
         may_sell=app.control.may_sell(),
+        closing=dict(app.closing),
     )
 
 
@@ -64,7 +66,7 @@ async def step(app: App, orders: asyncio.TaskGroup) -> None:
             case Begin(market):
                 await begin(app, market)
             case Drop(market):
-                await let_go(app, market)
+                await drop(app, market)
             case Raise(market, price):
                 await raise_highest(app, market, price.price)
             case Buy(market, snapshot, entry):
@@ -75,6 +77,13 @@ async def step(app: App, orders: asyncio.TaskGroup) -> None:
                     orders.create_task(guard(app, market, sell(app, market, answer)), name=f"sell {market}")
             case Failed(market, error):
                 tell_failed_strategy(app, market, error)
+
+
+async def drop(app: App, market: str) -> None:
+    """Let go of a market that is no target; one that opens or closes would be drawn again at once, so it rests."""
+    if market in app.closing:
+        app.resting[market] = app.clock() + CLOSING_RESTS
+    await let_go(app, market)
 
 
 def tell_failed_strategy(app: App, market: str, error: Exception) -> None:

@@ -53,11 +53,20 @@ async def scan(app: App) -> None:
     app.listings = listings
     tickers = {ticker.market: ticker for ticker in await app.upbit.all_tickers("KRW")}
     active = await app.state.active_trade.snapshot()
+    tell_unlisted(app, [market for market, trade in active.items() if trade.position and market not in listings])
     app.candles.forget(listings)
     missing = await app.candles.refresh(urgency(listings, active, tickers), closed_at, tickers, budget_s=BUDGET_S)
     if missing:
         log.info("candles still loading markets=%d of=%d", len(missing), len(listings))
     await publish(app, closed_at, tickers, missing)
+
+
+def tell_unlisted(app: App, markets: Iterable[str]) -> None:
+    """Tell a person about what is held under a name that nobody trades any more, once an hour."""
+    for market in markets:
+        app.tell("unlisted", level=logging.WARNING, market=market)
+        app.journal.add_notes([app.messages.unlisted(market, at=app.clock())])
+        app.wake_notifier()
 
 
 def urgency(listings: Iterable[str], held: Iterable[str], tickers: Mapping[str, Ticker]) -> list[str]:
@@ -95,7 +104,7 @@ def barrier(app: App, listing: Market) -> Gate | None:
     """Return why a market is never bought, whatever its indicators say."""
     if listing.market in app.config.risk.exclude:
         return EXCLUDED
-    if listing.event.warning:
+    if app.config.trading.warning == "skip" and listing.event.warning:
         return WARNING
     if app.config.trading.caution == "skip" and any(listing.event.caution.values()):
         return CAUTION

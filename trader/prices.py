@@ -39,6 +39,10 @@ class Inbox:
     def put(self, ticker: StreamTicker) -> None:
         """Take a frame of the socket; called for every one, so it only keeps the last."""
         self._prices[ticker.market] = Price(price=ticker.price, as_of=self._app.clock())
+        if ticker.closing is None:
+            self._app.closing.pop(ticker.market, None)
+        else:
+            self._app.closing[ticker.market] = ticker.closing
         self.arrived.set()
 
     def take(self) -> dict[str, Price]:

@@ -22,7 +22,7 @@ from trader.decisions import HOLDING
 from trader.exits import Verdict, judge_sale
 from trader.loops import pause
 from trader.protocol import affordable
-from upbit.errors import ExchangeError, InsufficientFunds
+from upbit.errors import ExchangeError, InsufficientFunds, MarketUnavailable
 from upbit.models import NewOrder, Side
 
 if TYPE_CHECKING:
@@ -39,6 +39,8 @@ BUY_WITHIN = timedelta(seconds=10)
 REFUSED_RESTS = timedelta(minutes=1)
 REFUSED_AGAIN_RESTS = timedelta(days=1)
 SELL_AGAIN_S = 10.0
+SUSPENDED_S = 60.0
+"""Pause between tries to sell in a market that Upbit does not trade now."""
 NOT_CONFIRMED_S = 3.0
 """Pause after the book did not confirm an exit, before it is looked at again."""
 
@@ -282,8 +284,20 @@ async def after_sell(app: App, trade_id: str, intent: Intent) -> None:
         await end(app, trade, dust=Decimal(0))
         return
     if intent.state is not IntentState.FINAL:
-        await pause(SELL_AGAIN_S, app.stop)
+        await pause(SUSPENDED_S if is_suspended(app, intent) else SELL_AGAIN_S, app.stop)
     await hold_again(app, trade.market)
+
+
+def is_suspended(app: App, intent: Intent) -> bool:
+    """Return whether Upbit does not trade this market now; if so, tell a person what is at stake, once an hour."""
+    attempts = app.journal.attempts(intent.identifier)
+    if not attempts or attempts[-1].outcome != MarketUnavailable.__name__:
+        return False
+    trade = app.journal.trade(intent.trade_id)
+    app.tell("suspended", level=logging.WARNING, market=trade.market, volume=trade.volume)
+    app.journal.add_notes([app.messages.suspended(trade, at=app.clock())])
+    app.wake_notifier()
+    return True
 
 
 async def end_with_dust(app: App, trade: Trade, ours: Decimal, reason: dict[str, object]) -> None:

@@ -215,9 +215,20 @@ class StreamTicker(Wire, frozen=True, kw_only=True):
     price: Decimal = msgspec.field(name="trade_price")
     traded_at_ms: int = msgspec.field(name="trade_timestamp")
     sent_at_ms: int = msgspec.field(name="timestamp")
+    market_state: str = "ACTIVE"  # PREVIEW, ACTIVE, DELISTED; unknown words are possible
+    delisting_date: object = (
+        None  # {"year": 2026, "month": 12, "day": 1}, None without one; only that it is there counts
+    )
 
     def __post_init__(self) -> None:
         need_price(self.price)
+
+    @property
+    def closing(self) -> str | None:
+        """Why this market is no ordinary one: its state, or that its end is announced. None for an ordinary one."""
+        if self.delisting_date is not None:
+            return f"delisting {msgspec.json.encode(self.delisting_date).decode()}"
+        return None if self.market_state == "ACTIVE" else self.market_state
 
 
 class StreamOrder(Wire, frozen=True, kw_only=True):

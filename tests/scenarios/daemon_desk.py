@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from cli.daemon import build, serve
@@ -41,15 +41,17 @@ class Desk:
 
 
 @asynccontextmanager
-async def trading(folder: Path, *overrides: str, markets: int = 3, seed: int = 1) -> AsyncIterator[Desk]:
-    """Open an exchange and let the daemon trade on it until the block ends."""
-    loop = asyncio.get_running_loop()
+async def trading(
+    folder: Path, *overrides: str, markets: int = 3, seed: int = 1, after: timedelta = timedelta(0)
+) -> AsyncIterator[Desk]:
+    """Open an exchange, as it is some time after the start, and let the daemon trade on it until the block ends."""
+    loop, start = asyncio.get_running_loop(), START + after
     options = SandboxOptions(
-        seed=seed, markets=markets, access_key=KEYS["ACCESS_KEY"], secret_key=KEYS["SECRET_KEY"], start=START
+        seed=seed, markets=markets, access_key=KEYS["ACCESS_KEY"], secret_key=KEYS["SECRET_KEY"], start=start
     )
-    clock = LoopClock(START, loop)
+    clock = LoopClock(start, loop)
     with library_clocks(loop):
-        async with Sandbox(options, clock, open_source(options, START)) as box:
+        async with Sandbox(options, clock, open_source(options, start)) as box:
             environ = {
                 **KEYS,
                 "UPBIT_BASE_URL": box.url,

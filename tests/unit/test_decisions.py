@@ -15,6 +15,7 @@ from state import ActiveTrade, Price
 from strategy.base import Entry, Exit, Gate, Position, Reason, Snapshot
 from trader.decisions import (
     BUYING,
+    DELISTING,
     ENTERING,
     HOLDING,
     SELLING,
@@ -87,6 +88,7 @@ def actions(
     active: ActiveTrade | None = None,
     scanned: Snapshot | None = None,
     may: bool = True,
+    closing: str | None = None,
 ) -> list[Action]:
     """Return what is decided about KRW-AAA."""
     view = View(
@@ -98,6 +100,7 @@ def actions(
         candle_max_age=timedelta(minutes=4),
         may_buy=may,
         may_sell=may,
+        closing={"KRW-AAA": closing} if closing else {},
     )
     return list(decide(view, of, parameters=None))
 
@@ -216,3 +219,15 @@ def test_a_strategy_that_fails_in_one_market_decides_in_the_others() -> None:
     assert isinstance(failed.error, ZeroDivisionError)
     assert isinstance(bought, Buy)
     assert bought.market == "KRW-B"
+
+
+@pytest.mark.failure("C1")
+def test_a_market_whose_end_is_announced_is_left_and_not_entered() -> None:
+    """Whatever the strategy thinks: a target is dropped, a position is sold, and nothing is sold while halted."""
+    ends = "delisting"
+    assert actions(strategy(), known=price(), active=trade(ENTERING), scanned=snapshot(), closing=ends) == [
+        Drop("KRW-AAA")
+    ]
+    (sold,) = actions(strategy(sell=False), known=price(), active=trade(HOLDING), scanned=snapshot(), closing=ends)
+    assert sold == Sell("KRW-AAA", DELISTING)
+    assert actions(strategy(), known=price(), active=trade(HOLDING), closing=ends, may=False) == []

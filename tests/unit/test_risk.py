@@ -152,6 +152,7 @@ def test_an_order_above_its_own_cap_is_refused() -> None:
 
 
 @pytest.mark.failure("C12")
+@pytest.mark.failure("C14")
 @pytest.mark.parametrize(
     ("price", "levels", "code"),
     [
@@ -165,7 +166,7 @@ def test_an_order_above_its_own_cap_is_refused() -> None:
     ],
 )
 def test_an_entry_needs_trade_and_book_to_agree(price: int, levels: list[BookLevel], code: str) -> None:
-    """A fat finger is no price, and a market whose sides are far apart is none to buy in."""
+    """The stream's trade and the book of REST: a fat finger is no price, and wide sides are none to buy in."""
     assert told(price=Decimal(price), book=book(*levels)) == code
 
 
