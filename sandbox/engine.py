@@ -5,8 +5,9 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from typing import TYPE_CHECKING, Protocol
 
+from sandbox.feed import Book, Level
 from sandbox.ledger import EXACT, ZERO
-from sandbox.matching import Depth, fillable, offers, prevented
+from sandbox.matching import Depth, fillable, joined, offers, prevented
 from sandbox.orders import floor_volume
 
 if TYPE_CHECKING:
@@ -14,9 +15,12 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from sandbox.clearing import Clearing
-    from sandbox.feed import Book, PublicTrade
+    from sandbox.feed import PublicTrade
     from sandbox.matching import Offer, Step
     from sandbox.orders import Fill, Order, Side
+
+
+LEVELS = 30  # of a side that are shown
 
 
 class Venue(Protocol):
@@ -51,6 +55,11 @@ class Resting:
         """Yield the orders of a side as they are now, whatever happens to them meanwhile."""
         return iter(tuple(self._sides[side]))
 
+    @property
+    def empty(self) -> bool:
+        """Whether no order waits."""
+        return not any(self._sides.values())
+
     def best(self, side: Side) -> Order | None:
         """Return the order that trades first."""
         return self._sides[side][0] if self._sides[side] else None
@@ -58,6 +67,10 @@ class Resting:
     def _place(self, order: Order) -> tuple[list[Order], int]:
         side = self._sides[order.asked.side]
         return side, bisect_left(side, _rank(order), key=_rank)
+
+
+def _price(level: Level) -> Decimal:
+    return level.price
 
 
 def _rank(order: Order) -> tuple[Decimal, int]:
@@ -79,6 +92,23 @@ class Engine:
     def levels(self, side: Side, market: str) -> list[Step]:
         """Return the public levels a taker of a side would meet now, best first."""
         return self._depth.against(side, self._venue.book(market))
+
+    def shown(self, market: str) -> Book:
+        """Return the book as everybody sees it: what was taken is gone, and clients' orders stand in it."""
+        book = self._venue.book(market)
+        resting = self._resting.get(market)
+        if self._depth.whole(market) and (resting is None or resting.empty):
+            return book
+        asks, bids = self._depth.against("bid", book), self._depth.against("ask", book)
+        own = resting or Resting()
+        shown_asks = joined(asks, own.of("ask"), bids[0][0] if bids else None)
+        shown_bids = joined(bids, own.of("bid"), asks[0][0] if asks else None)
+        return Book(
+            market,
+            book.at_ms,
+            tuple(sorted(shown_asks, key=_price)[:LEVELS]),
+            tuple(sorted(shown_bids, key=_price, reverse=True)[:LEVELS]),
+        )
 
     def match(self, order: Order) -> None:
         """Let an order meet the book: it takes what it may, then rests or ends."""

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from sandbox.accounts import Accounts
     from sandbox.clearing import Listener
     from sandbox.engine import Venue
-    from sandbox.feed import PublicTrade
+    from sandbox.feed import Book, PublicTrade
     from sandbox.matching import Offer
     from sandbox.orders import Request
     from sandbox.pockets import Pocket
@@ -93,6 +93,10 @@ class Exchange:
     @offered.setter
     def offered(self, chosen: Callable[[Order, list[Offer]], list[Offer]]) -> None:
         self._engine.offered = chosen
+
+    def book(self, market: str) -> Book:
+        """Return the order book of a market as everybody sees it."""
+        return self._engine.shown(market)
 
     def open_orders(self) -> Iterator[Order]:
         """Orders of every pocket that may still trade."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple
 
+from sandbox.feed import Level
 from sandbox.ledger import EXACT, ZERO
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from sandbox.feed import Book, Level
+    from sandbox.feed import Book
     from sandbox.orders import Order, Side
 
 Step = tuple[Decimal, Decimal]  # price, volume
@@ -39,11 +40,30 @@ class Depth:
         )
         return [(price, size) for price, size in steps if size > 0]
 
+    def whole(self, market: str) -> bool:
+        """Whether nothing was taken from a market lately."""
+        return not (self._taken.get((market, "bid")) or self._taken.get((market, "ask")))
+
     def take(self, side: Side, book: Book, price: Decimal, volume: Decimal) -> None:
         """Remember what a taker took from a level of this book."""
         size = next(level.size for level in (book.asks if side == "bid" else book.bids) if level.price == price)
         taken = self._taken.setdefault((book.market, side), {})
         taken[price] = (size, EXACT.add(taken.get(price, (ZERO, ZERO))[1], volume))
+
+
+def joined(levels: Iterable[Step], own: Iterable[Order], best_opposite: Decimal | None) -> tuple[Level, ...]:
+    """Return what a side of the book shows: public levels and resting orders, those aside that it has passed."""
+    sizes = dict(levels)
+    for order in own:
+        price, volume = order.asked.price, order.remaining_volume
+        assert price is not None
+        assert volume is not None
+        passed = best_opposite is not None and (
+            price >= best_opposite if order.asked.side == "bid" else price <= best_opposite
+        )
+        if not passed:
+            sizes[price] = EXACT.add(sizes.get(price, ZERO), volume)
+    return tuple(Level(price, size) for price, size in sizes.items())
 
 
 class Offer(NamedTuple):

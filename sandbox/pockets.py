@@ -24,7 +24,7 @@ class Pocket:
         self.uuid = str(uuid5(NAMESPACE_URL, str(pocket)))
         self.accounts = Accounts()
         self.open: dict[str, Order] = {}  # by uuid, oldest first
-        self._orders: list[Order] = []  # by time of creation
+        self._orders: dict[str | None, list[Order]] = {None: []}  # by market and of all, by time of creation
 
     @property
     def main(self) -> bool:
@@ -34,18 +34,21 @@ class Pocket:
     def add(self, order: Order) -> None:
         """Take in a new order."""
         self.open[order.uuid] = order
-        insort(self._orders, order, key=_created)
+        for orders in (self._orders[None], self._orders.setdefault(order.asked.market, [])):
+            insort(orders, order, key=_created)
 
-    def created(self, start_ms: int, end_ms: int, *, newest_first: bool) -> Iterator[Order]:
-        """Yield the orders created between two moments, both included."""
-        first = bisect_left(self._orders, start_ms, key=lambda order: order.created_ms)
-        last = bisect_right(self._orders, end_ms, key=lambda order: order.created_ms)
+    def created(self, start_ms: int, end_ms: int, market: str | None, *, newest_first: bool) -> Iterator[Order]:
+        """Yield the orders created between two moments, both included, in a market or (None) in all."""
+        orders = self._orders.get(market, [])
+        first = bisect_left(orders, start_ms, key=lambda order: order.created_ms)
+        last = bisect_right(orders, end_ms, key=lambda order: order.created_ms)
         indices = range(first, last)
-        return (self._orders[index] for index in (reversed(indices) if newest_first else indices))
+        return (orders[index] for index in (reversed(indices) if newest_first else indices))
 
-    def ever(self, *, newest_first: bool) -> Iterator[Order]:
+    def ever(self, market: str | None, *, newest_first: bool) -> Iterator[Order]:
         """Yield every order."""
-        return iter(reversed(self._orders) if newest_first else self._orders)
+        orders = self._orders.get(market, [])
+        return iter(reversed(orders) if newest_first else orders)
 
     def waiting(self, *, newest_first: bool) -> Iterator[Order]:
         """Yield the orders that may still trade."""

@@ -62,7 +62,9 @@ class OrderRest:
 
     def ever(self, call: Call) -> list[Json]:
         """`GET /v1/orders`, deprecated since 2024 and still in use: orders of every state in pages."""
-        orders = self._exchange.pockets[call.pocket].ever(newest_first=newest_first(call))
+        orders = self._exchange.pockets[call.pocket].ever(
+            _market(self._exchange, call), newest_first=newest_first(call)
+        )
         return self._page(call, orders, _states(call, ("wait", "watch", "done", "cancel"), ("wait",)))
 
     def _page(self, call: Call, orders: Iterator[Order], states: tuple[str, ...]) -> list[Json]:
@@ -75,7 +77,8 @@ class OrderRest:
         states = _states(call, ("done", "cancel"), ("done", "cancel"))
         start, end = self._window(call)
         limit = read_count(call.one("limit"), default=100, least=1, most=1000, name="limit")
-        orders = self._exchange.pockets[call.pocket].created(start, end, newest_first=newest_first(call))
+        market = _market(self._exchange, call)
+        orders = self._exchange.pockets[call.pocket].created(start, end, market, newest_first=newest_first(call))
         return self._shown(call, orders, states, range(limit))
 
     def _shown(self, call: Call, orders: Iterator[Order], states: tuple[str, ...], places: range) -> list[Json]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from sandbox.call import Call
-    from sandbox.feed import Candle
+    from sandbox.feed import Book, Candle
     from sandbox.frames import Json
     from sandbox.market import Markets
 
@@ -35,8 +35,9 @@ TIME_OF_DAY = re.compile(r"([0-9]{2}):?([0-9]{2}):?([0-9]{2})")
 class Quotation:
     """Handlers of the quotation endpoints: a call in, a JSON value out, `ApiError` for a refusal."""
 
-    def __init__(self, markets: Markets, now_ms: Callable[[], int]) -> None:
+    def __init__(self, markets: Markets, book_of: Callable[[str], Book], now_ms: Callable[[], int]) -> None:
         self._markets = markets
+        self._book_of = book_of
         self._now_ms = now_ms
 
     def markets(self, call: Call) -> list[Json]:
@@ -164,7 +165,7 @@ class Quotation:
         return [self._book(market, count, level) for market in markets if level in self._levels(market)]
 
     def _book(self, market: str, count: int, level: Decimal) -> Json:
-        book = grouped(self._markets.book(market), level)
+        book = grouped(self._book_of(market), level)
         return {"market": market, **frames.book_fields(book, count), "level": trim(level)}
 
     def _levels(self, market: str) -> list[Decimal]:

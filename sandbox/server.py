@@ -120,7 +120,7 @@ class Sandbox:
             self.markets, self.markets.listed, rng=rng, now_ms=self._now_ms, later=self._timers.later
         )
         self._api = Api(
-            Quotation(self.markets, self._now_ms),
+            Quotation(self.markets, self.exchange.book, self._now_ms),
             ExchangeRest(self.exchange, self.gate, self._now_ms),
             self.gate,
             self.limits,

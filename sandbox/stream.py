@@ -206,7 +206,7 @@ class Stream:
         if kind == "ticker":
             yield views.ticker_frame(self._markets.ticker(market), now_ms, "SNAPSHOT"), frames.TICKER
         elif kind == "orderbook":
-            yield _book_frame(self._markets.book(market), "SNAPSHOT", depth), frames.ORDERBOOK
+            yield _book_frame(self._exchange.book(market), "SNAPSHOT", depth), frames.ORDERBOOK
         elif kind == "trade":
             for trade in self._markets.recent_trades(market, 1):
                 yield self._trade_frame(trade, now_ms, "SNAPSHOT"), frames.TRADE
@@ -216,7 +216,7 @@ class Stream:
 
     def _trade_frame(self, trade: PublicTrade, now_ms: int, stream_type: str) -> frames.Json:
         previous = self._markets.previous_close(trade.market)
-        return frames.trade_frame(trade, previous, self._markets.book(trade.market), now_ms, stream_type)
+        return frames.trade_frame(trade, previous, self._exchange.book(trade.market), now_ms, stream_type)
 
     # -- public events
 
@@ -254,7 +254,7 @@ class Stream:
     def _push_books(self) -> None:
         watched = {market for _, subscription in self.audience.of("orderbook") for market in subscription.wanted}
         for market in sorted(watched.intersection(self._exchange.markets)):
-            book, last = self._markets.book(market), self._books.get(market)
+            book, last = self._exchange.book(market), self._books.get(market)
             if last is not None and (book.asks, book.bids) == (last.asks, last.bids):
                 continue
             self._books[market] = book

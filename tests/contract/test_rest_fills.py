@@ -367,6 +367,25 @@ async def test_an_order_beside_the_public_waits_its_turn(desk: Desk) -> None:
     assert (await desk.get("/v1/order", uuid=maker["uuid"]))["state"] == "wait"
 
 
+async def test_orders_that_wait_stand_in_the_public_book(desk: Desk) -> None:
+    """Between the best prices as the best, at a price together with what is there; what was taken is missing."""
+    desk.source.drawn["KRW-BTC"] = draw({150_000_000: "1", 150_001_000: "1"}, {140_000_000: "1"})
+    await desk.settled(await desk.place(side="bid", ord_type="limit", price="140001000", volume="0.002"))
+    await desk.settled(await desk.place(side="bid", ord_type="limit", price="140000000", volume="0.003"))
+    await desk.settled(await desk.place(side="bid", ord_type="limit", price="150000000", volume="0.001"))
+    (book,) = await desk.get("/v1/orderbook", markets="KRW-BTC")
+    assert [(unit["bid_price"], unit["bid_size"]) for unit in book["orderbook_units"]] == [
+        (140_001_000, Decimal("0.002")), (140_000_000, Decimal("1.003")),
+    ]  # fmt: skip
+    assert [(unit["ask_price"], unit["ask_size"]) for unit in book["orderbook_units"]] == [
+        (150_000_000, Decimal("0.999")), (150_001_000, Decimal(1)),
+    ]  # fmt: skip
+    assert (book["total_bid_size"], book["total_ask_size"]) == (Decimal("1.005"), Decimal("1.999"))
+    desk.source.drawn["KRW-BTC"] = draw({140_001_000: "2"}, {130_000_000: "1"})  # the public passed one of them
+    (book,) = await desk.get("/v1/orderbook", markets="KRW-BTC")
+    assert [unit["bid_price"] for unit in book["orderbook_units"]] == [140_000_000, 130_000_000]
+
+
 async def test_what_we_took_is_gone_and_everybody_sees_the_trade(desk: Desk) -> None:
     """The level is smaller for the next order, and candles, ticker and trades have what we traded."""
     desk.source.quiet = True
