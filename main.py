@@ -134,6 +134,11 @@ def add_readers(verbs: Verbs) -> None:
     add_verb(verbs, "status", "print what is held, why, since when and at what cost")
     history = add_verb(verbs, "history", "print the trades that have ended")
     history.add_argument("--limit", type=int, default=20, metavar="N", help="newest N trades (default 20)")
+    recover = add_verb(verbs, "recover", "rebuild a lost journal from the exchange alone; never overwrites one")
+    recover.add_argument("--account", metavar="XXXX", help="the bot whose orders to take: the 4 characters after ub1-L")
+    recover.add_argument(
+        "--never", metavar="IDENTIFIER", help="instead: an order in doubt that Upbit's own list does not show never was"
+    )
     backup = add_verb(verbs, "backup", "write a whole copy of the journal, also while the daemon runs")
     backup.add_argument("file", type=Path, metavar="FILE", help="where to; it must not be there yet")
     add_verb(verbs, "health", "exit 0 while the daemon lives, 1 otherwise; for container checks")

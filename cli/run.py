@@ -22,6 +22,7 @@ from sandbox.replay import ReplayError
 from simulation.loop import wall_clock
 from strategy.registry import StrategyError
 from trader.account import CanWithdrawError, WrongModeError, refuse_withdrawal
+from trader.rebuild import UnclearAccountError
 from trader.recovery import WrongAccountError
 from upbit.errors import ExchangeError, Unauthorized
 
@@ -117,7 +118,7 @@ def explain_failure(error: BaseException, language: str) -> tuple[str, int] | No
             return PORT_TAKEN[language], ERROR
         case JournalLocked():
             return getattr(error, language), SECOND_DAEMON
-        case JournalError() | WrongAccountError() | WrongModeError():
+        case JournalError() | WrongAccountError() | WrongModeError() | UnclearAccountError():
             return getattr(error, language), ERROR
         case Unauthorized():
             return explain(error, language), CONFIGURATION

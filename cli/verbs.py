@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cli import backtest, check, data, demo, download, optimize, replay, report, resume, run, sandbox, status
+from cli import backtest, check, data, demo, download, optimize, recover, replay, report, resume, run, sandbox, status
 from cli.daemon import JOURNAL_FILE
 from cli.exits import ERROR, INTERRUPTED, OK
 from config import effective, load, take_secrets
@@ -80,6 +80,7 @@ VERBS: dict[str, Callable[[Config, argparse.Namespace], int]] = {
     "history": status.history,
     "replay": replay.run,
     "config": show_config,
+    "recover": recover.run,
     "backup": back_up,
     "health": show_health,
     "download": download.run,

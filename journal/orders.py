@@ -91,6 +91,12 @@ class Orders(Store):
             self._insert_notes(notes)
 
     @urgent
+    def never(self, identifier: str) -> None:
+        """Write that a doubtful order does not exist, because a person has looked; its identifier is used up."""
+        with self._transaction():
+            self._move(identifier, IntentState.FENCED, by="person")
+
+    @urgent
     def abandon(self, identifier: str, why: str) -> None:
         """Write that an order that was never sent never will be."""
         with self._transaction():

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from journal.errors import JournalBreach, require
 from journal.orders import Orders
-from journal.records import ZERO, IntentState
+from journal.records import IntentState
 from journal.rows import canonical, to_ms, to_text
 from journal.store import urgent
 
@@ -125,34 +125,43 @@ class Trades(Orders):
             self._insert_notes(notes)
 
     def _complete(self, intent: Intent, uuid: str | None, fills: Iterable[ExchangeFill], paid_fee: Decimal) -> None:
-        """Write what an order did that nobody here followed, and let its trade hold what that left."""
+        """Write what an order did that nobody here followed, and let its trade hold, or end with, what that left."""
         self._db.execute("UPDATE intent SET uuid = ? WHERE id = ?", (uuid, intent.identifier))
         self._insert_fills(intent.identifier, fills, paid_fee)
-        trade = self.trade(intent.trade_id)
-        if trade.volume < 0:
-            self._flow(trade.id, trade.market, -trade.volume, "taken")
-        if self._followed(trade):
-            return
-        other = self.open_trade_in(trade.market)
-        if trade.volume > 0 and (other is None or other.id == trade.id):
-            self._phase(trade.id, "holding", why="adopted")
-            self._db.execute(
-                "UPDATE trade SET opened_ms = coalesce(opened_ms, ?), closed_ms = NULL, dust = '0' WHERE id = ?",
-                (self._now_ms(), trade.id),
-            )
-            return
-        self._phase(trade.id, "closed", why="adopted")
-        self._db.execute(
-            "UPDATE trade SET closed_ms = ?, dust = ? WHERE id = ?",
-            (self._now_ms(), to_text(max(trade.volume, ZERO)), trade.id),
-        )
-        if other is not None and self._followed(other):
+        left = self.trade(intent.trade_id).volume
+        if left < 0:
+            self._flow(intent.trade_id, intent.market, -left, "taken")
+        trade, other = self.trade(intent.trade_id), self.open_trade_in(intent.market)
+        if any(one.state in IntentState.live() for one in self.intents_of(trade.id)):
+            return  # whoever follows that one goes on with the trade
+        if trade.volume <= 0 or (other is not None and other.id != trade.id):
+            self._end_adopted(trade, intent.decided_at)
+        else:
+            self._hold_adopted(trade, intent.decided_at)
+        if other is not None and other.id != trade.id and other.phase != "entering":
             self._carry_dust(other.id)
 
-    def _followed(self, trade: Trade) -> bool:
-        """Return whether a trade is open and has an order of its own besides, or holds something already."""
-        own = [intent for intent in self.intents_of(trade.id) if intent.state in IntentState.live()]
-        return trade.phase in {"holding", "leaving"} or (trade.phase == "entering" and bool(own))
+    def _end_adopted(self, trade: Trade, at: datetime) -> None:
+        self._phase(trade.id, "closed", why="adopted")
+        self._db.execute(
+            "UPDATE trade SET closed_ms = ?, dust = ? WHERE id = ?", (to_ms(at), to_text(trade.volume), trade.id)
+        )
+
+    def _hold_adopted(self, trade: Trade, at: datetime) -> None:
+        if trade.phase not in {"holding", "leaving"}:
+            self._phase(trade.id, "holding", why="adopted")
+        self._db.execute(
+            "UPDATE trade SET opened_ms = coalesce(opened_ms, ?), closed_ms = NULL, dust = '0' WHERE id = ?",
+            (to_ms(at), trade.id),
+        )
+        self._carry_dust(trade.id)
+
+    @urgent
+    def set_stop(self, trade_id: str, stop_price: Decimal) -> None:
+        """Write a stop of a trade that had none because nobody knew it any more."""
+        with self._transaction():
+            self._db.execute("UPDATE trade SET stop_price = ? WHERE id = ?", (to_text(stop_price), trade_id))
+            self._event("stop", trade_id, stop_price=stop_price)
 
     def raise_highest(self, trade_id: str, price: Decimal) -> None:
         """Write the highest price since the entry."""

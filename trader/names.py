@@ -64,3 +64,9 @@ def read_name(identifier: str, prefix: str) -> Name | None:
         side="bid" if found["side"] == "b" else "ask",
         candle_closed_at=datetime.strptime(found["candle"], CANDLE).replace(tzinfo=UTC),
     )
+
+
+def bot_in(identifier: str, mode: str) -> str | None:
+    """Return the four characters of the bot that named an order in a mode; None for an order of nobody of ours."""
+    found = re.fullmatch(rf"ub1-{mode[0].upper()}(?P<bot>[0-9a-f]{{4}})-{FORM.pattern}", identifier)
+    return found["bot"] if found else None

@@ -8,7 +8,8 @@ difference is believed when it is seen twice.
 from __future__ import annotations
 
 import logging
-from datetime import timedelta
+import math
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import Enum, auto
 from typing import TYPE_CHECKING
@@ -17,17 +18,16 @@ import msgspec
 
 from journal.errors import require
 from journal.records import Intent, IntentState, Trade
+from strategy.portfolio import stop_price
 from trader import names, protocol
 from trader.decisions import HOLDING, SELLING
 from trader.loops import every, keep_going
 from trader.recovery import resume
 from trader.storage import look_after_storage
-from trader.trades import end, hold_again, last_fill_at, reserve
+from trader.trades import average_price, end, fills_of, hold_again, last_fill_at, let_go, reserve
 from upbit.models import NewOrder, Side
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from trader.app import App
     from upbit.models import Order
 
@@ -40,6 +40,10 @@ AHEAD = timedelta(minutes=5)
 """Upbit's clock may be before ours."""
 SETTLED = timedelta(seconds=5)
 """A balance that was asked for less than this after the last fill of a trade says nothing about it."""
+
+
+ADOPTED = "adopted"
+"""Why a trade was begun that was found at the exchange."""
 
 
 class Verdict(Enum):
@@ -65,6 +69,7 @@ async def reconcile(app: App) -> None:
     await compare_balances(app)
     for trade in app.journal.open_trades():
         await take_up(app, trade.market)
+        await give_stop(app, trade)
     app.reconciled = True
 
 
@@ -136,13 +141,30 @@ async def see_after_all(app: App, order: Order) -> None:
 async def take_up(app: App, market: str) -> None:
     """Let the shared dicts know the open trade of a market as the journal has it now, if nobody works on it."""
     trade = app.journal.open_trade_in(market)
+    active = (await app.state.active_trade.snapshot()).get(market)
+    if trade is None and active is not None and active.phase == HOLDING:
+        await let_go(app, market)  # an adopted sale has ended it
     if trade is None or trade.phase == "entering":
         return
-    active = (await app.state.active_trade.snapshot()).get(market)
     if active is None or active.trade_id != trade.id:
         await resume(app, trade)
     elif active.phase == HOLDING:
         await hold_again(app, market)
+
+
+async def give_stop(app: App, trade: Trade) -> None:
+    """Compute the stop of an adopted trade anew, from the candles of now: nobody knows its old one."""
+    snapshot = (await app.state.snapshot_dict.snapshot()).get(trade.market)
+    if trade.entry_reason.get("code") != ADOPTED or trade.stop_price is not None or snapshot is None:
+        return
+    distance = app.strategy.enter(snapshot, app.parameters).stop_distance
+    if distance is None or not math.isfinite(distance) or not trade.bought:
+        return
+    stop = stop_price(average_price(fills_of(app, trade, "bid")), Decimal(repr(distance)))
+    if stop is not None and await reserve(app, trade.market, HOLDING, SELLING):
+        app.journal.set_stop(trade.id, stop)
+        await hold_again(app, trade.market)
+        app.tell("stop_anew", level=logging.WARNING, market=trade.market, stop=stop)
 
 
 def adopted_trade(app: App, order: Order, name: names.Name) -> Trade:
@@ -156,7 +178,7 @@ def adopted_trade(app: App, order: Order, name: names.Name) -> Trade:
         strategy=app.strategy.name,
         unit=app.candles.unit,
         decided_at=name.candle_closed_at,
-        entry_reason={"code": "adopted", "ko": "업비트에서 되찾은 주문", "en": "found at Upbit"},
+        entry_reason={"code": ADOPTED, "ko": "업비트에서 되찾은 주문", "en": "found at Upbit"},
         stop_distance=None,
     )
 
@@ -171,11 +193,19 @@ def adopted_intent(app: App, trade: Trade, order: Order, name: names.Name) -> In
         market=order.market,
         side=str(order.side),
         request=msgspec.json.encode(request_of(order)).decode(),
-        decided_at=app.clock(),
+        decided_at=created_at(order) or app.clock(),
         deadline=None,
         state=IntentState.FINAL,
         uuid=order.uuid,
     )
+
+
+def created_at(order: Order) -> datetime | None:
+    """Return when the exchange took an order, UTC; None when it does not say so in a way we know."""
+    try:
+        return datetime.fromisoformat(order.created_at).astimezone(UTC)
+    except ValueError:
+        return None
 
 
 def request_of(order: Order) -> NewOrder:

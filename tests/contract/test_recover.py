@@ -1,0 +1,296 @@
+"""A lost journal is rebuilt from the exchange alone (I17), and nothing is overwritten."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from argparse import Namespace
+from dataclasses import replace
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
+
+import pytest
+
+from cli import recover as verb
+from config import Config, ConfigError, Secret
+from journal.errors import JournalLocked, JournalUnwritable
+from journal.records import IntentState
+from tests.contract.sandbox_desk import PRICE
+from tests.contract.trading_desk import MARKET, Desk, buy, rounds, sell, told
+from trader import names, orders, rebuild
+from trader.rebuild import UnclearAccountError
+from upbit.errors import DuplicatedIdentifier, OutcomeUnknown
+from upbit.models import Order, Side
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from journal.journal import Journal
+    from sandbox.orders import Order as BoxOrder
+
+
+def settings(desk: Desk) -> Config:
+    """Return what the verb is given."""
+    keys = {"access_key": Secret(desk.access_key), "secret_key": Secret(desk.secret_key)}
+    return replace(Config(), **keys, base_url=desk.box.url, data_dir=desk.folder, language="en")  # type: ignore[arg-type]
+
+
+def forget(desk: Desk) -> None:
+    """Lose the journal."""
+    for path in desk.folder.glob("journal.sqlite3*"):
+        path.unlink()
+
+
+def known(journal: Journal) -> dict[str, Any]:
+    """Return what must come back: executed orders, their fills, positions, and the sums of everything."""
+    rows = journal._db.execute("SELECT id FROM intent ORDER BY id").fetchall()
+    intents = [intent for row in rows if journal.fills_of((intent := journal.intent(row["id"])).identifier)]
+    totals = journal.totals()
+    return {
+        "orders": [(i.identifier, i.decision_key, i.n, i.market, i.side, i.uuid, i.paid_fee, i.state) for i in intents],
+        "fills": [
+            (fill.uuid, fill.price, fill.volume, fill.funds) for i in intents for fill in journal.fills_of(i.identifier)
+        ],
+        "positions": {trade.id: (trade.market, trade.volume, trade.cost_krw) for trade in journal.open_trades()},
+        "sums": (totals.krw, {name: volume for name, volume in totals.coins.items() if volume}, totals.fees),
+        "closed": sorted(trade.id for trade in journal.closed_trades(-1)),
+    }
+
+
+async def some_history(desk: Desk, rng: random.Random) -> dict[str, Any]:
+    """Buy and sell a few times, in parts, with doubts, and with a user beside; return what the journal knows."""
+    async with desk.started() as app:
+        for _ in range(rng.randint(1, 4)):
+            trade = await buy(app)
+            locks: list[BoxOrder] = []
+            if rng.random() < 0.4:
+                part = (trade.volume / 2).quantize(Decimal("1e-8"))
+                locks.append(desk.user_orders(side="ask", ord_type="limit", price="300000000", volume=f"{part:f}"))
+            if rng.random() < 0.7:
+                with patch_place(app, lost=rng.random() < 0.5):
+                    await sell(app)
+            for lock in locks:
+                desk.box.exchange.cancel(lock)
+            await asyncio.sleep(61)
+            if app.journal.open_trade_in(MARKET) is not None:
+                break
+        return known(app.journal)
+
+
+def patch_place(app: Any, *, lost: bool) -> Any:
+    """Let the next answer be lost after the order was taken."""
+    place = app.upbit.place
+
+    async def lose(order: Any) -> Any:
+        answer = await place(order)
+        if lost:
+            raise OutcomeUnknown("lost")
+        return answer
+
+    return patch.object(app.upbit, "place", lose)
+
+
+@pytest.mark.failure("E4")
+@pytest.mark.parametrize("seed", range(12))
+def test_what_is_rebuilt_equals_what_was_lost(seed: int, tmp_path: Path) -> None:
+    """For any history: the same orders, fills, positions and sums."""
+
+    async def story(desk: Desk) -> None:
+        before = await some_history(desk, random.Random(seed))
+        forget(desk)
+        rebuilt = await recover(desk)
+        assert rebuilt.orders == len(before["orders"])
+        async with desk.started() as app:
+            assert known(app.journal) == before
+            assert app.control.may_buy()
+            if before["positions"]:
+                await sell(app)
+        assert desk.free("BTC") == 0
+
+    told(tmp_path, story)
+
+
+async def recover(desk: Desk, account: str | None = None) -> Any:
+    """Run the verb on the clock of the desk."""
+    with patch.object(verb, "wall_clock", desk.clock):
+        return await verb.recover(settings(desk), account)
+
+
+def test_what_the_user_has_taken_meanwhile_is_written_off_and_told(tmp_path: Path) -> None:
+    """The exchange knows what we bought, the account what is left of it."""
+
+    async def story(desk: Desk) -> None:
+        async with desk.started() as app:
+            trade = await buy(app)
+        forget(desk)
+        desk.user_orders(side="ask", ord_type="market", volume=f"{trade.volume:f}")
+        await asyncio.sleep(1)
+        rebuilt = await recover(desk)
+        assert rebuilt.gone == {MARKET: trade.volume}
+        assert rebuilt.held == []
+        for language in ("ko", "en"):
+            assert MARKET in "\n".join(verb.report(rebuilt, language))
+
+    told(tmp_path, story)
+
+
+def test_a_journal_is_never_overwritten_and_half_a_recovery_leaves_none(tmp_path: Path) -> None:
+    """An exchange that fails in the middle leaves no journal; the next try begins anew."""
+
+    async def story(desk: Desk) -> None:
+        async with desk.started() as app:
+            await buy(app)
+        with pytest.raises(verb.JournalThere):
+            await recover(desk)
+        forget(desk)
+        with patch.object(rebuild, "put", side_effect=OutcomeUnknown("away")), pytest.raises(OutcomeUnknown):
+            await recover(desk)
+        assert not (desk.folder / "journal.sqlite3").exists()
+        async with desk.daemon() as app:
+            with pytest.raises(JournalLocked):
+                await recover(desk)
+        forget(desk)
+        rebuilt = await recover(desk)
+        assert [trade.market for trade in rebuilt.held] == [MARKET]
+        assert not (desk.folder / "recovering").exists()
+
+    told(tmp_path, story)
+
+
+def test_a_folder_that_cannot_be_is_one_sentence(tmp_path: Path) -> None:
+    """So is a start without keys."""
+    (tmp_path / "file").touch()
+    config = replace(Config(), data_dir=tmp_path / "file")
+    with pytest.raises(JournalUnwritable):
+        asyncio.run(verb.recover(config, None))
+    with pytest.raises(ConfigError):
+        verb.run(config, Namespace(never=None, account=None))
+
+
+def shown(identifier: str) -> Order:
+    """Return an executed order of some bot."""
+    return Order(
+        uuid=identifier,
+        market=MARKET,
+        side=Side.BID,
+        kind="price",
+        state="cancel",
+        created_at="?",
+        identifier=identifier,
+    )
+
+
+def test_the_bot_is_the_one_of_the_keys_or_the_only_one_or_asked_for(tmp_path: Path) -> None:
+    """After a change of keys the identifiers still carry the first one."""
+
+    async def story(desk: Desk) -> None:
+        async with desk.daemon() as app:
+            ours, mine = shown(f"ub1-S{app.account}-KRWBTC-2611240900-b-0-0"), app.account
+            other, third = shown("ub1-S0000-KRWBTC-2611240900-b-0-0"), shown("ub1-S1111-KRWBTC-2611240900-b-0-0")
+            users = shown("my-own")
+            assert rebuild.choose_account(app, [users], None) == mine
+            assert rebuild.choose_account(app, [users, ours, other], None) == mine
+            assert rebuild.choose_account(app, [users, other], None) == "0000"
+            assert rebuild.choose_account(app, [other, third], "1111") == "1111"
+            with pytest.raises(UnclearAccountError, match="0000, 1111"):
+                rebuild.choose_account(app, [other, third], None)
+
+    told(tmp_path, story)
+
+
+async def doubt(desk: Desk, *, burnt: bool) -> str:
+    """Leave a buy in doubt whose request never arrived, and say that its identifier is used or not."""
+    async with desk.started() as app:
+        error = DuplicatedIdentifier("used") if burnt else OutcomeUnknown("lost")
+        with patch.object(app.upbit, "place", side_effect=error), pytest.raises(TimeoutError):
+            async with asyncio.timeout(3):
+                await buy(app)
+        (intent,) = app.journal.live_intents()
+        return intent.identifier
+
+
+async def say_never(desk: Desk, identifier: str) -> None:
+    """Run the verb on the clock of the desk."""
+    with patch.object(verb, "wall_clock", desk.clock):
+        await verb.say_never(settings(desk), identifier)
+
+
+def test_a_person_may_say_that_an_order_never_was(tmp_path: Path) -> None:
+    """Only of one in doubt whose identifier is used up, and which the exchange does not show."""
+
+    async def story(desk: Desk) -> None:
+        with pytest.raises(verb.NotDoubtful, match="in no doubt"):
+            await say_never(desk, "ub1-nobody")
+        identifier = await doubt(desk, burnt=True)
+        await say_never(desk, identifier)
+        async with desk.started() as app:
+            assert app.journal.intent(identifier).state is IntentState.FENCED
+            assert app.journal.live_intents() == []
+
+    told(tmp_path, story)
+
+
+def test_nobody_can_say_so_of_an_order_that_may_still_come_or_is_there(tmp_path: Path) -> None:
+    """The exchange is asked first."""
+
+    async def story(desk: Desk) -> None:
+        identifier = await doubt(desk, burnt=False)
+        with pytest.raises(verb.NotDoubtful, match="may still be executed"):
+            await say_never(desk, identifier)
+        async with desk.daemon() as app:
+            app.journal.begin_attempt(identifier)
+            app.journal.end_attempt(identifier, IntentState.UNKNOWN, outcome="DuplicatedIdentifier")
+            await app.upbit.place(orders.to_order(app.journal.intent(identifier)))
+        with pytest.raises(verb.NotDoubtful, match="Upbit shows it"):
+            await say_never(desk, identifier)
+
+    told(tmp_path, story)
+
+
+def test_the_stop_of_an_adopted_trade_is_computed_anew(tmp_path: Path) -> None:
+    """Nobody knows the old one; without one it would be held without a floor."""
+
+    async def story(desk: Desk) -> None:
+        async with desk.started() as app:
+            await buy(app)
+        forget(desk)
+        await recover(desk)
+        async with desk.started() as app:
+            trade = app.journal.open_trade_in(MARKET)
+            assert trade is not None
+            assert trade.stop_price is None
+            numbers = dict.fromkeys(("close", "ema_fast", "ema_slow", "atr", "natr", "btc_close", "btc_ema"), 1e6)
+            target = snapshot(desk, numbers | {"turnover_24h": 1.0, "candles": 1.0})
+            await app.state.snapshot_dict.replace({MARKET: target})
+            await rounds(app, 1)
+            stop = app.journal.trade(trade.id).stop_price
+            assert stop is not None
+            assert 0 < stop < Decimal(PRICE)
+            position = (await app.state.active_trade.snapshot())[MARKET].position
+            assert position is not None
+            assert position.stop_price == stop
+
+    told(tmp_path, story)
+
+
+def snapshot(desk: Desk, numbers: dict[str, float]) -> Any:
+    """Return BTC as a target of now."""
+    from strategy.base import Snapshot  # noqa: PLC0415 - only here
+
+    now = desk.clock()
+    return Snapshot(
+        market=MARKET, candle_closed_at=now, numbers=numbers, failed_gate=None, price=Decimal(PRICE), price_as_of=now
+    )
+
+
+def test_names_are_read_back_as_they_were_written() -> None:
+    """And nothing else is taken for one."""
+    name = names.read_name("ub1-S7f3a-KRWBTC-2611222100-s-3-12", "ub1-S7f3a-")
+    assert name is not None
+    assert (name.trade, name.side, name.number) == ("KRWBTC-2611222100", "ask", 12)
+    assert name.decision_key == "KRWBTC-2611222100-s-3"
+    for other in ("", "my-own", "ub1-S0000-KRWBTC-2611222100-s-3-12", "ub1-S7f3a-KRWBTC-2611222100-x-3-12"):
+        assert names.read_name(other, "ub1-S7f3a-") is None
+    assert names.bot_in("ub1-L7f3a-KRWBTC-2611222100-s-3-12", "live") == "7f3a"
+    assert names.bot_in("ub1-L7f3a-KRWBTC-2611222100-s-3-12", "sandbox") is None
