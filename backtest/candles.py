@@ -63,7 +63,8 @@ def first_bad(candles: Candles, unit_ms: int) -> tuple[int, str] | None:
     faults = {
         "a price that is not above 0": ~(candles.low > 0) | ~np.isfinite(candles.high),
         "low <= open, close <= high does not hold": ~((candles.low <= lowest) & (highest <= candles.high)),
-        "a volume below 0": ~(candles.volume >= 0) | ~np.isfinite(candles.volume),
+        "the volume is missing": ~np.isfinite(candles.volume),
+        "a volume below 0": candles.volume < 0,
         "it does not begin at a multiple of the unit": candles.opened_at_ms % unit_ms != 0,
     }
     found = [(int(fault.argmax()), why) for why, fault in faults.items() if fault.any()]

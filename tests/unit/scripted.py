@@ -31,10 +31,11 @@ Row = tuple[float, float, float, float, float]
 
 
 class Parameters(msgspec.Struct, frozen=True, kw_only=True):
-    """How far the stop lies, and where a profit is taken; 0: nowhere."""
+    """How far the stop lies, where a profit is taken, how far below its highest price it is sold; 0: nowhere."""
 
     stop: float = 0.0
     target: float = 0.0
+    trail: float = 0.0
     rest: int = 0
 
 
@@ -48,6 +49,7 @@ class Scripted(Strategy):
     gates: ClassVar[tuple[Gate, ...]] = (Gate(code="buy", ko="-", en="-"),)
     exits: ClassVar[tuple[Cause, ...]] = (
         STOP,
+        Cause(code="trail", ko="-", en="-", at_once=True),
         Cause(code="target", ko="-", en="-", at_once=True),
         Cause(code="signal", ko="-", en="-"),
     )
@@ -74,9 +76,10 @@ class Scripted(Strategy):
         return Entry(buy=True, reason=reason, stop_distance=parameters.stop or None)
 
     def sells(self, position: Position, moments: Moments, parameters: Parameters) -> tuple[Any, ...]:
-        """Stop, target, signal."""
-        target = parameters.target or np.inf
-        return stopped(position, moments), moments.price >= target, moments.numbers["volume"] == SELL
+        """Stop, trailing stop, target, signal."""
+        trailed = moments.price <= moments.highest - (parameters.trail or np.inf)
+        above = moments.price >= (parameters.target or np.inf)
+        return stopped(position, moments), trailed, above, moments.numbers["volume"] == SELL
 
 
 def flat(price: float, volume: float = QUIET) -> Row:

@@ -105,6 +105,19 @@ def test_a_target_inside_a_candle_sells_at_the_target() -> None:
     assert (trade.cause, trade.inside, trade.exit_price) == ("target", True, 120.0)
 
 
+def test_a_trailing_stop_follows_the_highest_price_of_the_candles_before() -> None:
+    """Not the high of its own candle, which may have come after the low; over many candles as over a few."""
+    rows = [flat(100, BUY), flat(100), (100, 130, 95, 128, QUIET), (128, 140, 119, 121, QUIET), flat(121)]
+    trade = only(run(rows, trail=10.0))
+    assert (trade.left, trade.inside, trade.exit_price, trade.cause) == (3, True, 120.0, "trail")
+    quiet = [flat(100.0)] * 200
+    trade = only(
+        run([flat(100, BUY), flat(100), (100, 130, 96, 125, QUIET), *[flat(125.0)] * 200, flat(119)], trail=10.0)
+    )
+    assert (trade.left, trade.inside, trade.exit_price) == (203, False, 119)
+    assert only(run([flat(100, BUY), *quiet, (100, 100, 91, 95, QUIET), flat(95)], trail=10.0)).left is None
+
+
 def test_a_signal_at_the_close_before_sells_at_the_open_and_the_stop_of_that_candle_never_comes() -> None:
     """The open is earlier than the low."""
     trade = only(run([flat(100, BUY), flat(100), flat(100, SELL), (99, 99, 50, 60, QUIET), flat(60)], stop=10.0))

@@ -198,6 +198,7 @@ def test_a_second_file_of_a_market_joins_the_first(tmp_path: Path) -> None:
         ((GOOD[0], "2024-01-01T04:00:00Z,100,110,90,120,1,1"), HEADER, "row 3: low <= open, close <= high"),
         (("2024-01-01T00:00:00Z,100,110,0,100,1,1",), HEADER, "row 2: a price that is not above 0"),
         (("2024-01-01T00:00:00Z,100,110,90,100,-1,1",), HEADER, "row 2: a volume below 0"),
+        (("2024-01-01T00:00:00Z,100,110,90,100,,",), HEADER, "row 2: the volume is missing"),
         (("2024-01-01T01:00:00Z,100,110,90,100,1,1",), HEADER, "row 2: it does not begin at a multiple of the unit"),
         ((",100,110,90,100,1,1",), HEADER, "a row without a time"),
         (("2024-01-01T00:00:00Z,1,1,1,1",), "time_utc,open,high,low,close\n", "no column volume"),
