@@ -66,9 +66,11 @@ def baselines(panel: Panel, rules: Rules) -> dict[str, Curve]:
 
 
 def btc_hold(panel: Panel, rules: Rules) -> Curve:
-    """Buy bitcoin at the beginning and hold it."""
+    """Buy bitcoin at the beginning and hold it; after a hole in its history, go on with what comes behind it."""
     rows = [row for row, market in enumerate(panel.window.markets) if market == LEADER]
-    return rebalanced(panel, rules, rows, [start_of(panel)])
+    start = start_of(panel)
+    later = [begin for begin in panel.real[rows].argmax(axis=1).tolist() if begin > start]
+    return rebalanced(panel, rules, rows, [start, *sorted(later)], least_turnover=0.0)
 
 
 def equal_weight(panel: Panel, rules: Rules) -> Curve:
@@ -81,7 +83,9 @@ def equal_weight(panel: Panel, rules: Rules) -> Curve:
     return rebalanced(panel, rules, allowed, begins)
 
 
-def rebalanced(panel: Panel, rules: Rules, rows: Sequence[int], begins: Sequence[int]) -> Curve:
+def rebalanced(
+    panel: Panel, rules: Rules, rows: Sequence[int], begins: Sequence[int], least_turnover: float = LEAST_TURNOVER_KRW
+) -> Curve:
     """Spread all money evenly over the rows that trade, at the opens of the columns `begins`, costs included."""
     window, count = panel.window, panel.real.shape[1]
     held, cash_of = np.zeros(count), np.zeros(count)
@@ -89,7 +93,7 @@ def rebalanced(panel: Panel, rules: Rules, rows: Sequence[int], begins: Sequence
     close, open_ = carried(window.close[rows]), window.open[rows]
     for begin, end in zip(begins, [*begins[1:], count], strict=True):
         turnover = window.turnover_24h[rows, begin - 1]
-        can = panel.real[rows, begin] & ((turnover >= LEAST_TURNOVER_KRW) | (len(rows) == 1))
+        can = panel.real[rows, begin] & (np.nan_to_num(turnover) >= least_turnover)
         if can.any():
             price: Floats = np.where(np.isfinite(open_[:, begin]), open_[:, begin], close[:, begin - 1])
             cost_rate = np.array([rules.fee_rate + rules.slippage_of(float(one)) for one in turnover])

@@ -30,6 +30,7 @@ from tests.unit.scripted import BUY, SELL, START, flat, ready
 
 if TYPE_CHECKING:
     from strategy.base import Floats
+    from tests.unit.scripted import Row
 
 DAY_MS = 86_400_000
 FREE = Rules(fee_rate=0.0, slippage_scale=0.0)
@@ -134,6 +135,14 @@ def test_holding_bitcoin_is_its_price_after_the_costs_of_buying() -> None:
     assert btc_hold(seen.panel, FREE).equity[-1] == pytest.approx(2_000_000)
     costly = btc_hold(seen.panel, Rules()).equity[-1]
     assert costly == pytest.approx(2_000_000 * (1 - 0.0015), rel=1e-5)
+
+
+def test_holding_bitcoin_goes_on_behind_a_hole_in_its_history() -> None:
+    """The money of before the hole buys what is there after it."""
+    hole: list[Row | None] = [None] * 25
+    seen = ready({"KRW-BTC": [flat(100), flat(100), flat(150), *hole, flat(300), flat(600)]})
+    assert seen.panel.window.markets == ("KRW-BTC", "KRW-BTC")
+    assert btc_hold(seen.panel, FREE).equity[-1] == pytest.approx(1_500_000 * 2)
 
 
 def test_equal_weight_buys_every_market_alike_and_evens_out_each_month() -> None:
