@@ -7,6 +7,7 @@ order its prices came, so the worst is assumed:
 - A cause that looks at the price of now (the protective stop) is asked at the open, then at the low, then at the high
   of each candle, in this order. At the open it sells at the open, however far beyond the stop that is. Inside the
   candle it sells at the price at which it first says so on the way. It is never late.
+- The first candle is the one it was bought in: what says sell there already sells at once, as the daemon would.
 - In a candle without trades nothing is sold. The highest price is that of the candles before.
 - When a series ends before the others, the market stood still for days: the position is sold at its last close.
 """
@@ -43,7 +44,7 @@ class Leaving:
 
 def find_leaving(ready: Prepared, rules: Rules, position: Position, row: int, entered: int) -> Leaving | None:
     """Return how a position that was bought at the open of candle `entered` ends; None when the data end before it."""
-    search = Search(ready, rules, position, row, entered)
+    search = Search(ready, rules, position, row)
     begin, size, highest = entered, FIRST_CHUNK, float(position.entry_price)
     while begin < search.end:
         stop = min(begin + size, search.end)
@@ -60,10 +61,10 @@ def find_leaving(ready: Prepared, rules: Rules, position: Position, row: int, en
 class Search:
     """Looks through a position's life, stretch by stretch."""
 
-    def __init__(self, ready: Prepared, rules: Rules, position: Position, row: int, entered: int) -> None:
+    def __init__(self, ready: Prepared, rules: Rules, position: Position, row: int) -> None:
         window = ready.panel.window
         self.end = int(ready.panel.ends[row])
-        self._ready, self._rules, self._position, self._entered = ready, rules, position, entered
+        self._ready, self._rules, self._position = ready, rules, position
         self._open, self._high, self._low = window.open[row], window.high[row], window.low[row]
         self._close, self._real = window.close[row], ready.panel.real[row]
         self._numbers = {name: values[row] for name, values in ready.numbers.items()}
@@ -73,8 +74,6 @@ class Search:
         """Search the candles `begin`..`stop`; None when the position lives on."""
         known = np.maximum.accumulate(np.concatenate([[highest], self._high[begin : stop - 1]]))
         at_open = self._ask(begin, stop, self._open[begin:stop], known)
-        if begin == self._entered:
-            at_open[:, 0] = False  # it has just been bought at this very price
         self._note_due(begin, at_open)
         until = stop if self._due is None else min(stop, self._due[0] + 1)
         urgent = self._look_inside(begin, until, known[: until - begin], at_open[:, : until - begin])

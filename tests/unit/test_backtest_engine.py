@@ -105,6 +105,26 @@ def test_a_target_inside_a_candle_sells_at_the_target() -> None:
     assert (trade.cause, trade.inside, trade.exit_price) == ("target", True, 120.0)
 
 
+def test_what_says_sell_while_a_late_purchase_is_on_its_way_sells_it_as_late() -> None:
+    """Decided at the close of 0 and bought at the open of 2; the signal of 1 sells at the open of 3."""
+    rows = [flat(100, BUY), flat(101, SELL), flat(102), flat(103), flat(104), flat(105)]
+    trade = only(run(rows, replace(FREE, delay=1)))
+    assert (trade.entered, trade.left, trade.exit_price, trade.cause) == (2, 3, 103, "signal")
+
+
+def test_a_purchase_that_is_to_be_sold_at_once_is_sold_at_once() -> None:
+    """The daemon would ask in the next second; both sides cost."""
+    trade = only(run([flat(100, BUY), flat(100), flat(100)], Rules(), target=50.0))
+    assert (trade.entered, trade.left, trade.inside, trade.cause) == (1, 1, False, "target")
+    assert trade.profit_krw == pytest.approx(-0.003 * 200_000, rel=0.01)
+
+
+def test_of_two_causes_at_one_open_the_more_urgent_is_told() -> None:
+    """A gap through the stop at the very open at which a signal sells: it is the stop, as the daemon would say."""
+    trade = only(run([flat(100, BUY), flat(100), flat(100, SELL), (70, 75, 65, 72, QUIET), flat(72)], stop=10.0))
+    assert (trade.cause, trade.left, trade.inside, trade.exit_price) == ("stop", 3, False, 70)
+
+
 def test_a_trailing_stop_follows_the_highest_price_of_the_candles_before() -> None:
     """Not the high of its own candle, which may have come after the low; over many candles as over a few."""
     rows = [flat(100, BUY), flat(100), (100, 130, 95, 128, QUIET), (128, 140, 119, 121, QUIET), flat(121)]
@@ -302,8 +322,8 @@ def walked(ready_: Prepared, trade: Trade, stop: Decimal | None) -> tuple[int, b
     for column in range(trade.entered, int(panel.ends[row])):
         traded = bool(panel.real[row, column])
         for inside, price in enumerate((window.open[row, column], window.low[row, column])):
-            if (not inside and column == trade.entered) or (inside and not traded):
-                continue  # it was bought at this very price; there is no low without a trade
+            if inside and not traded:
+                continue  # there is no low without a trade
             held = Position(
                 market=trade.market,
                 entry_price=Decimal(repr(trade.entry_price)),
