@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
+from cli.accounts import read_accounts
 from main import build_parser
 from tests.contract.judges import ACCESS_KEY, PATIENCE_S, SECRET_KEY, environment, open_box
 
@@ -47,6 +49,17 @@ def test_a_snippet_runs_as_it_stands(title: str) -> None:
     assert done.stderr == ""
     prices = [float(word) for word in done.stdout.split() if re.fullmatch(r"[0-9.]+(E\+[0-9]+)?", word)]
     assert any(abs(price / float(ticker["trade_price"]) - 1) < 0.05 for price in prices), done.stdout
+
+
+def test_the_file_of_accounts_can_be_read(tmp_path: Path) -> None:
+    """The example opens two pockets with the balances it names."""
+    (example,) = re.findall(r"```json\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    file = tmp_path / "accounts.json"
+    file.write_text(example, encoding="utf-8")
+    second, savings = read_accounts(file)
+    assert (second.id, dict(second.balances)) == (("second", "main"), {"KRW": 5_000_000, "BTC": Decimal("0.1")})
+    assert savings.id == ("main", "savings")
+    assert set(savings.keys[0].permissions) == {"view_account"}
 
 
 def test_every_command_of_the_page_exists() -> None:
