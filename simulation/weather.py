@@ -58,6 +58,7 @@ class Storm:
     def __init__(self, rng: random.Random, rates: Rates) -> None:
         self._rng = rng
         self._rates = rates
+        self.spikes = 0
 
     def calm(self) -> None:
         """Let nothing go wrong from now on."""
@@ -66,7 +67,10 @@ class Storm:
     def latency(self) -> float:
         """Return how long the next piece is on its way."""
         rates = self._rates
-        late = rates.spike_s if rates.spike and self._rng.random() < rates.spike else 0.0
+        late = 0.0
+        if rates.spike and self._rng.random() < rates.spike:
+            self.spikes += 1
+            late = rates.spike_s
         return rates.base_s + self._rng.random() * rates.jitter_s + late
 
     def pieces(self, data: bytes) -> Iterator[bytes]:

@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol
 
-from journal.errors import require
-
 if TYPE_CHECKING:
     from collections.abc import Awaitable
     from datetime import datetime
@@ -53,7 +51,7 @@ async def lasting(name: str, work: Awaitable[None], stop: asyncio.Event) -> None
         AssertionError: when it did.
     """
     await work
-    require(stop.is_set(), f"{name} ended by itself")
+    assert stop.is_set(), f"{name} ended by itself"
 
 
 # --- the loop -------------------------------------------------------------------------------------------------------

@@ -21,19 +21,22 @@ from journal.records import Intent, IntentState, Trade
 from strategy.portfolio import stop_price
 from trader import names, protocol
 from trader.decisions import HOLDING, SELLING
-from trader.loops import every, keep_going
+from trader.loops import keep_going, pause
 from trader.recovery import resume
 from trader.storage import look_after_storage
 from trader.trades import average_price, end, fills_of, hold_again, last_fill_at, let_go, reserve
 from upbit.models import NewOrder, Side
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
     from trader.app import App
     from upbit.models import Order
 
 log = logging.getLogger("trader.reconcile")
 
 PERIOD_S = 60.0
+FIRST_AGAIN_S = 1.0
 LOOK_BACK = timedelta(days=1)
 """How far before the last comparison orders are asked for again: one may rest, or be shown late."""
 AHEAD = timedelta(minutes=5)
@@ -58,8 +61,17 @@ class Verdict(Enum):
 
 async def reconcile_periodically(app: App) -> None:
     """Compare at once and every minute until the daemon stops. Nothing is bought before the first time."""
-    ticks = every(PERIOD_S, app.stop)
-    await keep_going("reconcile", ticks, lambda: reconcile(app), health=app.health, stop=app.stop)
+    await keep_going("reconcile", rounds(app), lambda: reconcile(app), health=app.health, stop=app.stop)
+
+
+async def rounds(app: App) -> AsyncGenerator[None]:
+    """Yield at once, soon again until a comparison has succeeded, and then every minute, until the daemon stops.
+
+    Nothing is bought before the first one, so a look that fails at a start must not cost a minute.
+    """
+    while not app.stop.is_set():
+        yield
+        await pause(PERIOD_S if app.reconciled else FIRST_AGAIN_S, app.stop)
 
 
 async def reconcile(app: App) -> None:
@@ -142,10 +154,14 @@ async def take_up(app: App, market: str) -> None:
     """Let the shared dicts know the open trade of a market as the journal has it now, if nobody works on it."""
     trade = app.journal.open_trade_in(market)
     active = (await app.state.active_trade.snapshot()).get(market)
-    if trade is not None and trade.phase != "entering" and (active is None or active.trade_id != trade.id):
+    if trade is None and active is not None and active.phase == HOLDING:
+        await let_go(app, market)  # an adopted sale has ended it
+    if trade is None or trade.phase == "entering":
+        return
+    if active is None or active.trade_id != trade.id:
         await resume(app, trade)
-    elif await reserve(app, market, HOLDING, SELLING):  # so that nobody begins a sale meanwhile
-        await (let_go if trade is None else hold_again)(app, market)
+    elif active.phase == HOLDING:
+        await hold_again(app, market)
 
 
 async def give_stop(app: App, trade: Trade) -> None:

@@ -58,7 +58,7 @@ class Flow:
 FLOWS = (
     Flow(name="buy"),
     Flow(name="buy over several levels", depth_krw=9_000.0),
-    Flow(name="partial fill, then the rest", depth_krw=9_000.0, rates=LieRates(partial=0.8)),
+    Flow(name="partial fill, then the rest", depth_krw=9_000.0, rates=LieRates(partial=0.5)),
     Flow(name="buy, answer lost", lies=("lost_answer",)),
     Flow(name="buy, HTML 500 after it was taken", lies=("html_after",)),
     Flow(name="buy, half an answer", lies=("truncated",)),

@@ -189,7 +189,7 @@ class World:
                 self.trading_since = self.loop.time()
                 took = self.trading_since - began
                 self.story.tell("world", "trading", after_s=round(took, 3))
-                if not self.stormy:
+                if not self.stormy and not self.box.rates.error:
                     self.worst["restart_s"] = max(took, self.worst.get("restart_s", 0.0))
                     if took > TRADING_WITHIN_S:
                         self.story.breach("I19 trading too late after a restart", seconds=round(took, 3))
@@ -382,8 +382,7 @@ class World:
         """Hold what is left to every promise that can be checked at rest."""
         books = self.checker.books
         assert books is not None
-        repeats = self.kills + self.story.counts["webhook_lost"] + self._broken_connections()
-        self.checker.at_rest(books, repeats=repeats)
+        self.checker.at_rest(books, repeats=self._lost_answers())
         if self.box.internal_errors:
             self.story.breach("the sandbox failed", count=self.box.internal_errors)
         for rule in ("too_many_requests", "rate_limit_exceeded_penalty", "429", "418"):
@@ -391,17 +390,10 @@ class World:
                 self.story.breach("I16 a limit was broken", name=rule, count=self.box.violations[rule])
         self.story.tell("world", "verdict", broken=len(self.story.broken))
 
-    def _broken_connections(self) -> int:
-        """Return how often the network may have eaten Discord's answer: then a message is sent again."""
-        counts = self.story.counts
-        return (
-            counts["reset"]
-            + counts["stall"]
-            + counts["partition"]
-            + counts["slow"]
-            + counts["stop"]
-            + (10**9 if self.plan.harshness else 0)
-        )
+    def _lost_answers(self) -> int:
+        """Return how often Discord's answer may not have arrived: each time, a message may be sent once more."""
+        kinds = ("kill", "power_loss", "stop", "webhook_lost", "reset", "stall", "partition", "slow", "hang")
+        return sum(self.story.counts[kind] for kind in kinds) + self.weather.spikes
 
     def _tell_journal(self) -> None:
         books = self.checker.books

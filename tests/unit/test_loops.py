@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from simulation.loop import LoopClock, PacedLoop
 from trader.health import LIMITS_S, Health, read_health, write_report
 from trader.loops import each_minute, every, keep_going
+from trader.reconcile import rounds
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -134,3 +136,19 @@ def test_the_health_file_tells_life_death_and_absence(tmp_path: Path) -> None:
     assert read_health(path) == f"{NAME} is dead: no step finished"
     path.write_text("{")
     assert "cannot be read" in (read_health(path) or "")
+
+
+def test_the_first_comparison_with_the_exchange_is_tried_again_soon() -> None:
+    """Nothing is bought before it, so one look that fails at a start costs a second, not a minute."""
+
+    async def story() -> None:
+        loop = asyncio.get_running_loop()
+        app: Any = SimpleNamespace(stop=asyncio.Event(), reconciled=False)
+        times: list[float] = []
+        loop.call_later(70, app.stop.set)
+        async for _ in rounds(app):
+            times.append(loop.time())
+            app.reconciled = len(times) == 3
+        assert times == [0.0, 1.0, 2.0, 62.0]
+
+    run(story())
