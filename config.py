@@ -15,7 +15,7 @@ from decimal import Decimal
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NoReturn
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 DISCORD_HOSTS = frozenset({"discord.com", "discordapp.com"})
@@ -23,6 +23,14 @@ DEFAULT_BASE_URL = "https://api.upbit.com"
 LANGUAGES = ("ko", "en")
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 UNITS = (1, 3, 5, 10, 15, 30, 60, 240)
+LIVE_HOST = "api.upbit.com"
+LONGEST_TOLD = 100
+"""Characters of a wrong value that are repeated."""
+UNREADABLE = (ValueError, ArithmeticError, RecursionError)
+"""What reading TOML ends in: it is none, a number is too long or its exponent too large, brackets are too deep."""
+LONGEST_PROBLEM = 1000
+CONFIRM_FROM = Decimal(5_000_000)
+"""From this many won in positions at one time on, a live start wants the number a second time."""
 STABLE_COINS = ("KRW-USDT", "KRW-USDC", "KRW-USD1", "KRW-USDE", "KRW-XAUT")
 
 
@@ -105,6 +113,7 @@ class RiskSettings:
     max_day_loss: Decimal = Decimal("0.3")
     max_drawdown: Decimal = Decimal("0.7")
     allow_withdrawal: bool = False
+    confirm_krw: Decimal = Decimal(0)
     exclude: tuple[str, ...] = STABLE_COINS
 
 
@@ -151,9 +160,12 @@ def amount(least: str, most: str) -> Convert:
     low, high = Decimal(least), Decimal(most)
 
     def convert(value: Any) -> Decimal:
-        if isinstance(value, bool) or not isinstance(value, int | Decimal) or not low <= value <= high:
+        if isinstance(value, bool) or not isinstance(value, int | Decimal):
+            raise ValueError(f"{low:f} ~ {high:f}")  # noqa: TRY004 - reported like every other wrong value
+        number = Decimal(value)
+        if not number.is_finite() or not low <= number <= high:
             raise ValueError(f"{low:f} ~ {high:f}")
-        return Decimal(value)
+        return number
 
     return convert
 
@@ -266,6 +278,9 @@ SETTINGS = (  # one setting, one paragraph
             en="fall from the highest profit that stops buys, a fraction; 40 % is normal for the default strategy"),
     Setting(key="risk.allow_withdrawal", default="false", allowed="true, false", convert=switch,
             ko="출금할 수 있는 API 키로도 거래할지", en="whether to trade with an API key that can withdraw"),
+    Setting(key="risk.confirm_krw", default="0", allowed="0 ~ 10000000000", convert=amount("0", "1e10"),
+            ko="실거래에서 동시에 5,000,000원 이상 투자하려면 그 최대 금액을 여기 한 번 더 적습니다",
+            en="to have 5,000,000 KRW or more in live positions at one time, write that amount here once more"),
     Setting(key="risk.exclude", default='["KRW-USDT", "KRW-USDC", "KRW-USD1", "KRW-USDE", "KRW-XAUT"]',
             allowed="KRW-...", convert=markets, ko="매수하지 않는 마켓", en="markets that are never bought"),
     Setting(key="log.level", default='"INFO"', allowed=", ".join(LOG_LEVELS), convert=one_of(*LOG_LEVELS),
@@ -334,8 +349,8 @@ class Reader:
         self.sources: dict[str, str] = {}
 
     def fail(self, ko: str, en: str) -> None:
-        """Note a problem."""
-        self.problems.append(Problem(ko=ko, en=en))
+        """Note a problem, in a sentence of readable length whatever it repeats."""
+        self.problems.append(Problem(ko=ko[:LONGEST_PROBLEM], en=en[:LONGEST_PROBLEM]))
 
     def read_file(self, path: Path) -> None:
         """Read config.toml."""
@@ -347,7 +362,7 @@ class Reader:
                 f"The settings file {path} cannot be read ({error}). Check BOT_CONFIG.",
             )
             return
-        except tomllib.TOMLDecodeError as error:
+        except UNREADABLE as error:
             self.fail(
                 f"설정 파일 {path}의 형식이 잘못되었습니다: {error}. TOML 문법을 확인하세요.",
                 f"The settings file {path} is damaged: {error}. Check its TOML syntax.",
@@ -386,9 +401,10 @@ class Reader:
             self.values[key] = setting.convert(value)
             self.sources[key] = source
         except ValueError as error:
+            told = shortened(value)
             self.fail(
-                f"{source}: {key} = {value}은(는) 쓸 수 없습니다. 가능한 값: {error}",
-                f"{source}: {key} = {value} cannot be used. Allowed: {error}",
+                f"{source}: {key} = {told}은(는) 쓸 수 없습니다. 가능한 값: {error}",
+                f"{source}: {key} = {told} cannot be used. Allowed: {error}",
             )
 
     def variable(self, name: str) -> str | None:
@@ -446,7 +462,7 @@ class Reader:
             if given := self.variable(name):
                 self.take(key, given, name)
         values = self.values
-        return Config(
+        config = Config(
             access_key=Secret(access) if access else None,
             secret_key=Secret(secret) if secret else None,
             webhook_url=self.webhook(),
@@ -459,11 +475,34 @@ class Reader:
             risk=RiskSettings(**section(values, "risk")),
             sources=dict(self.sources),
         )
+        if not self.problems:
+            self.compare(config)
+        return config
+
+    def compare(self, config: Config) -> None:
+        """Check what is fine alone and makes no sense together."""
+        order = config.trading.order_krw
+        for name in ("max_order_krw", "max_market_krw", "max_day_krw"):
+            cap = getattr(config.risk, name)
+            if order > cap:
+                self.fail(
+                    f"trading.order_krw {order:f}이(가) risk.{name} {cap:f}보다 커서 모든 매수가 거절됩니다. "
+                    "둘 중 하나를 고치세요.",
+                    f"trading.order_krw {order:f} is above risk.{name} {cap:f}, so every buy would be refused. "
+                    "Mend one of them.",
+                )
+        most = most_spent(config)
+        live = split_address(config.base_url).hostname == LIVE_HOST
+        if live and most >= CONFIRM_FROM and config.risk.confirm_krw != most:
+            self.fail(
+                f"동시에 최대 {most:,.0f}원까지 투자하는 설정입니다. 맞으면 추가하세요: risk.confirm_krw = {most:.0f}",
+                f"These settings put up to {most:,.0f} KRW into positions. If so, add risk.confirm_krw = {most:.0f}.",
+            )
 
     def base_url(self) -> str:
         """Return the exchange's address; plain http only to this machine."""
         text = (self.variable("UPBIT_BASE_URL") or DEFAULT_BASE_URL).rstrip("/")
-        parts = urlsplit(text)
+        parts = split_address(text)
         secure = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)
         if not secure or not parts.hostname or parts.path or parts.query:
             self.fail(
@@ -477,7 +516,7 @@ class Reader:
         text = self.variable("WEBHOOK_URL")
         if text is None:
             return None
-        parts = urlsplit(text)
+        parts = split_address(text)
         local = parts.scheme == "http" and parts.hostname in LOOPBACK
         discord = parts.scheme == "https" and parts.hostname in DISCORD_HOSTS
         if not (local or discord) or not parts.path.startswith("/api/webhooks/"):
@@ -486,6 +525,25 @@ class Reader:
                 "WEBHOOK_URL must be https://discord.com/api/webhooks/...; copy it from Discord again.",
             )
         return Secret(text)
+
+
+def shortened(value: object) -> str:
+    """Return a wrong value as a sentence can hold it."""
+    try:
+        text = str(value)
+    except ValueError:  # a whole number with more digits than Python writes
+        return "..."
+    return text if len(text) <= LONGEST_TOLD else f"{text[:LONGEST_TOLD]}..."
+
+
+def split_address(text: str) -> SplitResult:
+    """Take an address apart; one that is none has no parts."""
+    try:
+        parts = urlsplit(text)
+        _ = parts.port  # looked at only when asked for
+    except ValueError:
+        return urlsplit("")
+    return parts
 
 
 def flatten(content: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
@@ -503,7 +561,7 @@ def toml_value(raw: str) -> Any:
     """Return what a text means in TOML; a bare word is a text."""
     try:
         return tomllib.loads(f"value = {raw}", parse_float=Decimal)["value"]
-    except tomllib.TOMLDecodeError:
+    except UNREADABLE:
         return raw
 
 

@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from config import most_spent
+from config import LIVE_HOST, most_spent
 from journal.journal import Journal
 from notifier.discord import Discord
 from notifier.messages import Messages
@@ -60,7 +60,7 @@ COROUTINES = (
 )
 GRACE_S = 8.0
 """Seconds the orders in hand get to finish after a stop; what does not is found again at the next start."""
-LIVE_HOST = "api.upbit.com"
+
 JOURNAL_FILE = "journal.sqlite3"
 
 
