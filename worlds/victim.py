@@ -10,6 +10,7 @@ import asyncio
 import functools
 import inspect
 import os
+import selectors
 import signal
 import sys
 import time
@@ -26,7 +27,7 @@ import trader.orders
 import trader.reconcile
 import upbit.rest
 from cli.daemon import build, serve
-from cli.run import plain_loop, stop_on_signals
+from cli.run import stop_on_signals
 from worlds.plan import Plan, daemon_config
 
 if TYPE_CHECKING:
@@ -77,6 +78,30 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     scale: float  # market seconds per second
     point: str | None = None
     nth: int = 1  # of the times the point is reached
+
+
+class Hasty(selectors.DefaultSelector):
+    """A selector for a loop whose seconds are shorter than ours."""
+
+    scale = 1.0
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        """Wait for so many seconds of the loop."""
+        return super().select(timeout if timeout is None else timeout / self.scale)
+
+
+class MarketLoop(asyncio.SelectorEventLoop):
+    """A real event loop on real sockets whose seconds are market seconds, so that both clocks of a daemon agree."""
+
+    def __init__(self, scale: float) -> None:
+        self._scale = scale
+        selector = Hasty()
+        selector.scale = scale
+        super().__init__(selector)
+
+    def time(self) -> float:
+        """Return market seconds."""
+        return time.monotonic() * self._scale
 
 
 class Fuse:
@@ -167,7 +192,7 @@ def main() -> int:
     order = msgspec.json.decode(sys.argv[1], type=Order)
     if order.point is not None:
         arm(order.point, Fuse(order.nth))
-    with asyncio.Runner(loop_factory=plain_loop()) as runner:
+    with asyncio.Runner(loop_factory=lambda: MarketLoop(order.scale)) as runner:
         runner.run(trade(order))
     return 0
 

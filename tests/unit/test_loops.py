@@ -148,7 +148,7 @@ def test_the_first_comparison_with_the_exchange_is_tried_again_soon() -> None:
         loop.call_later(70, app.stop.set)
         async for _ in rounds(app):
             times.append(loop.time())
-            app.reconciled = len(times) == 3
+            app.reconciled = len(times) >= 3
         assert times == [0.0, 1.0, 2.0, 62.0]
 
     run(story())
