@@ -8,6 +8,7 @@ from sandbox.feed import PublicTrade
 from sandbox.tape import Tape
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from decimal import Decimal
 
     from sandbox.feed import Book, Candle, Listing, Source, Taker
@@ -47,6 +48,7 @@ class Markets:
         self._tapes: dict[str, Tape] = {}
         self._now_ms = source.start_ms
         self._fills = 0
+        self.on_own_trade: Callable[[PublicTrade], None] = lambda _: None  # who shows what clients traded
 
     def _tape(self, market: str) -> Tape:
         tape = self._tapes.get(market)
@@ -83,7 +85,9 @@ class Markets:
             number = fill.at_ms * IDS_A_MS + OWN_IDS + self._fills % (IDS_A_MS - OWN_IDS)
             self._fills += 1
             taker: Taker = "BID" if fill.trend == "up" else "ASK"
-            self._tape(market).add(PublicTrade(market, fill.price, fill.volume, fill.at_ms, taker, number))
+            trade = PublicTrade(market, fill.price, fill.volume, fill.at_ms, taker, number)
+            self._tape(market).add(trade)
+            self.on_own_trade(trade)
 
     def candles(self, market: str, unit_s: int, to_ms: int | None, count: int) -> list[Candle]:
         """Return candles that opened before `to_ms`, newest first."""

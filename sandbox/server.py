@@ -137,6 +137,7 @@ class Sandbox:
             on_internal_error=self._on_internal_error,
         )
         self.exchange.listeners.append(self._stream)
+        self.markets.on_own_trade = lambda trade: self._stream.on_trades([trade])
         self._porter: Porter | None = None
         for pocket in pockets:
             self.exchange.open_pocket(pocket.id)

@@ -275,10 +275,8 @@ class Stream:
     # -- private events
 
     def on_order(self, order: Order, event: str, fill: Fill | None) -> None:
-        """Push a `myOrder` event; a fill that took liquidity changes the public candles too."""
+        """Push a `myOrder` event."""
         market = order.asked.market
-        if fill is not None and not fill.maker:
-            self._dirty.setdefault(market, fill.at_ms)
         wanted = [(session, 0) for session in self.audience.of_pocket("myOrder", order.pocket, market)]
         send(wanted, frames.MY_ORDER, partial(_order_frame, order, event, fill, self._now_ms()))
 

@@ -356,6 +356,23 @@ async def test_no_trade_no_candle_frame_and_the_snapshot_may_be_of_an_older_peri
         assert (frame["candle_date_time_utc"], frame["opening_price"]) == ("2026-11-24T09:03:00", 1001)
 
 
+async def test_a_purchase_is_a_public_trade_too(desk: Desk) -> None:
+    """What a client takes is a trade and a ticker for everybody, once, and the one REST lists."""
+    desk.source.quiet = True
+    async with connect(desk) as line:
+        kinds = ("trade", "ticker")
+        await line.ask(*({"type": kind, "codes": ["KRW-BTC"], "is_only_realtime": True} for kind in kinds))
+        assert await line.nothing_more()
+        await desk.settled(await desk.place(side="bid", ord_type="price", price="6000"))
+        desk.pass_time(1)
+        frames = {frame["type"]: frame for frame in await line.waiting()}
+        (listed,) = await desk.get("/v1/trades/ticks", market="KRW-BTC", count=1)
+    assert set(frames) == {"trade", "ticker"}
+    assert frames["trade"]["sequential_id"] == listed["sequential_id"]
+    assert (frames["trade"]["trade_volume"], frames["trade"]["ask_bid"]) == (Decimal("0.00003736"), "BID")
+    assert (frames["ticker"]["trade_price"], frames["ticker"]["trade_volume"]) == (PRICE, Decimal("0.00003736"))
+
+
 @pytest.mark.statement(48)
 async def test_a_purchase_shows_in_the_forming_candle(desk: Desk) -> None:
     """A trade of the user is a trade: the next candle frame holds its volume, like REST."""

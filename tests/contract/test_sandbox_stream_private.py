@@ -224,6 +224,28 @@ async def test_my_order_tells_what_was_prevented(desk: Desk) -> None:
     assert (prevented["remaining_volume"], prevented["executed_volume"]) == (0, 0)
 
 
+async def test_the_public_book_shows_our_order_and_what_it_took(desk: Desk) -> None:
+    """Everybody who watches the book sees a bid that rests, and a level that was taken from, as REST shows them."""
+    desk.source.quiet = True
+    async with connect(desk, PUBLIC) as line:
+        await line.ask({"type": "orderbook", "codes": ["KRW-BTC"]})
+        before = await line.read()
+        best = before["orderbook_units"][0]
+        price = best["bid_price"]
+        for order in (
+            {"side": "bid", "ord_type": "limit", "price": str(price), "volume": "0.001"},
+            {"side": "bid", "ord_type": "price", "price": "6000"},
+        ):
+            await desk.settled(await desk.place(**order))
+            desk.pass_time(0.1)
+            (frame,) = await line.waiting()
+            (rest,) = await desk.get("/v1/orderbook", markets="KRW-BTC")
+            assert frame["orderbook_units"] == rest["orderbook_units"]
+        last = frame["orderbook_units"][0]
+    assert (last["bid_price"], last["bid_size"]) == (price, best["bid_size"] + Decimal("0.001"))
+    assert last["ask_size"] == best["ask_size"] - Decimal("0.00003736")
+
+
 # -- balances
 
 
