@@ -50,11 +50,6 @@ class Request:
     identifier: str | None
 
     @property
-    def by_total(self) -> bool:
-        """Whether the order names how much to spend instead of a volume."""
-        return self.volume is None
-
-    @property
     def spends(self) -> Decimal:
         """Quote currency a bid needs before its fee."""
         assert self.price is not None
@@ -169,11 +164,6 @@ class Order:
         if self.asked.side == "bid":
             assert self.asked.price is not None
             self.prevented_funds = EXACT.add(self.prevented_funds, EXACT.multiply(self.asked.price, volume))
-
-    @property
-    def prevented(self) -> bool:
-        """Whether anything was given up."""
-        return bool(self.prevented_volume or self.prevented_funds)
 
     @property
     def satisfied(self) -> bool:

@@ -24,7 +24,7 @@ def key(name: str, **options: object) -> KeyOptions:
 
 
 SECOND_KEY = key("second", permissions=TRADING | {MANAGE_POCKETS, WITHDRAW})
-SAVINGS_KEY = key("savings")
+SAVINGS_KEY = key("savings", permissions=TRADING | {MANAGE_POCKETS})
 VIEWER_KEY = key("viewer", permissions=frozenset({VIEW_ACCOUNT}), ips=frozenset({"10.0.0.1"}))
 STRANGER_KEY = key("stranger")
 BTC = {"BTC": Decimal(1), "KRW": Decimal(500_000)}
@@ -146,13 +146,18 @@ async def test_an_account_lists_its_keys_and_pockets(desk: Desk) -> None:
             "allowed_ips": [],
             "created_at": "2026-11-24T18:00:00+09:00",
             "expired_at": "2027-11-24T18:00:00+09:00",
-            "permissions": ["make_orders", "view_account", "view_orders"],
+            "permissions": ["make_orders", "manage_pockets", "view_account", "view_orders"],
         }
     ]
     assert (await manager.get("/v1/pockets/assets", uuid=savings["uuid"]))[1]["balance"] == "1"
     assert (await manager.call("GET", "/v1/pockets/assets", {"uuid": "x"}))[1]["error"]["name"] == "pocket_not_found"
     assert (await manager.call("GET", "/v1/pockets/api_keys", {"uuids[]": "x"}))[0] == 404
-    assert (await desk.call("GET", "/v1/pockets"))[1]["error"]["name"] == "out_of_scope"
+    for other in (
+        desk,
+        desk.holding(SAVINGS_KEY),
+    ):  # without the right, or with it in a pocket that is not the main one
+        status, body, _ = await other.call("GET", "/v1/pockets")
+        assert (status, body["error"]["name"]) == (403, "out_of_scope")
 
 
 @pytest.mark.parametrize(("method", "path"), NOT_HERE)

@@ -147,3 +147,13 @@ def test_an_unused_field_sent_as_null_may_be_hashed_in_any_known_way() -> None:
 def test_a_space_may_be_hashed_as_a_plus() -> None:
     """Both readings of a space in a body value verify."""
     assert body_texts({"identifier": "a b"}) == ["identifier=a b", "identifier=a+b"]
+
+
+def test_only_so_many_nonces_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The oldest is forgotten when there are too many, so a sandbox that runs for months stays small."""
+    monkeypatch.setattr("sandbox.auth.NONCES_KEPT", 2)
+    gate = make_gate()
+    for nonce in ("a", "b", "c", "a"):
+        gate.check(read_token(sign({"nonce": nonce})), (), ip="", now=NOW)
+    with pytest.raises(ApiError, match="nonce_used"):
+        gate.check(read_token(sign({"nonce": "c"})), (), ip="", now=NOW)

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 import pytest
 
+from sandbox.accounts import Accounts
 from sandbox.ledger import Holder, Ledger, LedgerError, Move
 
 FREE, HELD, WORLD = Holder.AVAILABLE, Holder.LOCKED, Holder.COUNTERPARTY
@@ -57,3 +58,21 @@ def test_thirty_digits_are_exact() -> None:
     ledger.move("KRW", Decimal("0.00000000000000000001"), FREE, HELD)
     assert ledger.amount(FREE, "KRW") == Decimal("1234567890.12345678901234567890")
     assert ledger.amount(WORLD, "KRW") == amount.copy_negate()
+
+
+def test_books_that_were_tampered_with_are_noticed() -> None:
+    """A sum that is not zero, somebody who owes, and locks that no order holds are told apart."""
+    accounts = Accounts()
+    accounts.deposit("KRW", Decimal(100))
+    accounts.verify(())
+    book = accounts.ledger._books["KRW"]
+    book[Holder.AVAILABLE] += 1
+    with pytest.raises(LedgerError, match="KRW does not sum to zero but to 1"):
+        accounts.verify(())
+    book[Holder.AVAILABLE] -= 1
+    accounts.ledger.move("KRW", Decimal(30), Holder.AVAILABLE, Holder.LOCKED)
+    with pytest.raises(LedgerError, match="KRW: 30 locked, open orders hold None"):
+        accounts.verify(())
+    book[Holder.AVAILABLE], book[Holder.LOCKED] = Decimal(-20), Decimal(120)
+    with pytest.raises(LedgerError, match="available KRW is -20"):
+        accounts.verify(())
