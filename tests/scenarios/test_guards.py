@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from cli.check import examine
 from tests.scenarios.daemon_desk import told, trading
 
 if TYPE_CHECKING:
@@ -135,3 +136,47 @@ def test_a_task_that_vanishes_halts_trading_and_ends_the_process_with_its_cause(
             told(story)
     assert caught.group_contains(AssertionError, match="equity ended by itself")
     told(again)
+
+
+@pytest.mark.failure("D6")
+def test_hours_without_a_network_decide_nothing_and_end_with_fresh_data(tmp_path: Path) -> None:
+    """Two hours: no order, a person is told, and within two minutes of its return everything is fresh."""
+
+    async def story() -> None:
+        async with trading(tmp_path, markets=8) as desk:
+            await asyncio.sleep(300)
+            app, box = desk.app, desk.box
+            url, stream = app.upbit._base_url, app.tickers._url
+            app.upbit._base_url, app.tickers._url = "http://127.0.0.1:9", "ws://127.0.0.1:9"
+            app.tickers.reconnect()
+            await asyncio.sleep(15)
+            before = box.orders_received
+            await asyncio.sleep(7200)
+            assert box.orders_received == before
+            assert any("update\\\\_wallet" in text for text in desk.messages())
+            app.upbit._base_url, app.tickers._url = url, stream
+            await asyncio.sleep(120)
+            assert app.control.state.name == "ACTIVE"
+            snapshots = await app.state.snapshot_dict.snapshot()
+            assert app.clock() - snapshots["KRW-BTC"].candle_closed_at < timedelta(seconds=130)
+            wallet = await app.state.wallet_dict.snapshot()
+            assert app.clock() - wallet["KRW"].as_of < timedelta(seconds=5)
+            assert app.health.dead() == {}
+
+    told(story)
+
+
+@pytest.mark.failure("D10")
+def test_an_endpoint_that_is_gone_makes_the_check_fail_loudly(tmp_path: Path) -> None:
+    """A route that Upbit took away is no empty answer: `check` names it and fails."""
+
+    async def story() -> None:
+        async with trading(tmp_path) as desk:
+            await asyncio.sleep(5)
+            desk.box._api._routes.pop(("GET", "/v1/orders/open"))
+            findings = {finding.name: finding for finding in await examine(desk.app.config)}
+            assert findings["주문조회 view orders"].level == "fail"
+            assert findings["주문조회 view orders"].code == 1
+            assert findings["exchange"].level == "ok"
+
+    told(story)

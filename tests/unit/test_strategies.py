@@ -284,6 +284,7 @@ def test_a_buy_that_could_not_be_sold_at_its_stop_is_not_made() -> None:
     assert can_leave(Decimal(6000), 0.12, Decimal(5000))
 
 
+@pytest.mark.failure("C7")
 def test_a_period_without_a_trade_carries_the_close_before_it() -> None:
     """Missing candles are filled on the grid, candles that are still forming are left out."""
     unit = timedelta(minutes=1)
