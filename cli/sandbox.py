@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
+import os
+import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -25,6 +28,11 @@ if TYPE_CHECKING:
 
     from config import Config
     from sandbox.keys import PocketOptions
+
+log = logging.getLogger("sandbox")
+
+PACE_S, LATE_S = 5.0, 1.0
+"""How often the pace is looked at, and how late the loop may then be."""
 
 REPLAY_STARTS = Problem(
     ko="--start와 --replay는 함께 쓸 수 없습니다. 재생은 기록된 시각에 시작합니다.",
@@ -77,14 +85,43 @@ async def serve(config: Config, options: argparse.Namespace) -> None:
     settings = served_options(options)
     source = open_source(settings, wall_clock())
     clock = LoopClock(source.start, asyncio.get_running_loop(), scale=options.speed)
-    async with Sandbox(settings, clock, source) as box:
+    async with Sandbox(settings, clock, source) as box, asyncio.TaskGroup() as tasks:
+        watch = tasks.create_task(watch_pace(settings), name="pace")
         if options.json:
-            print(json.dumps(start_line(box, source.start)), flush=True)  # noqa: T201 - the start line for scripts
+            print_line(start_line(box, source.start))
         else:
             tell(box.url, settings, config.language)
         await stop.wait()
+        watch.cancel()
         if options.json:
-            print(json.dumps({"violations": box.violations}), flush=True)  # noqa: T201 - the last line for scripts
+            print_line({"violations": box.violations})
+
+
+def print_line(values: dict[str, object]) -> None:
+    """Print one line for a script; one that has stopped listening is not told, and that is no failure."""
+    try:
+        print(json.dumps(values), flush=True)  # noqa: T201 - what a script reads
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else the flush at exit would fail again
+
+
+async def watch_pace(settings: SandboxOptions) -> None:
+    """Say when this machine is too slow for the market that was asked for, until cancelled."""
+    loop = asyncio.get_running_loop()
+    while True:
+        due = loop.time() + PACE_S
+        await asyncio.sleep(PACE_S)
+        told = behind(settings, loop.time() - due)
+        if told:
+            log.warning(told)
+
+
+def behind(settings: SandboxOptions, late_s: float) -> str | None:
+    """Return what to tell a person about a loop that comes so many seconds late; None when it keeps its pace."""
+    if late_s <= LATE_S:
+        return None
+    asked = f"--speed {settings.speed:g} with --markets {settings.markets}"
+    return f"behind by {late_s:.1f} s: this machine is too slow for {asked}; lower one of them"
 
 
 def start_line(box: Sandbox, start: datetime) -> dict[str, object]:

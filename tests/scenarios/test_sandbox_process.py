@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -12,6 +13,7 @@ import sys
 import uuid
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +21,8 @@ import aiohttp
 import jwt
 import pytest
 
+from cli import sandbox as cli_sandbox
+from cli.accounts import read_accounts
 from sandbox.server import Sandbox, SandboxOptions, open_source
 from simulation.loop import LoopClock, PacedLoop
 
@@ -172,3 +176,34 @@ def test_a_fast_market_keeps_its_pace_for_real_clients() -> None:
     assert 600 <= passed < 620
     assert len([stamp for stamp in stamps if stamp >= START.timestamp() * 1000]) >= 9
     assert max(stamps) <= now.timestamp() * 1000
+
+
+def test_a_reader_that_has_gone_does_not_make_the_end_a_failure() -> None:
+    """The script has closed the pipe: SIGTERM still ends the sandbox cleanly, without a traceback."""
+    with sandbox("--markets", "2", "--json") as process:
+        first_line(process)
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE_S) == 0
+        assert "Traceback" not in process.stderr.read()
+
+
+def test_a_machine_that_is_too_slow_is_said() -> None:
+    """A loop that comes late to its own look says what to lower; one that keeps its pace says nothing."""
+    settings = SandboxOptions(markets=289, speed=600.0)
+    assert cli_sandbox.behind(settings, 0.2) is None
+    assert "--speed 600 with --markets 289" in (cli_sandbox.behind(settings, 2.0) or "")
+
+
+def test_the_file_of_accounts_in_the_document_can_be_read(tmp_path: Path) -> None:
+    """What docs/sandbox.md shows opens an account with its won, its coins and its key."""
+    text = (ROOT / "docs" / "sandbox.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```json\n(\[.*?\n\])\n```", text, flags=re.DOTALL)
+    path = tmp_path / "accounts.json"
+    path.write_text(example, encoding="utf-8")
+    second, savings = read_accounts(path)
+    assert (second.account, savings.account, savings.name) == ("second", "main", "savings")
+    assert second.balances == {"KRW": Decimal(5_000_000), "BTC": Decimal("0.1")}
+    assert savings.keys[0].ips == frozenset({"127.0.0.1"})
