@@ -94,8 +94,8 @@ refused.
 
 ## What a client cannot do
 
-Nothing a client sends can crash the sandbox: `make fuzz` tries more than 20,000 requests, and WebSocket frames and
-broken bytes besides, and demands that every error has Upbit's shape, that the sandbox itself never failed, that the
+Nothing a client sends can crash the sandbox: `make fuzz` tries 20,000 cases of requests, WebSocket
+frames and broken bytes, and demands that every error has Upbit's shape, that the sandbox itself never failed, that the
 books balance, and that the next client is served. Limits: 8 KiB for a line or a header, 128 headers, 1 MiB for a
 body (unpacked), 4 MiB for a WebSocket message, and one minute for the first request of a connection and for each
 body.

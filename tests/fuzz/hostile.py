@@ -90,6 +90,7 @@ replacements = st.fixed_dictionaries(
     },
 )
 DEEP = 100_000
+TOTAL = int(os.environ.get("FUZZ_CASES", "500"))  # cases of all tests together
 bodies = (
     (orders() | replacements | values).map(lambda value: json.dumps(value).encode("utf-8", "replace"))
     | st.binary(max_size=60)
@@ -246,6 +247,6 @@ raw_http = st.binary(max_size=80) | st.sampled_from(
 )
 
 
-def cases(share: int = 1) -> int:
-    """Return how many cases a test tries: few by default, as many as `FUZZ_CASES` says in the long run."""
-    return max(1, int(os.environ.get("FUZZ_CASES", "250")) // share)
+def cases(percent: int) -> int:
+    """Return how many cases a test tries: its share of all."""
+    return max(1, TOTAL * percent // 100)

@@ -22,6 +22,7 @@ from simulation.loop import PacedLoop
 from tests.contract.sandbox_desk import START, FakeSource
 from tests.fuzz.hostile import (
     METHODS,
+    TOTAL,
     bodies,
     cases,
     content_types,
@@ -177,7 +178,7 @@ def written(victim: Victim, asked: dict[str, Any]) -> bytes:
     return bytes(head.encode("latin-1", "replace") + token + odd + b"\r\n" + body)
 
 
-@settings(FAST, max_examples=cases(), derandomize=cases() <= FEW)
+@settings(FAST, max_examples=cases(55), derandomize=TOTAL <= FEW)
 @given(asked=requests)
 def test_any_request_gets_an_answer_of_upbits_shape(victim: Victim, asked: dict[str, Any]) -> None:
     """Paths, methods, queries, bodies, tokens and headers of every kind."""
@@ -185,8 +186,8 @@ def test_any_request_gets_an_answer_of_upbits_shape(victim: Victim, asked: dict[
     victim.check()
 
 
-@settings(FAST, max_examples=cases(30), derandomize=cases() <= FEW)
-@given(several=st.lists(requests, min_size=20, max_size=60))
+@settings(FAST, max_examples=cases(1), derandomize=TOTAL <= FEW)
+@given(several=st.lists(requests, min_size=20, max_size=40))
 def test_a_flood_is_limited_and_hurts_nobody(victim: Victim, several: list[dict[str, Any]]) -> None:
     """While no time passes limits and penalties answer, in the same shape."""
     for asked in several:
@@ -195,7 +196,7 @@ def test_a_flood_is_limited_and_hurts_nobody(victim: Victim, several: list[dict[
     victim.check()
 
 
-@settings(FAST, max_examples=cases(4), derandomize=cases() <= FEW)
+@settings(FAST, max_examples=cases(14), derandomize=TOTAL <= FEW)
 @given(noise=st.lists(raw_http, min_size=1, max_size=6).map(b"".join))
 def test_bytes_that_are_no_http_do_not_get_far(victim: Victim, noise: bytes) -> None:
     """A 400 of Upbit's shape, an answer to what could be read, or the end of the connection."""
@@ -209,7 +210,7 @@ HANDSHAKE = (
 )
 
 
-@settings(FAST, max_examples=cases(2), derandomize=cases() <= FEW)
+@settings(FAST, max_examples=cases(30), derandomize=TOTAL <= FEW)
 @given(
     path=st.sampled_from(["/websocket/v1", "/websocket/v1/private", "/websocket/v1/info"]),
     token=tokens,
