@@ -35,7 +35,7 @@ from trader.prices import update_prices
 from trader.reconcile import reconcile_periodically
 from trader.recovery import recover
 from trader.targets import update_trading_dict
-from trader.wallet import poll, update_wallet_realtime
+from trader.wallet import update_wallet_realtime
 from upbit.rest import Upbit, open_session
 from upbit.stream import TickerStream
 
@@ -155,7 +155,6 @@ async def serve(
     heed(app)
     app.health.on_breach = partial(on_breach, app)
     await recover(app)
-    await poll(app)
     announce_start(app)
     try:
         await run_all(app, beside, watchdog)

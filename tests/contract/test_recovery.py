@@ -10,6 +10,7 @@ from unittest.mock import patch
 
 import pytest
 
+from cli.daemon import serve
 from journal.records import IntentState
 from sandbox.keys import KeyOptions, PocketOptions
 from tests.contract.trading_desk import MARKET, Desk, buy, rounds, sell, told
@@ -17,7 +18,7 @@ from trader import orders
 from trader.decisions import HOLDING
 from trader.reconcile import reconcile
 from trader.recovery import WrongAccountError, recover
-from upbit.errors import OutcomeUnknown
+from upbit.errors import NotSent, OutcomeUnknown
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -317,5 +318,31 @@ def test_an_empty_journal_of_another_key_is_not_proof_of_anything(tmp_path: Path
         async with desk.daemon() as app:
             with pytest.raises(WrongAccountError):
                 await recover(app)
+
+    told(tmp_path, story)
+
+
+@pytest.mark.failure("D6")
+def test_an_hour_without_a_network_ends_nothing_and_decides_nothing(tmp_path: Path) -> None:
+    """The daemon starts into it with an open position, holds it, and goes on by itself when the network is back."""
+
+    async def story(desk: Desk) -> None:
+        async with desk.started() as app:
+            trade = await buy(app)
+        async with desk.daemon() as app:
+
+            async def away(*_: object, **__: object) -> object:
+                raise NotSent("no route")
+
+            async with asyncio.TaskGroup() as tasks:
+                with patch.object(app.upbit, "_request", away):
+                    tasks.create_task(serve(app))
+                    await asyncio.sleep(3600)
+                    before, sent = app.reconciled, len(desk.orders())
+                await asyncio.sleep(60)
+                assert (before, app.reconciled) == (False, True)
+                assert (sent, app.journal.trade(trade.id).bought) == (1, trade.bought)
+                assert "KRW" in await app.state.wallet_dict.snapshot()
+                app.stop.set()
 
     told(tmp_path, story)
