@@ -86,22 +86,22 @@ async def come_back(app: App, market: str) -> None:
     while not app.stop.is_set() and app.journal.broken is None:
         await pause(AGAIN_S, app.stop)
         try:
-            if await take_up_again(app, market):
-                return
+            await take_up_again(app, market)
         except JournalError as error:
             log.warning("journal not written yet market=%s error=%s", market, error)
+        else:
+            return
 
 
-async def take_up_again(app: App, market: str) -> bool:
-    """Settle the orders of a market and carry its trade on; always True, unless something raises."""
+async def take_up_again(app: App, market: str) -> None:
+    """Settle the orders of a market and carry its trade on."""
     for intent in app.journal.live_intents():
         if intent.market == market:
             settle_intent(app, intent)
     trade = app.journal.open_trade_in(market)
     if trade is None:
         await let_go(app, market)
-        return True
+        return
     await resume(app, trade)
     if (await app.state.active_trade.snapshot())[market].phase in {BUYING, SELLING}:
         await carry_on(app, market)
-    return True

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol
 
+from journal.errors import require
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable
     from datetime import datetime
@@ -51,7 +53,7 @@ async def lasting(name: str, work: Awaitable[None], stop: asyncio.Event) -> None
         AssertionError: when it did.
     """
     await work
-    assert stop.is_set(), f"{name} ended by itself"
+    require(stop.is_set(), f"{name} ended by itself")
 
 
 # --- the loop -------------------------------------------------------------------------------------------------------

@@ -154,14 +154,10 @@ async def take_up(app: App, market: str) -> None:
     """Let the shared dicts know the open trade of a market as the journal has it now, if nobody works on it."""
     trade = app.journal.open_trade_in(market)
     active = (await app.state.active_trade.snapshot()).get(market)
-    if trade is None and active is not None and active.phase == HOLDING:
-        await let_go(app, market)  # an adopted sale has ended it
-    if trade is None or trade.phase == "entering":
-        return
-    if active is None or active.trade_id != trade.id:
+    if trade is not None and trade.phase != "entering" and (active is None or active.trade_id != trade.id):
         await resume(app, trade)
-    elif active.phase == HOLDING:
-        await hold_again(app, market)
+    elif await reserve(app, market, HOLDING, SELLING):  # so that nobody begins a sale meanwhile
+        await (let_go if trade is None else hold_again)(app, market)
 
 
 async def give_stop(app: App, trade: Trade) -> None:

@@ -50,7 +50,7 @@ def test_a_target_is_bought_at_the_next_open_and_sold_at_the_open_after_the_sign
     trade = only(run(rows))
     assert (trade.entered, trade.left, trade.cause) == (1, 3, "signal")
     assert (trade.entry_price, trade.exit_price) == (110, 120)
-    assert trade.cost_krw == pytest.approx(200_000, abs=1e-5)
+    assert 200_000 - 1e-5 < trade.cost_krw <= 200_000
     assert trade.profit_krw == pytest.approx(200_000 / 110 * 10, abs=1e-4)
 
 
@@ -72,6 +72,32 @@ def test_the_less_a_market_is_traded_the_more_an_order_moves_it(turnover: float,
     """An unknown turnover pays most."""
     assert Rules().slippage_of(turnover) == fraction
     assert Rules(slippage_scale=2.0).slippage_of(turnover) == 2 * fraction
+
+
+def test_costs_rest_on_the_turnover_that_was_known_before_the_candle() -> None:
+    """Neither a rush in the candle of the purchase nor a lull in that of the sale is foreseen."""
+    assert only(run([flat(1, BUY), flat(1, 1e10), flat(1, 1e10)], Rules())).entry_price == pytest.approx(1.01)
+    rows = [flat(100, BUY), *[flat(100, 1.0)] * 5, (100, 130, 100, 110, 1.0), flat(110, 1.0)]
+    trade = only(run(rows, Rules(), target=120.0))
+    assert trade.left == 6
+    assert trade.exit_price == pytest.approx(120 * 0.999)
+
+
+def test_a_size_rests_on_the_equity_of_the_close_before() -> None:
+    """What is held may double in the candle of the purchase: nobody knew."""
+    first = [flat(100, BUY), flat(100), flat(100), (100, 200, 100, 200, QUIET), flat(200)]
+    second = [flat(100), flat(100), flat(100, BUY), flat(100), flat(100)]
+    trades = simulate(ready({"KRW-A": first, "KRW-B": second}), FREE, 1).trades
+    assert [(trade.market, trade.entered, round(trade.cost_krw)) for trade in trades] == [
+        ("KRW-A", 1, 200_000),
+        ("KRW-B", 3, 200_000),
+    ]
+
+
+def test_a_market_stopped_inside_a_candle_rests_from_its_end() -> None:
+    """With two candles of rest it is bought again at the open of the third candle after, not of the second."""
+    rows = [flat(100, BUY), flat(100), (100, 100, 80, 100, BUY), *[flat(100, BUY)] * 4]
+    assert [trade.entered for trade in run(rows, stop=10.0, rest=2).trades] == [1, 5]
 
 
 def test_a_stop_inside_a_candle_sells_at_the_stop() -> None:

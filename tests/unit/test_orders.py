@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from unittest.mock import Mock
 
+import msgspec
 import pytest
 
 from journal.journal import Journal
@@ -21,7 +22,15 @@ from simulation.loop import LoopClock, PacedLoop
 from trader import orders
 from trader.control import Control
 from trader.protocol import MOST_REAL_SENDS
-from upbit.errors import DuplicatedIdentifier, InsufficientFunds, NotSent, OrderNotFound, OutcomeUnknown, RateLimited
+from upbit.errors import (
+    DuplicatedIdentifier,
+    InsufficientFunds,
+    NotSent,
+    OrderNotFound,
+    OutcomeUnknown,
+    RateLimited,
+    Withheld,
+)
 from upbit.models import Account, Book, BookLevel, Fence, Fill, NewOrder, Order, Side
 
 if TYPE_CHECKING:
@@ -48,6 +57,8 @@ class Exchange:
         self.sends.append(order.identifier)
         self.fences += isinstance(order, Fence)
         what = self.script.popleft() if self.script else "answer"
+        if what == "withhold":
+            raise Withheld("no", name="cap_day")
         if what == "refuse":
             raise InsufficientFunds("no", name="insufficient_funds_bid", status=400)
         if what == "unreachable":
@@ -382,3 +393,114 @@ def test_while_buys_are_halted_none_is_sent_or_sent_again(
 
     told(story, exchange, tmp_path)
     assert len(exchange.sends) - exchange.fences == sends
+
+
+def test_what_our_own_gate_keeps_back_is_given_up(tmp_path: Path) -> None:
+    """No byte left, so nothing is in doubt, and a cap does not pass by waiting."""
+    exchange = Exchange("withhold")
+
+    async def story(app: Any) -> None:
+        assert (await orders.drive(app, "ub1-x-0")).state is IntentState.ABANDONED
+
+    told(story, exchange, tmp_path)
+    assert exchange.orders == {}
+
+
+@pytest.mark.failure("F2")
+def test_while_the_daemon_stops_nothing_new_is_sent(tmp_path: Path) -> None:
+    """The gate is closed to what has not left yet."""
+    exchange = Exchange()
+
+    async def story(app: Any) -> None:
+        app.stop.set()
+        assert (await orders.drive(app, "ub1-x-0")).state is IntentState.ABANDONED
+
+    told(story, exchange, tmp_path)
+    assert exchange.sends == []
+
+
+@pytest.mark.failure("A13", "A22", "A24")
+def test_what_is_no_evidence_counts_towards_nothing(tmp_path: Path) -> None:
+    """Gateways that answer, an account that cannot be read, an order without its name: look on, send nothing."""
+    exchange = Exchange("lost after")
+    answers: deque[Any] = deque(["fails"] * 5 + ["nameless"] * 2 + ["hides"] * 4)
+    look = exchange.order
+
+    async def order(**name: Any) -> Order:
+        what = answers.popleft() if answers and name.get("identifier") else "shows"
+        if what == "fails":
+            raise OutcomeUnknown("no Route matched", status=404)
+        if what == "hides":
+            raise OrderNotFound("no", name="order_not_found", status=404)
+        found = await look(**name)
+        return msgspec.structs.replace(found, identifier=None) if what == "nameless" else found
+
+    async def accounts() -> list[Account]:
+        raise OutcomeUnknown("maintenance", status=503)
+
+    async def story(app: Any) -> None:
+        app.upbit = SimpleNamespace(place=exchange.place, order=order, accounts=accounts, books=exchange.books)
+        assert (await orders.drive(app, "ub1-x-0")).state is IntentState.FINAL
+
+    told(story, exchange, tmp_path)
+    assert exchange.sends == ["ub1-x-0"]
+
+
+@pytest.mark.failure("A14", "A24")
+def test_an_accepted_order_is_followed_until_every_fill_is_listed(tmp_path: Path) -> None:
+    """Unreadable, without its name, half filled, ended with a fill missing: not final; its fills count as they come."""
+    exchange = Exchange()
+    whole = executed(orders.to_order(an_intent()))
+    half = Fill(uuid="half", price=Decimal(100), volume=Decimal(20), notional=Decimal(2000))
+    rest = Fill(uuid="rest", price=Decimal(100), volume=Decimal(40), notional=Decimal(4000))
+    shown = [
+        msgspec.structs.replace(whole, identifier=None),
+        msgspec.structs.replace(whole, state="wait", executed_volume=Decimal(20), trades_count=1, fills=[half]),
+        msgspec.structs.replace(whole, trades_count=2, fills=[half], paid_fee=Decimal(1)),
+        msgspec.structs.replace(whole, trades_count=2, fills=[rest, half], paid_fee=Decimal(3)),
+    ]
+
+    async def order(**_: Any) -> Order:
+        return shown.pop(0)
+
+    async def story(app: Any) -> None:
+        app.upbit = SimpleNamespace(place=exchange.place, order=flaky(order))
+        assert (await orders.drive(app, "ub1-x-0")).paid_fee == 3
+        assert [fill.uuid for fill in app.journal.fills_of("ub1-x-0")] == ["half", "rest"]
+
+    told(story, exchange, tmp_path)
+    assert shown == []
+
+
+def flaky(ask: Callable[..., Coroutine[Any, Any, Order]]) -> Callable[..., Coroutine[Any, Any, Order]]:
+    """Return a question whose first answer fails."""
+    failed: list[bool] = []
+
+    async def order(**name: Any) -> Order:
+        if not failed:
+            failed.append(True)
+            raise OutcomeUnknown("time-out")
+        return await ask(**name)
+
+    return order
+
+
+@pytest.mark.failure("A25")
+@pytest.mark.parametrize("doubt", [True, False])
+def test_a_look_up_that_shows_another_order_halts_everything(doubt: bool, tmp_path: Path) -> None:  # noqa: FBT001 - a parameter
+    """In doubt as well as while an accepted order is followed."""
+    exchange = Exchange("lost after" if doubt else "answer")
+
+    async def other(**_: Any) -> Order:
+        return msgspec.structs.replace(executed(orders.to_order(an_intent())), market="KRW-B")
+
+    async def story(app: Any) -> None:
+        app.upbit = SimpleNamespace(place=exchange.place, order=other)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(600):
+                await orders.drive(app, "ub1-x-0")
+        assert app.control.stands("wrong_answer")
+        assert app.journal.intent("ub1-x-0").state is (IntentState.UNKNOWN if doubt else IntentState.ACCEPTED)
+        assert app.journal.fills_of("ub1-x-0") == []
+
+    told(story, exchange, tmp_path)
