@@ -1,0 +1,159 @@
+"""What the journal refuses, and what it does with a folder or a file that is not what it should be."""
+
+from __future__ import annotations
+
+import sqlite3
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import pytest
+
+from journal import store
+from journal.errors import JournalBreach, JournalCorrupt, JournalUnwritable
+from journal.journal import Journal
+from journal.reader import open_reader
+from journal.records import Intent, IntentState, Trade
+from journal.schema import MIGRATIONS
+from upbit.models import Fill
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    """Return a journal with one accepted buy."""
+    trade = Trade(
+        id="t",
+        market="KRW-BTC",
+        strategy="s",
+        unit=timedelta(minutes=1),
+        decided_at=NOW,
+        entry_reason={},
+        stop_distance=None,
+    )
+    with Journal.open(tmp_path / "journal.sqlite3", lambda: NOW) as opened:
+        opened.begin_trade(trade, intent("b", "bid"))
+        opened.begin_attempt("b")
+        opened.end_attempt("b", IntentState.ACCEPTED, outcome="accepted", uuid="u")
+        yield opened
+
+
+def intent(name: str, side: str) -> Intent:
+    """Return an order."""
+    return Intent(
+        identifier=name,
+        decision_key=name,
+        n=0,
+        trade_id="t",
+        market="KRW-BTC",
+        side=side,
+        request='{"total":"6000"}',
+        decided_at=NOW,
+        deadline=None,
+    )
+
+
+def fill(volume: int) -> Fill:
+    """Return one execution of that volume."""
+    return Fill(uuid="f", price=Decimal(1), volume=Decimal(volume), notional=Decimal(volume))
+
+
+@pytest.mark.failure("A16")
+def test_a_fill_that_changes_is_a_breach_and_changes_nothing(journal: Journal) -> None:
+    """The exchange never takes an execution back."""
+    journal.record_fills("b", [fill(2)], Decimal(0))
+    with pytest.raises(JournalBreach, match="fill f was"):
+        journal.record_fills("b", [fill(3)], Decimal(0))
+    assert journal.position_volume("t") == 2
+
+
+def test_more_sold_than_bought_is_a_breach(journal: Journal) -> None:
+    """Somebody has written a sale that was not ours."""
+    journal.record_fills("b", [fill(2)], Decimal(0))
+    journal.finish("b")
+    journal._db.execute("UPDATE intent SET side = 'ask'")
+    with pytest.raises(JournalBreach, match="sold 2 more"):
+        journal.position_volume("t")
+
+
+def test_what_is_not_there_is_a_breach(journal: Journal) -> None:
+    """Orders and trades are asked for by names the journal gave."""
+    with pytest.raises(JournalBreach, match="no order x"):
+        journal.intent("x")
+    with pytest.raises(JournalBreach, match="no trade x"):
+        journal.trade("x")
+    with pytest.raises(JournalBreach, match="no trade x"):
+        journal.abandon_trade("x", "why")
+
+
+def test_a_fee_that_is_told_late_counts_and_never_shrinks(journal: Journal) -> None:
+    """Fills may be listed before the fee is final."""
+    journal.record_fills("b", [fill(2)], Decimal(1))
+    assert journal.record_fills("b", [], Decimal(3)) == 0
+    assert journal.record_fills("b", [fill(2)], Decimal(2)) == 0
+    assert journal.intent("b").paid_fee == 3
+
+
+def test_a_reader_of_an_older_file_finds_no_flows(tmp_path: Path) -> None:
+    """`status` works before the daemon has brought the file forward."""
+    path = tmp_path / "old.sqlite3"
+    with sqlite3.connect(path) as old:
+        old.executescript(f"{MIGRATIONS[0]} PRAGMA user_version = 1;")
+        old.execute(
+            "INSERT INTO trade (id, market, strategy, unit_s, phase, decided_ms, entry_reason) "
+            "VALUES ('t', 'KRW-BTC', 's', 60, 'holding', 0, '{}')"
+        )
+    old.close()
+    with open_reader(path) as reader:
+        assert reader.position_volume("t") == 0
+        assert reader.totals().coins == {}
+
+
+def test_a_file_that_is_damaged_inside_is_refused(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite's own check speaks first, and what cannot even be read is damaged, too."""
+
+    class Sick:
+        """A connection to a file with a page that is gone."""
+
+        def __init__(self, answer: str | None) -> None:
+            self._answer = answer
+
+        def execute(self, _: str) -> Sick:
+            """Answer, or fail as SQLite does."""
+            if self._answer is None:
+                raise sqlite3.DatabaseError("database disk image is malformed")
+            return self
+
+        def fetchone(self) -> tuple[str | None]:
+            """Return what the check says."""
+            return (self._answer,)
+
+    for answer in ("row 1 missing from index", None):
+        monkeypatch.setattr(journal, "_db", Sick(answer))
+        with pytest.raises(JournalCorrupt):
+            journal._verify()
+    monkeypatch.undo()
+
+
+@pytest.mark.parametrize("error", [OSError(30, "Read-only file system"), sqlite3.OperationalError("unable to open")])
+def test_a_file_that_cannot_be_opened_is_told_and_gives_the_lock_back(
+    error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next start may work."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr("os.open" if isinstance(error, OSError) else "sqlite3.connect", fail)
+        with pytest.raises(JournalUnwritable):
+            store.connect(tmp_path / "journal.sqlite3")
+    (tmp_path / "file").touch()
+    with pytest.raises(JournalUnwritable):
+        Journal.open(tmp_path / "file" / "journal.sqlite3", lambda: NOW)
+    Journal.open(tmp_path / "journal.sqlite3", lambda: NOW).close()
