@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from backtest.engine import simulate
 from backtest.equity import curve_of
-from backtest.panel import build_panel
+from backtest.panel import build_panel, sum_of_a_day
 from backtest.prepare import prepare
 from backtest.rules import Rules
 from strategy import registry
@@ -263,6 +263,23 @@ def test_what_is_worth_less_than_upbit_takes_is_dust() -> None:
     rows = [flat(100, BUY), flat(100), flat(8, SELL), flat(8), flat(8)]
     trade = only(run(rows, replace(FREE, sizing="order", order_krw=Decimal(50_000))))
     assert (trade.proceeds_krw, trade.left) == (0.0, 3)
+
+
+def test_the_first_purchase_is_at_the_first_open_of_the_period() -> None:
+    """Decided on the last close of the warm-up; nothing before that."""
+    rows = [flat(100, BUY), flat(100, BUY), flat(101), flat(102)]
+    panel = build_panel({"KRW-A": candles(rows)}, UNIT, START + 2 * UNIT, START + 4 * UNIT, warm_up=2)
+    trade = only(simulate(prepare(panel, Scripted(), Parameters()), FREE, 1))
+    assert (trade.entered, trade.entry_price) == (panel.first, 101)
+
+
+def test_the_turnover_of_a_day_is_the_sum_of_its_candles() -> None:
+    """Of fewer at the beginning of a series, unknown before it; a candle without trades adds nothing."""
+    nan = float("nan")
+    day = sum_of_a_day(np.array([[nan, 1.0, 2.0, 0.0, 4.0, 8.0], [1.0, 1.0, 1.0, 1.0, nan, nan]]), 3)
+    np.testing.assert_array_equal(day, [[nan, 1, 3, 3, 6, 12], [1, 2, 3, 3, nan, nan]])
+    alone = sum_of_a_day(np.array([[1.0, 2.0]]), 6)
+    np.testing.assert_array_equal(alone, [[1, 3]])
 
 
 def test_an_excluded_market_is_never_bought() -> None:

@@ -29,6 +29,8 @@ from backtest.rules import Rules
 from tests.unit.scripted import BUY, SELL, START, flat, ready
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from strategy.base import Floats
     from tests.unit.scripted import Row
 
@@ -157,6 +159,14 @@ def test_equal_weight_buys_every_market_alike_and_evens_out_each_month() -> None
     assert equal_weight(seen.panel, FREE).equity[-1] == pytest.approx(1_500_000 * 1.5)
     assert equal_weight(seen.panel, Rules()).equity[-1] < 1_500_000 * 1.5
     assert equal_weight(seen.panel, Rules(exclude=("KRW-A",))).equity[-1] == pytest.approx(2_000_000, rel=0.01)
+
+
+def test_equal_weight_buys_only_what_trades_enough_at_that_moment() -> None:
+    """A market without a trade in that candle, and one that is hardly traded, are left out."""
+    missing: list[Row | None] = [flat(100), None, *[flat(300)] * 3]
+    thin = [flat(100, 1.0), flat(100, 1.0), *[flat(300, 1.0)] * 3]
+    rows: dict[str, Sequence[Row | None]] = {"KRW-A": [flat(100)] * 5, "KRW-B": missing, "KRW-C": thin}
+    assert equal_weight(ready(rows).panel, FREE).equity[-1] == pytest.approx(1_000_000)
 
 
 def test_the_baselines_without_bitcoin_are_fewer() -> None:
