@@ -202,7 +202,7 @@ def unit(value: Any) -> timedelta:
 
 def word(value: Any) -> str:
     """Convert a text."""
-    if not isinstance(value, str) or not value:
+    if not isinstance(value, str) or not 0 < len(value) <= LONGEST_TOLD:
         raise ValueError("text")
     return value
 

@@ -1,0 +1,162 @@
+"""The corners of the guards: our own mistakes are breaches, odd answers prove nothing, and `check` says all of it."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from datetime import timedelta
+from decimal import Decimal
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+
+from cli import check
+from config import Config, ConfigError, Secret, load, shortened
+from journal.journal import Journal
+from notifier.messages import Messages
+from state import ActiveTrade, Price
+from strategy.base import Position
+from tests.unit.test_risk import NOW, facts, gate
+from trader import account, risk
+from trader.account import Withdrawal
+from trader.control import Control
+from trader.decisions import HOLDING, View, decide
+from upbit.errors import InsufficientFunds, OutcomeUnknown
+from upbit.models import NewOrder, Side
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_what_our_own_rules_exclude_is_a_breach(tmp_path: Path) -> None:
+    """A size before its ages, a buy without a total, a daemon without keys: never a guess."""
+    with pytest.raises(AssertionError, match="ages"):
+        risk.size_entry(Config(), facts(wallet=None))
+    order = NewOrder(market="KRW-A", side=Side.BID, total=Decimal(6000), identifier="x")
+    msgspec.structs.force_setattr(order, "total", None)
+    with Journal.open(tmp_path / "j.sqlite3", lambda: NOW) as journal, pytest.raises(AssertionError, match="total"):
+        gate(journal)(order)
+
+
+async def test_a_daemon_without_keys_is_a_breach() -> None:
+    """Nobody could have started it."""
+
+    async def none() -> list[Any]:
+        return []
+
+    app: Any = SimpleNamespace(config=Config(), upbit=SimpleNamespace(api_keys=none))
+    with pytest.raises(AssertionError, match="keys"):
+        await account.look_at_expiry(app)
+
+
+async def test_a_withdrawal_that_could_be_cancelled_is_the_right_to_do_so() -> None:
+    """No refusal at all is the clearest answer."""
+
+    async def cancel(_: str) -> None:
+        """Take it."""
+
+    upbit: Any = SimpleNamespace(cancel_withdrawal=cancel)
+    assert await account.probe_withdrawal(upbit, "nobody") is Withdrawal.POSSIBLE
+
+
+@pytest.mark.parametrize(
+    ("error", "stands"),
+    [(None, False), (InsufficientFunds("x", status=400), False), (OutcomeUnknown("x", status=502), True)],
+)
+async def test_only_an_answer_ends_a_reason(error: Exception | None, *, stands: bool, tmp_path: Path) -> None:
+    """A refusal for another reason is one, a gateway's confusion is none."""
+
+    async def ask(*_: object) -> None:
+        if error is not None:
+            raise error
+
+    with Journal.open(tmp_path / "j.sqlite3", lambda: NOW) as journal:
+        control = Control(journal, Messages(language="en", mode="live"), lambda: NOW)
+        control.halt("make_orders", ko="x", en="x", by_itself=True)
+        upbit = SimpleNamespace(accounts=ask, open_orders=ask, test_order=ask)
+        app: Any = SimpleNamespace(upbit=upbit, control=control, account="abcd", clock=lambda: NOW)
+        await account.ask_again(app)
+        assert control.stands("make_orders") is stands
+
+
+def test_a_reason_whose_end_cannot_be_written_goes_on_standing(tmp_path: Path) -> None:
+    """Safe first: memory and journal say the same, and the next start reads it."""
+    with Journal.open(tmp_path / "j.sqlite3", lambda: NOW) as journal:
+        control = Control(journal, Messages(language="en", mode="live"), lambda: NOW)
+        control.halt_buys("x", ko="x", en="x", by_itself=True)
+        journal._db.execute("PRAGMA query_only = ON")
+        assert not control.ended("x")
+        assert not control.may_buy()
+
+
+def test_a_broken_rule_inside_a_decision_is_not_a_failed_strategy() -> None:
+    """It passes through to whoever halts on it."""
+
+    def broken(*_: object) -> None:
+        raise AssertionError("a rule")
+
+    position = Position(
+        market="KRW-A",
+        entry_price=Decimal(1),
+        volume=Decimal(1),
+        opened_at=NOW,
+        stop_price=None,
+        highest_price=Decimal(9),
+    )
+    trade = ActiveTrade(market="KRW-A", started_at=NOW, phase=HOLDING, position=position)
+    view = View(
+        now=NOW,
+        trading={"KRW-A": Price(price=Decimal(1), as_of=NOW)},
+        active={"KRW-A": trade},
+        snapshots={},
+        price_max_age=timedelta(seconds=10),
+        candle_max_age=timedelta(minutes=4),
+    )
+    strategy: Any = SimpleNamespace(enter=broken, exit=broken)
+    with pytest.raises(AssertionError, match="a rule"):
+        list(decide(view, strategy, None))
+
+
+def test_odd_values_of_settings_are_told_shortly() -> None:
+    """A switch that is none, a table that is none, a number nobody can write."""
+    assert shortened(10**5000) == "..."
+    assert shortened("x" * 500) == "x" * 100 + "..."
+    assert len({Secret("a"), Secret("a"), Secret("b")}) == 2
+    for text in ("risk.allow_withdrawal=1", "strategy.parameters=5"):
+        with pytest.raises(ConfigError):
+            load({}, overrides=[text])
+
+
+@pytest.mark.failure("B10")
+@pytest.mark.parametrize(
+    ("found", "allowed", "level", "code"),
+    [
+        (Withdrawal.IMPOSSIBLE, "false", "ok", 0),
+        (Withdrawal.LOCKED, "false", "warn", 0),
+        (Withdrawal.POSSIBLE, "false", "fail", 4),
+        (Withdrawal.UNKNOWN, "false", "fail", 4),
+        (Withdrawal.POSSIBLE, "true", "warn", 0),
+    ],
+)
+def test_check_says_whether_the_key_can_withdraw(found: Withdrawal, allowed: str, level: str, code: int) -> None:
+    """As the start will judge it."""
+    finding = check.withdrawal(found, load({}, overrides=[f"risk.allow_withdrawal={allowed}"]))
+    assert (finding.level, finding.code) == (level, code)
+    assert finding.ko
+    assert finding.en
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_check_without_keys_and_exchange_says_so_in_words(
+    *,
+    as_json: bool,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """What is missing, what to do, and the exit code of the worst."""
+    environ = {"UPBIT_BASE_URL": "http://127.0.0.1:9", "BOT_DATA_DIR": str(tmp_path / "a" / "b"), "BOT_LANGUAGE": "en"}
+    assert check.run(load(environ), Namespace(json=as_json)) == 4
+    shown = capsys.readouterr().out
+    assert "There are no API keys" in shown
+    assert "cannot be reached" in shown.replace("\n", " ")
