@@ -57,6 +57,19 @@ async def test_our_own_orders_never_trade(desk: Desk, mode: str | None, maker_ga
 
 
 @pytest.mark.statement(42)
+async def test_reduce_frees_the_overlap_of_an_order_that_goes_on_waiting(desk: Desk) -> None:
+    """The larger order waits for the rest, and only that stays locked."""
+    desk.source.drawn["KRW-BTC"] = draw(*APART)
+    desk.box.exchange.deposit("BTC", Decimal("0.003"))
+    first = await done(desk, **SELL | {"volume": "0.003"})
+    taker = await done(desk, **TAKE, smp_type="reduce")
+    maker = await desk.get("/v1/order", uuid=first["uuid"])
+    assert (maker["state"], maker["remaining_volume"], maker["locked"]) == ("wait", "0.001", "0.001")
+    assert (maker["prevented_volume"], taker["prevented_volume"], taker["state"]) == ("0.002", "0.002", "cancel")
+    assert await desk.balance("BTC") == ("0.002", "0.001")
+
+
+@pytest.mark.statement(42)
 async def test_only_none_lets_us_trade_with_ourselves(desk: Desk) -> None:
     """Both orders are filled, and only the two fees are gone."""
     maker, taker = await meet(desk, {}, {"smp_type": "none"})
