@@ -44,7 +44,7 @@ class Mark(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Breach:
+class Loss:
     """A loss beyond its limit."""
 
     code: str
@@ -79,7 +79,7 @@ def renew(mark: Mark | None, profit: Decimal, day: str, standing: Iterable[str])
     return Mark(day=day, day_base=base, peak=peak, tripped=tripped)
 
 
-def breaches(config: Config, mark: Mark, profit: Decimal) -> list[Breach]:
+def losses_over(config: Config, mark: Mark, profit: Decimal) -> list[Loss]:
     """Return the limits that are broken."""
     budget = most_spent(config)
     day_loss, fall = mark.day_base - profit, mark.peak - profit
@@ -87,7 +87,7 @@ def breaches(config: Config, mark: Mark, profit: Decimal) -> list[Breach]:
         DAY_LOSS: (day_loss, day_loss / budget, config.risk.max_day_loss),
         DRAWDOWN: (fall, fall / (budget + max(mark.peak, ZERO)), config.risk.max_drawdown),
     }
-    return [Breach(code=code, loss_krw=won, fraction=part) for code, (won, part, most) in lost.items() if part >= most]
+    return [Loss(code=code, loss_krw=won, fraction=part) for code, (won, part, most) in lost.items() if part >= most]
 
 
 WORDS = {
@@ -135,13 +135,13 @@ def look(app: App, realised: Realised, prices: Mapping[str, Price | None]) -> No
         mark = renew(before, profit, f"{app.clock() + KST:%Y-%m-%d}", (halt.code for halt in app.control.reasons))
     else:
         mark = before  # a trade valued at its cost must neither raise the peak nor begin a day
-    for breach in breaches(app.config, mark, profit):
-        if breach.code in mark.tripped:
+    for loss in losses_over(app.config, mark, profit):
+        if loss.code in mark.tripped:
             continue
-        mark = msgspec.structs.replace(mark, tripped=(*mark.tripped, breach.code))
-        ko, en = WORDS[breach.code]
-        loss, percent = f"{breach.loss_krw:.0f}", f"{100 * breach.fraction:.1f}"
-        app.control.halt_buys(breach.code, ko=ko, en=en, loss_krw=loss, percent=percent)
+        mark = msgspec.structs.replace(mark, tripped=(*mark.tripped, loss.code))
+        ko, en = WORDS[loss.code]
+        won, percent = f"{loss.loss_krw:.0f}", f"{100 * loss.fraction:.1f}"
+        app.control.halt_buys(loss.code, ko=ko, en=en, loss_krw=won, percent=percent)
     if before is None or is_news(before, mark, most_spent(app.config)):
         app.journal.set_meta(META, msgspec.json.encode(mark).decode())
 

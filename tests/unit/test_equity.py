@@ -21,7 +21,7 @@ from simulation.loop import PacedLoop
 from state import Price, State
 from trader import equity
 from trader.control import Control
-from trader.equity import Mark, Realised, breaches, look, profit_now, renew
+from trader.equity import Mark, Realised, look, losses_over, profit_now, renew
 from upbit.models import Fill
 
 if TYPE_CHECKING:
@@ -257,7 +257,7 @@ def test_a_breaker_fires_exactly_when_a_plain_sum_says_so(steps: list[int], day_
             expected.append("day_loss")
         if (max(history) - profit) * 100 >= (BUDGET + max(*history, Decimal(0))) * fall_limit:
             expected.append("drawdown")
-        assert [breach.code for breach in breaches(config, mark, profit)] == expected
+        assert [loss.code for loss in losses_over(config, mark, profit)] == expected
 
 
 def test_the_default_strategy_lives_with_the_defaults() -> None:
@@ -267,11 +267,11 @@ def test_the_default_strategy_lives_with_the_defaults() -> None:
     """
     config = Config()
     mark = Mark(day="d", day_base=Decimal(0), peak=Decimal(0))
-    assert breaches(config, mark, -BUDGET * won(0.62))[0].code == "day_loss"  # were it all on one day
+    assert losses_over(config, mark, -BUDGET * won(0.62))[0].code == "day_loss"  # were it all on one day
     slow = replace(config, risk=replace(config.risk, max_day_loss=Decimal(1)))
-    assert breaches(slow, mark, -BUDGET * won(0.62)) == []
+    assert losses_over(slow, mark, -BUDGET * won(0.62)) == []
     five_stops_in_one_day = -BUDGET * won(0.125)
-    assert breaches(config, mark, 2 * five_stops_in_one_day) == []
+    assert losses_over(config, mark, 2 * five_stops_in_one_day) == []
 
 
 def test_profit_is_what_was_earned_and_what_is_held() -> None:
