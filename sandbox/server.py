@@ -157,6 +157,7 @@ class Sandbox:
             later=self._timers.later,
             sleep=self._timers.sleep,
             listen=self._listen,
+            announce=self._stream.announce,
         )
         faults = Faults(world, seed=self.options.seed, answer=self._answer, group=self._group)
         self._stream.on_open = faults.frames.watch

@@ -230,7 +230,7 @@ class Flagged(Rule, frozen=True, kw_only=True, tag="flagged"):
 
 
 class Delisted(Rule, frozen=True, kw_only=True, tag="delisted"):
-    """A delisting: announced with its date at the first minute, trading ends, and later the market is gone."""
+    """A delisting: a notice and its date in tickers at the first minute, then trading ends, later it is gone."""
 
     markets: Words
     ends: Minute

@@ -48,7 +48,7 @@ class SkewedClock:
 
     def __call__(self) -> datetime:
         """Return what the exchange believes to be the time, UTC."""
-        return self.real() + self.ahead
+        return self.real() + self.ahead if self.ahead else self.real()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +63,7 @@ class World:
     later: Callable[[int, Callable[[], None]], None]  # after milliseconds of market time
     sleep: Sleep
     listen: Callable[[bool], None]  # whether somebody listens on the port
+    announce: Callable[[str, str], None]  # a notice to all who listen for them: its title and its category
 
     def held(self) -> list[str]:
         """Return the markets of the coins the account holds, the most valuable first."""
@@ -144,6 +145,8 @@ def delist(rule: Delisted, world: World) -> Undo:
     lasts = timedelta(minutes=rule.ends - rule.minutes[0])
     last_day = (world.clock() + lasts).astimezone(KST).date()
     undo = ExitStack()
+    names = ", ".join(market.split("-", 1)[1] for market in markets)
+    world.announce(f"{names} 거래지원 종료 안내 ({last_day:%Y-%m-%d})", "trade")
     for listing in listings:
         undo.callback(world.markets.relist, listing)
         world.markets.relist(replace(listing, delisting_date=last_day))

@@ -389,7 +389,11 @@ def test_a_delisting_is_announced_then_trading_ends_then_the_market_is_gone() ->
         bid = {"market": "KRW-XRP", "side": "bid", "ord_type": "limit", "price": "900", "volume": "10"}
         status, order = await desk.post(bid)
         assert status == 201
-        await asyncio.sleep(61)
+        async with desk.session.ws_connect(desk.box.url + "/websocket/v1/private", headers=desk.token()) as private:
+            await private.send_str('[{"ticket":"t"},{"type":"announcement"}]')
+            notice = json.loads((await private.receive()).data)
+            assert (notice["category"], notice["title"]) == ("trade", "XRP 거래지원 종료 안내 (2026-11-24)")
+        await asyncio.sleep(30)
         frame = await told()
         assert (frame["market_state"], frame["delisting_date"]) == ("ACTIVE", {"year": 2026, "month": 11, "day": 24})
         await asyncio.sleep(60)

@@ -89,3 +89,10 @@ def test_the_catalogue_is_worth_its_name() -> None:
     used = {tag_of(rule) for name in ready_plans() for rule in find_plan(name).rules}
     assert len(ready_plans()) >= 25
     assert used == {str(kind.__struct_config__.tag) for kind in get_args(AnyRule)}
+
+
+@pytest.mark.parametrize(("name", "words"), [("README.md", "준비된 계획 {}개"), ("README.en.md", "The {} ready plans")])
+def test_the_readme_counts_the_plans_right(name: str, words: str) -> None:
+    """A plan that comes along is counted in both languages."""
+    readme = Path(__file__).resolve().parent.parent.parent / name
+    assert words.format(len(ready_plans())) in readme.read_text(encoding="utf-8")
