@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import sys
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from rich.console import Console, Group
@@ -15,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from trader.decisions import ENTERING
+from upbit.rules import plain, rounded_average
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
@@ -143,8 +145,13 @@ def row(app: App, trade: ActiveTrade, price: Price | None) -> list[str]:
         share = price.price / position.entry_price - 1
         color = "green" if share > 0 else "red"
         profit = f"[{color}]{100 * share:+.2f} % ({share * position.entry_price * position.volume:+,.0f})[/]"
-    stop = f"{position.stop_price:,.6g}" if position.stop_price is not None else "-"
-    return [name, trade.phase, f"{position.entry_price:,.8g}", shown, profit, stop]
+    stop = average_text(position.stop_price) if position.stop_price else "-"
+    return [name, trade.phase, average_text(position.entry_price), shown, profit, stop]
+
+
+def average_text(price: Decimal) -> str:
+    """Return an average price with its thousands apart."""
+    return f"{Decimal(plain(rounded_average(price))):,f}"
 
 
 def events_text(app: App) -> Text:

@@ -24,6 +24,7 @@ from trader.loops import pause
 from trader.protocol import affordable
 from upbit.errors import ExchangeError, InsufficientFunds, MarketUnavailable
 from upbit.models import NewOrder, Side
+from upbit.rules import plain, rounded_average
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -131,7 +132,7 @@ def new_intent(
 
 def expected(price: Decimal, slippage: Decimal) -> dict[str, object]:
     """Return what the book promised, to be compared with what came."""
-    return {"expected_price": f"{price:.8g}", "expected_slippage": f"{slippage:.6f}"}
+    return {"expected_price": plain(rounded_average(price)), "expected_slippage": f"{slippage:.6f}"}
 
 
 def words(answer: Entry | Exit) -> dict[str, object]:
@@ -241,7 +242,7 @@ async def after_buy(app: App, trade_id: str, intent: Intent) -> None:
     app.journal.enter_position(trade_id, opened_at=opened_at, stop_price=stop, highest_price=average, notes=[note])
     hoped = trade.entry_reason.get("expected_price")
     krw = sum(fill.funds for fill in fills)
-    app.tell("bought", market=trade.market, price=f"{average:.8g}", expected=hoped, krw=krw, fee=fee)
+    app.tell("bought", market=trade.market, price=plain(rounded_average(average)), expected=hoped, krw=krw, fee=fee)
     await hold_again(app, trade.market)
 
 

@@ -55,3 +55,8 @@ def round_price(price: Decimal, *, up: bool) -> Decimal:
         return Decimal(0)
     step = tick_size(price)
     return (price / step).to_integral_value(ROUND_CEILING if up else ROUND_FLOOR) * step
+
+
+def rounded_average(price: Decimal) -> Decimal:
+    """Return an average price as a person reads it: two digits finer than the market's step, never an exponent."""
+    return price.quantize(tick_size(price) / 100)

@@ -71,7 +71,7 @@ class Stream(Generic[T]):
         self._connection: ClientConnection | None = None
         self._complained: float | None = None
         self._tls = tls_for(url)
-        self.last_frame: float | None = None  # loop time of the last frame, or of the opening when it was later
+        self.last_frame: float | None = None  # loop time since which frames are missing
 
     def _headers(self) -> dict[str, str]:
         return {}
@@ -79,6 +79,8 @@ class Stream(Generic[T]):
     def _subscribe(self, what: list[dict[str, Any]] | None) -> None:
         """Set what is subscribed; None subscribes nothing."""
         if what != self._subscription:
+            if self._subscription is None and self.last_frame is not None:
+                self.last_frame = asyncio.get_running_loop().time()  # nobody had asked for frames before
             self._subscription = what
             self._changed.set()
 

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from upbit.models import NewOrder, Side, StreamTicker
-from upbit.rules import plain, round_down_volume, tick_size
+from upbit.rules import plain, round_down_volume, rounded_average, tick_size
 
 
 @pytest.mark.parametrize(
@@ -91,3 +91,19 @@ def test_a_price_that_is_none_never_enters(price: bytes) -> None:
     frame = b'{"code":"KRW-BTC","trade_price":' + price + b',"trade_timestamp":1,"timestamp":1}'
     with pytest.raises(msgspec.ValidationError):
         msgspec.json.decode(frame, type=StreamTicker)
+
+
+@pytest.mark.parametrize(
+    ("price", "shown"),
+    [
+        ("3370000", "3370000"),
+        ("162000123.456789", "162000123"),
+        ("3371.23456789", "3371.23"),
+        ("58.1234567", "58.123"),
+        ("0.00854123456789", "0.0085412"),
+        ("140000000", "140000000"),
+    ],
+)
+def test_an_average_is_read_without_an_exponent(price: str, shown: str) -> None:
+    """Two digits finer than the step of its market."""
+    assert plain(rounded_average(Decimal(price))) == shown

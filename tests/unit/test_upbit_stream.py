@@ -182,6 +182,18 @@ async def test_states_are_told_and_a_listener_that_fails_ends_nothing(script: Sc
     assert client.last_frame is not None
 
 
+async def test_silence_counts_only_while_somebody_asks_for_frames() -> None:
+    """An hour without a subscription is no silence: it counts from the subscription on, and over a change of it."""
+    stream = TickerStream("ws://127.0.0.1:9", rng=random.Random(1))
+    now = asyncio.get_running_loop().time()
+    stream.last_frame = now - 3600
+    stream.wanted(frozenset({"KRW-BTC"}))
+    assert stream.last_frame >= now
+    stream.last_frame = now - 20
+    stream.wanted(frozenset({"KRW-BTC", "KRW-ETH"}))
+    assert stream.last_frame == now - 20
+
+
 async def test_the_private_stream_signs_every_connection_afresh(script: Script) -> None:
     """A token is for one handshake; it has no hash, and the subscription names no codes."""
 
