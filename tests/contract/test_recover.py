@@ -294,3 +294,27 @@ def test_names_are_read_back_as_they_were_written() -> None:
         assert names.read_name(other, "ub1-S7f3a-") is None
     assert names.bot_in("ub1-L7f3a-KRWBTC-2611222100-s-3-12", "live") == "7f3a"
     assert names.bot_in("ub1-L7f3a-KRWBTC-2611222100-s-3-12", "sandbox") is None
+
+
+def test_dust_comes_back_with_the_trade_that_carries_it(tmp_path: Path) -> None:
+    """A second trade of a market begins where the first has left what could not be sold."""
+
+    async def story(desk: Desk) -> None:
+        async with desk.started() as app:
+            await buy(app)
+            lock = desk.user_orders(side="ask", ord_type="limit", price="300000000", volume="0.00002")
+            await sell(app)
+            desk.box.exchange.cancel(lock)
+            await asyncio.sleep(1)
+            await sell(app)
+            await asyncio.sleep(60)
+            trade = await buy(app)
+            before = known(app.journal)
+        forget(desk)
+        rebuilt = await recover(desk)
+        assert [one.id for one in rebuilt.held] == [trade.id]
+        assert rebuilt.held[0].volume == desk.free("BTC") == trade.volume
+        async with desk.started() as app:
+            assert known(app.journal) == before
+
+    told(tmp_path, story)

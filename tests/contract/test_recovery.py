@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 from unittest.mock import patch
 
+import msgspec
 import pytest
 
 from cli.daemon import serve
@@ -15,13 +16,16 @@ from journal.records import IntentState
 from sandbox.keys import KeyOptions, PocketOptions
 from tests.contract.trading_desk import MARKET, Desk, buy, rounds, sell, told
 from trader import orders
-from trader.decisions import HOLDING
+from trader.decisions import BUYING, HOLDING, SELLING
 from trader.reconcile import reconcile
 from trader.recovery import WrongAccountError, recover
+from trader.trades import carry_on
 from upbit.errors import NotSent, OutcomeUnknown
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from upbit.models import Order
 
 
 def test_a_trade_is_bought_and_sold_to_the_last_decimal(tmp_path: Path) -> None:
@@ -344,5 +348,48 @@ def test_an_hour_without_a_network_ends_nothing_and_decides_nothing(tmp_path: Pa
                 assert (sent, app.journal.trade(trade.id).bought) == (1, trade.bought)
                 assert "KRW" in await app.state.wallet_dict.snapshot()
                 app.stop.set()
+
+    told(tmp_path, story)
+
+
+@pytest.mark.failure("A6")
+@pytest.mark.parametrize("sale", [False, True])
+def test_an_order_in_hand_is_carried_on_by_the_next_process(sale: bool, tmp_path: Path) -> None:  # noqa: FBT001 - a parameter
+    """Accepted, and the process ends before it is followed: the same function ends it."""
+
+    async def story(desk: Desk) -> None:
+        async with desk.started() as app:
+            if sale:
+                await buy(app)
+            with patch.object(orders, "track", side_effect=KeyboardInterrupt), pytest.raises(KeyboardInterrupt):
+                await (sell if sale else buy)(app)
+        await asyncio.sleep(1)
+        async with desk.started() as app:
+            assert (await app.state.active_trade.snapshot())[MARKET].phase == (SELLING if sale else BUYING)
+            await carry_on(app, MARKET)
+            assert app.journal.live_intents() == []
+            assert (app.journal.open_trade_in(MARKET) is None) is sale
+        assert len(desk.orders()) == 1 + sale
+
+    told(tmp_path, story)
+
+
+def test_an_unknown_order_is_adopted_when_all_its_fills_are_listed(tmp_path: Path) -> None:
+    """The list may know of its end before the look-up knows of its fills."""
+
+    async def story(desk: Desk) -> None:
+        await buy_elsewhere(desk, tmp_path / "other")
+        async with desk.daemon() as app:
+            await recover(app)
+            look = app.upbit.order
+
+            async def without_fills(**name: str) -> Order:
+                return msgspec.structs.replace(await look(**name), fills=[])
+
+            with patch.object(app.upbit, "order", without_fills):
+                await reconcile(app)
+            assert app.journal.open_trades() == []
+            await reconcile(app)
+            assert len(app.journal.open_trades()) == 1
 
     told(tmp_path, story)

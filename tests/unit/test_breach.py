@@ -8,12 +8,15 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
+from unittest.mock import patch
 
 import pytest
 
 from journal.errors import Breach, JournalBroken, JournalFull, require
+from state import ActiveTrade
 from tests.contract.trading_desk import MARKET, Desk, buy, sell, told
 from trader.breach import guard, on_breach
+from trader.decisions import BUYING, HOLDING
 from trader.reconcile import reconcile
 from trader.storage import look_after_storage
 
@@ -141,5 +144,64 @@ def test_the_journals_place_is_looked_at_every_minute(tmp_path: Path, monkeypatc
                 app.journal.set_meta("x", "y")
             look_after_storage(app)
             assert not app.control.may_sell()
+
+    told(tmp_path, story)
+
+
+async def failing(error: Exception) -> None:
+    """Fail like a write does."""
+    raise error
+
+
+def test_a_flow_that_wrote_nothing_lets_its_market_go_when_there_is_room(tmp_path: Path) -> None:
+    """A buy that was never written down is no trade; the disk may stay full for a while."""
+
+    async def story(desk: Desk) -> None:
+        async with desk.started() as app:
+            async with app.state.active_trade.locked() as active:
+                active[MARKET] = ActiveTrade(market=MARKET, started_at=app.clock(), phase=BUYING)
+            full_ = JournalFull(desk.folder, "full")
+            with patch.object(app.journal, "open_trade_in", side_effect=[full_, None]):
+                await guard(app, MARKET, failing(full_))
+            assert MARKET not in await app.state.active_trade.snapshot()
+            assert app.control.stands("journal_full")
+
+    told(tmp_path, story)
+
+
+def test_a_flow_of_a_failed_disk_is_not_taken_up_again(tmp_path: Path) -> None:
+    """Nothing can be written any more, so nothing is sent."""
+
+    async def story(desk: Desk) -> None:
+        async with desk.started() as app:
+            app.journal.broken = JournalBroken(desk.folder, "I/O error")
+            await guard(app, MARKET, failing(app.journal.broken))
+            assert app.control.stands("journal_broken")
+            assert not app.control.may_sell()
+
+    told(tmp_path, story)
+
+
+def test_what_is_held_needs_no_carrying_on(tmp_path: Path) -> None:
+    """A flow that failed after its order was over leaves a position that waits for its next decision."""
+
+    async def story(desk: Desk) -> None:
+        async with desk.started() as app:
+            trade = await buy(app)
+            await guard(app, MARKET, failing(JournalFull(desk.folder, "full")))
+            active = (await app.state.active_trade.snapshot())[MARKET]
+            assert (active.phase, active.trade_id) == (HOLDING, trade.id)
+
+    told(tmp_path, story)
+
+
+def test_evidence_is_bounded(tmp_path: Path) -> None:
+    """A storm of breaches does not fill the disk."""
+
+    async def story(desk: Desk) -> None:
+        async with desk.started() as app:
+            for number in range(30):
+                on_breach(app, "somewhere", Breach(str(number)))
+            assert len(list((app.config.data_dir / "evidence").iterdir())) == 20
 
     told(tmp_path, story)
