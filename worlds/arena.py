@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 START = datetime(2026, 11, 2, 3, 0, tzinfo=UTC)
 SCALE = 6.0
 """Market seconds per second: a candle takes ten seconds."""
-RATES = LieRates(lost_answer=0.12, html_after=0.08, limited=0.05, lag=0.2, error=0.02, webhook=0.1)
+RATES = LieRates(lost_answer=0.12, html_after=0.08, limited=0.05, never=0.08, lag=0.2, error=0.02, webhook=0.1)
 
 
 def say(value: object) -> None:

@@ -53,12 +53,13 @@ class Flow:
     shock: float = 0.0  # fall of the price once something is held
     again: bool = False  # the daemon dies once before, with an order in hand: killed while it recovers
     longest_late_s: float = 3.0
+    partial_looks: int = 0
 
 
 FLOWS = (
     Flow(name="buy"),
     Flow(name="buy over several levels", depth_krw=9_000.0),
-    Flow(name="partial fill, then the rest", depth_krw=9_000.0, rates=LieRates(partial=0.5)),
+    Flow(name="partial fill, then the rest", depth_krw=9_000.0, partial_looks=3),
     Flow(name="buy, answer lost", lies=("lost_answer",)),
     Flow(name="buy, HTML 500 after it was taken", lies=("html_after",)),
     Flow(name="buy, half an answer", lies=("truncated",)),
@@ -189,6 +190,7 @@ async def script(world: World, flow: Flow, reaper: Reaper) -> Tried:
     world.box.forced = list(flow.lies)
     world.box.rates = flow.rates
     world.box.longest_late_s = flow.longest_late_s
+    world.box.partial_looks = flow.partial_looks
     world.source.depth_krw = flow.depth_krw
     world.loop.before_turn = reaper.before_turn
     await world.open()

@@ -83,6 +83,7 @@ class LyingBox(Sandbox):
         super().__init__(options, clock, source)  # type: ignore[arg-type]  # the clock of a loop is one of datetimes
         self.rates = LieRates()
         self.forced: list[str | None] = []  # what befalls the next orders, whatever the rates say; None: nothing
+        self.partial_looks = 0  # so many looks at orders of several fills show only the first, whatever the rates say
         self.longest_late_s = LONGEST_LATE_S
         self._rng = rng
         self._story = story
@@ -180,7 +181,7 @@ class LyingBox(Sandbox):
         if request.path == ORDER and identifier and self._is_young(identifier) and self._draw("lag"):
             self._lie("lag", identifier)
             return says(404, NOT_FOUND)
-        if request.path == ORDER and self._draw("partial"):
+        if request.path == ORDER and (self.partial_looks or self._draw("partial")):
             return self._half(await super()._handle(request))
         if request.path == ACCOUNTS:
             return await self._accounts(request)
@@ -199,6 +200,7 @@ class LyingBox(Sandbox):
         order = json.loads(bytes(answer.body))  # type: ignore[arg-type]  # the sandbox answers with bytes
         if answer.status != 200 or len(order.get("trades", ())) < 2:  # noqa: PLR2004 - there must be a part to show
             return answer
+        self.partial_looks = max(0, self.partial_looks - 1)
         self._lie("partial", order["identifier"])
         first = order["trades"][0]
         order |= {"state": "wait", "trades": [first], "trades_count": 1, "executed_volume": first["volume"]}

@@ -199,7 +199,7 @@ def all_of(tallies: list[Tally]) -> Iterator[str]:
 def main(arguments: list[str] | None = None) -> int:
     """Run all lanes."""
     parser = argparse.ArgumentParser(prog="python -m worlds.sigkill", description=__doc__)
-    parser.add_argument("--kills", type=int, default=120)
+    parser.add_argument("--kills", type=int, default=132)
     parser.add_argument("--lanes", type=int, default=4)
     options = parser.parse_args(arguments)
     began = time.monotonic()
