@@ -48,7 +48,7 @@ class Plan:
     """What one world is made of, all drawn from its seed."""
 
     seed: int
-    hours: float = 3.4
+    hours: float = 3.25
     markets: int = 3
     harshness: float = 1.0
     kills_an_hour: float = 4.0
