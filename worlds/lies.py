@@ -58,7 +58,7 @@ class LieRates:
 
 def draw_lies(rng: random.Random, harshness: float) -> LieRates:
     """Draw the rates of one seed; `harshness` 0 is honest and 1 brutal. Each lie may be missing altogether."""
-    most = {"late": 0.08, "slow": 0.02, "lag": 0.2, "partial": 0.3, "error": 0.03, "stale": 0.1, "webhook": 0.3}
+    most = {"late": 0.08, "slow": 0.02, "lag": 0.6, "partial": 0.5, "error": 0.03, "stale": 0.1, "webhook": 0.3}
     return LieRates(
         **{
             field.name: rng.choice((0.0, 1.0, 1.0)) * rng.random() * most.get(field.name, 0.06) * harshness

@@ -235,7 +235,7 @@ class World:
     async def cut_now_and_then(self) -> None:
         """Cut the daemon off the network for seconds to minutes."""
         while self.plan.harshness:
-            await asyncio.sleep(self.rng.expovariate(self.plan.harshness / 3600))
+            await asyncio.sleep(self.rng.expovariate(2 * self.plan.harshness / 3600))
             seconds = self.rng.uniform(5.0, 240.0)
             self._on_fault("partition")
             self.story.tell("world", "partition", seconds=round(seconds, 1))
