@@ -53,6 +53,11 @@ soak: $(STAMP) # a simulated month in one process: nothing may grow
 simulate: $(STAMP)
 	@$(BIN)/python -m worlds.simulate --seeds $(SEEDS)
 
+DATA ?= data
+.PHONY: strategy-report
+strategy-report: $(STAMP) # every figure and picture of Strategy.md, from the history below $(DATA)
+	@$(BIN)/python bench/strategy_report.py --measure --data $(DATA)
+
 lint: $(STAMP)
 	@$(BIN)/ruff check -q .
 	@$(BIN)/ruff format -q --check .

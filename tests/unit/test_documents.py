@@ -71,7 +71,7 @@ def test_the_tables_of_the_readme_are_those_of_the_code(name: str, language: str
 @pytest.mark.parametrize("name", ["Strategy.md", "Strategy.en.md"])
 def test_the_parameters_of_every_strategy_are_those_of_the_code(name: str) -> None:
     """Name, default and range of each parameter, strategy by strategy."""
-    sections = re.split(r"^### ", text(name), flags=re.MULTILINE)[1:]
+    sections = re.split(r"^### (?=`)", text(name), flags=re.MULTILINE)[1:]
     assert len(sections) == len(STRATEGIES)
     for section, strategy in zip(sections, STRATEGIES, strict=True):
         assert section.startswith(f"`{strategy.name}`")
