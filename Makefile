@@ -9,7 +9,7 @@ demo: $(STAMP)
 	@$(BIN)/python main.py demo
 
 test: $(STAMP)
-	@$(BIN)/python -m pytest -q
+	@$(BIN)/python -m pytest -q -n auto --dist worksteal
 
 contract: $(STAMP) # real, unmodified Upbit clients trade on the sandbox
 	@$(BIN)/python -m pytest -q -m 'slow or not slow' tests/contract/test_real_clients.py tests/contract/test_sandbox_document.py
@@ -20,7 +20,7 @@ compare: $(STAMP) # the daemon and the backtester trade the same recorded day
 
 .PHONY: plans
 plans: $(STAMP) # the daemon trades for twenty market minutes under every fault plan
-	@$(BIN)/python -m pytest -q -m 'slow or not slow' tests/scenarios/test_fault_plans.py
+	@$(BIN)/python -m pytest -q -n auto -m 'slow or not slow' tests/scenarios/test_fault_plans.py
 
 FUZZ_CASES ?= 20000
 FUZZ_SEED ?= $(shell date +%Y%m%d)
