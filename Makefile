@@ -41,6 +41,17 @@ determinism: $(STAMP) # the same seeds in two processes, under random hash seeds
 mutants: $(STAMP) # seven broken order rules, each of which a simulated world must catch
 	@$(BIN)/python -m pytest -q -m slow -rP tests/scenarios/test_mutants.py
 
+RULES := journal/*,trader/protocol.py,trader/orders.py,trader/trades.py,trader/reconcile.py,trader/recovery.py,trader/rebuild.py,trader/exits.py,trader/names.py,trader/storage.py,trader/breach.py,trader/gate.py,trader/risk.py,trader/control.py
+.PHONY: coverage
+coverage: $(STAMP) # every line and branch of orders, journal and risk; docs/mutation.md says why not 100
+	@$(BIN)/coverage run --branch --source=journal,trader -m pytest -q tests/unit tests/contract
+	@$(BIN)/coverage report -m --include='$(RULES)' --fail-under=98
+
+.PHONY: mutation
+mutation: $(STAMP) # every small change to the money rules, one at a time, against their tests
+	@$(BIN)/mutmut run --max-children 2
+	@$(BIN)/mutmut results --all true | awk '{ split($$1, name, "."); n[name[1] "." name[2] " " $$2 " " $$3]++ } END { for (key in n) print n[key], key }' | sort -k2
+
 .PHONY: sigkill
 sigkill: $(STAMP) # real processes, real files, real SIGKILLs at every named point
 	@$(BIN)/python -m worlds.sigkill
@@ -81,7 +92,7 @@ lock:
 	$(COMPILE) --extra bench -c requirements.txt -o requirements-bench.txt
 
 clean:
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf mutants .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(STAMP): requirements-dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'

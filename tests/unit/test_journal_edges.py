@@ -12,7 +12,7 @@ import pytest
 from journal import store
 from journal.errors import JournalBreach, JournalCorrupt, JournalUnwritable
 from journal.journal import Journal
-from journal.reader import open_reader
+from journal.reader import NoJournal, open_reader
 from journal.records import Intent, IntentState, Trade
 from journal.schema import MIGRATIONS
 from upbit.models import Fill
@@ -157,3 +157,26 @@ def test_a_file_that_cannot_be_opened_is_told_and_gives_the_lock_back(
     with pytest.raises(JournalUnwritable):
         Journal.open(tmp_path / "file" / "journal.sqlite3", lambda: NOW)
     Journal.open(tmp_path / "journal.sqlite3", lambda: NOW).close()
+
+
+def test_a_reader_finds_no_journal_in_a_file_that_is_being_made(tmp_path: Path) -> None:
+    """The daemon has created the file and not yet written its tables."""
+    path = tmp_path / "new.sqlite3"
+    path.touch()
+    with pytest.raises(NoJournal), open_reader(path):
+        pass
+
+
+def test_a_file_that_is_no_journal_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+    """Somebody may still want what is in it."""
+    path = tmp_path / "journal.sqlite3"
+    path.write_bytes(b"something else altogether " * 100)
+    with pytest.raises(JournalCorrupt):
+        store.connect(path)
+    assert path.read_bytes() == b"something else altogether " * 100
+
+
+def test_the_highest_price_is_kept(journal: Journal) -> None:
+    """A trailing exit begins from it after a restart."""
+    journal.raise_highest("t", Decimal("101.5"))
+    assert journal.trade("t").highest_price == Decimal("101.5")

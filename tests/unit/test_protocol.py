@@ -196,9 +196,35 @@ def test_a_fence_can_be_taken_but_not_trade(near: Decimal, side: Side, rich: boo
     assert fence.price % tick_size(fence.price) == 0
     assert 5000 < fence.total < 5000 * 2 or fence.volume <= Decimal("0.00000002")
     assert fence.volume == round(fence.volume, 8)
+    assert fence.total >= protocol.FENCE_TOTAL
     top = book(price).levels[0]
     assert fence.price < top.ask_price if fence.side is Side.BID else fence.price > top.bid_price
     assert fence.identifier == intent().identifier
+
+
+@pytest.mark.parametrize("near", ["0.0123", "7.77", "123.4", "1237", "98765", "1234567", "151515000"])
+def test_a_fence_is_rounded_away_from_the_market(near: str) -> None:
+    """A price between two steps goes to the one that trades even less."""
+    levels = book(Decimal(near))
+    top = levels.levels[0]
+    bid = protocol.make_fence(intent(Side.BID), levels, krw=Decimal(10**9), coins=Decimal(0))
+    ask = protocol.make_fence(intent(Side.ASK), levels, krw=Decimal(0), coins=Decimal(10**9))
+    assert bid is None or bid.price <= top.bid_price / protocol.FAR
+    assert ask is not None
+    assert ask.price >= top.ask_price * protocol.FAR
+
+
+def test_a_fence_is_paid_for_with_its_fee_to_the_last_won() -> None:
+    """One that the balance just covers is taken, one without room for the fee is not."""
+    levels = book(Decimal(1000))
+    rich = protocol.make_fence(intent(Side.BID), levels, krw=Decimal(10**9), coins=Decimal(0))
+    assert rich is not None
+    enough = rich.total * protocol.FEE_ROOM
+    assert protocol.make_fence(intent(Side.BID), levels, krw=enough, coins=Decimal(0)) == rich
+    assert protocol.make_fence(intent(Side.BID), levels, krw=rich.total, coins=Decimal(0)) is None
+    coin = protocol.make_fence(intent(Side.ASK), levels, krw=Decimal(0), coins=Decimal(10**9))
+    assert coin is not None
+    assert protocol.make_fence(intent(Side.ASK), levels, krw=Decimal(0), coins=coin.volume) == coin
 
 
 def test_a_fence_nobody_can_pay_for_is_none() -> None:

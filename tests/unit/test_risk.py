@@ -119,6 +119,7 @@ def test_a_buy_on_good_facts_is_for_the_wish() -> None:
         ({"price_as_of": old(10)}, "ok"),
         ({"wallet": None}, "wallet_stale"),
         ({"wallet": Balance(available=Decimal(10**6), locked=Decimal(0), as_of=old(10.5))}, "wallet_stale"),
+        ({"wallet": Balance(available=Decimal(10**6), locked=Decimal(0), as_of=old(10))}, "ok"),
         ({"asked_at": old(3.1)}, "book_stale"),
         ({"asked_at": old(3)}, "ok"),
         ({"chance": chance(state="preview")}, "market_inactive"),
@@ -186,6 +187,33 @@ def test_a_stop_goes_out_only_when_the_bids_have_fallen_too(stop: int | None, bi
     """One trade far below every bid sells nothing; an exit for another reason only needs a bid."""
     price = None if stop is None else Decimal(stop)
     assert risk.confirms_exit(Config(), price, book(level("2000", bid))) is confirmed
+
+
+def test_a_coin_of_less_than_a_won_can_be_left() -> None:
+    """Somebody bids, so it is worth something."""
+    assert risk.confirms_exit(Config(), None, book(level("0.6", "0.5")))
+
+
+@pytest.mark.parametrize(
+    ("changed", "total"),
+    [
+        (
+            {
+                "book": book(level("1000", "999", ask_size="10")),
+                "chance": chance(bid=Bounds(min_total=Decimal(10_000))),
+            },
+            10_000,
+        ),
+        ({"book": book(level("1001", "999", ask_size="20.0006"))}, 20_020),
+        ({"book": book(level("1000", "999", bid_size="50"))}, 50_000),
+    ],
+    ids=["exactly the least", "whole won, never more than the walk", "exactly as much as the bids take"],
+)
+def test_a_buy_may_be_exactly_what_its_limits_allow(changed: dict[str, Any], total: int) -> None:
+    """The least notional, the won below a broken sum, and all bids there are."""
+    plan = risk.judge_buy(Config(), facts(**changed))
+    assert isinstance(plan, risk.Plan)
+    assert plan.total == total
 
 
 def test_a_book_without_levels_confirms_nothing() -> None:

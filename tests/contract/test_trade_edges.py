@@ -1,0 +1,206 @@
+"""What comes up once in the life of a trade: orders half known, stops nobody knows, and what is not ours to move."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING
+from unittest.mock import patch
+
+import msgspec
+import pytest
+
+from journal.errors import JournalFull
+from journal.records import IntentState, Trade
+from strategy.base import Entry, Snapshot
+from tests.contract.sandbox_desk import PRICE
+from tests.contract.trading_desk import MARKET, WHY, Desk, buy, sell, told
+from trader import names, orders, reconcile, trades
+from trader.breach import guard
+from trader.decisions import HOLDING, SELLING
+from trader.recovery import settle_intent
+from upbit.errors import UnderMinTotal
+from upbit.models import NewOrder, Side
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from trader.app import App
+
+OTHER = "KRW-ETH"
+
+
+def decide_elsewhere(app: App) -> str:
+    """Write down a buy of another market that was just decided; return its identifier."""
+    trade = Trade(
+        id="elsewhere",
+        market=OTHER,
+        strategy="s",
+        unit=timedelta(minutes=1),
+        decided_at=app.clock(),
+        entry_reason={},
+        stop_distance=None,
+    )
+    order = NewOrder(market=OTHER, side=Side.BID, total=Decimal(6000), identifier="ub1-elsewhere")
+    now = app.clock()
+    app.journal.begin_trade(trade, trades.new_intent(trade, order, decision_key="e", number=0, now=now, deadline=None))
+    return order.identifier
+
+
+def test_an_order_that_was_being_sent_when_the_process_ended_is_in_doubt(tmp_path: Path) -> None:
+    """Its bytes may have left, so only the exchange can say; one that was never begun is given up."""
+
+    async def story(desk: Desk) -> None:
+        async with desk.started() as app:
+            name = decide_elsewhere(app)
+            app.journal.begin_attempt(name)
+            settle_intent(app, app.journal.intent(name))
+            assert app.journal.intent(name).state is IntentState.UNKNOWN
+            settle_intent(app, app.journal.intent(name))
+            assert app.journal.intent(name).state is IntentState.UNKNOWN
+
+    told(tmp_path, story)
+
+
+def test_a_flow_that_is_taken_up_again_leaves_the_orders_of_others_alone(tmp_path: Path) -> None:
+    """The flow of another market still works on its order."""
+
+    async def story(desk: Desk) -> None:
+        async with desk.started() as app:
+            await buy(app)
+            name = decide_elsewhere(app)
+
+            async def failing() -> None:
+                raise JournalFull(desk.folder, "full")
+
+            await guard(app, MARKET, failing())
+            assert app.journal.intent(name).state is IntentState.PLANNED
+
+    told(tmp_path, story)
+
+
+def test_a_sale_that_is_refused_in_an_open_market_is_not_told_as_suspended(tmp_path: Path) -> None:
+    """The position is held, and no person is told that Upbit trades it no more."""
+
+    async def story(desk: Desk) -> None:
+        async with desk.started() as app:
+            trade = await buy(app)
+            refused = UnderMinTotal("no", name="under_min_total_ask", status=400)
+            with patch("upbit.rest.Upbit.place", side_effect=refused):
+                await sell(app)
+            assert (await app.state.active_trade.snapshot())[MARKET].phase == HOLDING
+            assert app.journal.position_volume(trade.id) == trade.volume
+            assert not [note for note in app.journal.pending_notes(99) if "suspended" in note.key]
+
+    told(tmp_path, story)
+
+
+def test_a_market_whose_buy_was_given_up_rests_a_minute(tmp_path: Path) -> None:
+    """Nobody refused it, so the long rest of twice refused markets is not for it."""
+
+    async def story(desk: Desk) -> None:
+        async with desk.started() as app:
+            name = decide_elsewhere(app)
+            app.journal.abandon(name, "late")
+            await trades.after_refusal(app, app.journal.intent(name))
+            assert app.resting[OTHER] - app.clock() == timedelta(seconds=60)
+
+    told(tmp_path, story)
+
+
+def test_an_order_that_is_still_going_on_is_not_written_down_as_executed_after_all(tmp_path: Path) -> None:
+    """Nothing is written, and buying goes on."""
+
+    async def story(desk: Desk) -> None:
+        async with desk.started() as app:
+            trade = await buy(app)
+            (intent,) = app.journal.intents_of(trade.id)
+            order = await app.upbit.order(uuid=intent.uuid)
+            await reconcile.see_after_all(app, msgspec.structs.replace(order, state="wait"))
+            assert app.journal.intent(intent.identifier).state is IntentState.FINAL
+            assert app.control.may_buy()
+
+    told(tmp_path, story)
+
+
+def test_an_order_of_a_trade_that_is_over_goes_to_that_trade(tmp_path: Path) -> None:
+    """Its name says which; when the exchange tells its time in an unknown way, now is taken."""
+
+    async def story(desk: Desk) -> None:
+        async with desk.started() as app:
+            trade = await buy(app)
+            await sell(app)
+            (first, _) = app.journal.intents_of(trade.id)
+            order = await app.upbit.order(uuid=first.uuid)
+            name = names.read_name(first.identifier, names.prefix_of(app))
+            assert name is not None
+            found = reconcile.adopted_trade(app, order, name)
+            assert (found.id, found.phase) == (trade.id, "closed")
+            odd = msgspec.structs.replace(order, created_at="yesterday")
+            assert reconcile.adopted_intent(app, found, odd, name).decided_at == app.clock()
+            assert reconcile.adopted_intent(app, found, order, name).decided_at < app.clock()
+
+    told(tmp_path, story)
+
+
+@pytest.mark.parametrize(
+    ("distance", "phase", "stops"),
+    [(None, HOLDING, False), (float("nan"), HOLDING, False), (1e6, SELLING, False), (1e6, HOLDING, True)],
+)
+def test_an_adopted_trade_gets_a_stop_when_there_is_one_and_nobody_sells(
+    distance: float | None,
+    phase: str,
+    stops: bool,  # noqa: FBT001 - a parameter
+    tmp_path: Path,
+) -> None:
+    """It lies below the price of the buy by the distance the strategy takes now."""
+
+    async def story(desk: Desk) -> None:
+        async with desk.started(tmp_path / "other") as app:
+            await buy(app)
+        async with desk.started() as app:
+            trade = app.journal.open_trade_in(MARKET)
+            assert trade is not None
+            assert trade.stop_price is None
+            now = app.clock()
+            snapshot = Snapshot(
+                market=MARKET,
+                candle_closed_at=now,
+                numbers={},
+                failed_gate=None,
+                price=Decimal(PRICE),
+                price_as_of=now,
+            )
+            await app.state.snapshot_dict.replace({MARKET: snapshot})
+            async with app.state.active_trade.locked() as active:
+                active[MARKET] = replace(active[MARKET], phase=phase)
+            entry = Entry(buy=False, reason=WHY, stop_distance=distance)
+            with patch.object(type(app.strategy), "enter", return_value=entry):
+                await reconcile.give_stop(app, trade)
+            stop = app.journal.trade(trade.id).stop_price
+            assert (stop is not None) is stops
+            assert stop is None or stop == trades.average_price(trades.fills_of(app, trade, "bid")) - 1_000_000
+            assert (await app.state.active_trade.snapshot())[MARKET].phase == phase
+
+    told(tmp_path, story)
+
+
+def test_an_adopted_order_of_a_trade_whose_sale_is_in_hand_leaves_the_trade_to_it(tmp_path: Path) -> None:
+    """Whoever follows the sale ends the trade; what was sold beyond our own came from elsewhere."""
+
+    async def story(desk: Desk) -> None:
+        async with desk.started() as app:
+            trade = await buy(app)
+            (bought,) = app.journal.intents_of(trade.id)
+            order = await app.upbit.order(uuid=bought.uuid)
+            fill = msgspec.structs.replace(order.fills[0], uuid="sold", volume=trade.volume + 1)
+            sale = trades.plan_exit(app, trade, trade.volume)
+            assert app.journal.leave(trade.id, {"code": "x"}, sale)
+            found = replace(sale, identifier="ub1-found", decision_key="f", state=IntentState.FINAL, uuid="found")
+            app.journal.adopt(trade, found, [fill], Decimal(0), [])
+            assert app.journal.trade(trade.id).phase == "leaving"
+            assert app.journal.trade(trade.id).volume == 0
+            assert orders.to_order(sale).volume == trade.volume
+
+    told(tmp_path, story)
