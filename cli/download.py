@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 FIRST_DAY = datetime(2017, 9, 25, tzinfo=UTC)
 """Upbit's first candles are of this day."""
+LIMIT_WINDOW_S = 1.0
+"""A download that was killed a moment ago may have spent the requests of this second."""
 STOPPED = {
     "ko": "중단했습니다. 받은 캔들은 저장되었습니다. 같은 명령을 다시 실행하면 이어서 받습니다.",
     "en": "Stopped. What came is saved; the same command goes on where it was.",
@@ -62,6 +64,7 @@ async def fetch(config: Config, store: Store, options: argparse.Namespace) -> tu
     stop_on_signals(stop)
     async with open_session() as session:
         upbit = Upbit(session, base_url=config.base_url)
+        await asyncio.sleep(LIMIT_WINDOW_S)
         listed = [market.market for market in await upbit.markets()]
         markets = choose_markets(listed, read_markets(options))
         now = from_ms(closed_by(upbit.server_date or wall_clock(), unit))

@@ -138,6 +138,7 @@ def test_a_task_that_vanishes_halts_trading_and_ends_the_process_with_its_cause(
     told(again)
 
 
+@pytest.mark.slow  # on a busy machine two hours of failed connections can outrun the delivery that is waited for
 @pytest.mark.failure("D6")
 def test_hours_without_a_network_decide_nothing_and_end_with_fresh_data(tmp_path: Path) -> None:
     """Two hours: no order, a person is told, and within two minutes of its return everything is fresh."""
