@@ -14,6 +14,8 @@ import pytest
 
 from tests.contract.judges import ACCESS_KEY, SECRET_KEY, Box, judge, open_box
 
+pytestmark = pytest.mark.slow  # live streams beside other tests on a busy machine come late; `make contract`
+
 KEYS = (ACCESS_KEY, SECRET_KEY)
 MARKET = "KRW-BTC"
 FEE, ZERO = Decimal("0.0005"), Decimal(0)
@@ -201,7 +203,6 @@ def check_sdk_private(story: dict[str, Any], box: Box) -> None:
     assert last == exact(story["accounts"]) == box.balances()
 
 
-@pytest.mark.slow
 @pytest.mark.statement(43)
 def test_ccxt_pro_watches() -> None:
     """Tickers, trades, books and seconds on one socket that accumulates; orders, fills and balances on another."""
@@ -231,7 +232,6 @@ def test_ccxt_pro_watches() -> None:
     assert story["balance"] == {name: [float(free), float(held)] for name, (free, held) in balances.items()}
 
 
-@pytest.mark.slow
 @pytest.mark.statement(43)
 def test_pyupbit_listens() -> None:
     """Its manager, which decodes binary frames and knows one old flag, gets live frames of its three types."""
