@@ -61,8 +61,8 @@ class Box:
 
     def trade(self, market: str, number: int) -> tuple[Decimal, Decimal]:
         """Return price and volume of the public trade of this `sequential_id`."""
-        (found,) = self.get("/v1/trades/ticks", market=market, count="1", cursor=str(number + 1))
-        assert found["sequential_id"] == number
+        page = self.get("/v1/trades/ticks", market=market, count="200", cursor=str(number + 1))
+        (found,) = [trade for trade in page if trade["sequential_id"] == number]  # ids are unique, not ordered
         return found["trade_price"], found["trade_volume"]
 
     def minutes(self, market: str, before: str, count: int) -> list[dict[str, Any]]:
