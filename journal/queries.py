@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from journal.errors import JournalBreach
 from journal.records import ZERO, Counts, IntentState, Totals
-from journal.rows import from_ms, to_attempt, to_fill, to_halt, to_intent, to_ms, to_note, to_trade, total
+from journal.rows import from_ms, to_attempt, to_fill, to_flow, to_halt, to_intent, to_ms, to_note, to_trade, total
 
 if TYPE_CHECKING:
     import sqlite3
     from datetime import datetime
     from decimal import Decimal
 
-    from journal.records import Attempt, Fill, Halt, Intent, Note, Trade
+    from journal.records import Attempt, Fill, Flow, Halt, Intent, Note, Trade
 
 OPEN = "('entering', 'holding', 'leaving')"
 LIVE = f"({', '.join(f'{state.value!r}' for state in sorted(IntentState.live()))})"
@@ -102,16 +102,26 @@ class Queries:
         query = "SELECT * FROM trade WHERE phase = 'closed' ORDER BY closed_ms DESC, rowid DESC LIMIT ?"
         return [self._whole(row) for row in self._db.execute(query, (limit,))]
 
+    def closed_names(self) -> list[str]:
+        """Return the names of the trades that bought and sold, oldest first."""
+        return [row["id"] for row in self._db.execute("SELECT id FROM trade WHERE phase = 'closed' ORDER BY rowid")]
+
     def _whole(self, row: sqlite3.Row) -> Trade:
         intents = self.intents_of(row["id"])
         fills = [fill for intent in intents for fill in self.fills_of(intent.identifier)]
-        return to_trade(row, intents, fills, self._moved("trade_id", row["id"]))
+        return to_trade(row, intents, fills, self._flows(row["id"]))
 
-    def _moved(self, column: str, value: str) -> Decimal:
-        """Return what came and went without an order."""
+    def _flows(self, trade_id: str) -> list[Flow]:
+        """Return what came to a trade and left it without an order, oldest first."""
         if not self._has_flows:
-            return ZERO
-        rows = self._db.execute(f"SELECT volume FROM flow WHERE {column} = ?", (value,))  # noqa: S608 - constants
+            return []
+        return [
+            to_flow(row) for row in self._db.execute("SELECT * FROM flow WHERE trade_id = ? ORDER BY seq", (trade_id,))
+        ]
+
+    def _moved(self, market: str) -> Decimal:
+        """Return what came to a market's trades and left them without an order."""
+        rows = self._db.execute("SELECT volume FROM flow WHERE market = ?", (market,))
         return total(type(ZERO)(row["volume"]) for row in rows)
 
     def _moved_markets(self) -> list[str]:
@@ -170,7 +180,7 @@ class Queries:
             coins[currency] = coins.get(currency, ZERO) + sign * total(fill.volume for fill in fills)
             krw -= sign * total(fill.funds for fill in fills) + intent.paid_fee
             fees += intent.paid_fee
-        moved = {market.split("-")[1]: self._moved("market", market) for market in self._moved_markets()}
+        moved = {market.split("-")[1]: self._moved(market) for market in self._moved_markets()}
         for currency, volume in moved.items():
             coins[currency] = coins.get(currency, ZERO) + volume
         profit = total(trade.profit_krw for trade in self.closed_trades(-1))

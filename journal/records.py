@@ -88,6 +88,15 @@ class Fill:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Flow:
+    """Coins that came to a trade, or left it (then both amounts are negative), without an order of ours."""
+
+    volume: Decimal  # units
+    krw: Decimal | None  # what they were worth then; None: nobody knew
+    why: str  # "taken" by the account's owner, or "carried": dust on its way from one trade to the next
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Trade:
     """A trade of one market from its decision to its end. Money fields are sums over its fills."""
 
@@ -111,6 +120,7 @@ class Trade:
     cost_krw: Decimal = ZERO  # paid, with fees
     proceeds_krw: Decimal = ZERO  # received, after fees
     fees_krw: Decimal = ZERO
+    taken_krw: Decimal = ZERO  # what coins were worth when they left without us; below zero: when they came
 
     @property
     def volume(self) -> Decimal:
@@ -119,8 +129,8 @@ class Trade:
 
     @property
     def profit_krw(self) -> Decimal:
-        """What it has earned so far, after fees."""
-        return self.proceeds_krw - self.cost_krw
+        """What it has earned so far, after fees. Coins that their owner took away are a withdrawal, and no loss."""
+        return self.proceeds_krw - self.cost_krw + self.taken_krw
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

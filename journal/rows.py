@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from journal.records import ZERO, Attempt, Fill, Halt, Intent, IntentState, Note, Trade
+from journal.records import ZERO, Attempt, Fill, Flow, Halt, Intent, IntentState, Note, Trade
 
 if TYPE_CHECKING:
     import sqlite3
@@ -101,6 +101,12 @@ def to_fill(row: sqlite3.Row) -> Fill:
     )
 
 
+def to_flow(row: sqlite3.Row) -> Flow:
+    """Read what moved without an order; a reader may look at the file of a version that did not keep its worth."""
+    krw = money(row["krw"]) if "krw" in row.keys() else None  # noqa: SIM118 - a row is no mapping
+    return Flow(volume=Decimal(row["volume"]), krw=krw, why=row["why"])
+
+
 def to_note(row: sqlite3.Row) -> Note:
     """Read a message."""
     return Note(key=row["key"], kind=row["kind"], body=json.loads(row["body"]))
@@ -119,13 +125,14 @@ def to_halt(row: sqlite3.Row) -> Halt:
     )
 
 
-def to_trade(row: sqlite3.Row, intents: list[Intent], fills: list[Fill], moved: Decimal) -> Trade:
-    """Read a trade and add up its fills."""
+def to_trade(row: sqlite3.Row, intents: list[Intent], fills: list[Fill], flows: list[Flow]) -> Trade:
+    """Read a trade and add up its fills and flows."""
     side_of = {intent.identifier: intent.side for intent in intents}
     by_side: dict[str, list[Fill]] = {"bid": [], "ask": []}
     for fill in fills:
         by_side[side_of[fill.identifier]].append(fill)
     fees = {side: total(intent.paid_fee for intent in intents if intent.side == side) for side in ("bid", "ask")}
+    bought, cost = total(fill.volume for fill in by_side["bid"]), total(fill.funds for fill in by_side["bid"])
     return Trade(
         id=row["id"],
         market=row["market"],
@@ -141,13 +148,21 @@ def to_trade(row: sqlite3.Row, intents: list[Intent], fills: list[Fill], moved: 
         stop_price=money(row["stop_price"]),
         highest_price=money(row["highest_price"]),
         dust=Decimal(row["dust"]),
-        moved=moved,
-        bought=total(fill.volume for fill in by_side["bid"]),
+        moved=total(flow.volume for flow in flows),
+        bought=bought,
         sold=total(fill.volume for fill in by_side["ask"]),
-        cost_krw=total(fill.funds for fill in by_side["bid"]) + fees["bid"],
+        cost_krw=cost + fees["bid"],
         proceeds_krw=total(fill.funds for fill in by_side["ask"]) - fees["ask"],
         fees_krw=fees["bid"] + fees["ask"],
+        taken_krw=-total(worth_of(flow, cost + fees["bid"], bought) for flow in flows if flow.why == "taken"),
     )
+
+
+def worth_of(flow: Flow, cost: Decimal, bought: Decimal) -> Decimal:
+    """Return what moved coins were worth, KRW; what they cost where nobody knew."""
+    if flow.krw is not None:
+        return flow.krw
+    return flow.volume * cost / bought if bought else ZERO
 
 
 def maybe_json(text: str | None) -> Any:

@@ -165,7 +165,12 @@ CREATE TABLE flow (
 CREATE INDEX flow_by_trade ON flow(trade_id);
 """
 
-MIGRATIONS: tuple[str, ...] = (FIRST, HALTS, PROTOCOL)
+WORTH = """
+ALTER TABLE flow ADD COLUMN krw TEXT;
+"""
+"""What moved coins were worth then, KRW, with the sign of the volume; NULL while nobody knew."""
+
+MIGRATIONS: tuple[str, ...] = (FIRST, HALTS, PROTOCOL, WORTH)
 """Entry n turns format n into format n + 1. Entries are never changed, only added."""
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from journal.errors import JournalBreach, require
 from journal.orders import Orders
-from journal.records import IntentState
+from journal.records import Flow, IntentState
 from journal.rows import canonical, to_ms, to_text
 from journal.store import urgent
 
@@ -79,23 +79,31 @@ class Trades(Orders):
             self._db.execute("UPDATE trade SET dust = '0' WHERE id = ?", (row["id"],))
 
     def _carry(self, source: str, target: str, market: str, volume: Decimal) -> None:
-        self._flow(source, market, -volume, "carried")
-        self._flow(target, market, volume, "carried")
+        self._flow(source, market, Flow(volume=-volume, krw=None, why="carried"))
+        self._flow(target, market, Flow(volume=volume, krw=None, why="carried"))
 
-    def _flow(self, trade_id: str, market: str, volume: Decimal, why: str) -> None:
+    def _flow(self, trade_id: str, market: str, flow: Flow) -> None:
         self._db.execute(
-            "INSERT INTO flow (trade_id, market, volume, why, at_ms) VALUES (?, ?, ?, ?, ?)",
-            (trade_id, market, to_text(volume), why, self._now_ms()),
+            "INSERT INTO flow (trade_id, market, volume, krw, why, at_ms) VALUES (?, ?, ?, ?, ?, ?)",
+            (trade_id, market, to_text(flow.volume), to_text(flow.krw), flow.why, self._now_ms()),
         )
-        self._event("flow", trade_id, volume=volume, why=why)
+        self._event("flow", trade_id, volume=flow.volume, krw=flow.krw, why=flow.why)
 
     @urgent
-    def take_out(self, trade_id: str, volume: Decimal, notes: Sequence[Note] = ()) -> None:
-        """Write that coins of a trade have left the account without us: they are not ours to sell any more."""
+    def take_out(self, trade_id: str, volume: Decimal, notes: Sequence[Note] = (), *, price: Decimal | None) -> None:
+        """Write that coins of a trade have left the account without us: they are not ours to sell any more.
+
+        Args:
+            trade_id: the trade.
+            volume: units, at most what it holds.
+            notes: messages about it.
+            price: KRW per unit at which they count as withdrawn; None: nobody knows, they count as what they cost.
+        """
         trade = self.trade(trade_id)
         require(0 < volume <= trade.volume, f"{trade_id} holds {trade.volume}, so {volume} cannot have left it")
         with self._transaction():
-            self._flow(trade_id, trade.market, -volume, "taken")
+            krw = None if price is None else -volume * price
+            self._flow(trade_id, trade.market, Flow(volume=-volume, krw=krw, why="taken"))
             self._insert_notes(notes)
 
     @urgent
@@ -128,9 +136,10 @@ class Trades(Orders):
         """Write what an order did that nobody here followed, and let its trade hold, or end with, what that left."""
         self._db.execute("UPDATE intent SET uuid = ? WHERE id = ?", (uuid, intent.identifier))
         self._insert_fills(intent.identifier, fills, paid_fee)
-        left = self.trade(intent.trade_id).volume
-        if left < 0:
-            self._flow(intent.trade_id, intent.market, -left, "taken")
+        trade = self.trade(intent.trade_id)
+        if trade.volume < 0:  # coins that were given to it: what they were sold for is not its profit
+            given = -trade.volume * trade.proceeds_krw / trade.sold
+            self._flow(trade.id, trade.market, Flow(volume=-trade.volume, krw=given, why="taken"))
         trade, other = self.trade(intent.trade_id), self.open_trade_in(intent.market)
         if any(one.state in IntentState.live() for one in self.intents_of(trade.id)):
             return  # whoever follows that one goes on with the trade

@@ -116,6 +116,8 @@ class Messages:
             (self._say("수수료 합계", "Fees"), f"{trade.fees_krw:,.2f} KRW"),
             (self._say("보유 시간", "Held"), held(at - (trade.opened_at or trade.decided_at))),
         ]
+        if trade.taken_krw:
+            fields.append((self._say("직접 옮긴 코인", "Moved by hand"), f"{won(trade.taken_krw)} KRW"))
         if dust:
             fields.append((self._say("남은 소액", "Dust left"), f"{dust:f}"))
         color = GREEN if trade.profit_krw > 0 else RED

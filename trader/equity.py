@@ -54,18 +54,12 @@ class Loss:
 
 def profit_now(realised: Decimal, open_trades: Iterable[Trade], prices: Mapping[str, Price | None]) -> Decimal:
     """Return all profit so far after fees, KRW; a trade whose price is not known yet counts as worth what it cost."""
-    return realised + sum((earned(trade) + worth(trade, prices.get(trade.market)) for trade in open_trades), ZERO)
+    return realised + sum((gained(trade, prices.get(trade.market)) for trade in open_trades), ZERO)
 
 
-def earned(trade: Trade) -> Decimal:
-    """Return what a trade has earned, KRW. Coins that its owner has moved away are worth what they cost: no loss."""
-    moved_away = max(-trade.moved, ZERO)
-    return trade.profit_krw + (moved_away * trade.cost_krw / trade.bought if moved_away else ZERO)
-
-
-def worth(trade: Trade, price: Price | None) -> Decimal:
-    """Return what a trade's coins are worth, KRW."""
-    return trade.volume * price.price if price is not None else -earned(trade)
+def gained(trade: Trade, price: Price | None) -> Decimal:
+    """Return what an open trade has earned and its coins are worth, KRW; nothing while their price is not known."""
+    return trade.profit_krw + trade.volume * price.price if price is not None else ZERO
 
 
 def renew(mark: Mark | None, profit: Decimal, day: str, standing: Iterable[str]) -> Mark:
@@ -103,20 +97,22 @@ WORDS = {
 
 
 class Realised:
-    """The profit of closed trades, added up once and then kept up with."""
+    """The profit of closed trades, each read once.
+
+    They are told apart by their names, not by when they ended: a clock may step back, and an order that turns up late
+    ends a trade in the past, or opens it again.
+    """
 
     def __init__(self) -> None:
-        self._closed = 0
-        self._profit = ZERO
+        self._profits: dict[str, Decimal] = {}
 
     def of(self, journal: Queries) -> Decimal:
         """Return the profit of all closed trades, KRW."""
-        closed = journal.counts().closed_trades
-        if closed != self._closed:
-            newest = journal.closed_trades(closed - self._closed)
-            self._profit += sum((earned(trade) for trade in newest), ZERO)
-            self._closed = closed
-        return self._profit
+        names = journal.closed_names()
+        if names != list(self._profits):
+            known = self._profits
+            self._profits = {name: known[name] if name in known else journal.trade(name).profit_krw for name in names}
+        return sum(self._profits.values(), ZERO)
 
 
 async def watch_equity(app: App) -> None:

@@ -104,7 +104,8 @@ async def write_off(app: App, rebuilt: Rebuilt) -> None:
         (book,) = await app.upbit.books([trade.market])
         gone = trade.volume - held.get(trade.market.split("-")[1], Decimal(0))
         if gone > 0:
-            app.journal.take_out(trade.id, gone)
+            bid = book.levels[0].bid_price if book.levels else None
+            app.journal.take_out(trade.id, gone, price=bid)
             rebuilt.gone[trade.market] = gone
         left = app.journal.position_volume(trade.id)
         worth = left * book.levels[0].bid_price if book.levels else MIN_TOTAL

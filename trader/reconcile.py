@@ -279,12 +279,18 @@ def surely_gone(short: Decimal, last_time: Decimal | None) -> Decimal:
     return max(min(short, last_time or Decimal(0)), Decimal(0))
 
 
+async def last_price(app: App, market: str) -> Decimal | None:
+    """Return the last price that was seen of a market that is traded, KRW; None before there was one."""
+    price = (await app.state.trading_dict.snapshot()).get(market)
+    return None if price is None else price.price
+
+
 async def compare_balance(app: App, trade: Trade, gone: Decimal) -> None:
     """Shrink a trade by what somebody has taken out of the account; it is never bought back."""
     if not gone or not await reserve(app, trade.market, HOLDING, SELLING):
         return
     note = app.messages.taken(trade, gone, at=app.clock())
-    app.journal.take_out(trade.id, gone, [note])
+    app.journal.take_out(trade.id, gone, [note], price=await last_price(app, trade.market))
     app.tell("taken", level=logging.WARNING, market=trade.market, volume=gone)
     app.wake_notifier()
     if app.journal.position_volume(trade.id) > 0:

@@ -313,13 +313,8 @@ async def end(app: App, trade: Trade, *, dust: Decimal, reason: dict[str, object
     trade = replace(trade, exit_reason=trade.exit_reason or reason)
     note = app.messages.sold(trade, korean_name=app.korean_name(trade.market), dust=dust, at=now)
     app.journal.close_trade(trade.id, closed_at=now, dust=dust, reason=reason, notes=[note])
-    app.tell("sold", market=trade.market, reason=(trade.exit_reason or {}).get("code"), profit_krw=profit(trade))
+    app.tell("sold", market=trade.market, reason=(trade.exit_reason or {}).get("code"), profit_krw=trade.profit_krw)
     await let_go(app, trade.market)
-
-
-def profit(trade: Trade) -> Decimal:
-    """Return what a trade earned after all fees, KRW."""
-    return trade.proceeds_krw - trade.cost_krw
 
 
 def average_price(fills: list[Fill]) -> Decimal:

@@ -114,6 +114,27 @@ def test_a_reader_of_an_older_file_finds_no_flows(tmp_path: Path) -> None:
         assert reader.totals().coins == {}
 
 
+def test_a_reader_of_a_file_without_worths_takes_the_costs(tmp_path: Path) -> None:
+    """Before format 4 the journal did not keep what moved coins were worth."""
+    path = tmp_path / "old.sqlite3"
+    with sqlite3.connect(path) as old:
+        old.executescript("".join(MIGRATIONS[:3]) + "PRAGMA user_version = 3;")
+        old.executescript("""
+            INSERT INTO trade (id, market, strategy, unit_s, phase, decided_ms, entry_reason)
+                VALUES ('t', 'KRW-BTC', 's', 60, 'holding', 0, '{}');
+            INSERT INTO intent (id, decision_key, n, trade_id, market, side, request, decided_ms, state, paid_fee)
+                VALUES ('b', 'b', 0, 't', 'KRW-BTC', 'bid', '{}', 0, 'FINAL', '10');
+            INSERT INTO fill VALUES ('f', 'b', '50', '4', '190', 0);
+            INSERT INTO flow (trade_id, market, volume, why, at_ms) VALUES ('t', 'KRW-BTC', '-1', 'taken', 0);
+        """)
+    old.close()
+    with open_reader(path) as reader:
+        assert reader.position_volume("t") == 3
+        assert reader.trade("t").taken_krw == 50
+    with Journal.open(path, lambda: NOW) as forward:
+        assert forward.trade("t").taken_krw == 50
+
+
 def test_a_file_that_is_damaged_inside_is_refused(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
     """SQLite's own check speaks first, and what cannot even be read is damaged, too."""
 

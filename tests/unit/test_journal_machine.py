@@ -158,7 +158,7 @@ class JournalMachine(RuleBasedStateMachine):
         """The user takes a part."""
         gone = (self.journal.position_volume(self.trade) * share / 100).quantize(Decimal("1e-8"), rounding="ROUND_DOWN")
         if gone > 0:
-            self.journal.take_out(self.trade, gone)
+            self.journal.take_out(self.trade, gone, price=None)
             self.taken += gone
 
     @precondition(lambda self: self.holding and self.state is IntentState.FINAL)
