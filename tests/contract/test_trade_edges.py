@@ -13,10 +13,10 @@ import pytest
 
 from journal.errors import JournalFull
 from journal.records import IntentState, Trade
-from strategy.base import Entry, Snapshot
+from strategy.base import Entry, Exit, Snapshot
 from tests.contract.sandbox_desk import PRICE
-from tests.contract.trading_desk import MARKET, WHY, Desk, buy, sell, told
-from trader import names, orders, reconcile, trades
+from tests.contract.trading_desk import MARKET, WHY, Desk, buy, see_the_world, sell, told
+from trader import names, orders, reconcile, risk, trades
 from trader.breach import guard
 from trader.decisions import HOLDING, SELLING
 from trader.recovery import settle_intent
@@ -92,6 +92,32 @@ def test_a_sale_that_is_refused_in_an_open_market_is_not_told_as_suspended(tmp_p
             assert (await app.state.active_trade.snapshot())[MARKET].phase == HOLDING
             assert app.journal.position_volume(trade.id) == trade.volume
             assert not [note for note in app.journal.pending_notes(99) if "suspended" in note.key]
+
+    told(tmp_path, story)
+
+
+@pytest.mark.parametrize("locked", [False, True])
+def test_a_sale_that_waits_is_left_to_the_next_start_when_the_daemon_ends(
+    locked: bool,  # noqa: FBT001 - a parameter
+    tmp_path: Path,
+) -> None:
+    """No bid confirms it, or the user locks its coins: nothing is sent, the trade is held, no time goes by."""
+
+    async def story(desk: Desk) -> None:
+        async with desk.started() as app:
+            trade = await buy(app)
+            if locked:
+                desk.user_orders(side="ask", ord_type="limit", price="300000000", volume=f"{trade.volume:f}")
+            await see_the_world(app)
+            app.stop.set()
+            assert await trades.reserve(app, MARKET, HOLDING, SELLING)
+            began = app.clock()
+            with patch.object(risk, "confirms_exit", return_value=locked):
+                await trades.sell(app, MARKET, Exit(sell=True, reason=WHY))
+            assert (app.clock() - began).total_seconds() < 1
+            assert (await app.state.active_trade.snapshot())[MARKET].phase == HOLDING
+            assert len(app.journal.intents_of(trade.id)) == 1
+            assert bool([note for note in app.journal.pending_notes(99) if "locked" in note.key]) is locked
 
     told(tmp_path, story)
 

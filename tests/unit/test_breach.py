@@ -6,6 +6,7 @@ import ast
 import asyncio
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from unittest.mock import patch
@@ -13,10 +14,13 @@ from unittest.mock import patch
 import pytest
 
 from journal.errors import Breach, JournalBroken, JournalFull, require
+from journal.records import IntentState
 from state import ActiveTrade
 from tests.contract.trading_desk import MARKET, Desk, buy, sell, told
-from trader.breach import guard, on_breach
-from trader.decisions import BUYING, HOLDING
+from trader import trades
+from trader.breach import come_back, guard, on_breach, take_up_again
+from trader.decisions import BUYING, HOLDING, SELLING
+from trader.orders import to_order
 from trader.reconcile import reconcile
 from trader.storage import look_after_storage
 
@@ -165,6 +169,68 @@ def test_a_flow_that_wrote_nothing_lets_its_market_go_when_there_is_room(tmp_pat
                 await guard(app, MARKET, failing(full_))
             assert MARKET not in await app.state.active_trade.snapshot()
             assert app.control.stands("journal_full")
+
+    told(tmp_path, story)
+
+
+def test_a_stop_ends_the_waiting_for_room_and_the_trade_is_tried_once_more(tmp_path: Path) -> None:
+    """A daemon that ends does not wait for a disk; what it could not write, its next start takes up."""
+
+    async def story(desk: Desk) -> None:
+        async with desk.started() as app:
+            trade = await buy(app)
+            full_ = JournalFull(desk.folder, "full")
+            app.stop.set()
+            began = app.clock()
+            with patch.object(app.journal, "open_trade_in", side_effect=full_) as tries:
+                await come_back(app, MARKET)
+                assert tries.call_count == 0
+                app.stop.clear()
+                async with asyncio.TaskGroup() as tasks:
+                    tasks.create_task(come_back(app, MARKET))
+                    tasks.create_task(stop_soon(app))
+                assert tries.call_count == 1
+            app.stop.clear()
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(come_back(app, MARKET))
+                tasks.create_task(stop_soon(app))
+            assert (app.clock() - began).total_seconds() == pytest.approx(2, abs=0.5)
+            active = (await app.state.active_trade.snapshot())[MARKET]
+            assert (active.phase, active.trade_id) == (HOLDING, trade.id)
+
+    told(tmp_path, story)
+
+
+async def stop_soon(app: App) -> None:
+    """Ask the daemon to end, a second from now."""
+    await asyncio.sleep(1)
+    app.stop.set()
+
+
+@pytest.mark.parametrize("sent", [False, True])
+def test_a_sale_that_was_in_hand_when_the_disk_was_full_is_taken_up_again(
+    sent: bool,  # noqa: FBT001 - a parameter
+    tmp_path: Path,
+) -> None:
+    """Not sent, it is given up and the position held; sent, it is looked for, found, and the trade ended by it."""
+
+    async def story(desk: Desk) -> None:
+        async with desk.started() as app:
+            trade = await buy(app)
+            sale = trades.plan_exit(app, trade, trade.volume)
+            assert app.journal.leave(trade.id, {"code": "x"}, sale)
+            async with app.state.active_trade.locked() as active:
+                active[MARKET] = replace(active[MARKET], phase=SELLING)
+            if sent:
+                app.journal.begin_attempt(sale.identifier)
+                await app.upbit.place(to_order(sale))
+            await take_up_again(app, MARKET)
+            state = app.journal.intent(sale.identifier).state
+            assert state is (IntentState.FINAL if sent else IntentState.ABANDONED)
+            assert (app.journal.trade(trade.id).phase == "closed") is sent
+            assert (MARKET in await app.state.active_trade.snapshot()) is not sent
+        assert len(desk.orders()) == 1 + sent
+        assert (desk.free("BTC") == 0) is sent
 
     told(tmp_path, story)
 

@@ -194,6 +194,8 @@ def test_a_file_that_is_no_journal_is_refused_and_left_as_it_is(tmp_path: Path) 
     path.write_bytes(b"something else altogether " * 100)
     with pytest.raises(JournalCorrupt):
         store.connect(path)
+    with pytest.raises(JournalCorrupt), open_reader(path):
+        pass
     assert path.read_bytes() == b"something else altogether " * 100
 
 
