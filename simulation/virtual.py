@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import contextvars
 import heapq
+import itertools
 import ssl
 import weakref
 from dataclasses import dataclass, field
@@ -46,6 +47,30 @@ class Host:
     tasks: weakref.WeakSet[asyncio.Task[Any]] = field(default_factory=weakref.WeakSet)
 
 
+class Numbered:
+    """Hashes by a number of its loop, given when first asked for.
+
+    Libraries keep futures and tasks in sets and go through them: by address, the same seed takes another path.
+    """
+
+    _number: int
+
+    def __hash__(self) -> int:
+        try:
+            return self._number
+        except AttributeError:
+            self._number = next(self.get_loop().numbers)  # type: ignore[attr-defined]  # what it is mixed into has it
+            return self._number
+
+
+class NumberedFuture(Numbered, asyncio.Future[Any]):
+    """A future of the loop below."""
+
+
+class NumberedTask(Numbered, asyncio.Task[Any]):
+    """A task of the loop below."""
+
+
 MANY_CANCELLED = 256
 HOST: contextvars.ContextVar[Host | None] = contextvars.ContextVar("host", default=None)
 
@@ -60,6 +85,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._now = 0.0
         self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
         self._set = self._cancelled = 0
+        self.numbers = itertools.count()
+        self.set_task_factory(lambda loop, coro, **options: NumberedTask(coro, loop=loop, **options))
         self._dead: list[asyncio.Task[Any]] = []  # kept, so that the garbage collector throws nothing into them
         self.network: Network | None = None
         self.before_turn: Callable[[Host], None] | None = None
@@ -124,6 +151,10 @@ class VirtualLoop(asyncio.BaseEventLoop):
             self._timers = [entry for entry in self._timers if not entry[2].cancelled()]
             heapq.heapify(self._timers)
             self._cancelled = 0
+
+    def create_future(self) -> asyncio.Future[Any]:
+        """Make a future."""
+        return NumberedFuture(loop=self)
 
     def create_task(self, coro: Any, **options: Any) -> asyncio.Task[Any]:
         """Start a task in the host of its context."""

@@ -257,3 +257,19 @@ def test_a_loss_of_power_keeps_every_commit_and_nothing_else(tmp_path: Path) -> 
     assert rows(new) == 10
     living.execute("ROLLBACK")
     living.close()
+
+
+def test_a_set_of_futures_or_tasks_has_the_order_in_which_they_came() -> None:
+    """Libraries go through such sets; by address, two processes would wake their waiters in another order."""
+    loop = VirtualLoop()
+
+    async def script() -> None:
+        litter = [bytearray(17 * n) for n in range(300)]
+        futures = [loop.create_future() for _ in litter]
+        tasks = [loop.create_task(asyncio.sleep(0)) for _ in litter]
+        assert [hash(future) for future in futures] == sorted(map(hash, futures))
+        assert [hash(task) for task in tasks] == sorted(map(hash, tasks))
+        assert hash(futures[0]) == hash(futures[0]) < hash(futures[1])
+        await asyncio.gather(*tasks)
+
+    run(loop, script())
