@@ -7,6 +7,7 @@ import zlib
 from typing import TYPE_CHECKING, Any
 
 from journal.errors import JournalBreach
+from journal.memory import remembered
 from journal.records import ZERO, Counts, IntentState, Totals
 from journal.rows import from_ms, to_attempt, to_fill, to_flow, to_halt, to_intent, to_ms, to_note, to_trade, total
 
@@ -26,6 +27,7 @@ class Queries:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._db = connection
+        self._answers: dict[str, tuple[tuple[int, int], Any]] = {}
         tables = {row["name"] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         self._has_flows = "flow" in tables  # a reader may look at the file of an older version
 
@@ -41,6 +43,7 @@ class Queries:
         rows = self._db.execute("SELECT * FROM intent WHERE trade_id = ? ORDER BY rowid", (trade_id,))
         return [to_intent(row) for row in rows]
 
+    @remembered
     def live_intents(self) -> list[Intent]:
         """Return the orders that may still execute, oldest first."""
         rows = self._db.execute(f"SELECT * FROM intent WHERE state IN {LIVE} ORDER BY rowid")  # noqa: S608 - constants
@@ -62,9 +65,7 @@ class Queries:
 
     def open_trade_in(self, market: str) -> Trade | None:
         """Return the open trade of a market; None when there is none."""
-        query = f"SELECT * FROM trade WHERE market = ? AND phase IN {OPEN}"  # noqa: S608 - constants
-        row = self._db.execute(query, (market,)).fetchone()
-        return None if row is None else self._whole(row)
+        return next((trade for trade in self.open_trades() if trade.market == market), None)
 
     def rejections(self, market: str, since: datetime) -> int:
         """Return how many buys of a market the exchange has refused for good since then."""
@@ -92,6 +93,7 @@ class Queries:
             raise JournalBreach(f"there is no trade {trade_id}")
         return self._whole(row)
 
+    @remembered
     def open_trades(self) -> list[Trade]:
         """Return the trades that have not ended, oldest first."""
         rows = self._db.execute(f"SELECT * FROM trade WHERE phase IN {OPEN} ORDER BY rowid")  # noqa: S608 - constants
@@ -129,6 +131,7 @@ class Queries:
             return []
         return [row["market"] for row in self._db.execute("SELECT DISTINCT market FROM flow ORDER BY market")]
 
+    @remembered
     def last_exits(self) -> dict[str, datetime]:
         """Return when the last trade of each market ended."""
         rows = self._db.execute(
@@ -186,6 +189,7 @@ class Queries:
         profit = total(trade.profit_krw for trade in self.closed_trades(-1))
         return Totals(krw=krw, coins=coins, moved=moved, fees=fees, realised_pnl=profit)
 
+    @remembered
     def counts(self) -> Counts:
         """Return how often what happened."""
         filled = "SELECT count(DISTINCT intent.id) FROM intent JOIN fill ON fill.id = intent.id WHERE side = ?"
@@ -206,6 +210,7 @@ class Queries:
         query = "SELECT * FROM outbox WHERE sent_ms IS NULL AND failed IS NULL ORDER BY seq LIMIT ?"
         return [to_note(row) for row in self._db.execute(query, (limit,))]
 
+    @remembered
     def standing_halts(self) -> list[Halt]:
         """Return why trading stands still now, oldest first; nothing when it does not."""
         if not self._count("SELECT count(*) FROM sqlite_master WHERE name = 'halt'"):
