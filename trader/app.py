@@ -74,6 +74,7 @@ class App:
     closing: dict[str, str] = field(default_factory=dict)  # market: its state or its announced end; by `update_prices`
     resting: dict[str, datetime] = field(default_factory=dict)  # market: when a refused entry may be tried again
     reconciled: bool = False  # whether the journal was compared with the exchange since the start
+    thorough_at: datetime | None = None  # when a whole day of orders was last compared with the journal
     missing: dict[str, Decimal] = field(default_factory=dict)  # market: units that were not there at the last look
     puzzled: dict[str, str] = field(default_factory=dict)  # market: what its strategy failed with, as told last
     events: deque[Event] = field(default_factory=lambda: deque(maxlen=EVENTS_KEPT))

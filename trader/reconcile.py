@@ -37,8 +37,10 @@ log = logging.getLogger("trader.reconcile")
 
 PERIOD_S = 60.0
 FIRST_AGAIN_S = 1.0
-LOOK_BACK = timedelta(days=1)
-"""How far before the last comparison orders are asked for again: one may rest, or be shown late."""
+LOOK_BACK, RECENT = timedelta(days=1), timedelta(minutes=15)
+"""How far before the last comparison orders are asked for again, as one may rest or be shown late: a day at a start and
+every `THOROUGH_EVERY`, and what is recent in between."""
+THOROUGH_EVERY = timedelta(hours=1)
 AHEAD = timedelta(minutes=5)
 """Upbit's clock may be before ours."""
 SETTLED = timedelta(seconds=5)
@@ -91,11 +93,13 @@ async def reconcile(app: App) -> None:
 async def compare_orders(app: App) -> None:
     """Look at every order of ours since the last time, and adopt what the journal does not know."""
     now = app.clock()
-    since = (app.journal.imported_until() or now) - LOOK_BACK
+    thorough = app.thorough_at is None or not timedelta(0) <= now - app.thorough_at < THOROUGH_EVERY
+    since = (app.journal.imported_until() or now) - (LOOK_BACK if thorough else RECENT)
     shown = [*await app.upbit.closed_orders(start=since, end=now + AHEAD), *await app.upbit.open_orders()]
     for order in sorted(shown, key=lambda order: order.created_at):
         await compare_order(app, order)
     app.journal.note_import(now)
+    app.thorough_at = now if thorough else app.thorough_at
 
 
 async def compare_order(app: App, order: Order) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 import msgspec
@@ -23,6 +23,7 @@ from trader.trades import carry_on
 from upbit.errors import NotSent, OutcomeUnknown
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from pathlib import Path
 
     from upbit.models import Order
@@ -230,6 +231,30 @@ def test_a_journal_of_the_past_learns_what_came_after_it(tmp_path: Path) -> None
             await rounds(app, 1)
             assert app.journal.totals().coins == {"BTC": Decimal(0)}
         assert len(desk.orders()) == 2
+
+    told(tmp_path, story)
+
+
+def test_orders_of_a_day_are_compared_at_a_start_and_hourly_and_of_minutes_in_between(tmp_path: Path) -> None:
+    """What is asked for reaches back far enough for an order that is shown late, and does not cost a page a minute."""
+
+    async def story(desk: Desk) -> None:
+        async with desk.started() as app:
+            asked: list[float] = []
+            closed_orders = app.upbit.closed_orders
+
+            async def note(*, start: datetime, end: datetime) -> Any:
+                asked.append((app.clock() - start).total_seconds())
+                return await closed_orders(start=start, end=end)
+
+            app.thorough_at = None
+            with patch.object(app.upbit, "closed_orders", side_effect=note):
+                for _ in range(62):
+                    await reconcile(app)
+                    await asyncio.sleep(60)
+            day, minutes = 24 * 3600, 15 * 60
+            assert [seconds >= day for seconds in asked] == [n in {0, 60} for n in range(62)]
+            assert all(minutes <= seconds < minutes + 70 for seconds in asked if seconds < day)
 
     told(tmp_path, story)
 
