@@ -7,7 +7,7 @@ from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from aiohttp import ClientConnectionResetError, WSMsgType, web
+from aiohttp import WSMsgType, web
 
 from sandbox.subscription import Format, Message, StreamError, Subscription, read_message
 from sandbox.wire import to_json
@@ -143,7 +143,7 @@ class Session:
                 raise StreamError("Too Many Requests")
 
     async def _write(self) -> None:
-        with suppress(ClientConnectionResetError):
+        with suppress(ConnectionError):  # the client left: the reader hears of it, too
             while True:
                 await self._wake.wait()
                 self._wake.clear()
