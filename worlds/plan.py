@@ -30,17 +30,21 @@ PARAMETERS = {
 }
 
 
-UNHURRIED = {
-    "trader.wallet.PERIOD_S": 5.0,
-    "trader.executor.PERIOD_S": 3.0,
-    "trader.prices.PERIOD_S": 2.0,
-    "trader.targets.PERIOD_S": 5.0,
-    "trader.control.LOOK_S": 5.0,
-    "sandbox.server.QUIET_MS": 3000,
+UNHURRIED: dict[str, float | timedelta] = {
+    "trader.wallet.PERIOD_S": 10.0,
+    "trader.executor.PERIOD_S": 10.0,
+    "trader.prices.PERIOD_S": 6.0,
+    "trader.prices.ASK_AFTER": timedelta(seconds=7),
+    "trader.targets.PERIOD_S": 10.0,
+    "trader.control.LOOK_S": 10.0,
+    "trader.equity.LOOK_S": 20.0,
+    "trader.host.LOOK_S": 4.0,
+    "trader.health.WRITE_EVERY_S": 30.0,
+    "sandbox.server.QUIET_MS": 6000,
 }
 """How often idle loops turn in most worlds. Prices still wake whoever decides; what is saved is looking at nothing new,
-which is two thirds of what a world costs. Every tenth world is hurried: it turns as production does."""
-HURRIED_EVERY = 10
+most of what a world costs. Every tenth world is hurried: it turns as production does, for a third of the time."""
+HURRIED_EVERY, HURRIED_SHARE = 10, 1 / 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,10 +66,11 @@ def draw_plan(seed: int, hours: float) -> Plan:
     """Draw a plan: every fifth world is calm, the others anything up to brutal."""
     rng = random.Random(f"{seed} plan")
     calm = rng.random() < 0.2  # noqa: PLR2004 - a fifth
+    hurried = seed % HURRIED_EVERY == 0
     return Plan(
         seed=seed,
-        hours=hours,
-        hurried=seed % HURRIED_EVERY == 0,
+        hours=hours * (HURRIED_SHARE if hurried else 1),
+        hurried=hurried,
         markets=rng.randint(2, 4),
         harshness=0.0 if calm else rng.uniform(0.1, 1.0),
         kills_an_hour=rng.choice((0.0, 2.0, 6.0)),
@@ -107,6 +112,7 @@ def daemon_config(plan: Plan, *, url: str, webhook: str, folder: Path) -> Config
             max_order_krw=plan.order_krw,
             max_market_krw=2 * plan.order_krw,
             max_day_krw=Decimal(1_000_000_000),
+            wallet_max_age_s=base.risk.wallet_max_age_s if plan.hurried else 30.0,
             exclude=(LEADER,),
         ),
     )

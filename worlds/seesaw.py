@@ -29,7 +29,7 @@ NAMES = (
 SWING = 0.01
 """Half the height of a wave, as a fraction of the price."""
 CRASH, CRASH_A_MINUTE, CRASH_MINUTES = 0.06, 1 / 90, 3
-TRADE_EVERY_MS = 2_800
+TRADE_EVERY_MS = 5_600
 LEVELS = 6
 HOUR_MS = 3_600_000
 

@@ -1,4 +1,4 @@
-"""`make simulate`: many worlds, one table. `python -m worlds.simulate --seeds 150 --hours 3.25`."""
+"""`make simulate`: many worlds, one table. `python -m worlds.simulate --seeds 150 --hours 3.5`."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m worlds.simulate", description=__doc__)
     parser.add_argument("--seeds", type=int, default=150)
     parser.add_argument("--first", type=int, default=1)
-    parser.add_argument("--hours", type=float, default=3.25)
+    parser.add_argument("--hours", type=float, default=3.5)
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     options = parser.parse_args(arguments)
     began = time.perf_counter()
