@@ -48,10 +48,11 @@ coverage: $(STAMP) # every line and branch of orders, journal and risk, run by t
 	@$(BIN)/coverage run --branch --source=journal,trader,strategy -m pytest -q $(JUDGES)
 	@$(BIN)/coverage report -m --include='$(RULES)' --fail-under=100
 
+MUTATION_JOBS ?= 2
 .PHONY: mutation
-mutation: $(STAMP) # every small change to the money rules, one at a time, against their tests
-	@$(BIN)/mutmut run --max-children 2
-	@$(BIN)/mutmut results --all true | awk '{ split($$1, name, "."); n[name[1] "." name[2] " " $$2 " " $$3]++ } END { for (key in n) print n[key], key }' | sort -k2
+mutation: $(STAMP) # every small change to the money rules, one at a time, against types and tests; an hour or two
+	@PATH="$(abspath $(BIN)):$$PATH" mutmut run --max-children $(MUTATION_JOBS)
+	@$(BIN)/mutmut results --all true | $(BIN)/python bench/mutation_table.py
 
 .PHONY: sigkill
 sigkill: $(STAMP) # real processes, real files, real SIGKILLs at every named point

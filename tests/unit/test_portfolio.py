@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import random
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 
-from strategy.portfolio import Caps, broken_cap, can_leave, is_resting, order_total, start_of_day, stop_price
+from strategy.portfolio import Caps, broken_cap, can_leave, draw, is_resting, order_total, start_of_day, stop_price
 
 FEE = Decimal("0.0005")
 LEAST = Decimal(5000)
@@ -96,3 +97,23 @@ def test_a_day_begins_at_midnight_in_korea(hour: int, day: int) -> None:
     """That is 15:00 UTC of the day before."""
     now = datetime(2026, 11, 2, hour, 59, 59, 999, tzinfo=UTC)
     assert start_of_day(now) == datetime(2026, 11, day, 15, tzinfo=UTC)
+
+
+MARKETS = [f"KRW-{letter}" for letter in "ABCDEFGH"]
+HOUR = timedelta(hours=1)
+
+
+@pytest.mark.parametrize(("slots", "drawn"), [(-1, 0), (0, 0), (2, 2), (3, 3), (9, 3)])
+def test_targets_are_drawn_from_the_markets_that_are_free(slots: int, drawn: int) -> None:
+    """Neither taken nor resting, each once, as many as there is room for."""
+    exits = {"KRW-D": NOW - timedelta(minutes=1), "KRW-C": NOW - HOUR}
+    chosen = draw(random.Random(7), MARKETS[:5], {"KRW-E"}, exits, NOW, cooldown=HOUR, slots=slots)
+    assert len(chosen) == len(set(chosen)) == drawn
+    assert set(chosen) <= {"KRW-A", "KRW-B", "KRW-C"}
+
+
+def test_the_order_in_which_targets_are_told_does_not_matter() -> None:
+    """Only the seed does."""
+    told = [draw(random.Random(7), of, (), {}, NOW, cooldown=HOUR, slots=3) for of in (MARKETS, MARKETS[::-1])]
+    assert told[0] == told[1]
+    assert draw(random.Random(7), [], (), {}, NOW, cooldown=HOUR, slots=3) == []

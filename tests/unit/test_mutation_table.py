@@ -1,0 +1,39 @@
+"""The table of mutants counts each once, and hides none that nobody noticed."""
+
+from __future__ import annotations
+
+from bench.mutation_table import read, table
+
+RESULTS = """
+    trader.risk.x_walk__mutmut_1: killed
+    trader.risk.x_walk__mutmut_2: caught by type check
+    trader.risk.x_walk__mutmut_3: survived
+    trader.risk.x_walk__mutmut_4: timeout
+    trader.exits.x_judge_sale__mutmut_1: no tests
+    trader.exits.x_judge_sale__mutmut_2: segfault
+    trader.exits.x_judge_sale__mutmut_3: not checked
+"""
+
+
+def test_a_score_is_what_was_noticed_of_what_was_run() -> None:
+    """What was not run counts for nothing, what no test reaches counts against us, and so does any odd end."""
+    lines = table(read(RESULTS.splitlines()))
+    assert [line.split() for line in lines[1:4]] == [
+        ["trader.exits", "3", "0", "0", "0", "1", "1", "1", "0.0%", "0.0%"],
+        ["trader.risk", "4", "1", "1", "1", "1", "0", "0", "75.0%", "66.7%"],
+        ["all", "7", "1", "1", "1", "2", "1", "1", "50.0%", "40.0%"],
+    ]
+    assert lines[4:] == [
+        "",
+        "trader.exits",
+        "    trader.exits.x_judge_sale__mutmut_1: no tests",
+        "    trader.exits.x_judge_sale__mutmut_2: segfault",
+        "",
+        "trader.risk",
+        "    trader.risk.x_walk__mutmut_3: survived",
+    ]
+
+
+def test_a_run_of_nothing_has_no_score() -> None:
+    """A dash, and no division by zero."""
+    assert table(read([]))[1].split() == ["all", *"0000000", "-", "-"]

@@ -1,0 +1,187 @@
+"""Small decisions around an order, each by itself: what can be sold, what is missing, what a name says."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from types import SimpleNamespace
+from typing import Any
+
+import msgspec
+import pytest
+
+from journal.records import IntentState, Trade
+from state import Balance
+from strategy.base import Entry, Exit, Reason
+from tests.unit.test_protocol import intent, shown
+from trader import names, recovery, trades
+from trader.exits import Sale, Verdict, judge_sale
+from trader.protocol import Kind, affordable
+from trader.reconcile import Verdict as Found
+from trader.reconcile import adopted_intent, created_at, judge_order, request_of, surely_gone
+from upbit.models import NewOrder, Side
+
+NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)
+NAME = "ub1-S7f3a-KRWBTC-2611222100-b-1-3"
+
+
+@pytest.mark.parametrize(
+    ("ours", "free", "bid", "sale"),
+    [
+        ("5", None, "1000", Sale(Verdict.SELL, Decimal(5))),
+        ("4.999", None, "1000", Sale(Verdict.DUST, Decimal("4.999"))),
+        ("10", "5", "1000", Sale(Verdict.SELL, Decimal(5))),
+        ("10", "4.999", "1000", Sale(Verdict.WAIT, Decimal("4.999"))),
+        ("10", "0", "1000", Sale(Verdict.WAIT, Decimal(0))),
+        ("5", "9", "1000", Sale(Verdict.SELL, Decimal(5))),
+        ("5.123456789", None, "1000", Sale(Verdict.SELL, Decimal("5.12345678"))),
+        ("1.000000009", None, "5000", Sale(Verdict.SELL, Decimal(1))),
+        ("0.999999999", "0.5", "5000", Sale(Verdict.DUST, Decimal("0.5"))),
+        ("10", None, "0", Sale(Verdict.DUST, Decimal(10))),
+    ],
+)
+def test_what_is_ours_and_free_is_sold_when_upbit_takes_it(ours: str, free: str | None, bid: str, sale: Sale) -> None:
+    """Five thousand won is enough; too little of all is dust, too little because of a lock waits."""
+    wallet = None if free is None else Balance(available=Decimal(free), locked=Decimal(0), as_of=NOW)
+    assert judge_sale(Decimal(ours), wallet, NOW - timedelta(seconds=1), Decimal(bid)) == sale
+
+
+@pytest.mark.parametrize(
+    ("state", "executed", "known", "filled", "found"),
+    [
+        ("wait", 5, None, 0, Found.WAIT),
+        ("cancel", 5, IntentState.UNKNOWN, 0, Found.WAIT),
+        ("cancel", 5, IntentState.ACCEPTED, 5, Found.WAIT),
+        ("cancel", 0, None, 0, Found.FINE),
+        ("done", 5, IntentState.FINAL, 5, Found.FINE),
+        ("done", 5, None, 0, Found.UNKNOWN),
+        ("done", 5, IntentState.FINAL, 4, Found.DIFFERENT),
+        ("done", 5, IntentState.REJECTED, 0, Found.AFTER_ALL),
+        ("done", 5, IntentState.FENCED, 0, Found.AFTER_ALL),
+        ("done", 5, IntentState.ABANDONED, 0, Found.AFTER_ALL),
+    ],
+)
+def test_what_an_order_at_the_exchange_is_to_the_journal(
+    state: str, executed: int, known: IntentState | None, filled: int, found: Found
+) -> None:
+    """Nothing is said of one that is going on; then only the executed volume counts."""
+    order = shown(state=state, executed_volume=Decimal(executed))
+    ours = None if known is None else replace(intent(), state=known)
+    assert judge_order(order, ours, Decimal(filled)) is found
+
+
+@pytest.mark.parametrize(
+    ("short", "last", "gone"), [("2", "1", 1), ("1", "2", 1), ("2", None, 0), ("-1", "2", 0), ("2", "-1", 0)]
+)
+def test_what_is_missing_twice_is_gone(short: str, last: str | None, gone: int) -> None:
+    """The lesser of both looks; what is there beyond ours belongs to the user."""
+    assert surely_gone(Decimal(short), None if last is None else Decimal(last)) == gone
+
+
+def test_a_name_is_read_as_it_was_given() -> None:
+    """Mode, account, market, candle, side, leg and number; what is not of this form is nobody's of ours."""
+    app: Any = SimpleNamespace(mode="sandbox", account="7f3a")
+    closed = datetime(2026, 11, 22, 21, tzinfo=UTC)
+    assert names.prefix_of(app) == "ub1-S7f3a-"
+    assert names.trade_name("KRW-BTC", closed) == "KRWBTC-2611222100"
+    assert names.identifier_of(app, "KRWBTC-2611222100-b-1", 3) == NAME
+    assert names.read_name(NAME, names.prefix_of(app)) == names.Name(
+        trade="KRWBTC-2611222100",
+        decision_key="KRWBTC-2611222100-b-1",
+        number=3,
+        side="bid",
+        candle_closed_at=closed,
+    )
+    sale = names.read_name(NAME.replace("-b-", "-s-"), "ub1-S7f3a-")
+    assert sale is not None
+    assert sale.side == "ask"
+    assert names.bot_in(NAME, "sandbox") == "7f3a"
+
+
+@pytest.mark.parametrize("name", ["", "x", NAME + "x", NAME.replace("-b-", "-x-"), NAME.replace("S7", "L7")])
+def test_another_name_says_nothing(name: str) -> None:
+    """An order of the user, of another mode, or of another program."""
+    assert names.read_name(name, "ub1-S7f3a-") is None
+    assert names.bot_in(name, "sandbox") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2026-11-02T21:00:00+09:00", NOW),
+        ("2026-11-02T12:00:00+00:00", NOW),
+        ("yesterday", None),
+        ("", None),
+    ],
+)
+def test_the_time_of_an_order_is_utc_or_unknown(text: str, moment: datetime | None) -> None:
+    """Upbit tells it in Korean time."""
+    found = created_at(shown(created_at=text))
+    assert found == moment
+    assert found is None or found.tzinfo is UTC
+
+
+def test_an_adopted_order_is_the_request_it_came_of() -> None:
+    """A buy by its total, a sale by its volume; over, and sent by nobody again."""
+    buy = shown(price=Decimal(6000), volume=None)
+    assert request_of(buy) == NewOrder(market="KRW-A", side=Side.BID, identifier="ub1-x-0", total=Decimal(6000))
+    sale = shown(side=Side.ASK, price=None, volume=Decimal(5), created_at="2026-11-02T21:00:00+09:00")
+    assert request_of(sale) == NewOrder(market="KRW-A", side=Side.ASK, identifier="ub1-x-0", volume=Decimal(5))
+    name = names.Name(trade="t", decision_key="t-s-1", number=2, side="ask", candle_closed_at=NOW)
+    app: Any = SimpleNamespace(clock=lambda: NOW + timedelta(days=1))
+    record = adopted_intent(app, a_trade(), sale, name)
+    assert msgspec.json.decode(record.request, type=NewOrder) == request_of(sale)
+    assert (record.identifier, record.decision_key, record.n, record.trade_id) == ("ub1-x-0", "t-s-1", 2, "t")
+    assert (record.market, record.side, record.decided_at, record.deadline) == ("KRW-A", "ask", NOW, None)
+    assert (record.state, record.uuid) == (IntentState.FINAL, "u")
+
+
+def a_trade() -> Trade:
+    """Return a trade that was just decided."""
+    return Trade(
+        id="t",
+        market="KRW-A",
+        strategy="s",
+        unit=timedelta(minutes=1),
+        decided_at=NOW,
+        entry_reason={},
+        stop_distance=None,
+    )
+
+
+@pytest.mark.parametrize(("krw", "coins", "enough"), [(0, "60", True), (0, "60.1", True), (10**9, "59.9", False)])
+def test_a_sale_is_sent_again_only_with_its_coins(krw: int, coins: str, enough: bool) -> None:  # noqa: FBT001 - a parameter
+    """Won do not pay for it."""
+    sale = msgspec.json.decode(intent(Side.ASK).request, type=NewOrder)
+    assert affordable(sale, krw=Decimal(krw), coins=Decimal(coins)) is enough
+
+
+def test_what_was_expected_and_why_is_kept_in_words() -> None:
+    """The price without needless zeros, the slippage to a millionth."""
+    assert trades.expected(Decimal("1000.10"), Decimal("0.00123456789")) == {
+        "expected_price": "1000.1",
+        "expected_slippage": "0.001235",
+    }
+    why = Reason(code="c", ko="가", en="a", numbers={"x": 1.5})
+    told = {"code": "c", "ko": "가", "en": "a", "numbers": {"x": 1.5}}
+    assert trades.words(Exit(sell=True, reason=why)) == told
+    assert trades.words(Entry(buy=True, reason=why, stop_distance=None)) == told
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+async def test_a_newest_order_that_upbit_shows_under_another_name_is_not_our_account(kind: Kind) -> None:
+    """Only the same name under the same uuid proves it."""
+    order = shown(kind)
+
+    async def look(*, uuid: str) -> Any:
+        assert uuid == "u"
+        return order
+
+    def app(newest: tuple[str, str] | None) -> Any:
+        journal = SimpleNamespace(newest_uuid=lambda: newest)
+        return SimpleNamespace(journal=journal, upbit=SimpleNamespace(order=look))
+
+    assert await recovery.knows_our_orders(app(("ub1-x-0", "u")))
+    assert not await recovery.knows_our_orders(app(("ub1-y-0", "u")))
+    assert not await recovery.knows_our_orders(app(None))
