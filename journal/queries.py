@@ -104,6 +104,7 @@ class Queries:
         query = "SELECT * FROM trade WHERE phase = 'closed' ORDER BY closed_ms DESC, rowid DESC LIMIT ?"
         return [self._whole(row) for row in self._db.execute(query, (limit,))]
 
+    @remembered
     def closed_names(self) -> list[str]:
         """Return the names of the trades that bought and sold, oldest first."""
         return [row["id"] for row in self._db.execute("SELECT id FROM trade WHERE phase = 'closed' ORDER BY rowid")]

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from journal.errors import Breach
 from notifier.explain import explain
+from trader.loops import every, keep_going
 from upbit.circuit import AGREEMENT, KEY, MAKE_ORDERS, VIEW_ACCOUNTS, VIEW_ORDERS
 from upbit.errors import ExchangeError, OutOfScope, RateLimited, Unauthorized
 from upbit.models import NewOrder, Side
@@ -185,13 +186,16 @@ def on_change(app: App, what: str, error: ExchangeError | None) -> None:
 
 
 async def watch_account(app: App) -> None:
-    """Once a minute see whether what was refused is allowed again; once a day when the key expires; until cancelled."""
+    """Once a minute see whether what was refused is allowed again; once a day when the key expires; until the stop."""
     look_at = app.clock()
-    while True:
+
+    async def look() -> None:
+        nonlocal look_at
         await ask_again(app)
         if app.clock() >= look_at:
             look_at = app.clock() + (EXPIRY_EVERY if await look_at_expiry(app) else EXPIRY_AGAIN)
-        await asyncio.sleep(LOOK_S)
+
+    await keep_going("account", every(LOOK_S, app.stop), look, health=app.health, stop=app.stop)
 
 
 def probes(app: App) -> dict[str, Callable[[], Awaitable[object]]]:

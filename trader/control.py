@@ -10,13 +10,13 @@ when its cause is gone; every other one only by a person (`python main.py resume
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import sqlite3
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
 from journal.records import Halt
+from trader.loops import every, keep_going
 from upbit.errors import Withheld
 from upbit.models import Fence, Side
 
@@ -194,10 +194,13 @@ def take_request(folder: Path) -> bool:
 
 
 async def watch_control(app: App, folder: Path) -> None:
-    """Resume when a person asks for it, until cancelled."""
+    """Resume when a person asks for it, until the stop."""
     take_request(folder)  # one that was meant for an earlier daemon
-    while True:
-        await asyncio.sleep(LOOK_S)
+
+    async def look() -> None:
         app.control.write_again()
-        if take_request(folder):
+        if (folder / REQUEST).exists():
             app.control.resume()
+            take_request(folder)  # last: a resume that the disk did not take is tried again
+
+    await keep_going("control", every(LOOK_S, app.stop), look, health=app.health, stop=app.stop)

@@ -7,7 +7,6 @@ buys, not exits; only a person resets it, and then it measures from there on.
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ import msgspec
 
 from config import most_spent
 from strategy.portfolio import KST
+from trader.loops import every, keep_going
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -105,6 +105,7 @@ class Realised:
 
     def __init__(self) -> None:
         self._profits: dict[str, Decimal] = {}
+        self._sum = ZERO
 
     def of(self, journal: Queries) -> Decimal:
         """Return the profit of all closed trades, KRW."""
@@ -112,15 +113,18 @@ class Realised:
         if names != list(self._profits):
             known = self._profits
             self._profits = {name: known[name] if name in known else journal.trade(name).profit_krw for name in names}
-        return sum(self._profits.values(), ZERO)
+            self._sum = sum(self._profits.values(), ZERO)
+        return self._sum
 
 
 async def watch_equity(app: App) -> None:
-    """Measure every few seconds, until cancelled."""
+    """Measure every few seconds, until the stop."""
     realised = Realised()
-    while True:
+
+    async def measure() -> None:
         look(app, realised, await app.state.trading_dict.snapshot())
-        await asyncio.sleep(LOOK_S)
+
+    await keep_going("equity", every(LOOK_S, app.stop), measure, health=app.health, stop=app.stop)
 
 
 def look(app: App, realised: Realised, prices: Mapping[str, Price | None]) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
+import contextlib
 import logging
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import msgspec
+
+from trader.loops import every, keep_going
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,25 +81,29 @@ class Health:
 
 
 async def watch_health(app: App, path: Path) -> None:
-    """Write the health file every few seconds, and tell a person once when a loop has died, until cancelled."""
+    """Write the health file every few seconds, and tell a person once when a loop has died, until the stop."""
     told: set[str] = set()
+
+    async def look() -> None:
+        dead = app.health.dead()
+        for loop in dead.keys() - told:
+            app.tell("loop_dead", level=logging.ERROR, loop=loop, error=dead[loop])
+            app.journal.add_notes([app.messages.problem("loop_dead", f"{loop}: {dead[loop]}", at=app.clock())])
+            app.wake_notifier()
+        told.clear()
+        told.update(dead)
+        write_report(path, dead)  # last: on a full disk a person is told all the same
+
     try:
-        while True:
-            dead = app.health.dead()
-            write_report(path, dead)
-            for loop in dead.keys() - told:
-                app.tell("loop_dead", level=logging.ERROR, loop=loop, error=dead[loop])
-                app.journal.add_notes([app.messages.problem("loop_dead", f"{loop}: {dead[loop]}", at=app.clock())])
-                app.wake_notifier()
-            told = set(dead)
-            await asyncio.sleep(WRITE_EVERY_S)
+        await keep_going("health", every(WRITE_EVERY_S, app.stop), look, health=app.health, stop=app.stop)
     finally:
         forget(path)
 
 
 def forget(path: Path) -> None:
     """Remove the health file: no daemon runs here any more."""
-    path.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # one that stays grows old, and says so
+        path.unlink(missing_ok=True)
 
 
 def write_report(path: Path, dead: dict[str, str]) -> None:

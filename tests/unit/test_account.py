@@ -20,6 +20,7 @@ from simulation.loop import LoopClock, PacedLoop
 from trader import account
 from trader.account import CanWithdrawError, Withdrawal, WrongModeError, claim_mode, judge_withdrawal
 from trader.control import Control
+from trader.health import Health
 from upbit.circuit import KEY, PROBE_EVERY_S, Circuit, permission_of
 from upbit.errors import (
     ExchangeError,
@@ -355,6 +356,8 @@ def years(path: Path, api_keys: Callable[[], Coroutine[Any, Any, list[ApiKey]]],
                 account="abcd",
                 tell=lambda *_, **__: None,
                 wake_notifier=lambda: None,
+                stop=asyncio.Event(),
+                health=Health(asyncio.get_running_loop().time),
             )
             async with asyncio.TaskGroup() as tasks:
                 watcher = tasks.create_task(account.watch_account(app))

@@ -23,6 +23,7 @@ from notifier.messages import Messages
 from sandbox.server import Sandbox, SandboxOptions
 from simulation.loop import LoopClock, PacedLoop
 from trader.control import REQUEST, Control, ask_to_resume, take_request, watch_control
+from trader.health import Health
 from upbit.errors import Withheld
 from upbit.models import NewOrder, Side
 from upbit.rest import Upbit, open_session
@@ -227,7 +228,8 @@ def test_a_running_daemon_takes_the_request_of_a_person(journal: Journal, tmp_pa
     """Within a second; a request that was left over from before does nothing."""
 
     async def story() -> None:
-        app: Any = SimpleNamespace(control=control(journal))
+        health = Health(asyncio.get_running_loop().time)
+        app: Any = SimpleNamespace(control=control(journal), stop=asyncio.Event(), health=health)
         app.control.halt("breach", **WORDS)
         ask_to_resume(tmp_path)
         async with asyncio.TaskGroup() as tasks:
@@ -238,7 +240,8 @@ def test_a_running_daemon_takes_the_request_of_a_person(journal: Journal, tmp_pa
             await asyncio.sleep(1.5)
             assert app.control.state.name == "ACTIVE"
             assert not request.exists()
-            watcher.cancel()
+            app.stop.set()
+            await watcher
 
     with asyncio.Runner(loop_factory=PacedLoop) as runner:
         runner.run(story())

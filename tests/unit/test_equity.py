@@ -22,6 +22,7 @@ from state import Price, State
 from trader import equity
 from trader.control import Control
 from trader.equity import Mark, Realised, look, losses_over, profit_now, renew
+from trader.health import Health
 from upbit.models import Fill
 
 if TYPE_CHECKING:
@@ -384,7 +385,8 @@ def test_the_watch_measures_every_few_seconds(story: Story) -> None:
     """With the prices of `trading_dict`."""
 
     async def run() -> None:
-        story.app.state = State()
+        story.app.state, story.app.stop = State(), asyncio.Event()
+        story.app.health = Health(asyncio.get_running_loop().time)
         story.buy("KRW-A", 100_000)
         await story.app.state.trading_dict.replace({"KRW-A": Price(price=Decimal(100_000), as_of=NOW)})
         async with asyncio.TaskGroup() as tasks:

@@ -1,0 +1,49 @@
+"""What watches beside the five loops: health file, breakers, a person's request, the key."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+from typing import TYPE_CHECKING
+from unittest.mock import patch
+
+import pytest
+
+from cli.daemon import serve
+from journal.errors import JournalFull
+from tests.contract.trading_desk import Desk, told
+from trader.control import ask_to_resume
+from trader.health import FILE, read_health
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.mark.failure("E1")
+def test_a_full_disk_ends_nothing_that_watches(tmp_path: Path) -> None:
+    """Each fails, is tried again, and does its work when there is room: a person's request is not lost on the way."""
+
+    async def story(desk: Desk) -> None:
+        async with desk.daemon() as app, asyncio.TaskGroup() as tasks:
+            daemon = tasks.create_task(serve(app))
+            await asyncio.sleep(30)
+            app.control.halt_buys("strange", ko="x", en="x")
+            full = JournalFull(desk.folder, "database or disk is full")
+            no_room = OSError(errno.ENOSPC, "No space left on device")
+            with (
+                patch.object(app.journal, "_transaction", side_effect=full),
+                patch("trader.health.write_report", side_effect=no_room),
+            ):
+                request = ask_to_resume(desk.folder)
+                (desk.folder / FILE).unlink()
+                await asyncio.sleep(120)
+                assert not daemon.done()
+                assert request.exists()
+                assert app.control.stands("strange")
+            await asyncio.sleep(60)
+            assert not request.exists()
+            assert app.control.may_buy()
+            assert read_health(desk.folder / FILE) is None
+            app.stop.set()
+
+    told(tmp_path, story)
