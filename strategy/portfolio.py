@@ -44,7 +44,7 @@ def draw(
     candidates = sorted(
         market for market in targets if market not in taken and not is_resting(exits.get(market), now, cooldown)
     )
-    return rng.sample(candidates, min(max(slots, 0), len(candidates))) if candidates else []
+    return rng.sample(candidates, min(max(slots, 0), len(candidates)))
 
 
 def is_resting(ended: datetime | None, now: datetime, cooldown: timedelta) -> bool:

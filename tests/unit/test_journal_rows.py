@@ -361,6 +361,7 @@ def test_a_sale_that_was_found_ends_its_trade(book: Book) -> None:
     ended = book.journal.trade("t1")
     assert (ended.phase, ended.volume, ended.dust) == ("closed", ZERO, ZERO)
     assert (ended.opened_at, ended.closed_at) == (NOW, NOW + timedelta(seconds=4))
+    assert book.rows("flow") == []
     assert book.events()[-1] == ("trade", "t1", {"phase": "closed", "why": "adopted"})
 
 
@@ -372,6 +373,18 @@ def test_a_part_that_was_found_sold_leaves_the_trade_holding_as_it_was(book: Boo
     book.at(5000).adopt(trade(), sale, [fill("f2", "110", "0.5")], Decimal("0.25"), [])
     held = book.journal.trade("t1")
     assert (held.phase, held.volume, held.opened_at, held.closed_at) == ("holding", Decimal("1.5"), NOW, None)
+    assert [event[0] for event in book.events(before)] == ["intent", "fill"]
+
+
+def test_a_trade_whose_sale_is_not_over_goes_on_leaving(book: Book) -> None:
+    """A part of it that was found sold changes nothing about why it is left."""
+    buy(book)
+    assert book.journal.leave("t1", {"code": "stop"}, intent("i2", side="ask"))
+    book.journal.abandon("i2", "deadline")
+    sale = replace(intent("i3", side="ask"), state=IntentState.FINAL, uuid="u3")
+    before = len(book.events())
+    book.journal.adopt(trade(), sale, [fill("f3", "110", "0.5")], Decimal("0.25"), [])
+    assert book.journal.trade("t1").phase == "leaving"
     assert [event[0] for event in book.events(before)] == ["intent", "fill"]
 
 
@@ -402,6 +415,20 @@ def test_a_buy_that_was_found_beside_another_trade_goes_out_with_that_one(book: 
     assert (over.phase, over.volume, over.dust) == ("closed", ZERO, ZERO)
     assert over.closed_at == NOW + timedelta(seconds=4)
     assert book.journal.trade("t1").volume == 5
+
+
+def test_a_buy_that_was_found_beside_one_in_hand_waits_for_it(book: Book) -> None:
+    """The other trade holds nothing yet: the dust is carried when it does."""
+    old = trade("t0")
+    book.journal.begin_trade(old, intent("i0", old))
+    book.journal.abandon("i0", "deadline")
+    book.journal.abandon_trade("t0", "ABANDONED")
+    book.journal.begin_trade(trade(), intent())
+    late = replace(intent("i9", old), state=IntentState.FINAL, uuid="u9")
+    book.journal.adopt(old, late, [fill("f9", "100", "3")], Decimal(0), [])
+    assert book.journal.trade("t0").dust == 3
+    assert book.journal.trade("t1").volume == 0
+    assert book.rows("flow") == []
 
 
 def test_an_order_that_was_executed_after_all_is_written_with_what_it_did(book: Book) -> None:

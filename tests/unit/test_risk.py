@@ -192,6 +192,7 @@ def test_a_stop_goes_out_only_when_the_bids_have_fallen_too(stop: int | None, bi
 def test_a_coin_of_less_than_a_won_can_be_left() -> None:
     """Somebody bids, so it is worth something."""
     assert risk.confirms_exit(Config(), None, book(level("0.6", "0.5")))
+    assert risk.confirms_exit(Config(), Decimal("0.5"), book(level("0.6", "0.5")))
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,7 @@ NAME = "ub1-S7f3a-KRWBTC-2611222100-b-1-3"
         ("10", "5", "1000", Sale(Verdict.SELL, Decimal(5))),
         ("10", "4.999", "1000", Sale(Verdict.WAIT, Decimal("4.999"))),
         ("10", "0", "1000", Sale(Verdict.WAIT, Decimal(0))),
+        ("5", "4", "1000", Sale(Verdict.WAIT, Decimal(4))),
         ("5", "9", "1000", Sale(Verdict.SELL, Decimal(5))),
         ("5.123456789", None, "1000", Sale(Verdict.SELL, Decimal("5.12345678"))),
         ("1.000000009", None, "5000", Sale(Verdict.SELL, Decimal(1))),

@@ -1,0 +1,306 @@
+"""What is written, told and waited for while an order is sent, looked for and followed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+from unittest.mock import Mock, call
+
+import msgspec
+import pytest
+
+from journal.errors import Breach
+from journal.records import IntentState
+from tests.unit import test_protocol as fixed
+from tests.unit.test_orders import START, Exchange, an_intent, executed, told
+from trader import orders
+from trader.protocol import Kind, Sight, Step
+from upbit.errors import NotSent, OrderNotFound, OutcomeUnknown, RateLimited, Withheld
+from upbit.models import Account, Fence, NewOrder, Side
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+    from pathlib import Path
+
+NAME = "ub1-x-0"
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
+    """Let no pause last, and return what was asked for."""
+    asked: list[tuple[object, ...]] = []
+
+    async def pause(*what: object) -> None:
+        asked.append(what)
+        await asyncio.sleep(0)
+
+    monkeypatch.setattr(orders, "pause", pause)
+    return asked
+
+
+def scripted(answers: list[Any]) -> Callable[..., Coroutine[Any, Any, Any]]:
+    """Return a question whose answers are these, one after the other; an error is raised."""
+
+    async def ask(*_: object, **__: object) -> Any:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    return ask
+
+
+def attempts(app: Any) -> list[tuple[Any, ...]]:
+    """Return kind, state, outcome, HTTP status and error name of every send."""
+    query = "SELECT kind, state, outcome, http, name FROM attempt ORDER BY k"
+    return [tuple(row) for row in app.journal._db.execute(query)]
+
+
+def test_looks_come_less_often_while_they_bring_nothing(tmp_path: Path, pauses: list[tuple[object, ...]]) -> None:
+    """What was not found and what could not be asked both count; an answer that says nothing begins anew."""
+    whole = executed(orders.to_order(an_intent()))
+    nowhere = OrderNotFound("no", name="order_not_found", status=404)
+    looks = [nowhere, OutcomeUnknown("?"), nowhere, msgspec.structs.replace(whole, identifier=None), whole, whole]
+
+    async def story(app: Any) -> None:
+        app.upbit = SimpleNamespace(place=Exchange("lost before").place, order=scripted(looks))
+        assert (await orders.drive(app, NAME)).state is IntentState.FINAL
+
+    told(story, Exchange(), tmp_path)
+    assert pauses == [(0.5,), (1.0,), (2.0,), (2.0,), (1.0,), (0.1,)]
+
+
+def test_an_accepted_order_is_looked_at_less_and_less_often(tmp_path: Path, pauses: list[tuple[object, ...]]) -> None:
+    """From a tenth of a second to ten seconds."""
+    whole = executed(orders.to_order(an_intent()))
+    looks = [*[msgspec.structs.replace(whole, state="wait", fills=[], trades_count=0)] * 8, whole]
+
+    async def story(app: Any) -> None:
+        app.upbit = SimpleNamespace(place=Exchange().place, order=scripted(looks))
+        await orders.drive(app, NAME)
+
+    told(story, Exchange(), tmp_path)
+    assert pauses == [(0.1,), (0.3,), (0.5,), (1.0,), (2.0,), (5.0,), (10.0,), (10.0,), (10.0,)]
+
+
+def asked_to_wait() -> RateLimited:
+    """Return a rate limit that says for how long."""
+    error = RateLimited("slow", status=429)
+    error.retry_after = 7.0
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "seconds"), [(NotSent("no route"), 1.0), (RateLimited("slow", status=429), 1.0), (asked_to_wait(), 7.0)]
+)
+async def test_what_was_surely_not_taken_is_sent_again_after_a_rest(
+    error: Any, seconds: float, pauses: list[tuple[object, ...]]
+) -> None:
+    """As long as Upbit asks for, else a second; a daemon that stops does not wait."""
+    app: Any = SimpleNamespace(stop=asyncio.Event(), journal=Mock())
+    await orders.rest_before_next(app, an_intent(), error)
+    assert pauses == [(seconds, app.stop)]
+    assert app.journal.mock_calls == []
+
+
+async def test_what_our_gate_keeps_back_is_given_up_for_its_reason() -> None:
+    """And not waited for."""
+    app: Any = SimpleNamespace(journal=Mock())
+    await orders.rest_before_next(app, an_intent(), Withheld("no", name="cap_day"))
+    assert app.journal.mock_calls == [call.abandon(NAME, "cap_day")]
+
+
+def test_every_send_is_written_with_what_came_of_it(tmp_path: Path) -> None:
+    """A doubt, a refusal by rate, the order itself."""
+
+    async def story(app: Any) -> None:
+        await orders.drive(app, NAME)
+        assert attempts(app) == [
+            ("real", "PLANNED", "RateLimited", 429, "too_many_requests"),
+            ("real", "UNKNOWN", "OutcomeUnknown", None, ""),
+            ("real", "ACCEPTED", "accepted", 201, None),
+        ]
+        assert app.tell.mock_calls == [
+            call("order_planned", level=logging.WARNING, market="KRW-A", identifier=NAME, error="too_many_requests"),
+            call("order_unknown", level=logging.WARNING, market="KRW-A", identifier=NAME, error="OutcomeUnknown"),
+        ]
+        assert app.journal.intent(NAME).uuid == f"u-{NAME}"
+
+    told(story, Exchange("limited", "lost before"), tmp_path)
+
+
+def test_an_order_that_was_found_is_told_and_followed_by_its_uuid(tmp_path: Path) -> None:
+    """Its state is what seeing it makes of it."""
+
+    async def story(app: Any) -> None:
+        await orders.drive(app, NAME)
+        assert app.tell.mock_calls[-1] == call("order_found", market="KRW-A", identifier=NAME, state="ACCEPTED")
+        assert app.journal.intent(NAME).uuid == f"u-{NAME}"
+        assert app.control.may_buy()
+
+    told(story, Exchange("lost after"), tmp_path)
+
+
+def test_a_fence_is_written_with_its_request_and_ends_the_doubt(tmp_path: Path) -> None:
+    """It was accepted, which alone says nothing: seeing it does."""
+
+    async def story(app: Any) -> None:
+        app.control.halt_buys("x", ko="x", en="x")
+        app.journal.begin_attempt(NAME)
+        app.journal.end_attempt(NAME, IntentState.UNKNOWN, outcome="time-out")
+        assert (await orders.drive(app, NAME)).state is IntentState.FENCED
+        assert attempts(app)[1:] == [("fence", "UNKNOWN", "answered with fence", 201, None)]
+        (row,) = app.journal._db.execute("SELECT request FROM attempt WHERE kind = 'fence'").fetchall()
+        fence = msgspec.json.decode(row["request"], type=Fence)
+        assert (fence.market, fence.side, fence.identifier, fence.price) == ("KRW-A", Side.BID, NAME, Decimal(50))
+        assert app.tell.mock_calls[-1] == call("order_found", market="KRW-A", identifier=NAME, state="FENCED")
+
+    told(story, Exchange(), tmp_path)
+
+
+def test_an_order_whose_answer_nobody_waited_for_is_in_doubt(tmp_path: Path) -> None:
+    """The flow was cancelled while its request was under way."""
+
+    async def never(_: object) -> None:
+        await asyncio.Event().wait()
+
+    async def story(app: Any) -> None:
+        app.upbit = SimpleNamespace(place=never)
+        async with asyncio.TaskGroup() as tasks:
+            flow = tasks.create_task(orders.drive(app, NAME))
+            await asyncio.sleep(1)
+            flow.cancel()
+        assert attempts(app) == [("real", "UNKNOWN", "cancelled", None, None)]
+
+    told(story, Exchange(), tmp_path)
+
+
+def test_an_order_that_somebody_else_sends_is_not_driven(tmp_path: Path) -> None:
+    """Two flows of one order are a mistake of ours."""
+
+    async def story(app: Any) -> None:
+        app.journal.begin_attempt(NAME)
+        with pytest.raises(Breach, match=f"{NAME} is being sent by somebody else"):
+            await orders.drive(app, NAME)
+
+    told(story, Exchange(), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("late", "side", "stops", "why"),
+    [
+        (10, "bid", False, None),
+        (11, "bid", False, "deadline"),
+        (10, "bid", True, "stopping"),
+        (0, "ask", True, "stopping"),
+    ],
+)
+def test_why_a_planned_order_is_not_sent(
+    late: int,
+    side: str,
+    stops: bool,  # noqa: FBT001 - a parameter
+    why: str | None,
+) -> None:
+    """Its time is over, or the daemon ends; the last moment of its time is still in time."""
+    stop = asyncio.Event()
+    if stops:
+        stop.set()
+    control = SimpleNamespace(permits=lambda asked: asked == side, state=SimpleNamespace(name="HALT_BUYS"))
+    app: Any = SimpleNamespace(clock=lambda: START + timedelta(seconds=late), control=control, stop=stop)
+    assert orders.why_not(app, replace(an_intent(), side=side)) == why
+    assert orders.why_not(app, replace(an_intent(), side="other", deadline=None)) == "HALT_BUYS"
+
+
+@pytest.mark.parametrize(("after", "told_of"), [(timedelta(seconds=119), False), (timedelta(minutes=2), True)])
+def test_a_long_doubt_is_told(after: timedelta, told_of: bool) -> None:  # noqa: FBT001 - a parameter
+    """From two minutes on; with what a person can do when its name is used up."""
+    app: Any = SimpleNamespace(clock=lambda: START + after, journal=Mock(), messages=Mock(), wake_notifier=Mock())
+    app.journal.attempts.return_value = [fixed.attempt(outcome="DuplicatedIdentifier")]
+    orders.tell_long_doubt(app, an_intent())
+    assert app.wake_notifier.called is told_of
+    assert app.messages.long_doubt.mock_calls == ([call(an_intent(), burnt=True, at=START + after)] if told_of else [])
+    if told_of:
+        app.journal.attempts.assert_called_once_with(NAME)
+        app.journal.add_notes.assert_called_once_with([app.messages.long_doubt.return_value])
+
+
+def test_a_halt_keeps_what_was_shown() -> None:
+    """A person compares it with what was meant, at Upbit."""
+    app: Any = SimpleNamespace(control=Mock())
+    other = msgspec.structs.replace(executed(orders.to_order(an_intent())), market="KRW-B")
+    orders.halt_on_other(app, an_intent(), other)
+    (code,), facts = app.control.halt.call_args
+    assert (code, facts["meant"], facts["market"]) == ("wrong_answer", an_intent().request, "KRW-A")
+    assert json.loads(json.dumps(facts["shown"], default=str))["market"] == "KRW-B"
+    assert NAME in facts["ko"]
+    assert NAME in facts["en"]
+    orders.halt_buys_beside_another(app, an_intent(), other)
+    (code,), facts = app.control.halt_buys.call_args
+    assert (code, facts["market"], facts["uuid"]) == ("second_instance", "KRW-A", other.uuid)
+    assert NAME in facts["ko"]
+    assert NAME in facts["en"]
+
+
+def paying(krw: int, coins: str) -> Any:
+    """Return an app whose account has these."""
+    accounts = [
+        Account(currency="KRW", available=Decimal(krw), locked=Decimal(9)),
+        Account(currency="A", available=Decimal(coins), locked=Decimal(9)),
+    ]
+    book = fixed.book(Decimal(100))
+
+    async def books(markets: list[str]) -> list[Any]:
+        assert markets == ["KRW-A"]
+        return [book]
+
+    return SimpleNamespace(upbit=SimpleNamespace(accounts=scripted([accounts]), books=books))
+
+
+@pytest.mark.parametrize(
+    ("side", "funds", "step", "what", "paid_by"),
+    [
+        (Side.BID, (10**6, "0"), Step.SEND, NewOrder, Side.BID),
+        (Side.BID, (5999, "0"), Step.SEND, Fence, Side.BID),
+        (Side.BID, (10**6, "0"), Step.FENCE, Fence, Side.BID),
+        (Side.BID, (0, "1000"), Step.FENCE, Fence, Side.ASK),
+        (Side.ASK, (0, "60"), Step.SEND, NewOrder, Side.ASK),
+        (Side.ASK, (10**6, "59"), Step.SEND, Fence, Side.ASK),
+        (Side.ASK, (10**6, "0"), Step.FENCE, Fence, Side.BID),
+        (Side.ASK, (0, "0"), Step.SEND, None, None),
+    ],
+)
+async def test_what_is_sent_in_doubt_is_what_the_account_can_pay_for(
+    side: Side, funds: tuple[int, str], step: Step, what: type | None, paid_by: Side | None
+) -> None:
+    """The order itself where it is wanted and affordable, else a fence from the side that has the means."""
+    request = await orders.what_to_send(paying(*funds), fixed.intent(side), step)
+    assert (None if request is None else type(request)) is what
+    assert (None if request is None else request.side) is paid_by
+
+
+@pytest.mark.parametrize("readable", [True, False])
+async def test_nothing_is_sent_in_doubt_while_the_account_cannot_be_read(readable: bool) -> None:  # noqa: FBT001 - a parameter
+    """Nobody knows then what could be paid."""
+    app = paying(10**6, "0")
+    if not readable:
+        app.upbit.accounts = scripted([OutcomeUnknown("?")])
+    sent = await orders.what_to_send(app, fixed.intent(), Step.FENCE)
+    assert (sent is not None) is readable
+
+
+@pytest.mark.parametrize(("sight", "state"), [(Sight.NOTHING, IntentState.UNKNOWN), (Sight.FENCE, IntentState.FENCED)])
+def test_a_sight_is_written_only_when_it_ends_the_doubt(sight: Sight, state: IntentState) -> None:
+    """What says nothing changes nothing."""
+    app: Any = SimpleNamespace(journal=Mock(), tell=Mock(), control=Mock())
+    order = fixed.shown(Kind.FENCE)
+    assert orders.write_sight(app, an_intent(), order, sight) is state
+    wrote = [] if state is IntentState.UNKNOWN else [call.see(NAME, state, "u")]
+    assert app.journal.mock_calls == wrote
+    assert app.tell.called is bool(wrote)
+    assert app.control.mock_calls == []
