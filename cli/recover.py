@@ -24,6 +24,8 @@ from upbit.rest import Upbit, open_session
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable
+    from datetime import datetime
     from pathlib import Path
 
     from config import Config
@@ -67,7 +69,7 @@ def run(config: Config, options: argparse.Namespace) -> int:
     return OK
 
 
-async def recover(config: Config, account: str | None) -> Rebuilt:
+async def recover(config: Config, account: str | None, clock: Callable[[], datetime] = wall_clock) -> Rebuilt:
     """Build the journal beside its place, and put it there when it is whole.
 
     Raises:
@@ -84,7 +86,7 @@ async def recover(config: Config, account: str | None) -> Rebuilt:
         if path.exists():
             raise JournalThere(path)
         shutil.rmtree(draft, ignore_errors=True)  # of one that was interrupted
-        async with build(dataclasses.replace(config, data_dir=draft), wall_clock, asyncio.Event()) as app:
+        async with build(dataclasses.replace(config, data_dir=draft), clock, asyncio.Event()) as app:
             rebuilt = await rebuild(app, account)
         (draft / JOURNAL_FILE).rename(path)
         shutil.rmtree(draft, ignore_errors=True)
@@ -109,14 +111,14 @@ def report(rebuilt: Rebuilt, language: str) -> list[str]:
     ]
 
 
-async def say_never(config: Config, identifier: str) -> None:
+async def say_never(config: Config, identifier: str, clock: Callable[[], datetime] = wall_clock) -> None:
     """Write down that a doubtful order does not exist, on a person's word, if nothing speaks against it.
 
     Raises:
         NotDoubtful: when the order is in no doubt, may still come to exist, or is shown by the exchange.
     """
     access, secret = (key.reveal() if key else None for key in (config.access_key, config.secret_key))
-    with Journal.open(config.data_dir / JOURNAL_FILE, wall_clock) as journal:
+    with Journal.open(config.data_dir / JOURNAL_FILE, clock) as journal:
         intent = journal.known_intent(identifier)
         if intent is None or intent.state not in {IntentState.UNKNOWN, IntentState.SENT}:
             raise NotDoubtful(identifier, "결과를 모르는 주문이 아닙니다.", "this order is in no doubt.")

@@ -75,6 +75,8 @@ class Trades(Orders):
         market = self._db.execute("SELECT market FROM trade WHERE id = ?", (trade_id,)).fetchone()["market"]
         query = "SELECT id, dust FROM trade WHERE market = ? AND phase = 'closed' AND dust <> '0' AND id <> ?"
         for row in self._db.execute(query, (market, trade_id)).fetchall():
+            if not Decimal(row["dust"]):
+                continue
             self._carry(row["id"], trade_id, market, Decimal(row["dust"]))
             self._db.execute("UPDATE trade SET dust = '0' WHERE id = ?", (row["id"],))
 

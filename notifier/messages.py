@@ -206,7 +206,7 @@ class Messages:
                 " If Upbit's own list of orders shows none of that time, stop the daemon and run: ",
             )
             text += f"python main.py recover --never {intent.identifier}"
-        return self.problem(f"unknown:{intent.identifier}", text, at=at)
+        return self.problem(f"{'lost' if burnt else 'unknown'}:{intent.identifier}", text, at=at)
 
     def expiry(self, expires_at: datetime, left: timedelta, *, threshold: int, at: datetime) -> Note:
         """Tell that the key's end comes near; one message for each threshold of days."""
@@ -241,10 +241,12 @@ class Messages:
         return self.problem(f"taken:{trade.id}", text, at=at)
 
     def locked(self, trade: Trade, volume: Decimal, *, at: datetime) -> Note:
-        """Tell that a sale waits because the coins are locked."""
+        """Tell that a sale waits because the coins are locked, or gone."""
         text = self._say(
-            f"{trade.market}: 팔아야 할 {volume:f}이(가) 다른 주문에 묶여 있습니다. 업비트에서 그 주문을 취소하세요.",
-            f"{trade.market}: {volume:f} should be sold and are locked in another order. Cancel that order at Upbit.",
+            f"{trade.market}: 팔아야 할 {volume:f} 중 쓸 수 있는 것이 없습니다. 다른 주문에 묶여 있으면 업비트에서 "
+            "그 주문을 취소하세요. 직접 팔거나 옮긴 것이면 몇 분 안에 기록에서 뺍니다.",
+            f"{trade.market}: {volume:f} should be sold and are not free. If another order locks them, cancel it at "
+            "Upbit. If you sold or moved them, they are written off within minutes.",
         )
         return self.problem(f"locked:{trade.id}", text, at=at)
 

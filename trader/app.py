@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from trader.candles import CandleStore
     from trader.control import Control
     from trader.health import Health
-    from upbit.models import Market
+    from upbit.models import Market, Order
     from upbit.rest import Upbit
     from upbit.stream import TickerStream
 
@@ -75,6 +75,9 @@ class App:
     resting: dict[str, datetime] = field(default_factory=dict)  # market: when a refused entry may be tried again
     reconciled: bool = False  # whether the journal was compared with the exchange since the start
     thorough_at: datetime | None = None  # when a whole day of orders was last compared with the journal
+    fetched: dict[str, Order] = field(
+        default_factory=dict
+    )  # by uuid: unknown ones, until all of their market are there
     missing: dict[str, Decimal] = field(default_factory=dict)  # market: units that were not there at the last look
     puzzled: dict[str, str] = field(default_factory=dict)  # market: what its strategy failed with, as told last
     events: deque[Event] = field(default_factory=lambda: deque(maxlen=EVENTS_KEPT))

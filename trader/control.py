@@ -135,8 +135,9 @@ class Control:
     def _write(self, halt: Halt) -> None:
         try:
             self._journal.begin_halt(halt, [self._messages.halted(halt)])
-        except sqlite3.Error:
-            log.exception("a halt could not be written down, it holds until the process ends code=%s", halt.code)
+        except sqlite3.Error as error:
+            if halt.code not in self._unwritten:
+                log.warning("a halt is not written down, it holds until the process ends code=%s: %s", halt.code, error)
             self._unwritten[halt.code] = halt
         else:
             self._unwritten.pop(halt.code, None)
@@ -155,8 +156,8 @@ class Control:
             return False
         try:
             self._end(halt, ITSELF)
-        except sqlite3.Error:
-            log.exception("the end of a halt could not be written down, so it goes on standing code=%s", code)
+        except sqlite3.Error as error:
+            log.warning("the end of a halt is not written down, so it goes on standing code=%s: %s", code, error)
             return False
         return True
 

@@ -7,6 +7,7 @@ import contextlib
 import logging
 from typing import TYPE_CHECKING
 
+from journal.errors import JournalError
 from upbit.errors import ExchangeError
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def report_failure(name: str, error: Exception, failures: int) -> None:
     """Log the first failure of a streak with its cause: what the exchange said in one line, a surprise in full."""
     if failures > 1:
         log.debug("loop still failing loop=%s failures=%d error=%s", name, failures, error)
-    elif isinstance(error, ExchangeError | OSError | TimeoutError):
+    elif isinstance(error, ExchangeError | JournalError | OSError | TimeoutError):
         log.warning("loop failed loop=%s error=%s: %s", name, type(error).__name__, error)
     else:
         log.error("loop failed loop=%s", name, exc_info=error)

@@ -174,12 +174,13 @@ async def what_to_send(app: App, intent: Intent, step: Step) -> NewOrder | Fence
     try:
         free = {account.currency: account.available for account in await app.upbit.accounts()}
         order, krw, coins = to_order(intent), balance(free, "KRW"), balance(free, intent.market.split("-")[1])
-        if step is Step.SEND and protocol.affordable(order, krw=krw, coins=coins):
-            return order
         (book,) = await app.upbit.books([intent.market])
     except ExchangeError as error:
         log.warning("nothing sent in doubt identifier=%s error=%s", intent.identifier, error)
         return None
+    bid = book.levels[0].bid_price if book.levels else ZERO
+    if step is Step.SEND and protocol.affordable(order, krw=krw, coins=coins, bid=bid):
+        return order
     return protocol.make_fence(intent, book, krw=krw, coins=coins)
 
 

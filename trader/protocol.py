@@ -16,6 +16,7 @@ from enum import Enum, StrEnum, auto
 from typing import TYPE_CHECKING
 
 from journal.records import ZERO, IntentState
+from strategy.portfolio import MIN_TOTAL
 from upbit.errors import DuplicatedIdentifier, NotSent, OutcomeUnknown, RateLimited, Rejected
 from upbit.models import Fence, Side
 from upbit.rules import VOLUME_STEP, round_price
@@ -178,9 +179,20 @@ def pause_before_look(*, missed: int, failed: int, attempts: int) -> float:
     return min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(doublings, 10))
 
 
-def affordable(order: NewOrder, *, krw: Decimal, coins: Decimal) -> bool:
-    """Return whether the account can pay for an order: in doubt, a refusal would use its name up and prove nothing."""
-    return (order.total or ZERO) * FEE_ROOM <= krw and (order.volume or ZERO) <= coins
+def affordable(order: NewOrder, *, krw: Decimal, coins: Decimal, bid: Decimal) -> bool:
+    """Return whether the account can pay for an order, and it is worth enough to be taken.
+
+    In doubt, a refusal would use its name up and prove nothing.
+
+    Args:
+        order: what would be sent.
+        krw: won free to use.
+        coins: units of the market's base currency free to use.
+        bid: the best price somebody pays for them, KRW.
+    """
+    if order.volume is None:
+        return (order.total or ZERO) * FEE_ROOM <= krw
+    return order.volume <= coins and order.volume * bid >= MIN_TOTAL
 
 
 def make_fence(intent: Intent, book: Book, *, krw: Decimal, coins: Decimal) -> Fence | None:

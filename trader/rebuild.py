@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from strategy.portfolio import MIN_TOTAL
 from trader import names
+from trader.loops import pause
 from trader.reconcile import AHEAD, adopted_intent, adopted_trade, created_at
 from trader.recovery import check_account
 from upbit.models import Side
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 FIRST = datetime(2024, 10, 18, tzinfo=UTC)
 """Upbit keeps the identifiers of orders created since."""
+LOOK_AGAIN_S = 1.0
 
 
 class UnclearAccountError(Exception):
@@ -68,12 +70,21 @@ async def rebuild(app: App, account: str | None = None) -> Rebuilt:
     for order in sorted(shown, key=lambda order: (created_at(order) or now, order.uuid)):
         name = names.read_name(order.identifier or "", names.prefix_of(app))
         if name is not None and order.executed_volume:
-            put(app, await app.upbit.order(uuid=order.uuid), name)
+            put(app, await whole(app, order), name)
             rebuilt.orders += 1
     await write_off(app, rebuilt)
     app.journal.note_import(now)
     rebuilt.held = app.journal.open_trades()
     return rebuilt
+
+
+async def whole(app: App, shown: Order) -> Order:
+    """Return an order that has ended with all of its fills: what is asked for at once may be shown late."""
+    while True:
+        order = await app.upbit.order(uuid=shown.uuid)
+        if order.is_final and order.executed_volume == shown.executed_volume:
+            return order
+        await pause(LOOK_AGAIN_S)
 
 
 def choose_account(app: App, shown: Sequence[Order], wished: str | None) -> str:

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from journal.errors import require
 from journal.records import Intent, IntentState, Trade
 from strategy.portfolio import stop_price
 from trader import names, protocol
@@ -24,7 +23,7 @@ from trader.decisions import HOLDING, SELLING
 from trader.loops import keep_going, pause
 from trader.recovery import resume
 from trader.storage import look_after_storage
-from trader.trades import average_price, end, fills_of, hold_again, last_fill_at, let_go, reserve
+from trader.trades import average_price, end_taken, fills_of, hold_again, last_fill_at, let_go, reserve
 from upbit.models import NewOrder, Side
 
 if TYPE_CHECKING:
@@ -77,12 +76,15 @@ async def rounds(app: App) -> AsyncGenerator[None]:
 
 
 async def reconcile(app: App) -> None:
-    """Look after the disk, then compare orders, then balances."""
+    """Look after the disk, then compare orders, then balances, which say nothing while an order is not known."""
     look_after_storage(app)
-    await compare_orders(app)
-    await compare_balances(app)
+    whole = await compare_orders(app)
     for trade in app.journal.open_trades():
         await take_up(app, trade.market)
+    if not whole:
+        return
+    await compare_balances(app)
+    for trade in app.journal.open_trades():
         await give_stop(app, trade)
     app.reconciled = True
 
@@ -90,33 +92,62 @@ async def reconcile(app: App) -> None:
 # --- orders -----------------------------------------------------------------------------------------------------------
 
 
-async def compare_orders(app: App) -> None:
-    """Look at every order of ours since the last time, and adopt what the journal does not know."""
+async def compare_orders(app: App) -> bool:
+    """Look at every order of ours since the last time, and take in what the journal does not know.
+
+    All that is unknown of a market is asked for first and then written down at once: with a buy whose sale is not known
+    yet, coins would be held that were sold long ago.
+
+    Returns:
+        Whether everything is known now; an order that is not listed whole yet lets its market wait.
+    """
     now = app.clock()
     thorough = app.thorough_at is None or not timedelta(0) <= now - app.thorough_at < THOROUGH_EVERY
     since = (app.journal.imported_until() or now) - (LOOK_BACK if thorough else RECENT)
     shown = [*await app.upbit.closed_orders(start=since, end=now + AHEAD), *await app.upbit.open_orders()]
-    for order in sorted(shown, key=lambda order: order.created_at):
-        await compare_order(app, order)
+    unknown = [order for order in sorted(shown, key=lambda order: order.created_at) if is_unknown(app, order)]
+    for order in unknown:
+        await fetch(app, order.uuid)
+    late = {order.market for order in unknown if order.uuid not in app.fetched}
+    for order in unknown:
+        if order.market not in late:
+            take_in(app, app.fetched.pop(order.uuid))
+    if late:
+        return False
     app.journal.note_import(now)
     app.thorough_at = now if thorough else app.thorough_at
+    return True
 
 
-async def compare_order(app: App, order: Order) -> None:
-    """Compare one order with the journal, if it is ours."""
-    name = names.read_name(order.identifier or "", names.prefix_of(app))
-    if name is None:
-        return
+def is_unknown(app: App, order: Order) -> bool:
+    """Return whether an order is ours and has executed without the journal; stop everything when it knows it wrong."""
+    if names.read_name(order.identifier or "", names.prefix_of(app)) is None:
+        return False
     known = app.journal.known_intent(order.identifier or "")
     filled = sum((fill.volume for fill in app.journal.fills_of(order.identifier or "")), Decimal(0))
-    match judge_order(order, known, filled):
-        case Verdict.UNKNOWN:
-            await adopt(app, await app.upbit.order(uuid=order.uuid), name)
-        case Verdict.AFTER_ALL:
-            require(known is not None, "an order that was executed after all is known")
-            await see_after_all(app, await app.upbit.order(uuid=order.uuid))
-        case Verdict.DIFFERENT:
-            halt_on_difference(app, order, filled)
+    verdict = judge_order(order, known, filled)
+    if verdict is Verdict.DIFFERENT:
+        halt_on_difference(app, order, filled)
+    return verdict in {Verdict.UNKNOWN, Verdict.AFTER_ALL}
+
+
+async def fetch(app: App, uuid: str) -> None:
+    """Ask for an order with its fills, and keep it once it is whole: a round that fails need not ask for it again."""
+    if uuid in app.fetched:
+        return
+    order = await app.upbit.order(uuid=uuid)
+    if order.is_final:
+        app.fetched[uuid] = order
+
+
+def take_in(app: App, order: Order) -> None:
+    """Write down an order that was not followed, whatever the journal thought of it."""
+    name = names.read_name(order.identifier or "", names.prefix_of(app))
+    known = app.journal.known_intent(order.identifier or "")
+    if known is None and name is not None:
+        adopt(app, order, name)
+    elif known is not None and known.state not in {*IntentState.live(), IntentState.FINAL}:
+        see_after_all(app, order, known)
 
 
 def judge_order(order: Order, known: Intent | None, filled: Decimal) -> Verdict:
@@ -130,28 +161,21 @@ def judge_order(order: Order, known: Intent | None, filled: Decimal) -> Verdict:
     return Verdict.DIFFERENT if known.state is IntentState.FINAL else Verdict.AFTER_ALL
 
 
-async def adopt(app: App, order: Order, name: names.Name) -> None:
+def adopt(app: App, order: Order, name: names.Name) -> None:
     """Write an order of ours down that the journal does not know, and buy nothing more until a person has looked."""
-    if not order.is_final or app.journal.known_intent(order.identifier or "") is not None:
-        return
     trade = app.journal.open_trade_in(order.market) or adopted_trade(app, order, name)
     note = app.messages.adopted(order, at=app.clock())
     app.journal.adopt(trade, adopted_intent(app, trade, order, name), order.fills, order.paid_fee, [note])
     app.tell("adopted", level=logging.WARNING, market=order.market, identifier=order.identifier)
     halt_buys_on_unknown(app, order)
-    await take_up(app, order.market)
 
 
-async def see_after_all(app: App, order: Order) -> None:
+def see_after_all(app: App, order: Order, known: Intent) -> None:
     """Write down that an order was executed although it should not exist, and buy nothing more."""
-    known = app.journal.known_intent(order.identifier or "")
-    if not order.is_final or known is None or known.state in IntentState.live():
-        return
     note = app.messages.adopted(order, at=app.clock())
     app.journal.see_after_all(known, order.uuid, order.fills, order.paid_fee, [note])
     app.tell("executed_after_all", level=logging.ERROR, market=order.market, identifier=order.identifier)
     halt_buys_on_unknown(app, order)
-    await take_up(app, order.market)
 
 
 async def take_up(app: App, market: str) -> None:
@@ -290,15 +314,31 @@ async def last_price(app: App, market: str) -> Decimal | None:
 
 
 async def compare_balance(app: App, trade: Trade, gone: Decimal) -> None:
-    """Shrink a trade by what somebody has taken out of the account; it is never bought back."""
-    if not gone or not await reserve(app, trade.market, HOLDING, SELLING):
+    """Shrink a trade by what somebody has taken out of the account; it is never bought back.
+
+    Also one whose sale waits, maybe for just these coins: whoever waits goes on with what is left.
+    """
+    if not gone:
+        return
+    price, market = await last_price(app, trade.market), trade.market
+    reserved = await reserve(app, market, HOLDING, SELLING)
+    if not reserved and not await waits_to_sell(app, market):
         return
     note = app.messages.taken(trade, gone, at=app.clock())
-    app.journal.take_out(trade.id, gone, [note], price=await last_price(app, trade.market))
-    app.tell("taken", level=logging.WARNING, market=trade.market, volume=gone)
+    app.journal.take_out(trade.id, gone, [note], price=price)
+    app.tell("taken", level=logging.WARNING, market=market, volume=gone)
     app.wake_notifier()
+    if not reserved:
+        return
     if app.journal.position_volume(trade.id) > 0:
-        await hold_again(app, trade.market)
+        await hold_again(app, market)
     else:
-        reason: dict[str, object] = {"code": "taken", "ko": "사용자가 코인을 옮김", "en": "the user moved the coins"}
-        await end(app, app.journal.trade(trade.id), dust=Decimal(0), reason=reason)
+        await end_taken(app, app.journal.trade(trade.id))
+
+
+async def waits_to_sell(app: App, market: str) -> bool:
+    """Return whether a sale is wanted and no order of it is in hand."""
+    active = (await app.state.active_trade.snapshot()).get(market)
+    if active is None or active.phase != SELLING:
+        return False
+    return all(intent.market != market for intent in app.journal.live_intents())

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from journal.errors import require
 from journal.records import Intent, IntentState, Trade
+from state import Balance
 from strategy.base import Position
 from strategy.gates import STOP
 from strategy.portfolio import start_of_day, stop_price
@@ -27,6 +28,7 @@ from upbit.models import NewOrder, Side
 from upbit.rules import plain, rounded_average
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
     from journal.records import Fill
@@ -144,19 +146,23 @@ def words(answer: Entry | Exit) -> dict[str, object]:
 async def sell(app: App, market: str, answer: Exit) -> None:
     """Sell what the trade of `market` holds: never more than it bought, never more than is free."""
     trade = app.journal.trade((await app.state.active_trade.snapshot())[market].trade_id)
-    ours = app.journal.position_volume(trade.id)
-    wallet = (await app.state.wallet_dict.snapshot()).get(market.removeprefix("KRW-"))
     try:
         (book,) = await app.upbit.books([market])
     except ExchangeError as error:
         log.warning("book not readable, selling later market=%s error=%s", market, error)
-        await hold_again(app, market)
+        await hold_or_end(app, trade.id)
         return
     best_bid = book.levels[0].bid_price if book.levels else Decimal(0)
     if not risk.confirms_exit(app.config, trade.stop_price if answer.reason.code == STOP.code else None, book):
         app.tell("exit_not_confirmed", level=logging.WARNING, market=market, reason=answer.reason.code, bid=best_bid)
         await pause(NOT_CONFIRMED_S, app.stop)
-        await hold_again(app, market)
+        await hold_or_end(app, trade.id)
+        return
+    wallet = free_of(market.removeprefix("KRW-"), await app.state.wallet_dict.snapshot())
+    trade = app.journal.trade(trade.id)  # from here on nothing is awaited until the sale is written down
+    ours = app.journal.position_volume(trade.id)
+    if ours <= 0:
+        await end_taken(app, trade)
         return
     verdict, volume = judge_sale(ours, wallet, last_fill_at(app, trade), best_bid)
     if verdict is Verdict.DUST:
@@ -172,13 +178,35 @@ async def sell(app: App, market: str, answer: Exit) -> None:
     await carry_on(app, market)
 
 
+def free_of(currency: str, wallet: Mapping[str, Balance]) -> Balance | None:
+    """Return what a wallet says of a currency: nothing of one that Upbit does not list; None while it was not read."""
+    if currency in wallet or not wallet:
+        return wallet.get(currency)
+    as_of = min(balance.as_of for balance in wallet.values())
+    return Balance(available=Decimal(0), locked=Decimal(0), as_of=as_of)
+
+
 async def wait_for_coins(app: App, trade: Trade, ours: Decimal) -> None:
     """Hold on to coins that an order of the user locks, and tell a person that their sale waits."""
     app.tell("locked", level=logging.WARNING, market=trade.market, volume=ours)
     app.journal.add_notes([app.messages.locked(trade, ours, at=app.clock())])
     app.wake_notifier()
     await pause(SELL_AGAIN_S, app.stop)
-    await hold_again(app, trade.market)
+    await hold_or_end(app, trade.id)
+
+
+async def hold_or_end(app: App, trade_id: str) -> None:
+    """Hold what is left of a trade that was not sold; end it when its owner has taken all of it meanwhile."""
+    if app.journal.position_volume(trade_id) > 0:
+        await hold_again(app, app.journal.trade(trade_id).market)
+    else:
+        await end_taken(app, app.journal.trade(trade_id))
+
+
+async def end_taken(app: App, trade: Trade) -> None:
+    """End a trade all of whose coins its owner has taken away."""
+    reason: dict[str, object] = {"code": "taken", "ko": "사용자가 코인을 옮김", "en": "the user moved the coins"}
+    await end(app, trade, dust=Decimal(0), reason=reason)
 
 
 def plan_exit(app: App, trade: Trade, volume: Decimal) -> Intent:
@@ -266,7 +294,7 @@ async def explain_refusal(app: App, intent: Intent) -> None:
     except ExchangeError as error:
         log.warning("account not readable after a refusal error=%s", error)
         return
-    if affordable(orders.to_order(intent), krw=free.get("KRW", Decimal(0)), coins=Decimal(0)):
+    if affordable(orders.to_order(intent), krw=free.get("KRW", Decimal(0)), coins=Decimal(0), bid=Decimal(0)):
         app.control.halt_buys(
             "unexplained_refusal",
             ko="잔고가 충분한데 업비트가 잔고 부족이라고 합니다. 계정을 확인한 뒤 resume 하세요.",
@@ -286,7 +314,7 @@ async def after_sell(app: App, trade_id: str, intent: Intent) -> None:
         return
     if intent.state is not IntentState.FINAL:
         await pause(SUSPENDED_S if is_suspended(app, intent) else SELL_AGAIN_S, app.stop)
-    await hold_again(app, trade.market)
+    await hold_or_end(app, trade_id)
 
 
 def is_suspended(app: App, intent: Intent) -> bool:

@@ -8,10 +8,12 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections import Counter, defaultdict
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from sandbox.exchange import Exchange
@@ -20,7 +22,16 @@ if TYPE_CHECKING:
 
 PREFIX = "ub1-"
 ZERO = Decimal(0)
-FALSE_ALARMS = frozenset({"wrong_answer", "second_instance", "unknown_order", "order_differs"})
+FALSE_ALARMS = frozenset({"wrong_answer", "order_differs"})
+BESIDE_ANOTHER = frozenset({"second_instance", "unknown_order"})
+"""Reasons to halt that only another daemon, or a journal that was lost or restored, can give."""
+ON_ITS_WAY = timedelta(seconds=100)
+"""Longest time a request may be under way: a connection stalls for up to 90 seconds."""
+DECIDED_WITHIN = timedelta(minutes=1 + 3, seconds=10) + ON_ITS_WAY
+"""Longest time from the end of the candle to the arrival of a buy: its unit, how late it may be, the deadline, and
+the way."""
+SENT_WITHIN = timedelta(seconds=10) + ON_ITS_WAY
+"""Longest time from the first to the last arrival of one buy: its deadline, and the way."""
 DUST_KRW = Decimal(5_000)
 """What is worth less cannot be sold: a rest of that size does not forbid the next buy."""
 
@@ -54,12 +65,40 @@ class Books:
 
     def attempts(self, identifier: str) -> int:
         """Return how often one order was about to be sent."""
-        return int(self.rows("SELECT count(*) AS n FROM attempt WHERE id = ?", identifier)[0]["n"])
+        return next((row["n"] for row in self.rows("SELECT count(*) AS n FROM attempt WHERE id = ?", identifier)), 0)
+
+    def taken(self, market: str) -> Decimal:
+        """Return how many coins of a market the journal says its owner took from the bot."""
+        rows = self.rows("SELECT volume FROM flow WHERE market = ? AND why = 'taken'", market)
+        return -sum((Decimal(row["volume"]) for row in rows), ZERO)
+
+    def embeds(self) -> Counter[str]:
+        """Return what the messages say that were ever written."""
+        bodies = [json.loads(row["body"]) for row in self.rows("SELECT body FROM outbox")]
+        return Counter(canonical(embed) for body in bodies for embed in body.get("embeds") or [])
+
+
+def canonical(embed: object) -> str:
+    """Return a text that is equal for equal parts of messages."""
+    return json.dumps(embed, sort_keys=True)
 
 
 def is_ours(order: Order) -> bool:
     """Return whether the bot placed an order."""
     return (order.asked.identifier or "").startswith(PREFIX)
+
+
+def candle_of(identifier: str) -> datetime | None:
+    """Return when the candle ended that an order was decided on; None when its name does not say."""
+    try:
+        return datetime.strptime(identifier.split("-")[3], "%y%m%d%H%M").replace(tzinfo=UTC)
+    except (IndexError, ValueError):
+        return None
+
+
+def is_buy(body: Mapping[str, object]) -> bool:
+    """Return whether a request is a buy, and not a fence."""
+    return body.get("side") == "bid" and body.get("ord_type") == "price"
 
 
 def decision_of(identifier: str) -> str:
@@ -68,29 +107,61 @@ def decision_of(identifier: str) -> str:
 
 
 class Checker:
-    """A listener of the exchange that breaks no promise itself. `external` is what a person moved, by market."""
+    """A listener of the exchange that breaks no promise itself.
+
+    `removed` is what the owner sold or withdrew, by market, in whole: of the bot's coins or not. `strangers` are orders
+    that no journal in use can know of before it has asked the exchange: of another daemon, or under way when a journal
+    was lost. `others` are the journals of daemons beside ours.
+    """
 
     def __init__(self, exchange: Exchange, story: Story, *, caps: dict[str, Any]) -> None:
         self._exchange = exchange
         self._story = story
         self._caps = caps
         self.books: Books | None = None
-        self.external: defaultdict[str, Decimal] = defaultdict(lambda: ZERO)  # coins of ours a person sold, by market
+        self.others: list[Books] = []
+        self.removed: defaultdict[str, Decimal] = defaultdict(lambda: ZERO)
+        self.strangers: set[str] = set()
+        self.beside_another = False  # whether there ever was another daemon, or a journal was lost
         self.orders = self.fills = 0
         self._known: set[str] = set()
+        self._arrived: dict[str, datetime] = {}  # when a buy arrived for the first time
+        self._gone: Counter[str] = Counter()  # messages of journals that are no more
         self.received: Counter[str] = Counter()  # embeds Discord took
         exchange.listeners.append(self)
 
     # -- while it runs
 
-    def on_post(self, body: dict[str, object]) -> None:
-        """I2: whatever reaches the exchange was durable in the journal before."""
+    def on_post(self, body: dict[str, object], *, elsewhere: bool = False) -> None:
+        """I2: whatever reaches the exchange was durable in the journal before. `elsewhere`: sent by another machine."""
         identifier = str(body.get("identifier"))
         self._story.tell("exchange", "order arrives", **{name: str(value) for name, value in sorted(body.items())})
+        if elsewhere and not (self.books and self.books.attempts(identifier)):
+            self.strangers.add(identifier)
         if not identifier.startswith(PREFIX):
             self._story.breach("I2 an order without our identifier", identifier=identifier)
-        elif self.books is None or not self.books.attempts(identifier):
+        elif not any(books.attempts(identifier) for books in self._journals()) and identifier not in self.strangers:
             self._story.breach("I2 sent before it was written down", identifier=identifier)
+        if is_buy(body) and identifier not in self.strangers:
+            self._fresh(identifier)
+
+    def _journals(self) -> list[Books]:
+        return self.others if self.books is None else [self.books, *self.others]
+
+    def _fresh(self, identifier: str) -> None:
+        """I15: a buy is decided on a candle that is over, and sent, also again, while that is news."""
+        now, candle = self._story.clock(), candle_of(identifier)
+        first = self._arrived.setdefault(identifier, now)
+        if candle is not None and not timedelta(0) <= first - candle <= DECIDED_WITHIN:
+            self._story.breach("I15 decided on a candle of another time", identifier=identifier, at=str(first))
+        if now - first > SENT_WITHIN:
+            self._story.breach("I15 an old buy was sent again", identifier=identifier, first=str(first))
+
+    def forget(self, books: Books, under_way: Iterable[str]) -> None:
+        """Take notice that a journal is no more: what it said was said, and what it knew to be under way is lost."""
+        self.beside_another = True
+        self._gone += books.embeds()
+        self.strangers |= {*under_way, *(identifier for identifier, _ in books.live())}
 
     def on_order(self, order: Order, event: str, fill: Fill | None) -> None:
         """Look at every event of every order."""
@@ -131,7 +202,20 @@ class Checker:
         """Return what the bot's own fills hold of a market, as the exchange knows them."""
         signs = {"bid": 1, "ask": -1}
         ours = (one for one in self._ours() if one.asked.market == market and one is not besides)
-        return sum((signs[one.asked.side] * one.executed_volume for one in ours), ZERO) - self.external[market]
+        return sum((signs[one.asked.side] * one.executed_volume for one in ours), ZERO)
+
+    def left(self, market: str, besides: Order | None = None) -> Decimal:
+        """Return what is left of that once what the journal says was taken by the owner is gone."""
+        return self.position(market, besides) - (self.books.taken(market) if self.books else ZERO)
+
+    def _stranger_about(self) -> bool:
+        """Return whether an order has executed that the journal cannot know of yet, or another daemon is about."""
+        unknown = (
+            one.executed_volume and self.books and self.books.state(str(one.asked.identifier)) is None
+            for one in self._ours()
+            if one.asked.identifier in self.strangers
+        )
+        return bool(self.others) or any(unknown)
 
     def _single_exposure(self, order: Order) -> None:
         """I5, I9: never two open buys for one market, never more open trades or won than allowed."""
@@ -139,6 +223,8 @@ class Checker:
         assert order.asked.price is not None
         if order.asked.price > self._caps["order_krw"]:
             self._story.breach("I9 more than an order may spend", identifier=order.asked.identifier)
+        if order.asked.identifier in self.strangers or self._stranger_about():
+            return
         held = {one.asked.market for one in self._ours() if one is not order and one.asked.side == "bid" and one.open}
         held |= {name for name in self._exchange.markets if self._worth(name, order) >= DUST_KRW}
         if market in held:
@@ -147,27 +233,31 @@ class Checker:
             self._story.breach("I9 more open trades than allowed", identifier=order.asked.identifier)
 
     def _worth(self, market: str, besides: Order) -> Decimal:
-        volume = self.position(market, besides)
+        volume = self.left(market, besides)
         if volume <= 0:
             return ZERO
         bids = self._exchange.venue.book(market).bids
         return volume * bids[0].price if bids else ZERO
 
     def _never_sells_more(self, order: Order) -> None:
-        if order.asked.side == "ask" and self.position(order.asked.market) + self.external[order.asked.market] < 0:
+        """I8: also not what its owner took, came by again, and may keep."""
+        beyond = order.asked.side == "ask" and self.left(order.asked.market) < 0
+        if self.position(order.asked.market) < 0 or (beyond and not self._stranger_about()):
             self._story.breach("I8 sells what it did not buy", identifier=order.asked.identifier)
 
     def _never_given_up(self, order: Order) -> None:
         """I10: what executes is what the journal still holds for possible."""
         identifier = str(order.asked.identifier)
         state = self.books.state(identifier) if self.books is not None else None
+        if identifier in self.strangers:
+            return
         if state in {"PLANNED", "REJECTED", "FENCED", "ABANDONED"}:
             self._story.breach("I10 executed after it was given up", identifier=identifier, state=state)
 
     def on_message(self, message: dict[str, Any]) -> None:
         """Take notice of what Discord took."""
         for embed in message.get("embeds") or []:
-            self.received[json.dumps(embed, sort_keys=True)] += 1
+            self.received[canonical(embed)] += 1
 
     # -- at rest
 
@@ -182,10 +272,10 @@ class Checker:
         self._halts(books)
 
     def _halts(self, books: Books) -> None:
-        """A halt must have a cause: nothing that happens in a world is a second daemon or an order of somebody else."""
+        """A halt must have a cause: there must have been another daemon, or a journal that was lost, to halt on one."""
         for row in books.rows("SELECT code, evidence FROM halt"):
             self._story.tell("journal", "halt", code=row["code"])
-            if row["code"] in FALSE_ALARMS:
+            if row["code"] in FALSE_ALARMS or (row["code"] in BESIDE_ANOTHER and not self.beside_another):
                 self._story.breach("a halt without a cause", code=row["code"], evidence=row["evidence"])
 
     def _nothing_live(self, books: Books) -> None:
@@ -196,6 +286,8 @@ class Checker:
         """I6: every order is known, and its fills are the exchange's fills, to the last decimal."""
         identifier = str(order.asked.identifier)
         if books.state(identifier) is None:
+            if self.beside_another and not order.executed_volume:
+                return  # nothing is adopted that bought and sold nothing
             self._story.breach("I17 the journal does not know an order", identifier=identifier)
             return
         rows = books.rows("SELECT trade_uuid, price, volume, funds FROM fill WHERE id = ?", identifier)
@@ -220,20 +312,19 @@ class Checker:
             signs = {"bid": 1, "ask": -1}
             query = "SELECT intent.side, fill.volume FROM fill JOIN intent USING (id) WHERE intent.market = ?"
             journal = sum((signs[row["side"]] * Decimal(row["volume"]) for row in books.rows(query, market)), ZERO)
-            if journal != self.position(market) + self.external[market]:
+            if journal != self.position(market):
                 self._story.breach("I7 positions differ", market=market)
+            if (taken := books.taken(market)) > self.removed[market]:
+                self._story.breach("I20 more written off than was taken", market=market, taken=str(taken))
             if journal < 0:
                 self._story.breach("I7 a negative position", market=market)
 
     def _messages(self, books: Books, repeats: int) -> None:
         """I18: every message was delivered, and at most once and once more for each crash or lost answer."""
-        wanted: Counter[str] = Counter()
-        for row in books.rows("SELECT body, sent_ms, failed FROM outbox"):
-            if row["sent_ms"] is None:
-                self._story.breach("I18 a message was not delivered", failed=row["failed"])
-            for embed in json.loads(row["body"]).get("embeds") or []:
-                wanted[json.dumps(embed, sort_keys=True)] += 1
+        for row in books.rows("SELECT failed FROM outbox WHERE sent_ms IS NULL"):
+            self._story.breach("I18 a message was not delivered", failed=row["failed"])
+        wanted = books.embeds()
         if lost := wanted - self.received:
             self._story.breach("I18 a message never arrived", count=lost.total())
-        if (twice := (self.received - wanted).total()) > repeats:
+        if (twice := (self.received - wanted - self._gone).total()) > repeats:
             self._story.breach("I18 messages arrived too often", count=twice, allowed=repeats)

@@ -91,7 +91,7 @@ class LyingBox(Sandbox):
         self._remembered: tuple[float, web.Response] | None = None
         self.on_post: Callable[[Call], None] = lambda _: None
         self.on_message: Callable[[dict[str, object]], None] = lambda _: None
-        self.late_waiting = 0
+        self.late: list[str] = []  # identifiers of orders that were answered and will execute later
 
     def calm(self) -> None:
         """Lie no more."""
@@ -128,6 +128,7 @@ class LyingBox(Sandbox):
         body = await request.read()
         call = Call(method="POST", path=ORDERS, query="", headers=request.headers, ip=request.remote or "", body=body)
         identifier = str(call.json.get("identifier"))
+        self.on_post(call)
         kind = self.forced.pop(0) if self.forced else self._draw(*OF_ORDERS)
         if kind is not None:
             self._lie(kind, identifier)
@@ -136,21 +137,20 @@ class LyingBox(Sandbox):
             return not_taken(kind)
         if kind == "late":
             return await self._late(call, identifier, request)
-        self.on_post(call)
         return await self._garble(kind, request, self._execute(call))
 
     async def _late(self, call: Call, identifier: str, request: web.BaseRequest) -> web.StreamResponse:
         seconds = SHORTEST_LATE_S * (self.longest_late_s / SHORTEST_LATE_S) ** self._rng.random()
         self._story.tell("exchange", "answers first", identifier=identifier, executes_in=round(seconds, 1))
-        self.late_waiting += 1
-        self._timers.later(int(seconds * 1000), lambda: self._execute_late(call))
+        self.late.append(identifier)
+        self._timers.later(int(seconds * 1000), lambda: self._execute_late(call, identifier))
         if self._rng.random() < 0.5:  # noqa: PLR2004 - either way is as likely
             return html(504)
         return lose(request)
 
-    def _execute_late(self, call: Call) -> None:
-        self.late_waiting -= 1
-        self.on_post(call)
+    def _execute_late(self, call: Call, identifier: str) -> None:
+        self.late.remove(identifier)
+        self._story.tell("exchange", "executes late", identifier=identifier)
         self._execute(call)
 
     def _execute(self, call: Call) -> web.Response:

@@ -45,6 +45,9 @@ UNHURRIED: dict[str, float | timedelta] = {
 """How often idle loops turn in most worlds. Prices still wake whoever decides; what is saved is looking at nothing new,
 most of what a world costs. Every tenth world is hurried: it turns as production does, for a third of the time."""
 HURRIED_EVERY, HURRIED_SHARE = 10, 1 / 3
+OFTEN = 0.4
+DISASTERS = ("lost_journal", "old_copy", "second_here", "other_machine", "clock_jumps", "disk_full", "disk_fails")
+"""What can befall the machine and the files, by the names of the methods of `worlds/disasters.py`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +62,7 @@ class Plan:
     order_krw: Decimal = Decimal(50_000)
     max_open_trades: int = 2
     person: bool = True
+    disasters: tuple[str, ...] = ()  # which may befall it, of `DISASTERS`
     hurried: bool = False  # the daemon's idle loops turn as often as in production, and not as `UNHURRIED` says
 
 
@@ -76,6 +80,7 @@ def draw_plan(seed: int, hours: float) -> Plan:
         kills_an_hour=rng.choice((0.0, 2.0, 6.0)),
         order_krw=Decimal(rng.choice((7_000, 20_000, 50_000))),
         max_open_trades=rng.randint(1, 4),
+        disasters=() if calm else tuple(name for name in DISASTERS if rng.random() < OFTEN),
     )
 
 

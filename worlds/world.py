@@ -11,30 +11,34 @@ import gc
 import logging
 import random
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, chdir
 from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from unittest import mock
 
 from cli.daemon import JOURNAL_FILE, build, serve
+from journal.errors import JournalError
 from sandbox.server import Opened, SandboxOptions
 from simulation.disk import inherit, lose_power
 from simulation.loop import LoopClock
 from simulation.network import Network
 from simulation.virtual import Host, VirtualLoop, owned_libraries, run
 from simulation.weather import Storm, draw_rates
-from trader.control import ask_to_resume
+from upbit.errors import ExchangeError
 from worlds.checker import Books, Checker
+from worlds.disasters import OTHER_ADDRESS, Disasters, HostClock
+from worlds.disk import OnDisk
 from worlds.ear import Ear, describe, leaves
 from worlds.lies import LyingBox, draw_lies
+from worlds.person import Person
 from worlds.plan import ACCESS_KEY, SECRET_KEY, UNHURRIED, Outcome, Plan, daemon_config
 from worlds.seesaw import Seesaw
 from worlds.story import Story
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
-    from pathlib import Path
+    from collections.abc import Awaitable, Callable, Coroutine
 
     from config import Config
     from sandbox.call import Call
@@ -56,12 +60,13 @@ REST_S = 900.0
 AIMED = 0.8
 """Share of kills that come within `AIM_S` of an order."""
 AIM_S = 0.4
-STANDING = "SELECT 1 FROM halt WHERE ended_ms IS NULL"
 OPEN_TRADES = "SELECT id, phase FROM trade WHERE phase IN ('entering', 'holding', 'leaving')"
 
 
 class World:
     """Everything of one seed. `run_world` takes it from its first moment to its verdict."""
+
+    url, webhook, address = EXCHANGE_URL, DISCORD_URL + HOOK, BOT_ADDRESS
 
     def __init__(self, plan: Plan, folder: Path, loop: VirtualLoop) -> None:
         self.plan = plan
@@ -97,6 +102,10 @@ class World:
         caps = {"order_krw": plan.order_krw, "max_open_trades": plan.max_open_trades}
         self.checker = Checker(self.box.exchange, self.story, caps=caps)
         self.box.on_message = self.checker.on_message
+        self.host_clock = HostClock(self.clock)
+        self.person = Person(self)
+        self.disasters = Disasters(self)
+        self.chores: list[Callable[[], Awaitable[None]]] = []  # what a person does to the files before the next start
         self.host: Host | None = None
         self.app: App | None = None
         self.generation = 0
@@ -111,9 +120,25 @@ class World:
 
     # -- what the exchange tells
 
+    def befall(self, kind: str, **facts: object) -> None:
+        """Tell and count what befalls this world."""
+        self._on_fault(kind)
+        self.story.tell("world", kind, **facts)
+
     def _on_fault(self, kind: str) -> None:
         self.story.counts[kind] += 1
         self.story.seen[kind, self._state_of(None)] += 1
+
+    async def in_shell(self, command: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Run a command on the daemon's machine until the exchange answers it, as a person would."""
+        while True:
+            host = Host("shell", self.address)
+            host.cut_until = self.cut_until
+            try:
+                return await self.loop.start(host, command())
+            except ExchangeError as error:
+                self.story.tell("person", "command failed", error=type(error).__name__)
+                await asyncio.sleep(60)
 
     def _on_lie(self, kind: str, identifier: str | None) -> None:
         self.story.seen[kind, self._state_of(identifier)] += 1
@@ -122,7 +147,7 @@ class World:
         if self.aim is not None:
             aim, self.aim = self.aim, None
             self.loop.call_later(AIM_S * self.rng.random() ** 3, aim)
-        self.checker.on_post(dict(call.json))
+        self.checker.on_post(dict(call.json), elsewhere=call.ip == OTHER_ADDRESS)
 
     def _state_of(self, identifier: str | None) -> str:
         books = self.checker.books
@@ -142,24 +167,30 @@ class World:
     def config(self) -> Config:
         """Return the settings of the daemon."""
         folder = self.data_dir(self.generation)
-        return daemon_config(self.plan, url=EXCHANGE_URL, webhook=DISCORD_URL + HOOK, folder=folder)
+        return daemon_config(self.plan, url=self.url, webhook=self.webhook, folder=folder)
 
     async def live(self) -> None:
         """Keep a daemon running while one is wanted, as an init system does."""
         while self.wanted:
+            self.inherit()
+            while self.chores:
+                await self.chores.pop(0)()
             self.start()
             await self.over.wait()
             self.app = None
             if self.wanted:
                 await asyncio.sleep(self.rng.uniform(0.5, 20.0) if self.stormy else 1.0)
 
-    def start(self) -> None:
-        """Start the next generation on the files of the one before."""
+    def inherit(self) -> None:
+        """Give the next generation the files of the one before."""
         self.generation += 1
         if self.generation > 1:
             inherit(self.data_dir(self.generation - 1), self.data_dir(self.generation))
         else:
             self.data_dir(1).mkdir(mode=0o700, parents=True)
+
+    def start(self) -> None:
+        """Start the next generation on its files."""
         self.over = asyncio.Event()
         self.trading_since = None
         self.host = Host(f"bot{self.generation}", BOT_ADDRESS)
@@ -180,8 +211,10 @@ class World:
 
     async def _daemon(self, began: float) -> None:
         self.stop = asyncio.Event()
-        async with build(self.config(), self.clock, self.stop) as app:
+        async with build(self.config(), self.host_clock, self.stop) as app:
             self.app = app
+            if self.plan.disasters:
+                app.journal._db = OnDisk(app.journal._db, self.disasters.disk, app.config.data_dir)  # type: ignore[assignment]  # noqa: SLF001 - it is the disk's
 
             async def started(app: App) -> None:
                 while not app.reconciled:  # nothing is bought before  # noqa: ASYNC110 - there is no event for it
@@ -201,7 +234,8 @@ class World:
         self.story.tell("world", "daemon ended", error=describe(error))
         if error is not None:
             self.story.counts["daemon_ended_itself"] += 1
-            if any(isinstance(one, AssertionError) for one in leaves(error)) or not self.stormy:
+            kinds = (AssertionError, JournalError) if self.trading_since is not None else AssertionError
+            if any(isinstance(one, kinds) for one in leaves(error)) or not self.stormy:
                 self.story.breach("the daemon gave up", error=describe(error))
         self.over.set()
 
@@ -243,33 +277,6 @@ class World:
             if self.host is not None:
                 self.host.cut_until = self.cut_until
 
-    async def person(self) -> None:
-        """Deposit, withdraw, and buy the same coins: what is the person's must stay the person's."""
-        while self.plan.person:
-            await asyncio.sleep(self.rng.expovariate(1 / 1800))
-            amount = Decimal(self.rng.choice((-50_000, 30_000, 100_000)))
-            if amount < 0 and self.box.exchange.accounts.of("KRW")[0] < -amount:
-                continue
-            if self.rng.random() < 0.5:  # noqa: PLR2004 - either is as likely
-                self.box.exchange.deposit("KRW", amount)
-                self.story.tell("person", "moves won", amount=str(amount))
-            else:
-                market = self.rng.choice(sorted(self.box.exchange.markets))
-                self.box.exchange.deposit(market[4:], Decimal("0.5"))
-                self.story.tell("person", "deposits coins", market=market)
-            self.story.counts["person"] += 1
-
-    async def attend(self) -> None:
-        """Resume after a while when trading stands still, as a person who has looked would."""
-        while True:
-            await asyncio.sleep(60)
-            if self.checker.books is None or not self.checker.books.rows(STANDING):
-                continue
-            await asyncio.sleep(self.rng.uniform(60, 600) if self.stormy else 1.0)
-            self.story.tell("person", "resumes")
-            self.story.counts["resume"] += 1
-            ask_to_resume(self.data_dir(self.generation))
-
     async def open(self) -> asyncio.Task[None]:
         """Open the exchange and keep a daemon running; return the task that does."""
         await self.loop.start(Host("exchange", EXCHANGE_ADDRESS), self.box.__aenter__())
@@ -279,16 +286,15 @@ class World:
         """Live through all three times and judge."""
         began = time.perf_counter()
         life = await self.open()
-        script = [
-            self.loop.create_task(step())
-            for step in (self.kill_now_and_then, self.cut_now_and_then, self.person, self.attend, self.sweep)
-        ]
+        stormy = (self.kill_now_and_then, self.cut_now_and_then, self.person.live, self.disasters.live)
+        storm = [self.loop.create_task(step()) for step in stormy]
+        always = [self.loop.create_task(step()) for step in (self.person.attend, self.sweep)]
         await asyncio.sleep(self.plan.hours * 3600)
-        for task in script[:3]:
+        for task in storm:
             task.cancel()
         await self.calm_down()
         await self.come_to_rest(life)
-        for task in script[3:]:
+        for task in always:
             task.cancel()
         hours = self.loop.time() / 3600
         self._tell_journal()
@@ -319,12 +325,15 @@ class World:
         self.aim = None
         self.weather.calm()
         self.box.calm()
+        self.person.calm()
+        self.disasters.calm()
         self.story.tell("world", "calm")
         await asyncio.sleep(max(0.0, self.cut_until - self.loop.time()))
         await self._until_trading()
         await self._resolved()
         self.kill("kill")
         await asyncio.sleep(CALM_S)
+        await self.person.take_and_watch()
 
     async def _until_trading(self) -> None:
         began = self.loop.time()
@@ -337,6 +346,7 @@ class World:
         """I19: whatever was in doubt when the faults ended is resolved within `RESOLVED_WITHIN_S`."""
         assert self.checker.books is not None
         doubtful = {identifier for identifier, state in self.checker.books.live() if state in {"UNKNOWN", "SENT"}}
+        doubtful -= set(self.person.lost())  # of these only a person can say that they never were
         began = self.loop.time()
         while doubtful and self.loop.time() - began < RESOLVED_WITHIN_S:
             await asyncio.sleep(0.5)
@@ -374,7 +384,7 @@ class World:
         books = self.checker.books
         assert books is not None
         pending = books.rows("SELECT 1 FROM outbox WHERE sent_ms IS NULL AND failed IS NULL")
-        return not pending and not books.live() and not self.box.late_waiting
+        return not pending and not books.live() and not self.box.late
 
     # -- the verdict
 
@@ -386,14 +396,14 @@ class World:
         if self.box.internal_errors:
             self.story.breach("the sandbox failed", count=self.box.internal_errors)
         for rule in ("too_many_requests", "rate_limit_exceeded_penalty", "429", "418"):
-            if self.box.violations[rule]:
+            if self.box.violations[rule] and not self.story.counts["other_machine"]:  # which shares our limits
                 self.story.breach("I16 a limit was broken", name=rule, count=self.box.violations[rule])
         self.story.tell("world", "verdict", broken=len(self.story.broken))
 
     def _lost_answers(self) -> int:
         """Return how often Discord's answer may not have arrived: each time, a message may be sent once more."""
         kinds = ("kill", "power_loss", "stop", "webhook_lost", "reset", "stall", "partition", "slow", "hang")
-        return sum(self.story.counts[kind] for kind in kinds) + self.weather.spikes
+        return sum(self.story.counts[kind] for kind in kinds) + self.weather.spikes + self.disasters.disk.refused
 
     def _tell_journal(self) -> None:
         books = self.checker.books
@@ -412,11 +422,12 @@ def in_world(
 ) -> tuple[T, Story]:
     """Make a world and run a script in it, with the machine's clocks and names out of reach."""
     loop = VirtualLoop()
-    world = World(plan, folder, loop)
-    prepare(world)
-    root = logging.getLogger()
-    ear = Ear(world.story)
     with ExitStack() as stack:
+        stack.enter_context(chdir(folder))  # paths are part of messages, and must be equal in every run
+        world = World(plan, Path(), loop)
+        prepare(world)
+        root = logging.getLogger()
+        ear = Ear(world.story)
         root.addHandler(ear)
         stack.callback(root.removeHandler, ear)
         level = root.level

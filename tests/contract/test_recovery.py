@@ -17,9 +17,9 @@ from sandbox.keys import KeyOptions, PocketOptions
 from tests.contract.trading_desk import MARKET, Desk, buy, rounds, sell, told
 from trader import orders
 from trader.decisions import BUYING, HOLDING, SELLING
-from trader.reconcile import reconcile
+from trader.reconcile import compare_balance, reconcile
 from trader.recovery import WrongAccountError, recover
-from trader.trades import carry_on
+from trader.trades import carry_on, free_of, let_go, plan_exit, reserve
 from upbit.errors import NotSent, OutcomeUnknown
 
 if TYPE_CHECKING:
@@ -111,6 +111,75 @@ def test_a_position_that_is_gone_altogether_ends_its_trade(tmp_path: Path) -> No
             assert ended.exit_reason["code"] == "taken"
             assert MARKET not in await app.state.active_trade.snapshot()
             assert app.journal.totals().coins == {"BTC": Decimal(0)}
+
+    told(tmp_path, story)
+
+
+@pytest.mark.failure("B1")
+@pytest.mark.parametrize("share", [Decimal("0.4"), Decimal(1)])
+def test_coins_are_also_written_off_while_their_sale_waits_for_them(share: Decimal, tmp_path: Path) -> None:
+    """A strategy that wants out at once keeps the sale waiting: the rest is sold then, or the trade ends."""
+
+    async def story(desk: Desk) -> None:
+        async with desk.started() as app:
+            trade = await buy(app)
+            lock = None
+            if share < 1:
+                rest = (trade.volume * (1 - share)).quantize(Decimal("1e-8"))
+                lock = desk.user_orders(side="ask", ord_type="limit", price="300000000", volume=f"{rest:f}")
+            await asyncio.sleep(1)
+            gone = desk.free("BTC")
+            desk.box.exchange.deposit("BTC", -gone)
+            await rounds(app, 1)
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(sell(app))
+                await asyncio.sleep(5)
+                assert (await app.state.active_trade.snapshot())[MARKET].phase == SELLING
+                await reconcile(app)
+                assert app.journal.position_volume(trade.id) == trade.volume - gone
+            assert [note.key.split(":")[1] for note in app.journal.pending_notes(9)].count("taken") == 1
+            if lock is not None:
+                assert (await app.state.active_trade.snapshot())[MARKET].phase == HOLDING
+                desk.box.exchange.cancel(lock)
+                await asyncio.sleep(1)
+                await sell(app)
+            assert app.journal.trade(trade.id).phase == "closed"
+            assert MARKET not in await app.state.active_trade.snapshot()
+            assert len(app.journal.intents_of(trade.id)) == (1 if lock is None else 2)
+
+    told(tmp_path, story)
+
+
+@pytest.mark.failure("B1")
+def test_a_sale_in_hand_is_not_written_off(tmp_path: Path) -> None:
+    """Its coins are missing because they are being sold; what it sells is told by its fills."""
+
+    async def story(desk: Desk) -> None:
+        async with desk.started() as app:
+            trade = await buy(app)
+            assert await reserve(app, MARKET, HOLDING, SELLING)
+            intent = plan_exit(app, trade, trade.volume)
+            app.journal.leave(trade.id, {}, intent)
+            await compare_balance(app, trade, trade.volume)
+            assert app.journal.position_volume(trade.id) == trade.volume
+            await let_go(app, MARKET)
+            await compare_balance(app, trade, trade.volume)  # nor is one that nobody takes care of yet
+            assert app.journal.position_volume(trade.id) == trade.volume
+
+    told(tmp_path, story)
+
+
+@pytest.mark.failure("B1")
+def test_nothing_is_sent_for_coins_that_are_not_in_the_account(tmp_path: Path) -> None:
+    """Upbit does not list a currency of which there is nothing: that is nothing to sell, and not an unread wallet."""
+
+    async def story(desk: Desk) -> None:
+        async with desk.started() as app:
+            trade = await buy(app)
+            desk.box.exchange.deposit("BTC", -trade.volume)
+            await sell(app)
+            assert len(app.journal.intents_of(trade.id)) == 1
+        assert free_of("BTC", {}) is None
 
     told(tmp_path, story)
 
@@ -395,6 +464,43 @@ def test_an_order_in_hand_is_carried_on_by_the_next_process(sale: bool, tmp_path
             assert app.journal.live_intents() == []
             assert (app.journal.open_trade_in(MARKET) is None) is sale
         assert len(desk.orders()) == 1 + sale
+
+    told(tmp_path, story)
+
+
+@pytest.mark.failure("E9")
+def test_a_buy_and_its_sale_are_adopted_together_or_not_yet(tmp_path: Path) -> None:
+    """Coins that were sold long ago are never held, and so never sold, for want of the order that sold them."""
+
+    async def story(desk: Desk) -> None:
+        async with desk.started(tmp_path / "other") as other:
+            await buy(other)
+            await sell(other)
+        desk.box.exchange.deposit("BTC", Decimal("0.5"))  # the user's: a sale of what is not ours would find coins
+        async with desk.daemon() as app:
+            await recover(app)
+            look, looks = app.upbit.order, list[str]()
+
+            async def late(**name: str) -> Order:
+                looks.append(name["uuid"])
+                if len(looks) == 2:
+                    raise OutcomeUnknown("lost")
+                order = await look(**name)
+                return msgspec.structs.replace(order, fills=[]) if len(looks) == 3 else order
+
+            with patch.object(app.upbit, "order", late):
+                with pytest.raises(OutcomeUnknown):
+                    await reconcile(app)
+                assert app.journal.known_intent(desk.orders()[0].asked.identifier or "") is None
+                await reconcile(app)  # the sale is not listed whole
+                assert app.journal.open_trades() == []
+                whole = [app.reconciled]
+                await reconcile(app)
+            assert [uuid == desk.orders()[0].uuid for uuid in looks] == [True, False, False, False]
+            assert [*whole, app.reconciled] == [False, True]
+            assert app.fetched == {}
+            assert len(app.journal.closed_trades(9)) == 1
+            assert await app.state.active_trade.snapshot() == {}
 
     told(tmp_path, story)
 

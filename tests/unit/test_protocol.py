@@ -256,7 +256,18 @@ def test_a_fence_is_said_in_upbits_words() -> None:
 def test_a_buy_is_sent_again_only_with_the_money_for_it(funds: dict[str, Decimal]) -> None:
     """Its total and the fee must be free."""
     order = orders.to_order(intent())
-    assert protocol.affordable(order, krw=funds["krw"], coins=Decimal(0)) is (funds["krw"] > 6014)
+    assert protocol.affordable(order, krw=funds["krw"], coins=Decimal(0), bid=Decimal(0)) is (funds["krw"] > 6014)
+
+
+@pytest.mark.parametrize(
+    ("coins", "bid", "sent"), [("2", "2500", True), ("1.99", "2500", False), ("2", "2499.9", False), ("2", "0", False)]
+)
+def test_a_sale_is_sent_again_only_with_its_coins_and_while_it_is_worth_enough(
+    coins: str, bid: str, *, sent: bool
+) -> None:
+    """Upbit would refuse it, and a refusal may use its name up without an order: nobody could end that doubt."""
+    order = NewOrder(market="KRW-BTC", side=Side.ASK, volume=Decimal(2), identifier="i")
+    assert protocol.affordable(order, krw=Decimal(0), coins=Decimal(coins), bid=Decimal(bid)) is sent
 
 
 # --- every world ------------------------------------------------------------------------------------------------------

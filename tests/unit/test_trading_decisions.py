@@ -155,7 +155,7 @@ def a_trade() -> Trade:
 def test_a_sale_is_sent_again_only_with_its_coins(krw: int, coins: str, enough: bool) -> None:  # noqa: FBT001 - a parameter
     """Won do not pay for it."""
     sale = msgspec.json.decode(intent(Side.ASK).request, type=NewOrder)
-    assert affordable(sale, krw=Decimal(krw), coins=Decimal(coins)) is enough
+    assert affordable(sale, krw=Decimal(krw), coins=Decimal(coins), bid=Decimal(1000)) is enough
 
 
 def test_what_was_expected_and_why_is_kept_in_words() -> None:

@@ -1,0 +1,201 @@
+"""What befalls the machine and the files of a daemon: a journal lost or restored, a second daemon, its clock, its disk.
+
+Each disaster begins, lasts for a while, and is over before the next one begins. Files change hands between two lives.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from cli.daemon import JOURNAL_FILE, build, serve
+from cli.exits import SECOND_DAEMON
+from cli.recover import recover
+from cli.run import explain_failure
+from journal.errors import JournalError
+from journal.reader import copy_to
+from simulation.virtual import Host
+from worlds.checker import Books
+from worlds.disk import Disk
+from worlds.plan import daemon_config
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+    from pathlib import Path
+
+    from config import Config
+    from worlds.world import World
+
+AN_HOUR = 2.0
+OTHER_ADDRESS = "10.0.0.3"
+JUMPS_S = (3.0, 8.0, 30.0, 600.0, 7200.0)
+
+
+class HostClock:
+    """The clock of the daemon's machine: off by `offset`, and set again at any time."""
+
+    def __init__(self, true: Callable[[], datetime]) -> None:
+        self.offset = timedelta(0)
+        self._true = true
+
+    def __call__(self) -> datetime:
+        """Return the time of day as that machine has it, UTC."""
+        return self._true() + self.offset
+
+
+class Disasters:
+    """Lets the disasters of a plan happen to a world."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._rng = random.Random(f"{world.plan.seed} disasters")
+        self.disk = Disk(random.Random(f"{world.plan.seed} disk"))
+        self._backup: Path | None = None
+        self._number = 0
+        self._other: tuple[Host, Books] | None = None
+
+    # -- a life
+
+    async def live(self) -> None:
+        """Let one after the other happen, until cancelled."""
+        while self._world.plan.disasters:
+            await asyncio.sleep(self._rng.expovariate(AN_HOUR / 3600))
+            await getattr(self, self._rng.choice(self._world.plan.disasters))()
+
+    def calm(self) -> None:
+        """End whatever lasts. After a disk that failed, a person starts the daemon again."""
+        if self.disk.failing:
+            self._world.kill("kill")
+        self.disk.heal()
+        self._set_clock(timedelta(0))
+        self._end_other()
+
+    # -- the journal between two lives
+
+    async def lost_journal(self) -> None:
+        """The journal is gone when the daemon starts again: rebuilt by `recover` as the documents say, or not."""
+        kind = self._rng.choice(("recovered", "recovered", "forgotten"))
+        self._world.chores.append(lambda: self._exchange_files(kind))
+        self._world.kill("kill")
+
+    async def old_copy(self) -> None:
+        """Make a copy as `backup` does; some time later it takes the place of the journal."""
+        self._backup = self._backup or self._copy()
+        await asyncio.sleep(self._rng.uniform(10, 1200))
+        if self._backup is not None:
+            self._world.chores.append(lambda: self._exchange_files("restored"))
+            self._world.kill("kill")
+
+    def _copy(self) -> Path | None:
+        self._number += 1
+        target = self._world.folder / f"backup{self._number}.sqlite3"
+        try:
+            copy_to(self._world.data_dir(self._world.generation) / JOURNAL_FILE, target)
+        except JournalError:
+            return None
+        return target
+
+    async def _exchange_files(self, kind: str) -> None:
+        """Take the journal of the next start away, or put the old copy in its place; recover it when that is meant."""
+        world = self._world
+        if world.checker.books is not None:
+            world.checker.forget(world.checker.books, world.box.late)
+        world.befall("journal_" + kind)
+        folder = world.data_dir(world.generation)
+        for path in folder.glob(JOURNAL_FILE + "*"):
+            path.unlink()
+        if kind == "restored" and self._backup is not None:
+            self._backup.rename(folder / JOURNAL_FILE)
+            self._backup = None
+        elif kind == "recovered":
+            rebuilt = await world.in_shell(lambda: recover(world.config(), None, world.host_clock))
+            world.story.tell("person", "recovered", orders=rebuilt.orders, held=len(rebuilt.held))
+            await asyncio.sleep(2)  # it takes a person longer than a second to start the daemon then
+
+    # -- a second daemon
+
+    async def second_here(self) -> None:
+        """Start another daemon on the same folder: it is refused with its own exit code, and the first goes on."""
+        world = self._world
+        host = world.host
+        if host is None or not host.alive or world.app is None:
+            return
+        world.befall("second_here")
+        try:
+            await world.loop.start(Host("second", world.address), self._run(world.config(), asyncio.Event()))
+        except JournalError as error:
+            code = (explain_failure(error, "en") or ("", 0))[1]
+        else:
+            code = 0
+        if code != SECOND_DAEMON:
+            world.story.breach("F3 a second daemon on one folder is not refused", code=code)
+
+    async def other_machine(self) -> None:
+        """Let another daemon with the same keys trade from another machine, with a journal of its own, for a while."""
+        world = self._world
+        self._number += 1
+        folder = world.folder / f"other{self._number}"
+        folder.mkdir(mode=0o700)
+        (folder / JOURNAL_FILE).touch(mode=0o600)
+        host, books = Host(f"other{self._number}", OTHER_ADDRESS), Books(folder / JOURNAL_FILE)
+        self._other = host, books
+        world.checker.others.append(books)
+        world.checker.beside_another = True
+        world.befall("other_machine")
+        config = daemon_config(world.plan, url=world.url, webhook=world.webhook, folder=folder)
+        world.loop.start(host, self._run(config, asyncio.Event())).add_done_callback(self._other_ended)
+        await asyncio.sleep(self._rng.uniform(300, 1500))
+        self._end_other()
+
+    async def _run(self, config: Config, stop: asyncio.Event) -> None:
+        async with build(config, self._world.clock, stop) as app:
+            await serve(app)
+
+    def _other_ended(self, task: asyncio.Task[None]) -> None:
+        error = None if task.cancelled() else task.exception()
+        self._world.story.tell("world", "other daemon ended", error=repr(error))
+
+    def _end_other(self) -> None:
+        if self._other is None:
+            return
+        (host, books), self._other = self._other, None
+        checker = self._world.checker
+        self._world.loop.kill(host)
+        checker.others.remove(books)
+        live = [identifier for identifier, _ in books.live()]
+        checker.forget(books, [one for one in live if not (checker.books and checker.books.state(one))])
+        self._world.story.tell("world", "other daemon gone")
+
+    # -- the clock and the disk
+
+    async def clock_jumps(self) -> None:
+        """Set the clock of the daemon's machine wrong, by seconds to hours, and right again later."""
+        for _ in range(self._rng.choice((1, 1, 2))):
+            seconds = self._rng.choice((-1, 1)) * self._rng.choice(JUMPS_S) * self._rng.uniform(0.5, 1.0)
+            self._world.befall("clock_" + ("ahead" if seconds > 0 else "behind"), seconds=round(seconds, 1))
+            self._set_clock(timedelta(seconds=seconds))
+            await asyncio.sleep(self._rng.choice((20.0, 900.0)) * self._rng.random())
+        self._world.befall("clock_set")
+        self._set_clock(timedelta(0))
+
+    def _set_clock(self, offset: timedelta) -> None:
+        self._world.host_clock.offset = offset
+
+    async def disk_full(self) -> None:
+        """Leave no room on the daemon's disk for a while."""
+        self._world.befall("disk_full")
+        self.disk.full = True
+        await asyncio.sleep(self._rng.uniform(30, 900))
+        self.disk.heal()
+        self._world.story.tell("world", "disk has room", refused=self.disk.refused)
+
+    async def disk_fails(self) -> None:
+        """Let the daemon's disk fail; later a person mends it, and starts the daemon again."""
+        self._world.befall("disk_fails")
+        self.disk.failing = True
+        await asyncio.sleep(self._rng.uniform(30, 300))
+        self.disk.heal()
+        self._world.kill("kill")
