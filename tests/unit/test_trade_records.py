@@ -540,3 +540,40 @@ async def test_a_trade_last_moved_with_its_last_fill(app: Any, monkeypatch: pyte
     executed(app, "1", after=1)(f"ub1-{TRADE}-s-0-0")
     assert trades.last_fill_at(app, trade) == NOW + timedelta(seconds=2)
     assert len(trades.fills_of(app, trade, "bid")) == 1
+
+
+async def test_a_sale_whose_coins_were_all_taken_meanwhile_is_over(app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As what it was: a withdrawal of their owner, at its price."""
+    await hold(app, monkeypatch)
+    app.journal.take_out(TRADE, Decimal(10), price=Decimal(1200))
+    bids(app, level("1010", "1000"))
+    driven = ends(monkeypatch, app, lambda _: None)
+    await trades.sell(app, MARKET, leaving())
+    assert driven == []
+    trade = app.journal.trade(TRADE)
+    assert (trade.phase, trade.dust, trade.profit_krw) == ("closed", Decimal(0), Decimal(12_000 - 10_005))
+    assert trade.exit_reason is not None
+    assert (trade.exit_reason["code"], set(trade.exit_reason)) == ("taken", {"code", "ko", "en"})
+    assert await app.state.active_trade.snapshot() == {}
+
+
+@pytest.mark.parametrize("taken", ["10", "4"])
+async def test_what_is_left_while_a_sale_waits_is_held(taken: str, app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing left: the trade is over."""
+    await hold(app, monkeypatch)
+    app.journal.take_out(TRADE, Decimal(taken), price=None)
+    await trades.hold_or_end(app, TRADE)
+    held = (await app.state.active_trade.snapshot()).get(MARKET)
+    assert (held is None) is (taken == "10")
+    assert held is None or (held.position is not None and held.position.volume == 6)
+
+
+def test_a_currency_that_upbit_does_not_list_is_nothing() -> None:
+    """As of the oldest of what it lists; a wallet that was not read says nothing at all."""
+    late = Balance(available=Decimal(5), locked=Decimal(1), as_of=NOW)
+    early = replace(late, as_of=NOW - timedelta(seconds=1))
+    assert trades.free_of("AAA", {}) is None
+    assert trades.free_of("AAA", {"AAA": late, "KRW": early}) is late
+    assert trades.free_of("AAA", {"KRW": late, "BBB": early}) == Balance(
+        available=Decimal(0), locked=Decimal(0), as_of=early.as_of
+    )

@@ -158,6 +158,13 @@ def test_a_sale_is_sent_again_only_with_its_coins(krw: int, coins: str, enough: 
     assert affordable(sale, krw=Decimal(krw), coins=Decimal(coins), bid=Decimal(1000)) is enough
 
 
+@pytest.mark.parametrize(("bid", "enough"), [("100", True), ("99.9", False), ("0", False)])
+def test_a_sale_is_sent_again_only_while_upbit_takes_it(bid: str, enough: bool) -> None:  # noqa: FBT001 - a parameter
+    """Five thousand won, at the best bid."""
+    sale = NewOrder(market="KRW-A", side=Side.ASK, identifier="x", volume=Decimal(50))
+    assert affordable(sale, krw=Decimal(0), coins=Decimal(50), bid=Decimal(bid)) is enough
+
+
 def test_what_was_expected_and_why_is_kept_in_words() -> None:
     """The price without needless zeros, the slippage to a millionth."""
     assert trades.expected(Decimal("1000.10"), Decimal("0.00123456789")) == {
