@@ -28,6 +28,7 @@ MUST_SEE = (
 """A simulation that never reaches a state proves nothing about it: every pair must occur at least once."""
 ENOUGH_SEEDS = 100
 """From here on a pair that was never reached is a failure."""
+TELL_EVERY = 25
 NETWORK = ("reset", "stall", "refuse", "hang", "dns", "partition")
 
 
@@ -117,6 +118,9 @@ def main(arguments: list[str] | None = None) -> int:
             continue
         outcome = msgspec.json.decode(content, type=Outcome)
         total.add(outcome)
+        if total.seeds % TELL_EVERY == 0 and total.seeds < options.seeds:
+            wall = time.perf_counter() - began
+            say(f"{total.seeds} of {options.seeds} worlds, {total.hours:,.0f} h, {total.orders:,} orders, {wall:.0f} s")
         if outcome.broken:
             say(f"seed {seed}: {outcome.broken[0]}  ->  python main.py replay {seed} --hours {options.hours:g}")
     report(total, time.perf_counter() - began)
