@@ -103,7 +103,7 @@ def add_replay(verbs: Verbs) -> None:
     parser = add_verb(verbs, "replay", "run one simulated world again and tell its story in order")
     parser.add_argument("seed", type=int, metavar="SEED", help="the seed of the world")
     parser.add_argument(
-        "--hours", type=positive, default=3.25, metavar="H", help="simulated hours of storm (default 3.25)"
+        "--hours", type=positive, metavar="H", help="simulated hours of storm (default: as make simulate)"
     )
 
 

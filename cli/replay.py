@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 def run(_: Config, options: argparse.Namespace) -> int:
     """Replay the world of a seed; 1 when it broke a promise."""
-    from worlds.plan import draw_plan  # noqa: PLC0415 - same
+    from worlds.plan import HOURS, draw_plan  # noqa: PLC0415 - same
     from worlds.pool import map_forked  # noqa: PLC0415 - the trading daemon never loads a simulation
     from worlds.world import run_world  # noqa: PLC0415 - same
 
     def tell(seed: int) -> bytes:
         with tempfile.TemporaryDirectory(prefix="world-") as folder:
-            outcome, story = run_world(draw_plan(seed, options.hours), Path(folder))
+            outcome, story = run_world(draw_plan(seed, options.hours or HOURS), Path(folder))
         for line in story.lines:
             print(line)  # noqa: T201 - the story a person reads
         verdict = f"BROKEN PROMISES: {len(outcome.broken)}" if outcome.broken else "no promise was broken"

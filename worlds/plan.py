@@ -48,6 +48,8 @@ HURRIED_EVERY, HURRIED_SHARE = 10, 1 / 3
 OFTEN = 0.4
 DISASTERS = ("lost_journal", "old_copy", "second_here", "other_machine", "clock_jumps", "disk_full", "disk_fails")
 """What can befall the machine and the files, by the names of the methods of `worlds/disasters.py`."""
+HOURS = 3.5
+"""Of storm, in most worlds."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +57,7 @@ class Plan:
     """What one world is made of, all drawn from its seed."""
 
     seed: int
-    hours: float = 3.25
+    hours: float = HOURS
     markets: int = 3
     harshness: float = 1.0
     kills_an_hour: float = 4.0

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from worlds.plan import Outcome, draw_plan
+from worlds.plan import HOURS, Outcome, draw_plan
 from worlds.pool import map_forked
 from worlds.world import run_world
 
@@ -105,7 +105,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m worlds.simulate", description=__doc__)
     parser.add_argument("--seeds", type=int, default=150)
     parser.add_argument("--first", type=int, default=1)
-    parser.add_argument("--hours", type=float, default=3.5)
+    parser.add_argument("--hours", type=float, default=HOURS)
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     options = parser.parse_args(arguments)
     began = time.perf_counter()
