@@ -43,6 +43,11 @@ class Queries:
         rows = self._db.execute("SELECT * FROM intent WHERE trade_id = ? ORDER BY rowid", (trade_id,))
         return [to_intent(row) for row in rows]
 
+    def order_in_hand(self, trade_id: str) -> Intent:
+        """Return the order of a trade that may still execute, else its last; what was adopted may be written later."""
+        intents = self.intents_of(trade_id)
+        return ([intent for intent in intents if intent.state in IntentState.live()] or intents)[-1]
+
     @remembered
     def live_intents(self) -> list[Intent]:
         """Return the orders that may still execute, oldest first."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sqlite3
 from typing import TYPE_CHECKING
@@ -56,14 +57,21 @@ def open_reader(path: Path) -> Iterator[Queries]:
 def copy_to(path: Path, target: Path) -> None:
     """Write a whole copy of the journal as it is at one moment, also while a daemon writes to it.
 
+    Half a copy, of a process that was killed, never bears the name of a whole one; it is begun anew.
+
     Raises:
         NoJournal: when there is none.
         JournalUnwritable: when `target` is there already or cannot be written.
     """
+    draft = target.with_name(f"{target.name}.draft")
     with open_reader(path) as journal:
         try:
-            os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-            with contextlib.closing(sqlite3.connect(target)) as copy:
+            if target.exists():
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+            draft.unlink(missing_ok=True)
+            os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+            with contextlib.closing(sqlite3.connect(draft)) as copy:
                 journal.copy_into(copy)
+            draft.rename(target)
         except OSError as error:
             raise JournalUnwritable(target, error.strerror) from error

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 # How many nonces of a key are remembered; how long the real exchange does is not documented.
-NONCES_KEPT = 200_000
+NONCES_KEPT = 20_000
 
 _DIGESTS = {"HS256": "sha256", "HS512": "sha512"}
 _QUERY_HASHES = {"SHA512": hashlib.sha512, "SHA384": hashlib.sha384, "SHA256": hashlib.sha256}

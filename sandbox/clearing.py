@@ -32,6 +32,7 @@ class Clearing:
     def __init__(self, *, new_uuid: Callable[[], str], now_ms: Callable[[], int]) -> None:
         self.pockets: dict[PocketId, Pocket] = {PocketId(): Pocket(PocketId())}
         self.orders: dict[str, Order] = {}  # by uuid, in order of creation
+        self._accepted = 0
         self.listeners: list[Listener] = []
         self._new_uuid = new_uuid
         self._now_ms = now_ms
@@ -49,11 +50,17 @@ class Clearing:
         """Take in an order: what it may need is locked."""
         pocket = self.pockets[order.pocket]
         order.uuid = order.uuid or self._new_uuid()
-        order.number = len(self.orders)
+        order.number = self._accepted
+        self._accepted += 1
         self.orders[order.uuid] = order
         pocket.add(order)
         pocket.accounts.lock(order)
         self._settled(pocket, {order.currency})
+
+    def forget(self, order: Order) -> None:
+        """Let go of an order that has ended."""
+        del self.orders[order.uuid]
+        self.pockets[order.pocket].forget(order)
 
     def fill(self, order: Order, price: Decimal, volume: Decimal, *, maker: bool) -> Fill:
         """Execute a part of an order."""

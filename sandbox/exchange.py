@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 FEE_RATE = Decimal("0.0005")
 # Market time between the answer to a request and its effect on the book.
 LATENCY_MS = 5
+ORDERS_KEPT = 20_000
+"""Beyond so many orders the oldest one that has ended is forgotten, but never its identifier: some 60 MB."""
 OURS = PocketId()  # the pocket that is always there
 
 
@@ -207,6 +209,16 @@ class Exchange:
         if order.asked.identifier is not None:
             self._identifiers[order.pocket.account, order.asked.identifier] = order
         self._soon(lambda: self._engine.match(order), LATENCY_MS + self.delay_ms(order))
+        if len(self.orders) > ORDERS_KEPT:
+            self._forget_oldest()
+
+    def _forget_oldest(self) -> None:
+        oldest = next((order for order in self.orders.values() if not order.open), None)
+        if oldest is None:
+            return
+        self._clearing.forget(oldest)
+        if oldest.asked.identifier is not None:
+            self._identifiers[oldest.pocket.account, oldest.asked.identifier] = None
 
     def _succeed(self, order: Order, successor: Order, body: Mapping[str, object]) -> None:
         try:

@@ -37,6 +37,11 @@ class Pocket:
         for orders in (self._orders[None], self._orders.setdefault(order.asked.market, [])):
             insort(orders, order, key=_created)
 
+    def forget(self, order: Order) -> None:
+        """Let go of an order that has ended."""
+        for orders in (self._orders[None], self._orders[order.asked.market]):
+            del orders[bisect_left(orders, _created(order), key=_created)]
+
     def created(self, start_ms: int, end_ms: int, market: str | None, *, newest_first: bool) -> Iterator[Order]:
         """Yield the orders created between two moments, both included, in a market or (None) in all."""
         orders = self._orders.get(market, [])

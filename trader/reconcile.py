@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("trader.reconcile")
 
 PERIOD_S = 60.0
-FIRST_AGAIN_S = 1.0
+SOON_S = 1.0
 LOOK_BACK, RECENT = timedelta(days=1), timedelta(minutes=15)
 """How far before the last comparison orders are asked for again, as one may rest or be shown late: a day at a start and
 every `THOROUGH_EVERY`, and what is recent in between."""
@@ -66,13 +66,15 @@ async def reconcile_periodically(app: App) -> None:
 
 
 async def rounds(app: App) -> AsyncGenerator[None]:
-    """Yield at once, soon again until a comparison has succeeded, and then every minute, until the daemon stops.
+    """Yield at once, soon again while the comparison is not complete, and then every minute, until the daemon stops.
 
-    Nothing is bought before the first one, so a look that fails at a start must not cost a minute.
+    Nothing is bought before the first one, so a look that fails at a start must not cost a minute. Nor must a position
+    be without its stop for so long, only because the comparison was there before the candles.
     """
     while not app.stop.is_set():
         yield
-        await pause(PERIOD_S if app.reconciled else FIRST_AGAIN_S, app.stop)
+        soon = not app.reconciled or app.thorough_at is None or await lacks_stop(app)
+        await pause(SOON_S if soon else PERIOD_S, app.stop)
 
 
 async def reconcile(app: App) -> None:
@@ -96,10 +98,10 @@ async def compare_orders(app: App) -> bool:
     """Look at every order of ours since the last time, and take in what the journal does not know.
 
     All that is unknown of a market is asked for first and then written down at once: with a buy whose sale is not known
-    yet, coins would be held that were sold long ago.
+    yet, coins would be held that were sold long ago. A buy in doubt is waited for, too, for it may be that buy.
 
     Returns:
-        Whether everything is known now; an order that is not listed whole yet lets its market wait.
+        Whether everything is known now that can be; an order that is not listed whole yet lets its market wait.
     """
     now = app.clock()
     thorough = app.thorough_at is None or not timedelta(0) <= now - app.thorough_at < THOROUGH_EVERY
@@ -109,13 +111,16 @@ async def compare_orders(app: App) -> bool:
     for order in unknown:
         await fetch(app, order.uuid)
     late = {order.market for order in unknown if order.uuid not in app.fetched}
+    doubtful = {order.market for order in unknown if buy_in_doubt(app, order.market)}
     for order in unknown:
-        if order.market not in late:
+        if order.market in doubtful:
+            halt_buys_on_unknown(app, order)
+        elif order.market not in late:
             take_in(app, app.fetched.pop(order.uuid))
     if late:
         return False
     app.journal.note_import(now)
-    app.thorough_at = now if thorough else app.thorough_at
+    app.thorough_at = None if doubtful else now if thorough else app.thorough_at
     return True
 
 
@@ -161,6 +166,11 @@ def judge_order(order: Order, known: Intent | None, filled: Decimal) -> Verdict:
     return Verdict.DIFFERENT if known.state is IntentState.FINAL else Verdict.AFTER_ALL
 
 
+def buy_in_doubt(app: App, market: str) -> bool:
+    """Return whether a buy of a market may have executed and is not known to have: so it is in a restored journal."""
+    return any(intent.market == market and intent.side == Side.BID for intent in app.journal.live_intents())
+
+
 def adopt(app: App, order: Order, name: names.Name) -> None:
     """Write an order of ours down that the journal does not know, and buy nothing more until a person has looked."""
     trade = app.journal.open_trade_in(order.market) or adopted_trade(app, order, name)
@@ -188,10 +198,22 @@ async def take_up(app: App, market: str) -> None:
         await (let_go if trade is None else hold_again)(app, market)
 
 
+async def lacks_stop(app: App) -> bool:
+    """Return whether a position has no stop because no candles are known yet since the start."""
+    if await app.state.snapshot_dict.snapshot():
+        return False
+    return any(needs_stop(trade) for trade in app.journal.open_trades())
+
+
+def needs_stop(trade: Trade) -> bool:
+    """Return whether a trade was found at the exchange, so that nobody knows its stop."""
+    return trade.entry_reason.get("code") == ADOPTED and trade.stop_price is None
+
+
 async def give_stop(app: App, trade: Trade) -> None:
     """Compute the stop of an adopted trade anew, from the candles of now: nobody knows its old one."""
     snapshot = (await app.state.snapshot_dict.snapshot()).get(trade.market)
-    if trade.entry_reason.get("code") != ADOPTED or trade.stop_price is not None or snapshot is None:
+    if not needs_stop(trade) or snapshot is None:
         return
     distance = app.strategy.enter(snapshot, app.parameters).stop_distance
     if distance is None or not math.isfinite(distance) or not trade.bought:
@@ -254,10 +276,10 @@ def halt_buys_on_unknown(app: App, order: Order) -> None:
     """Buy nothing more: another daemon may trade this account, or the journal is older than its orders."""
     app.control.halt_buys(
         "unknown_order",
-        ko=f"기록에 없던 우리 주문({order.market} {order.identifier})을 업비트에서 찾아 기록에 넣었습니다. "
+        ko=f"기록에 없던 우리 주문({order.market} {order.identifier})을 업비트에서 찾아 기록에 넣습니다. "
         "같은 계정으로 도는 다른 데몬이 없는지, 옛 백업을 되돌린 것은 아닌지 확인한 뒤 resume 하세요.",
         en=f"An order of ours that the journal did not know ({order.market} {order.identifier}) was found at Upbit "
-        "and written down. Make sure that no other daemon trades this account, then resume.",
+        "and is written down. Make sure that no other daemon trades this account, then resume.",
         market=order.market,
         uuid=order.uuid,
     )

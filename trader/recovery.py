@@ -96,7 +96,7 @@ def settle_intent(app: App, intent: Intent) -> None:
 
 async def resume(app: App, trade: Trade) -> None:
     """Put an open trade of the journal back into the shared dicts, in the phase in which it was left."""
-    last = app.journal.intents_of(trade.id)[-1]
+    last = app.journal.order_in_hand(trade.id)
     bought = trade.bought > 0
     if last.side == "bid" and trade.phase == "entering":
         phase = BUYING

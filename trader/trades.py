@@ -242,8 +242,7 @@ def last_fill_at(app: App, trade: Trade) -> datetime:
 async def carry_on(app: App, market: str) -> None:
     """Take the order in hand of a trade to its end, and write down what that makes of the trade."""
     trade_id = (await app.state.active_trade.snapshot())[market].trade_id
-    last = app.journal.intents_of(trade_id)[-1]
-    intent = await orders.drive(app, last.identifier)
+    intent = await orders.drive(app, app.journal.order_in_hand(trade_id).identifier)
     if intent.side == "bid":
         await after_buy(app, trade_id, intent)
     else:

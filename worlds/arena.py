@@ -1,7 +1,14 @@
 """The exchange of `make sigkill`, in a process of its own that survives its victims, with the checker beside it.
 
-Talks to the harness in lines: it prints its address, reads `fall` (the leader falls, so that everything is sold) and
-`judge PATH` (compare the exchange's books with a journal), and answers each with one line of JSON.
+Talks to the harness in lines: it prints its address, and answers each command with one line of JSON.
+
+    lie KIND COUNT   what befalls the next orders, whatever the rates say
+    honest           no lies; what was to befall orders does not
+    lies             lies at the usual rates again
+    take             a person takes out half of the coins of a market that the bot holds
+    shock FRACTION   all markets but the leader cost a fraction less from now on
+    lost PATH        what a journal has learned is about to be lost
+    judge PATH       compare the exchange's books with a journal
 """
 
 from __future__ import annotations
@@ -9,7 +16,6 @@ from __future__ import annotations
 import asyncio
 import random
 import sys
-import time
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -18,19 +24,88 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from sandbox.server import Opened, SandboxOptions
-from worlds.checker import Books, Checker
+from simulation.loop import wall_clock
+from worlds.checker import Checker, Glances
 from worlds.lies import LieRates, LyingBox
-from worlds.plan import ACCESS_KEY, SECRET_KEY, Plan
-from worlds.seesaw import Seesaw
+from worlds.plan import ACCESS_KEY, SECRET_KEY
+from worlds.ripple import Ripple, first_beat
 from worlds.story import Story
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-START = datetime(2026, 11, 2, 3, 0, tzinfo=UTC)
-SCALE = 6.0
-"""Market seconds per second: a candle takes ten seconds."""
-RATES = LieRates(lost_answer=0.12, html_after=0.08, limited=0.05, never=0.08, lag=0.2, error=0.02, webhook=0.1)
+KRW = Decimal(10_000_000)
+RATES = LieRates(lost_answer=0.05, html_after=0.05, limited=0.03, never=0.03, lag=0.1, webhook=0.1)
+ORDER_KRW, MAX_OPEN_TRADES = Decimal(50_000), 4
+
+
+class Arena:
+    """An exchange, a person beside it, and a checker, in real time."""
+
+    def __init__(self, seed: int, journal: Path) -> None:
+        start_ms = first_beat(int(wall_clock().timestamp() * 1000))
+        self.source = Ripple(seed, start_ms)
+        self.story = Story(wall_clock)
+        self.box = LyingBox(
+            SandboxOptions(seed=seed, krw=KRW, access_key=ACCESS_KEY, secret_key=SECRET_KEY),
+            wall_clock,
+            Opened(self.source, datetime.fromtimestamp(start_ms / 1000, UTC)),
+            rng=random.Random(f"{seed} arena"),
+            story=self.story,
+            on_lie=lambda *_: None,
+        )
+        self.box.rates = RATES
+        self.box.spared = lambda call: call.json.get("time_in_force") == "ioc"  # fences end doubts that lies began
+        caps = {"order_krw": ORDER_KRW, "max_open_trades": MAX_OPEN_TRADES, "unit": timedelta(minutes=1)}
+        self.checker = Checker(self.box.exchange, self.story, caps=caps)
+        self.checker.books = Glances(journal)
+        self.box.on_message = self.checker.on_message
+        self.box.on_post = lambda call: self.checker.on_post(dict(call.json))
+
+    def lie(self, kind: str, count: str) -> int:
+        """Let something befall the next orders."""
+        self.box.forced = [kind] * int(count)
+        return int(count)
+
+    def honest(self) -> int:
+        """Lie no more; return how many lies were left."""
+        left = len(self.box.forced)
+        self.box.forced = []
+        self.box.calm()
+        return left
+
+    def lies(self) -> int:
+        """Lie at the usual rates again."""
+        self.box.rates = RATES
+        return 0
+
+    def take(self) -> dict[str, str]:
+        """Withdraw half of what the bot holds of one market; return what, empty when it holds nothing."""
+        for market in sorted(self.box.exchange.markets):
+            held = self.checker.position(market)
+            if held > 0:
+                half = (held / 2).quantize(Decimal("0.00000001"))
+                self.checker.removed[market] += half
+                self.box.exchange.deposit(market.removeprefix("KRW-"), -half)
+                return {"market": market, "volume": str(half)}
+        return {}
+
+    def shock(self, fraction: str) -> int:
+        """Let all markets fall."""
+        self.source.shocks.append((int(wall_clock().timestamp() * 1000), float(fraction)))
+        self.source.price.cache_clear()
+        return len(self.source.shocks)
+
+    def lost(self, path: str) -> int:
+        """Take notice that what a journal has learned is about to be lost; return what it knew to be under way."""
+        books = Glances(Path(path))
+        self.checker.forget(books, ())
+        return len(books.live())
+
+    def judge(self, path: str) -> dict[str, object]:
+        """Compare both books."""
+        self.checker.at_rest(Glances(Path(path)), repeats=10**9)
+        return {"broken": self.story.broken, "orders": self.checker.orders, "fills": self.checker.fills}
 
 
 def say(value: object) -> None:
@@ -40,44 +115,20 @@ def say(value: object) -> None:
 
 async def serve(seed: int, journal: Path) -> None:
     """Serve until the harness closes our input."""
-    epoch = time.time()
-
-    def clock() -> datetime:
-        return START + timedelta(seconds=(time.time() - epoch) * SCALE)
-
-    source = Seesaw(seed, 4, int(START.timestamp() * 1000))
-    story = Story(clock)
-    options = SandboxOptions(
-        seed=seed, krw=Decimal(1_000_000), speed=SCALE, access_key=ACCESS_KEY, secret_key=SECRET_KEY
-    )
-    rng = random.Random(f"{seed} arena")
-    box = LyingBox(options, clock, Opened(source, START), rng=rng, story=story, on_lie=lambda *_: None)
-    box.rates = RATES
-    plan = Plan(seed=seed)
-    checker = Checker(box.exchange, story, caps={"order_krw": plan.order_krw, "max_open_trades": 4})
-    box.on_message = checker.on_message
-    checker.books = Books(journal)
-    box.on_post = lambda call: checker.on_post(dict(call.json))
-    async with box:
-        say({"url": box.url, "epoch": epoch, "start": START, "scale": SCALE})
-        async for command, path in commands():
-            if command == "fall":
-                box.calm()
-                source.fall_at_ms = int(clock().timestamp() * 1000)
-                say("falling")
-            elif command == "judge":
-                checker.at_rest(Books(Path(path)), repeats=10**9)
-                say({"broken": story.broken, "orders": checker.orders, "fills": checker.fills})
+    arena = Arena(seed, journal)
+    async with arena.box:
+        say(arena.box.url)
+        async for command, *values in commands():
+            say(getattr(arena, command)(*values))
 
 
-async def commands() -> AsyncIterator[tuple[str, str]]:
+async def commands() -> AsyncIterator[list[str]]:
     """Yield what the harness says."""
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     while line := (await reader.readline()).decode().strip():
-        command, _, path = line.partition(" ")
-        yield command, path
+        yield line.split(" ")
 
 
 if __name__ == "__main__":

@@ -21,15 +21,16 @@ if TYPE_CHECKING:
     from worlds.story import Story
 
 PREFIX = "ub1-"
+SIGNS = {"bid": 1, "ask": -1}
 ZERO = Decimal(0)
 FALSE_ALARMS = frozenset({"wrong_answer", "order_differs"})
 BESIDE_ANOTHER = frozenset({"second_instance", "unknown_order"})
 """Reasons to halt that only another daemon, or a journal that was lost or restored, can give."""
 ON_ITS_WAY = timedelta(seconds=100)
 """Longest time a request may be under way: a connection stalls for up to 90 seconds."""
-DECIDED_WITHIN = timedelta(minutes=1 + 3, seconds=10) + ON_ITS_WAY
-"""Longest time from the end of the candle to the arrival of a buy: its unit, how late it may be, the deadline, and
-the way."""
+DECIDED_WITHIN = timedelta(minutes=3, seconds=10) + ON_ITS_WAY
+"""Longest time from the end of the candle to the arrival of a buy, beside its unit: how late it may be, the deadline,
+and the way."""
 SENT_WITHIN = timedelta(seconds=10) + ON_ITS_WAY
 """Longest time from the first to the last arrival of one buy: its deadline, and the way."""
 DUST_KRW = Decimal(5_000)
@@ -83,6 +84,24 @@ def canonical(embed: object) -> str:
     return json.dumps(embed, sort_keys=True)
 
 
+class Glances(Books):
+    """The same, opened for every question: a daemon that closes its journal is alone with it, as in production."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def rows(self, query: str, *values: object) -> list[sqlite3.Row]:
+        """Return what a query finds; nothing while the tables are not there yet."""
+        books = Books(self._path)
+        try:
+            return books.rows(query, *values)
+        finally:
+            books.close()
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
 def is_ours(order: Order) -> bool:
     """Return whether the bot placed an order."""
     return (order.asked.identifier or "").startswith(PREFIX)
@@ -123,6 +142,7 @@ class Checker:
         self.removed: defaultdict[str, Decimal] = defaultdict(lambda: ZERO)
         self.strangers: set[str] = set()
         self.beside_another = False  # whether there ever was another daemon, or a journal was lost
+        self._net: defaultdict[str, Decimal] = defaultdict(lambda: ZERO)  # what all fills came to, by market
         self.orders = self.fills = 0
         self._known: set[str] = set()
         self._arrived: dict[str, datetime] = {}  # when a buy arrived for the first time
@@ -152,7 +172,7 @@ class Checker:
         """I15: a buy is decided on a candle that is over, and sent, also again, while that is news."""
         now, candle = self._story.clock(), candle_of(identifier)
         first = self._arrived.setdefault(identifier, now)
-        if candle is not None and not timedelta(0) <= first - candle <= DECIDED_WITHIN:
+        if candle is not None and not timedelta(0) <= first - candle <= self._caps["unit"] + DECIDED_WITHIN:
             self._story.breach("I15 decided on a candle of another time", identifier=identifier, at=str(first))
         if now - first > SENT_WITHIN:
             self._story.breach("I15 an old buy was sent again", identifier=identifier, first=str(first))
@@ -170,6 +190,7 @@ class Checker:
         facts: dict[str, Any] = {"identifier": order.asked.identifier}
         if fill is not None:
             self.fills += 1
+            self._net[order.asked.market] += SIGNS[order.asked.side] * fill.volume
             facts |= {"price": str(fill.price), "volume": str(fill.volume)}
         self._story.tell("exchange", f"order {event}", **facts)
         if order.uuid not in self._known:
@@ -200,9 +221,8 @@ class Checker:
 
     def position(self, market: str, besides: Order | None = None) -> Decimal:
         """Return what the bot's own fills hold of a market, as the exchange knows them."""
-        signs = {"bid": 1, "ask": -1}
-        ours = (one for one in self._ours() if one.asked.market == market and one is not besides)
-        return sum((signs[one.asked.side] * one.executed_volume for one in ours), ZERO)
+        other = ZERO if besides is None else SIGNS[besides.asked.side] * besides.executed_volume
+        return self._net[market] - other
 
     def left(self, market: str, besides: Order | None = None) -> Decimal:
         """Return what is left of that once what the journal says was taken by the owner is gone."""
@@ -309,9 +329,8 @@ class Checker:
     def _positions(self, books: Books) -> None:
         """I7: what the journal still holds, and what ended as dust, is what the bot's fills left at the exchange."""
         for market in self._exchange.markets:
-            signs = {"bid": 1, "ask": -1}
             query = "SELECT intent.side, fill.volume FROM fill JOIN intent USING (id) WHERE intent.market = ?"
-            journal = sum((signs[row["side"]] * Decimal(row["volume"]) for row in books.rows(query, market)), ZERO)
+            journal = sum((SIGNS[row["side"]] * Decimal(row["volume"]) for row in books.rows(query, market)), ZERO)
             if journal != self.position(market):
                 self._story.breach("I7 positions differ", market=market)
             if (taken := books.taken(market)) > self.removed[market]:

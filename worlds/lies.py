@@ -83,6 +83,7 @@ class LyingBox(Sandbox):
         super().__init__(options, clock, source)  # type: ignore[arg-type]  # the clock of a loop is one of datetimes
         self.rates = LieRates()
         self.forced: list[str | None] = []  # what befalls the next orders, whatever the rates say; None: nothing
+        self.spared: Callable[[Call], bool] = lambda _: False  # orders that nothing befalls
         self.partial_looks = 0  # so many looks at orders of several fills show only the first, whatever the rates say
         self.longest_late_s = LONGEST_LATE_S
         self._rng = rng
@@ -129,7 +130,7 @@ class LyingBox(Sandbox):
         call = Call(method="POST", path=ORDERS, query="", headers=request.headers, ip=request.remote or "", body=body)
         identifier = str(call.json.get("identifier"))
         self.on_post(call)
-        kind = self.forced.pop(0) if self.forced else self._draw(*OF_ORDERS)
+        kind = None if self.spared(call) else self.forced.pop(0) if self.forced else self._draw(*OF_ORDERS)
         if kind is not None:
             self._lie(kind, identifier)
         if kind in {"never", "limited", "refused"}:

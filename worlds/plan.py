@@ -65,6 +65,7 @@ class Plan:
     max_open_trades: int = 2
     person: bool = True
     disasters: tuple[str, ...] = ()  # which may befall it, of `DISASTERS`
+    unit: timedelta = timedelta(minutes=1)  # of the strategy's candles
     hurried: bool = False  # the daemon's idle loops turn as often as in production, and not as `UNHURRIED` says
 
 
@@ -112,7 +113,7 @@ def daemon_config(plan: Plan, *, url: str, webhook: str, folder: Path) -> Config
         webhook_url=Secret(webhook),
         base_url=url,
         data_dir=folder,
-        strategy=replace(base.strategy, unit=timedelta(minutes=1), parameters=PARAMETERS),
+        strategy=replace(base.strategy, unit=plan.unit, parameters=PARAMETERS),
         trading=replace(base.trading, seed=plan.seed, order_krw=plan.order_krw, max_open_trades=plan.max_open_trades),
         risk=replace(
             base.risk,

@@ -16,6 +16,8 @@ from sandbox.feed import Book, Candle, Level, Listing, PublicTrade
 from sandbox.ticks import tick_size
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sandbox.feed import Taker
 
 LEADER = "KRW-BTC"
@@ -40,7 +42,7 @@ class Seesaw:
     takes_impact = False
     end_ms: int | None = None
 
-    def __init__(self, seed: int, markets: int, start_ms: int) -> None:
+    def __init__(self, seed: int, markets: int, start_ms: int, names: Sequence[tuple[str, str, int]] = NAMES) -> None:
         rng = random.Random(f"{seed} seesaw")
         self.start_ms = start_ms
         self.fall_at_ms: int | None = None
@@ -48,7 +50,7 @@ class Seesaw:
         self._given_ms = start_ms
         self.trade_every_ms = TRADE_EVERY_MS
         self._seed = seed
-        chosen = NAMES[:markets]
+        chosen = names[:markets]
         self._bases = {LEADER: 150_000_000.0} | {name: price * rng.uniform(0.8, 1.2) for name, _, price in chosen}
         self._periods = {market: rng.uniform(3.5, 6.0) * MINUTE_MS for market in self._bases}
         self._phases = {market: rng.random() for market in self._bases}

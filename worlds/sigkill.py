@@ -1,164 +1,81 @@
-"""`make sigkill`: a real daemon process is ended by a real SIGKILL, over and over, at every named point.
+"""`make sigkill`: the real program is ended by a real SIGKILL, over and over, at every named point.
 
-Several lanes run beside each other. In each one an exchange lives on while daemon after daemon dies on the same data
-folder; every successor must trade again within ten seconds. At the end both books must be equal to the last decimal.
+Several lanes run beside each other (`worlds/lane.py`): in each an exchange lives on while one `python main.py` after
+the other dies on the same data folder, over loopback sockets. Every successor must trade again within ten seconds. At
+the end both books must be equal to the last decimal.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
-import queue
-import signal
-import subprocess
+import statistics
 import sys
-import tempfile
-import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections import Counter
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from typing import TYPE_CHECKING
 
-import msgspec
-
-from worlds.victim import POINTS, Order
+from worlds.lane import Shot, Start, Tally, run_lane
+from worlds.points import POINTS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Sequence
 
-ROOT = Path(__file__).resolve().parent.parent
-TRADING_WITHIN_S = 10.0
-REACHED_WITHIN_S = 75.0
-ENDS_WITHIN_S = 120.0
-RARE = {f"{when}_{name}" for when in ("before", "after") for name in ("see", "resolve", "take_step", "what_to_send")}
-"""Reached only when an answer was lost, so at once when it is; the others at their first, second or third time."""
-
-
-@dataclass
-class Tally:
-    """What one lane did."""
-
-    kills: dict[str, int] = field(default_factory=dict)
-    missed: list[str] = field(default_factory=list)  # points that were not reached in time
-    broken: list[str] = field(default_factory=list)
-    slowest_s: float = 0.0  # from the start of a process to its trading
-    orders: int = 0
-    fills: int = 0
-
-
-class Process:
-    """A child of ours whose lines of output can be waited for."""
-
-    def __init__(self, *arguments: str) -> None:
-        environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-        self.process = subprocess.Popen(  # noqa: S603 - our own program
-            [sys.executable, "-m", *arguments],
-            cwd=ROOT,
-            env=environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
-        self._lines: queue.Queue[str] = queue.Queue()
-        threading.Thread(target=self._read, daemon=True).start()
-
-    def _read(self) -> None:
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self._lines.put(line.strip())
-        self._lines.put("")
-
-    def line(self, seconds: float) -> str:
-        """Return the next line; empty when none comes in time, or the process has ended."""
-        try:
-            return self._lines.get(timeout=seconds)
-        except queue.Empty:
-            return ""
-
-    def tell(self, text: str) -> None:
-        """Send a line."""
-        assert self.process.stdin is not None
-        self.process.stdin.write(text + "\n")
-        self.process.stdin.flush()
-
-    def wait(self, seconds: float) -> int | None:
-        """Return the exit code, negative for a signal; None while it still runs."""
-        try:
-            return self.process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            return None
-
-    def end(self) -> None:
-        """End it if it still lives."""
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait()
+LANES = 3
+PROGRESS_S = 10.0
+NEEDS = {
+    "resolve": "doubt",
+    "see": "doubt",
+    "take_step": "missing",
+    "what_to_send": "missing",
+    "fence": "missing",
+    "announce_stop": "stop",
+    "close": "stop",
+    "back_up": "old",
+    "migration": "old",
+    "copy_to": "backup",
+    "copy_into": "backup",
+    "adopt": "restored",
+    "take_out": "taken",
+}
+"""What must happen so that a place is reached, where not every daemon passes it."""
+IN_TURN = ("old", "stop", "doubt", "missing", "backup", "restored")
+"""An old journal comes first: what a restored one learns cannot be told in the format before."""
+ONCE = ("recover", "run_all", "migrate", "record_scan", "compare_orders", "begin_trade", "add_notes", "checkpoint")
+"""Places that a daemon passes once, or seldom: always killed at the first time."""
+DEEP = 3
+"""The others are killed at their first, second or third time."""
 
 
-def start(facts: dict[str, Any], folder: Path, point: str | None, nth: int, tally: Tally) -> Process:
-    """Start a daemon and wait until it trades; a victim may die before."""
-    order = Order(folder=str(folder), point=point, nth=nth, **facts)
-    began = time.monotonic()
-    victim = Process("worlds.victim", msgspec.json.encode(order).decode())
-    if victim.line(ENDS_WITHIN_S) == "trading":
-        took = time.monotonic() - began
-        tally.slowest_s = max(tally.slowest_s, took)
-        if took > TRADING_WITHIN_S:
-            tally.broken.append(f"I19 trading after {took:.1f} s")
-    elif victim.wait(ENDS_WITHIN_S) != -signal.SIGKILL:
-        tally.broken.append(f"a daemon did not come up again at {point}: exit code {victim.process.returncode}")
-    return victim
+def place_of(point: str) -> str:
+    """Return a point without its before, after, in or at."""
+    return point.partition("_")[2]
 
 
-def lane(number: int, points: list[tuple[str, int]]) -> Tally:
-    """Kill one daemon after the other at the given points, then let everything be sold, and judge."""
-    tally = Tally()
-    with tempfile.TemporaryDirectory(prefix="sigkill-") as name:
-        folder = Path(name)
-        book = folder / "journal.sqlite3"
-        book.touch(mode=0o600)
-        arena = Process("worlds.arena", str(number), str(book))
-        try:
-            facts = msgspec.json.decode(arena.line(30.0))
-            for point, nth in points:
-                victim = start(facts, folder, point, nth, tally)
-                if victim.wait(REACHED_WITHIN_S) == -signal.SIGKILL:
-                    tally.kills[point] = tally.kills.get(point, 0) + 1
-                else:
-                    tally.missed.append(point)
-                    victim.end()
-            rest(arena, facts, folder, tally)
-        finally:
-            arena.end()
-    return tally
+def needs(point: str) -> str:
+    """Return what must happen so that a point is reached."""
+    return NEEDS.get(place_of(point), "nothing")
 
 
-def rest(arena: Process, facts: dict[str, Any], folder: Path, tally: Tally) -> None:
-    """Let the last daemon sell everything, stop it, and compare the books."""
-    last = start(facts, folder, None, 1, tally)
-    arena.tell("fall")
-    arena.line(10.0)
-    time.sleep(45.0)  # market minutes: candles close, the leader is below its average, everything is sold
-    last.process.send_signal(signal.SIGTERM)
-    if last.wait(30.0) != 0:
-        tally.broken.append(f"the last daemon did not stop cleanly: {last.process.returncode}")
-        last.end()
-    arena.tell(f"judge {folder / 'journal.sqlite3'}")
-    verdict = msgspec.json.decode(arena.line(30.0) or b'{"broken": ["no verdict"], "orders": 0, "fills": 0}')
-    tally.broken += verdict["broken"]
-    tally.orders, tally.fills = verdict["orders"], verdict["fills"]
+def deal(kills: int, lanes: int) -> list[list[Shot]]:
+    """Deal shots to lanes: every point once, and those that every daemon passes again, each time deeper.
+
+    The last lane is the patient one: what takes minutes is waited for there, and nothing else.
+    """
+    slow = [Shot(point=point, need=needs(point)) for point in POINTS if needs(point) == "taken"]
+    once = [Shot(point=point, need=need) for need in IN_TURN for point in POINTS if needs(point) == need]
+    usual = [point for point in POINTS if needs(point) == "nothing"]
+    left = max(len(usual), kills - len(slow) - len(once))
+    again = [shot_at(usual[number % len(usual)], number // len(usual)) for number in range(left)]
+    hands = [(again[lane::lanes], once[lane::lanes]) for lane in range(lanes)]
+    middle = (len(again) // lanes) // 2  # where there is something to lose already
+    return [*(often[:middle] + seldom + often[middle:] for often, seldom in hands), slow]
 
 
-def deal(kills: int, lanes: int) -> list[list[tuple[str, int]]]:
-    """Deal points to lanes so that every point is tried about equally often, each time deeper into the flow."""
-    dealt: list[list[tuple[str, int]]] = [[] for _ in range(lanes)]
-    for number in range(kills):
-        point = POINTS[number % len(POINTS)]
-        nth = 1 if point in RARE else 1 + number // len(POINTS) % 3
-        dealt[number % lanes].append((point, nth))
-    return dealt
+def shot_at(point: str, round_: int) -> Shot:
+    """Return the shot of a round at a point that every daemon passes."""
+    nth = 1 if place_of(point) in ONCE else 1 + round_ % DEEP
+    return Shot(point=point, need="nothing", nth=nth)
 
 
 def say(text: str = "") -> None:
@@ -166,46 +83,66 @@ def say(text: str = "") -> None:
     print(text, flush=True)  # noqa: T201 - the report
 
 
-def report(tallies: list[Tally], wall: float) -> int:
-    """Print what was tried; 1 when anything was lost, doubled, or too slow, or a point was never reached."""
-    kills: dict[str, int] = {}
-    for tally in tallies:
-        for point, count in tally.kills.items():
-            kills[point] = kills.get(point, 0) + count
-    for point in POINTS:
-        say(f"{point:<24}{kills.get(point, 0):>5}")
-    broken = list(all_of(tallies))
-    for one in broken:
-        say(f"    {one}")
-    slowest = max(tally.slowest_s for tally in tallies)
-    orders, fills = sum(tally.orders for tally in tallies), sum(tally.fills for tally in tallies)
+def progress(tallies: Sequence[Tally], seconds: float) -> str:
+    """Return how far it is."""
+    kills = [point for tally in tallies for point in tally.kills]
+    reached = len(set(kills) & set(POINTS))
+    broken = sum(len(tally.broken) for tally in tallies)
+    return f"{seconds:4.0f} s: {len(kills)} SIGKILLs, {reached} of {len(POINTS)} points, {broken} violations"
+
+
+def judge(tallies: Sequence[Tally], seconds: float) -> tuple[list[str], int]:
+    """Return the report, and 1 when anything was lost, doubled or too slow, or a point was never reached."""
+    kills = Counter(point for tally in tallies for point in tally.kills)
+    unseen = [point for point in POINTS if not kills[point]]
+    broken = [one for tally in tallies for one in tally.broken]
     missed = sum(len(tally.missed) for tally in tallies)
-    say(
-        f"{sum(kills.values())} SIGKILLs at {len(kills)} points, {missed} not reached in time, {orders} orders, "
-        f"{fills} fills, slowest start {slowest:.1f} s, {len(broken)} violations, {wall:.0f} s"
-    )
-    unseen = [point for point in POINTS if not kills.get(point)]
+    orders, fills = sum(tally.orders for tally in tallies), sum(tally.fills for tally in tallies)
+    tried = f"{kills.total()} SIGKILLs at {len(kills)} points, {missed} not reached at the first try"
+    lines = [
+        *(f"{point:<24}{count:>5}" for point, count in sorted(kills.items())),
+        *(f"    {one}" for one in broken),
+        starts_line([start for tally in tallies for start in tally.starts]),
+        f"{tried}, {orders} orders, {fills} fills, {len(broken)} violations, {seconds:.0f} s",
+    ]
     if unseen:
-        say("never reached: " + ", ".join(unseen))
-    return 1 if broken or (unseen and sum(kills.values()) >= len(POINTS)) else 0
+        lines.append("never reached: " + ", ".join(unseen))
+    return lines, 1 if broken or unseen else 0
 
 
-def all_of(tallies: list[Tally]) -> Iterator[str]:
-    """Yield every broken promise."""
-    for tally in tallies:
-        yield from tally.broken
+def starts_line(starts: Sequence[Start]) -> str:
+    """Return how long starts took until the daemon traded."""
+    if not starts:
+        return "nothing traded"
+    wall, own, cpu = ([getattr(start, name) for start in starts] for name in ("wall", "own", "cpu"))
+    return (
+        f"{len(starts)} starts until trading: median {statistics.median(wall):.1f} s, slowest {max(wall):.1f} s, "
+        f"slowest on a machine of its own {max(own):.1f} s, median processor time {statistics.median(cpu):.1f} s"
+    )
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run all lanes."""
     parser = argparse.ArgumentParser(prog="python -m worlds.sigkill", description=__doc__)
-    parser.add_argument("--kills", type=int, default=132)
-    parser.add_argument("--lanes", type=int, default=4)
+    parser.add_argument("--kills", type=int, default=110)
+    parser.add_argument("--lanes", type=int, default=LANES)
     options = parser.parse_args(arguments)
     began = time.monotonic()
-    with ThreadPoolExecutor(options.lanes) as pool:
-        tallies = list(pool.map(lane, range(options.lanes), deal(options.kills, options.lanes)))
-    return report(tallies, time.monotonic() - began)
+    hands = deal(options.kills, options.lanes)
+    tallies = [Tally() for _ in hands]
+    with ThreadPoolExecutor(len(hands)) as pool:
+        runs = {
+            pool.submit(run_lane, number, hand, tally, patient=hand is hands[-1])
+            for number, (hand, tally) in enumerate(zip(hands, tallies, strict=True))
+        }
+        while runs:
+            done, runs = wait(runs, timeout=PROGRESS_S, return_when=FIRST_EXCEPTION)
+            for run in done:
+                run.result()
+            say(progress(tallies, time.monotonic() - began))
+    lines, code = judge(tallies, time.monotonic() - began)
+    say("\n".join(lines))
+    return code
 
 
 if __name__ == "__main__":

@@ -1,45 +1,87 @@
 """`make soak`: one daemon lives for a simulated month without a restart, and nothing of it may grow.
 
 Every six hours everything that could grow is measured: memory of the process, tasks, timers, connections, open files,
-what the daemon keeps in memory, and its journal. A line is fitted from the third day on. The simulator itself is kept
-from growing: its exchange forgets orders that ended a day ago, and nobody writes a story.
+and every container that hangs on an object of the daemon or of the exchange (`worlds/growth.py`). A line is fitted from
+the third day on. What the simulation writes down for its own judge is thrown away meanwhile, and the exchange remembers
+few orders, so that what is left is the daemon's. The journal is the one thing that is meant to grow: by how much an
+order is said.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import gc
 import os
+import sqlite3
 import sys
 import tempfile
 import time
+from contextlib import ExitStack
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 import msgspec
-import numpy as np
 
+from cli.daemon import JOURNAL_FILE
+from journal.journal import Journal
+from simulation.loop import wall_clock
 from simulation.weather import Rates
+from trader.indicators import SCANS_KEPT
+from worlds import growth
 from worlds.lies import LieRates
-from worlds.plan import Plan
+from worlds.plan import Plan, daemon_config
 from worlds.pool import map_forked
 from worlds.simulate import memory_disk
 from worlds.world import in_world
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from config import Config
     from trader.app import App
     from worlds.world import World
 
 SAMPLE_S = 6 * 3600.0
-SETTLED_DAYS = 3.0
-DAY_MS = 86_400_000
 MOST_KIB_A_DAY = 64.0
-FLAT = ("tasks", "timers", "connections", "files", "events", "resting", "candles", "state")
-MOST_A_DAY = 1.0
-"""Slope of a count from which on it is called growth: it may swing, but over weeks it must not climb."""
-PLAN = Plan(seed=1, markets=2, harshness=0.0, kills_an_hour=0.0, person=False, max_open_trades=2)
+DAEMON = frozenset({"trader", "upbit", "journal", "notifier", "state", "strategy"})
+EXCHANGE = frozenset({"sandbox"})
+PLAN = Plan(
+    seed=1, markets=2, harshness=0.0, kills_an_hour=0.0, person=False, max_open_trades=2, hurried=True, unit=timedelta()
+)
+UNIT = 30
+"""Minutes of a candle: some sixty orders a day, as many as a busy account has."""
+PACE = {
+    "trader.wallet.PERIOD_S": 20.0,
+    "trader.executor.PERIOD_S": 10.0,
+    "trader.prices.PERIOD_S": 15.0,
+    "trader.targets.PERIOD_S": 15.0,
+    "trader.control.LOOK_S": 15.0,
+    "trader.host.LOOK_S": 10.0,
+    "trader.equity.LOOK_S": 60.0,
+    "trader.account.LOOK_S": 180.0,
+    "trader.reconcile.PERIOD_S": 180.0,
+    "trader.health.WRITE_EVERY_S": 30.0,
+    "notifier.discord.LOOK_S": 15.0,
+    "sandbox.server.QUIET_MS": 10_000,
+}
+"""How often idle loops turn, so that a month fits into minutes. What a turn does is what it does in production."""
+MAX_AGE_S = 60.0
+"""How old prices and wallet may be at that pace."""
+BY_DESIGN = {
+    "._identifiers": "one can be used once, for ever",
+    "._ladder.": "candles of up to 400 days",
+    "._highs.": "days of a year",
+    "._lows.": "days of a year",
+}
+"""What the exchange keeps longer than a month; part of a name, and why."""
+MEMORY = {"sandbox.exchange.ORDERS_KEPT": 100, "sandbox.discord.MOST_KEPT": 100, "sandbox.auth.NONCES_KEPT": 2_000}
+"""How much the exchange remembers."""
+TRADE_EVERY_MS = 10_000
 WEATHER = Rates(jitter_s=0.02, reset=0.0005, stall=0.0001, refuse=0.02, cut=0.02)
 LIES = LieRates(lost_answer=0.01, html_after=0.01, error=0.001, webhook=0.02, lag=0.02, partial=0.05)
 
@@ -54,6 +96,16 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
     sizes: dict[str, int]
 
 
+class Life(msgspec.Struct, frozen=True, kw_only=True):
+    """What was measured in all, and what was broken."""
+
+    samples: list[Sample]
+    broken: list[str]
+    tables: dict[str, int] = {}  # bytes of the journal's tables and indices, by name
+    events: int = 0  # of the journal, whose chain is checked at every start
+    opened_s: float = 0.0  # that a start takes to check and read the journal
+
+
 def rss_kib() -> int:
     """Return the resident memory of this process."""
     return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGESIZE") // 1024
@@ -61,28 +113,18 @@ def rss_kib() -> int:
 
 def sizes(world: World, app: App) -> dict[str, int]:
     """Return the size of everything that could grow."""
-    dicts = ("target_dict", "snapshot_dict", "trading_dict", "wallet_dict", "active_trade")
     return {
         **world.loop.sizes(),
         "files": len(os.listdir("/proc/self/fd")),  # noqa: PTH208 - as cheap as it gets
-        "events": len(app.events),
-        "resting": len(app.resting),
-        "candles": sum(len(arrays.close) for arrays in app.candles.series().values()),
-        "state": sum(len(getattr(app.state, name)._items) for name in dicts),  # noqa: SLF001 - measured, not used
+        **growth.sizes("daemon", app, DAEMON),
+        **growth.sizes("exchange", world.box, EXCHANGE),
     }
 
 
 def forget(world: World) -> None:
-    """Let the exchange forget what ended a day ago: the daemon is measured here, not the exchange."""
-    exchange = world.box.exchange
-    oldest = int(world.clock().timestamp() * 1000) - DAY_MS
-    for uuid, order in list(exchange.orders.items()):
-        if not order.open and order.created_ms < oldest:
-            del exchange._clearing.orders[uuid]  # noqa: SLF001 - its own world
-            exchange._identifiers.pop((order.pocket.account, order.asked.identifier or ""), None)  # noqa: SLF001 - same
-    world.box.discord.messages.clear()
+    """Throw away what the simulation writes down for its own judge."""
     world.checker.received.clear()
-    world.checker._known.clear()  # noqa: SLF001 - same
+    world.checker._known.clear()  # noqa: SLF001 - its own world
     world.story.lines.clear()
 
 
@@ -90,77 +132,140 @@ async def script(world: World, days: float) -> list[Sample]:
     """Let the daemon live, and measure."""
     world.weather._rates = WEATHER  # noqa: SLF001 - its own world
     world.box.rates = LIES
-    world.source.trade_every_ms = 10_000
-    sweep = world.loop.create_task(world.sweep())
+    world.source.trade_every_ms = TRADE_EVERY_MS
+    beside = [world.loop.create_task(step()) for step in (world.sweep, world.person.attend)]
     await world.open()
     samples: list[Sample] = []
     while world.loop.time() < days * 86_400:
         await asyncio.sleep(SAMPLE_S)
+        ended = [str(line) for line in world.story.lines if line.what == "daemon ended"]
+        assert world.app is not None and world.generation == 1, ended  # noqa: PT018 - one thing: it lives
         forget(world)
         gc.collect()
-        assert world.app is not None
-        assert world.generation == 1, "the daemon ended itself"
-        folder = world.data_dir(1)
-        samples.append(
-            Sample(
-                day=world.loop.time() / 86_400,
-                rss_kib=rss_kib(),
-                journal_kib=sum(path.stat().st_size for path in folder.glob("journal.sqlite3*")) // 1024,
-                orders=world.checker.orders,
-                sizes=sizes(world, world.app),
-            )
-        )
-    sweep.cancel()
+        samples.append(sample(world, world.app))
+    for task in beside:
+        task.cancel()
     return samples
 
 
-def slope(samples: list[Sample], values: list[float]) -> float:
-    """Return how much a value grows a day, from the third day on; all of it when there are fewer days."""
-    days = [sample.day for sample in samples]
-    kept = [at for at, day in enumerate(days) if day > SETTLED_DAYS] or list(range(len(days)))
-    fitted = np.polyfit([days[at] for at in kept], [values[at] for at in kept], 1)
-    return float(fitted[0])
+def sample(world: World, app: App) -> Sample:
+    """Measure."""
+    files = world.data_dir(1).glob(f"{JOURNAL_FILE}*")
+    return Sample(
+        day=world.loop.time() / 86_400,
+        rss_kib=rss_kib(),
+        journal_kib=sum(path.stat().st_size for path in files) // 1024,
+        orders=world.checker.orders,
+        sizes=sizes(world, app),
+    )
 
 
-def say(text: str = "") -> None:
-    """Print a line of the report."""
-    print(text, flush=True)  # noqa: T201 - the report
+def report(life: Life, wall: float) -> tuple[list[str], int]:
+    """Return the report, and 1 when something grows or is broken."""
+    samples = life.samples
+    days = [one.day for one in samples]
+    columns = columns_of(samples)
+    growing = [
+        name
+        for name, values in columns.items()
+        if growth.grows(days, values, most_a_day(name)) and not any(part in name for part in BY_DESIGN)
+    ]
+    changing = [name for name, values in columns.items() if len(set(values)) > 1 or name in growing]
+    lines = [
+        f"{days[-1]:.1f} days, {samples[-1].orders:,} orders, {wall:.0f} s",
+        f"{'':<52}{'first':>9}{'most':>9}{'last':>9}{'a day':>11}",
+        *(row(name, days, columns[name]) for name in changing),
+        f"{len(columns) - len(changing)} more that never changed",
+        *journal_lines(life),
+        *life.broken,
+        "grows: " + ", ".join(growing) if growing else "nothing grows",
+    ]
+    return lines, 1 if growing or life.broken else 0
 
 
-def report(samples: list[Sample], wall: float) -> int:
-    """Print first, last and slope of everything; 1 when something grows."""
-    columns: dict[str, list[float]] = {
-        "memory, KiB": [float(sample.rss_kib) for sample in samples],
-        "journal, KiB": [float(sample.journal_kib) for sample in samples],
-        **{name: [float(sample.sizes[name]) for sample in samples] for name in samples[0].sizes},
+def columns_of(samples: Sequence[Sample]) -> dict[str, list[float]]:
+    """Return the values of everything that was measured, by name; what was not there had no entries."""
+    names = sorted({name for one in samples for name in one.sizes})
+    return {
+        "memory, KiB": [float(one.rss_kib) for one in samples],
+        **{name: [float(one.sizes.get(name, 0)) for one in samples] for name in names},
     }
-    slopes = {name: slope(samples, values) for name, values in columns.items()}
-    say(f"{samples[-1].day:.1f} days, {samples[-1].orders:,} orders, {wall:.0f} s")
-    say(f"{'':<16}{'first':>10}{'most':>10}{'last':>10}{'a day':>12}")
-    for name, values in columns.items():
-        say(f"{name:<16}{values[0]:>10,.0f}{max(values):>10,.0f}{values[-1]:>10,.0f}{slopes[name]:>12,.2f}")
-    grows = [name for name in FLAT if slopes[name] > MOST_A_DAY]
-    if slopes["memory, KiB"] > MOST_KIB_A_DAY:
-        grows.append("memory, KiB")
-    say("grows: " + ", ".join(grows) if grows else "nothing grows")
-    return 1 if grows else 0
 
 
-def live(days: float) -> list[Sample]:
+def most_a_day(name: str) -> float:
+    """Return how much a value may grow."""
+    return MOST_KIB_A_DAY if name == "memory, KiB" else growth.MOST_A_DAY
+
+
+def row(name: str, days: Sequence[float], values: Sequence[float]) -> str:
+    """Return one line of the table."""
+    a_day, _ = growth.slope(days, values)
+    return f"{name:<52}{values[0]:>9,.0f}{max(values):>9,.0f}{values[-1]:>9,.0f}{a_day:>11,.3f}"
+
+
+def journal_lines(life: Life) -> list[str]:
+    """Return how the journal grows once verdicts are as old as they get."""
+    samples, kept = life.samples, SCANS_KEPT / timedelta(days=1)
+    days = [one.day for one in samples]
+    kib, _ = growth.slope(days, [float(one.journal_kib) for one in samples], kept)
+    orders, _ = growth.slope(days, [float(one.orders) for one in samples], kept)
+    largest = sorted(life.tables.items(), key=lambda one: -one[1])[:6]
+    an_order = kib / orders if orders else 0.0
+    return [
+        f"journal: {samples[-1].journal_kib:,} KiB, {life.events:,} events, read back in {life.opened_s:.2f} s",
+        f"journal: from day {kept:.0f} on {kib:.1f} KiB a day, {an_order:.2f} KiB an order",
+        "journal: " + ", ".join(f"{name} {size // 1024:,} KiB" for name, size in largest),
+    ]
+
+
+def unhurried_config(plan: Plan, **given: Any) -> Config:
+    """Return the settings of a daemon whose loops turn at our pace."""
+    config = daemon_config(plan, **given)
+    return replace(config, risk=replace(config.risk, price_max_age_s=MAX_AGE_S, wallet_max_age_s=MAX_AGE_S))
+
+
+def live(days: float, unit: int) -> Life:
     """Live through all days; only for a process that ends soon after."""
-    with tempfile.TemporaryDirectory(dir=memory_disk(), prefix="soak-") as folder:
-        plan = replace(PLAN, hours=days * 24)
-        return in_world(plan, Path(folder), lambda _: None, lambda world: script(world, days))[0]
+    with tempfile.TemporaryDirectory(dir=memory_disk(), prefix="soak-") as folder, ExitStack() as stack:
+        for name, value in {**PACE, **MEMORY}.items():
+            stack.enter_context(mock.patch(name, value))
+        stack.enter_context(mock.patch("worlds.world.daemon_config", unhurried_config))
+        plan = replace(PLAN, hours=days * 24, unit=timedelta(minutes=unit))
+        samples, story = in_world(plan, Path(folder), lambda _: None, lambda world: script(world, days))
+        copy = Path(folder) / "copy" / JOURNAL_FILE
+        copy.parent.mkdir()
+        with contextlib.closing(sqlite3.connect(Path(folder) / "data1" / JOURNAL_FILE)) as journal:
+            journal.execute("VACUUM INTO ?", (str(copy),))
+            tables, events = look_into(journal)
+        began = time.perf_counter()
+        with Journal.open(copy, wall_clock):
+            opened = time.perf_counter() - began
+        return Life(samples=samples, broken=story.broken, tables=tables, events=events, opened_s=opened)
+
+
+def look_into(journal: sqlite3.Connection) -> tuple[dict[str, int], int]:
+    """Return the bytes of every table and index, where SQLite can tell, and the number of events."""
+    (events,) = journal.execute("SELECT count(*) FROM event").fetchone()
+    try:
+        tables = dict(journal.execute("SELECT name, sum(pgsize) FROM dbstat GROUP BY name").fetchall())
+    except sqlite3.OperationalError:  # built without that table
+        tables = {}
+    return tables, events
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Live a month."""
     parser = argparse.ArgumentParser(prog="python -m worlds.soak", description=__doc__)
     parser.add_argument("--days", type=float, default=30.0)
+    parser.add_argument("--unit", type=int, default=UNIT, help="minutes of a candle; 1 trades some hundred times a day")
     options = parser.parse_args(arguments)
     began = time.perf_counter()
-    ((_, content),) = map_forked([options.days], lambda days: msgspec.json.encode(live(days)), 1)
-    return report(msgspec.json.decode(content, type=list[Sample]), time.perf_counter() - began) if content else 1
+    ((_, content),) = map_forked([options.days], lambda days: msgspec.json.encode(live(days, options.unit)), workers=1)
+    if not content:
+        return 1
+    lines, code = report(msgspec.json.decode(content, type=Life), time.perf_counter() - began)
+    print("\n".join(lines), flush=True)  # noqa: T201 - the report
+    return code
 
 
 if __name__ == "__main__":

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
-from unittest.mock import patch
+from unittest.mock import Mock, patch
 
 import msgspec
 import pytest
@@ -210,6 +211,28 @@ def test_an_adopted_trade_gets_a_stop_when_there_is_one_and_nobody_sells(
             assert (stop is not None) is stops
             assert stop is None or stop == trades.average_price(trades.fills_of(app, trade, "bid")) - 1_000_000
             assert (await app.state.active_trade.snapshot())[MARKET].phase == phase
+
+    told(tmp_path, story)
+
+
+def test_a_position_without_a_stop_waits_for_candles_and_not_for_a_minute(tmp_path: Path) -> None:
+    """The first comparison comes before the first candles; the next one comes a second later, and not a minute."""
+
+    async def story(desk: Desk) -> None:
+        async with desk.started(tmp_path / "other") as app:
+            await buy(app)
+        async with desk.started() as app:
+            loop = asyncio.get_running_loop()
+            ticks = reconcile.rounds(app)
+            await anext(ticks)
+            first = loop.time()
+            await anext(ticks)
+            assert loop.time() - first == pytest.approx(reconcile.SOON_S, abs=0.5)
+            await app.state.snapshot_dict.replace({"KRW-ETH": Mock()})
+            second = loop.time()
+            await anext(ticks)
+            assert loop.time() - second == pytest.approx(reconcile.PERIOD_S, abs=0.5)
+            await ticks.aclose()
 
     told(tmp_path, story)
 

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Literal
 
 import pytest
 
+from sandbox.errors import ApiError
 from sandbox.exchange import Exchange
 from sandbox.feed import Book, Level, PublicTrade
+from sandbox.keys import PocketId
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -173,3 +175,35 @@ def test_the_average_price_follows_the_buys(desk: Desk) -> None:
     desk.book_now = make_book([(160_596_000, "5")], [(160_593_000, "5")])
     desk.place(side="bid", ord_type="limit", price="160596000", volume="0.001")
     assert desk.exchange.accounts.average_prices["BTC"] == 160_595_000
+
+
+def test_the_oldest_ended_order_is_forgotten_and_its_identifier_is_not(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sandbox that runs for months stays small; what still trades is kept, and an identifier is used up for ever."""
+    monkeypatch.setattr("sandbox.exchange.ORDERS_KEPT", 3)
+    resting = desk.place(side="bid", ord_type="limit", price="100000000", volume="0.0001", identifier="resting")
+    names = [f"n{number}" for number in range(5)]
+    orders = [desk.place(**BUY_6000, identifier=name) for name in names]
+    assert list(desk.exchange.orders.values()) == [resting, *orders[-2:]]
+    pocket = desk.exchange.pockets[PocketId()]
+    for market in (None, MARKET):
+        assert list(pocket.ever(market, newest_first=False)) == [resting, *orders[-2:]]
+    for name in names[:3]:
+        with pytest.raises(ApiError, match="order_not_found"):
+            desk.exchange.find(None, name)
+        with pytest.raises(ApiError, match="duplicated_identifier"):
+            desk.place(**BUY_6000, identifier=name)
+    assert [order.number for order in orders] == [1, 2, 3, 4, 5]
+    desk.exchange.verify()
+
+
+def test_nothing_is_forgotten_that_still_trades(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many they are."""
+    monkeypatch.setattr("sandbox.exchange.ORDERS_KEPT", 1)
+    for _ in range(3):
+        desk.place(side="bid", ord_type="limit", price="100000000", volume="0.0001")
+    assert len(desk.exchange.orders) == 3
+    desk.place(**BUY_6000)
+    desk.place(side="bid", ord_type="limit", price="100000000", volume="0.0001")
+    assert all(order.open for order in desk.exchange.orders.values())

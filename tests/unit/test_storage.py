@@ -189,6 +189,28 @@ def test_a_backup_beside_the_writer_is_a_whole_journal(journal: Journal, tmp_pat
         copy_to(tmp_path / "none", tmp_path / "x")
 
 
+@pytest.mark.failure("E11")
+def test_half_a_backup_never_bears_the_name_of_a_whole_one(
+    journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A copy that is interrupted leaves a draft, which the next one begins anew."""
+    target = tmp_path / "backup" / "journal.sqlite3"
+    target.parent.mkdir()
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("journal.queries.Queries.copy_into", killed)
+        with pytest.raises(KeyboardInterrupt):
+            copy_to(journal._path, target)
+    assert not target.exists()
+    copy_to(journal._path, target)
+    assert list(target.parent.iterdir()) == [target]
+    with Journal.open(target, lambda: NOW) as copy:
+        assert copy.position_volume("t1") == 2
+
+
 @pytest.mark.failure("E12")
 def test_old_verdicts_go_a_few_at_a_time(journal: Journal) -> None:
     """The one table that grows with every minute is bounded."""

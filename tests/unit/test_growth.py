@@ -1,0 +1,123 @@
+"""The soak's own judge: it sees what grows, and nothing else."""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from worlds import growth
+from worlds.soak import Life, Sample, report
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+DAYS = [quarter / 4 for quarter in range(1, 121)]
+
+
+@dataclass(slots=True)
+class Inner:
+    """Something with slots."""
+
+    waiting: deque[int] = field(default_factory=lambda: deque([1, 2]))
+
+
+@dataclass
+class Outer:
+    """Something that holds containers, and itself."""
+
+    by_name: dict[str, Inner] = field(default_factory=lambda: {"a": Inner(), "b": Inner()})
+    closes: object = field(default_factory=lambda: np.zeros((2, 5)))
+    text: str = "not a container"
+    me: object = None
+
+
+class Bag:
+    """Something that has a length of its own."""
+
+    def __len__(self) -> int:
+        return 7
+
+
+def test_every_container_below_an_object_is_measured_once() -> None:
+    """By the path of attributes to it; what is in a container is added up, and a circle ends."""
+    root = Outer()
+    root.me = [root, root, Bag()]
+    room = frozenset({__name__.partition(".")[0]})
+    assert growth.sizes("it", root, room) == {
+        "it.by_name": 2,
+        "it.by_name[].waiting": 4,
+        "it.closes": 10,
+        "it.me": 3,
+        "it.me[]": 7,
+    }
+    assert growth.sizes("it", root, frozenset()) == {}
+
+
+@pytest.mark.parametrize(
+    ("value", "grows"),
+    [
+        (lambda _: 50.0, False),
+        (lambda day: min(day, 2.5) * 100, False),  # fills, and is full before anything counts
+        (lambda day: 50.0 + day, True),
+        (lambda day: float(int(day / 5)), True),  # one more every five days
+        (lambda day: 100.0 - day, False),
+        (lambda day: 50.0 + random.Random(day).uniform(-5, 5), False),
+        (lambda day: 50.0 + random.Random(day).uniform(-5, 5) + day / 2, True),
+    ],
+)
+def test_a_slope_is_growth_when_it_is_neither_small_nor_by_chance(value: Callable[[float], float], grows: bool) -> None:  # noqa: FBT001 - a parameter
+    """Swinging, filling and shrinking are none; climbing is, slowly or hidden in noise."""
+    assert growth.grows(DAYS, [value(day) for day in DAYS]) is grows
+
+
+def life(**sizes: Callable[[float], int]) -> Life:
+    """Return a month in which memory swings, 60 orders a day are placed, and some containers change."""
+    samples = [
+        Sample(
+            day=day,
+            rss_kib=80_000 + random.Random(day).randrange(200),
+            journal_kib=int(day * 300),
+            orders=int(day * 60),
+            sizes={name: size(day) for name, size in sizes.items()},
+        )
+        for day in DAYS
+    ]
+    return Life(samples=samples, broken=[], tables={"event": 2048}, events=9, opened_s=0.5)
+
+
+@pytest.mark.failure("F6")
+def test_a_month_in_which_something_grows_fails() -> None:
+    """A container, or memory, or a broken promise: each alone; and the line of it says by how much a day."""
+    lines, code = report(life(fine=lambda _: 3), 1.0)
+    assert (code, lines[-1]) == (0, "nothing grows")
+    assert "1 more that never changed" in lines
+    assert "journal: from day 14 on 300.0 KiB a day, 5.00 KiB an order" in lines
+    lines, code = report(life(fine=lambda _: 3, leak=lambda day: int(day * 4)), 1.0)
+    assert (code, lines[-1]) == (1, "grows: leak")
+    assert any(line.startswith("leak ") and line.endswith("4.000") for line in lines)
+    grown = life()
+    lines, code = report(
+        Life(
+            samples=[
+                Sample(day=s.day, rss_kib=s.rss_kib + int(s.day * 100), journal_kib=0, orders=0, sizes={})
+                for s in grown.samples
+            ],
+            broken=[],
+        ),
+        1.0,
+    )
+    assert (code, lines[-1]) == (1, "grows: memory, KiB")
+    lines, code = report(Life(samples=grown.samples, broken=["I5 a second buy"]), 1.0)
+    assert code == 1
+    assert "I5 a second buy" in lines
+
+
+def test_what_the_exchange_keeps_by_design_is_no_growth() -> None:
+    """An identifier is used up for ever, as Upbit has it."""
+    _, code = report(life(**{"exchange.exchange._identifiers": lambda day: int(day * 60)}), 1.0)
+    assert code == 0

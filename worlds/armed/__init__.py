@@ -1,0 +1,1 @@
+"""The folder that arms the victims of `make sigkill` when it is on `PYTHONPATH`."""

@@ -1,0 +1,86 @@
+"""What grows: every container that hangs on an object of ours is measured, and a line is fitted to each size."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence, Sized
+from collections.abc import Set as AbstractSet
+from typing import Any
+
+import numpy as np
+
+SETTLED_DAYS = 3.0
+"""Caches fill, histories are fetched: what happens before says nothing about growth."""
+MOST_A_DAY = 0.05
+"""Entries a day below which nothing is called growth: two in a month of swinging up and down."""
+CERTAIN = 4.0
+"""So many standard errors must a slope be above zero."""
+LARGEST_LOOKED_INTO = 5_000
+
+
+def sizes(name: str, root: object, rooms: frozenset[str]) -> dict[str, int]:
+    """Return the entries of every container below `root`, by the path of attributes that leads to it.
+
+    Args:
+        name: what the path begins with.
+        root: where to begin.
+        rooms: packages whose objects are looked into; one that has a length is a container. What is in a container is
+            added up under one path.
+    """
+    found: dict[str, int] = {}
+    seen: set[int] = set()
+    waiting: deque[tuple[str, object]] = deque([(name, root)])
+    while waiting:
+        path, thing = waiting.popleft()
+        if id(thing) in seen:
+            continue
+        seen.add(id(thing))
+        if isinstance(thing, np.ndarray):
+            found[path] = found.get(path, 0) + thing.size
+        elif isinstance(thing, Mapping | AbstractSet | Sequence | deque) and not isinstance(thing, str | bytes):
+            found[path] = found.get(path, 0) + len(thing)
+            waiting.extend((f"{path}[]", one) for one in contents(thing))
+        elif type(thing).__module__.partition(".")[0] not in rooms:
+            continue
+        elif isinstance(thing, Sized):
+            found[path] = found.get(path, 0) + len(thing)
+        else:
+            waiting.extend((f"{path}.{attribute}", value) for attribute, value in attributes(thing))
+    return found
+
+
+def contents(container: Any) -> list[object]:
+    """Return what is in a container; of a very large one its size says enough."""
+    if len(container) > LARGEST_LOOKED_INTO:
+        return []
+    return list(container.values() if isinstance(container, Mapping) else container)
+
+
+def attributes(thing: object) -> list[tuple[str, object]]:
+    """Return names and values of an object."""
+    slots = [name for kind in type(thing).__mro__ for name in getattr(kind, "__slots__", ())]
+    named = [(name, getattr(thing, name)) for name in slots if hasattr(thing, name)]
+    return [*named, *getattr(thing, "__dict__", {}).items()]
+
+
+def slope(days: Sequence[float], values: Sequence[float], settled: float = SETTLED_DAYS) -> tuple[float, float]:
+    """Return how much a value grows a day once it has settled, and the standard error of that.
+
+    With fewer than three values after `settled` days all of them count.
+    """
+    kept = [at for at, day in enumerate(days) if day > settled]
+    kept = kept if len(kept) > 2 else list(range(len(days)))  # noqa: PLR2004 - a line through two is no fit
+    x, y = np.array([days[at] for at in kept]), np.array([values[at] for at in kept])
+    x = x - x.mean()
+    spread = float((x * x).sum())
+    if not spread:
+        return 0.0, 0.0
+    a_day = float((x * y).sum()) / spread
+    left = y - y.mean() - a_day * x
+    return a_day, float(np.sqrt((left * left).sum() / max(len(kept) - 2, 1) / spread))
+
+
+def grows(days: Sequence[float], values: Sequence[float], most_a_day: float = MOST_A_DAY) -> bool:
+    """Return whether a value grows: by more a day than is allowed, and not by chance."""
+    a_day, error = slope(days, values)
+    return a_day > most_a_day and a_day > CERTAIN * error
