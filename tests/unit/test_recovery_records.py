@@ -1,0 +1,163 @@
+"""What a start makes of the orders and trades it finds, and whose account it takes them for."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import AsyncMock, Mock, call
+
+import pytest
+
+from journal.records import Fill, IntentState
+from state import ActiveTrade, State
+from strategy.base import Position
+from tests.unit.test_protocol import intent, shown
+from tests.unit.test_trading_decisions import a_trade
+from trader import recovery
+from trader.decisions import BUYING, HOLDING, SELLING
+from upbit.errors import OrderNotFound
+
+NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("state", "written"),
+    [
+        (IntentState.PLANNED, call.abandon("ub1-x-0", "the process ended before it was sent")),
+        (IntentState.SENT, call.end_attempt("ub1-x-0", IntentState.UNKNOWN, outcome="the process ended")),
+        (IntentState.UNKNOWN, None),
+        (IntentState.ACCEPTED, None),
+    ],
+)
+def test_an_order_of_a_process_that_ended_is_never_sent_or_in_doubt(state: IntentState, written: Any) -> None:
+    """What was known before is known still."""
+    app: Any = SimpleNamespace(journal=Mock())
+    recovery.settle_intent(app, replace(intent(), state=state))
+    assert app.journal.mock_calls == ([written] if written else [])
+
+
+def claiming(meta: dict[str, str], *, fingerprint: str = "abcd1234", knows: bool = True) -> Any:
+    """Return a daemon with these keys, whose exchange knows the newest order of its journal, or does not."""
+    journal = Mock()
+    journal.meta.side_effect = meta.get
+    journal.newest_uuid.return_value = ("ub1-x-0", "u")
+    order = AsyncMock(return_value=shown())
+    if not knows:
+        order.side_effect = OrderNotFound("no", name="order_not_found", status=404)
+    return SimpleNamespace(
+        journal=journal, upbit=SimpleNamespace(order=order), fingerprint=fingerprint, account="abcd", tell=Mock()
+    )
+
+
+@pytest.mark.parametrize(
+    ("meta", "written"),
+    [
+        ({}, [call("account", "abcd"), call("key", "abcd1234")]),
+        ({"account": "abcd"}, [call("key", "abcd1234")]),
+        ({"account": "abcd", "key": "abcd1234"}, []),
+        ({"account": "0000", "key": "abcd1234"}, []),
+    ],
+)
+async def test_a_journal_is_claimed_once_and_recognised_by_its_key(meta: dict[str, str], written: list[Any]) -> None:
+    """An older one kept four characters of it; names of orders go on as they began."""
+    app = claiming(meta, knows=False)
+    await recovery.check_account(app)
+    assert app.journal.set_meta.mock_calls == written
+    assert app.account == meta.get("account", "abcd")
+    assert app.tell.mock_calls == []
+    assert app.upbit.order.mock_calls == []
+
+
+@pytest.mark.parametrize("meta", [{"account": "0000"}, {"account": "abcd", "key": "ffff0000"}])
+@pytest.mark.parametrize("knows", [True, False])
+async def test_another_key_is_of_the_same_account_when_it_knows_our_newest_order(
+    meta: dict[str, str],
+    knows: bool,  # noqa: FBT001 - a parameter
+) -> None:
+    """Else the journal is somebody else's, and nothing of it is touched."""
+    app = claiming(meta, knows=knows)
+    if not knows:
+        with pytest.raises(recovery.WrongAccountError) as refused:
+            await recovery.check_account(app)
+        assert "BOT_DATA_DIR" in refused.value.ko
+        assert str(refused.value) == refused.value.en
+        assert app.journal.set_meta.mock_calls == []
+        return
+    await recovery.check_account(app)
+    assert app.upbit.order.mock_calls == [call(uuid="u")]
+    assert app.tell.mock_calls == [call("new_key", level=logging.WARNING, account=meta["account"])]
+    assert app.journal.set_meta.mock_calls == [call("key", "abcd1234")]
+    assert app.account == meta["account"]
+
+
+@pytest.mark.parametrize(
+    ("phase", "side", "state", "volume", "resumed"),
+    [
+        ("entering", "bid", IntentState.UNKNOWN, "0", BUYING),
+        ("entering", "bid", IntentState.FINAL, "5", BUYING),
+        ("holding", "bid", IntentState.FINAL, "5", HOLDING),
+        ("leaving", "ask", IntentState.UNKNOWN, "5", SELLING),
+        ("leaving", "ask", IntentState.ABANDONED, "5", HOLDING),
+        ("leaving", "ask", IntentState.FINAL, "0", SELLING),
+        ("holding", "ask", IntentState.REJECTED, "2", HOLDING),
+    ],
+)
+async def test_a_trade_is_resumed_in_the_phase_it_was_left_in(
+    phase: str, side: str, state: IntentState, volume: str, resumed: str
+) -> None:
+    """By its newest order and what it holds; with its position as the journal has it, and its price not known yet."""
+    bought = Decimal(0) if phase == "entering" and volume == "0" else Decimal(5)
+    trade = replace(
+        a_trade(), phase=phase, bought=bought, stop_price=Decimal(90), highest_price=Decimal(120), opened_at=NOW
+    )
+    journal = Mock()
+    journal.intents_of.return_value = [replace(intent(), side="bid"), replace(intent(), side=side, state=state)]
+    journal.position_volume.return_value = Decimal(volume)
+    fill = Fill(uuid="f", identifier="i", price=Decimal(100), volume=Decimal(5), funds=Decimal(500), at=NOW)
+    journal.fills_of.return_value = [fill]
+    app: Any = SimpleNamespace(journal=journal, state=State(), tell=Mock())
+    await recovery.resume(app, trade)
+    assert await app.state.trading_dict.snapshot() == {"KRW-A": None}
+    position = Position(
+        market="KRW-A",
+        entry_price=Decimal(100),
+        volume=Decimal(volume),
+        opened_at=NOW,
+        stop_price=Decimal(90),
+        highest_price=Decimal(120),
+    )
+    assert await app.state.active_trade.snapshot() == {
+        "KRW-A": ActiveTrade(
+            market="KRW-A",
+            started_at=trade.decided_at,
+            phase=resumed,
+            trade_id="t",
+            position=position if bought else None,
+        )
+    }
+    assert app.tell.mock_calls == [call("resumed", market="KRW-A", phase=resumed, stop=Decimal(90))]
+
+
+async def test_a_start_settles_every_order_and_resumes_every_trade(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After it knows whose they are."""
+    steps: list[Any] = []
+
+    async def check(_: Any) -> None:
+        steps.append("account")
+
+    async def resume(_: Any, trade: Any) -> None:
+        steps.append(trade)
+
+    monkeypatch.setattr(recovery, "check_account", check)
+    monkeypatch.setattr(recovery, "resume", resume)
+    monkeypatch.setattr(recovery, "settle_intent", lambda _, found: steps.append(found))
+    one, other = a_trade(), replace(a_trade(), id="u", decided_at=NOW + timedelta(1))
+    app: Any = SimpleNamespace(journal=Mock())
+    app.journal.live_intents.return_value = [intent()]
+    app.journal.open_trades.return_value = [one, other]
+    await recovery.recover(app)
+    assert steps == ["account", intent(), one, other]
