@@ -212,7 +212,7 @@ def halt_on_other(app: App, intent: Intent, order: Order) -> None:
         en=f"Upbit answered {intent.identifier} with an order that is not ours. Look at Upbit's orders, then resume.",
         meant=intent.request,
         market=intent.market,
-        shown=msgspec.to_builtins(order, str_keys=True),
+        shown=msgspec.to_builtins(order),
     )
 
 

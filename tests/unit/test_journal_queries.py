@@ -90,6 +90,18 @@ def test_orders_and_trades_are_found_by_what_they_are(book: Book) -> None:
     assert journal.known_intent("e2") is None
 
 
+def test_the_order_in_hand_of_a_trade_is_the_live_one_else_its_last(book: Book) -> None:
+    """One that was adopted may have been written after the one somebody follows."""
+    buy(book)
+    assert book.journal.order_in_hand("t1").identifier == "i1"
+    assert book.journal.leave("t1", {}, intent("i2", side="ask"))
+    found = replace(intent("i3", side="ask"), state=IntentState.FINAL, uuid="u3")
+    book.journal.adopt(trade(), found, [fill("f3", "110", "0.5")], Decimal(0), [])
+    assert book.journal.order_in_hand("t1").identifier == "i2"
+    book.journal.abandon("i2", "deadline")
+    assert book.journal.order_in_hand("t1").identifier == "i3"
+
+
 def test_ended_trades_are_told_newest_first_and_no_more_than_asked_for(book: Book) -> None:
     """One that bought nothing is none of them."""
     for number, market in enumerate(("KRW-BTC", "KRW-ETH", "KRW-BTC", "KRW-XRP")):

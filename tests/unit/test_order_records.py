@@ -284,6 +284,66 @@ async def test_what_is_sent_in_doubt_is_what_the_account_can_pay_for(
     assert (None if request is None else request.side) is paid_by
 
 
+async def test_a_buy_needs_no_bids_and_a_sale_does() -> None:
+    """Nobody can say what coins are worth that nobody bids for."""
+    app = paying(10**6, "60")
+    app.upbit.books = scripted([[msgspec.structs.replace(fixed.book(Decimal(100)), levels=[])] for _ in range(2)])
+    assert await orders.what_to_send(app, fixed.intent(Side.BID), Step.SEND) == orders.to_order(fixed.intent(Side.BID))
+    app.upbit.accounts = scripted([[Account(currency="A", available=Decimal(60), locked=Decimal(0))]])
+    assert await orders.what_to_send(app, fixed.intent(Side.ASK), Step.SEND) is None
+
+
+@pytest.mark.parametrize(
+    ("known", "step"),
+    [
+        ((1, 0, 3, True, False), Step.SEND),
+        ((1, 5, 3, True, False), Step.SEND),
+        ((4, 0, 3, True, False), Step.FENCE),
+        ((1, 0, 2, True, False), None),
+        ((1, 0, 3, False, False), None),
+        ((1, 0, 3, True, True), None),
+    ],
+)
+async def test_a_step_in_doubt_is_taken_by_what_was_sent(
+    known: tuple[int, int, int, bool, bool], step: Step | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Real sends are counted, fences are not; while nothing may be sold or the daemon ends, nothing is sent."""
+    reals, fences, missed, sell, stops = known
+    tried: list[Any] = []
+
+    async def what(_: Any, about: Any, how: Step) -> str | None:
+        tried.append((about, how))
+        return "request"
+
+    async def send(_: Any, about: Any, request: str) -> None:
+        tried.append((about, request))
+
+    monkeypatch.setattr(orders, "what_to_send", what)
+    monkeypatch.setattr(orders, "send", send)
+    sent = [fixed.attempt()] * reals + [fixed.attempt(kind=Kind.FENCE)] * fences
+    control = SimpleNamespace(may_sell=lambda: sell, permits=lambda _: True)
+    app: Any = SimpleNamespace(journal=Mock(), control=control, stop=asyncio.Event(), clock=lambda: START)
+    app.journal.attempts.return_value = sent
+    if stops:
+        app.stop.set()
+    assert await orders.take_step(app, an_intent(), missed) is (step is not None)
+    assert tried == ([] if step is None else [(an_intent(), step), (an_intent(), "request")])
+    app.journal.attempts.assert_called_once_with(NAME)
+
+
+async def test_what_cannot_be_paid_for_is_no_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is looked for on, and nothing was sent."""
+
+    async def what(*_: object) -> None:
+        return None
+
+    monkeypatch.setattr(orders, "what_to_send", what)
+    control = SimpleNamespace(may_sell=lambda: True, permits=lambda _: True)
+    app: Any = SimpleNamespace(journal=Mock(), control=control, stop=asyncio.Event(), clock=lambda: START)
+    app.journal.attempts.return_value = [fixed.attempt()]
+    assert not await orders.take_step(app, an_intent(), 3)
+
+
 @pytest.mark.parametrize("readable", [True, False])
 async def test_nothing_is_sent_in_doubt_while_the_account_cannot_be_read(readable: bool) -> None:  # noqa: FBT001 - a parameter
     """Nobody knows then what could be paid."""

@@ -123,7 +123,7 @@ async def test_a_comparison_has_its_order_and_opens_the_way(
     assert app.reconciled is whole
 
 
-async def test_comparisons_come_every_minute_and_soon_again_until_the_first(
+async def test_comparisons_come_every_minute_and_soon_again_until_one_is_complete(
     app: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They end with the daemon, and their failures are looked after like those of every loop."""
@@ -133,12 +133,19 @@ async def test_comparisons_come_every_minute_and_soon_again_until_the_first(
         pauses.append(what)
 
     monkeypatch.setattr(reconcile, "pause", pause)
+    app.thorough_at = NOW
     async for _ in reconcile.rounds(app):
         if len(pauses) == 2:
             app.reconciled = True
         if len(pauses) == 3:
+            app.thorough_at = None
+        if len(pauses) == 4:
+            app.thorough_at = NOW
+            app.journal.open_trades.return_value = [replace(a_trade(), entry_reason={"code": "adopted"})]
+        if len(pauses) == 5:
             app.stop.set()
-    assert pauses == [(1.0, app.stop), (1.0, app.stop), (60.0, app.stop), (60.0, app.stop)]
+    assert [seconds for seconds, _ in pauses] == [1.0, 1.0, 60.0, 1.0, 1.0, 1.0]
+    assert {stop for _, stop in pauses} == {app.stop}
     kept: list[Any] = []
 
     async def keep_going(*what: Any, **facts: Any) -> None:
@@ -214,6 +221,54 @@ async def test_what_is_unknown_is_taken_in_when_all_of_its_market_is_there(
     assert taken == [first, second, third]
     assert app.fetched == {}
     assert app.journal.note_import.mock_calls == [call(NOW)]
+
+
+async def test_an_order_that_may_be_the_buy_in_doubt_is_left_to_it(app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Buying stops, the comparison is not complete, and only the next one is thorough again."""
+    order = ours()
+    app.upbit.closed_orders.return_value = [order]
+    app.upbit.order.return_value = order
+    app.journal.live_intents.return_value = [intent()]
+    taken: list[Any] = []
+    monkeypatch.setattr(reconcile, "take_in", lambda _, found: taken.append(found))
+    app.thorough_at = NOW
+    assert await reconcile.compare_orders(app)
+    assert taken == []
+    assert app.control.halt_buys.call_args.kwargs["uuid"] == "u"
+    assert app.thorough_at is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "doubt"),
+    [({}, True), ({"market": "KRW-B"}, False), ({"side": "ask"}, False)],
+)
+def test_a_buy_is_in_doubt_while_one_of_its_market_is_in_hand(
+    changes: dict[str, Any],
+    doubt: bool,  # noqa: FBT001 - a parameter
+    app: Any,
+) -> None:
+    """A sale, or an order of another market, is no buy of it."""
+    app.journal.live_intents.return_value = [replace(intent(), **changes)]
+    assert reconcile.buy_in_doubt(app, "KRW-A") is doubt
+
+
+@pytest.mark.parametrize(
+    ("changes", "needs"),
+    [({}, True), ({"stop_price": Decimal(1)}, False), ({"entry_reason": {"code": "breakout"}}, False)],
+)
+async def test_a_position_lacks_its_stop_until_there_are_candles(
+    changes: dict[str, Any],
+    needs: bool,  # noqa: FBT001 - a parameter
+    app: Any,
+) -> None:
+    """One that was found at the exchange: nobody knows its old one."""
+    adopted: dict[str, Any] = {"entry_reason": {"code": "adopted"}}
+    trade = replace(a_trade(), **(adopted | changes))
+    app.journal.open_trades.return_value = [trade]
+    assert reconcile.needs_stop(trade) is needs
+    assert await reconcile.lacks_stop(app) is needs
+    await app.state.snapshot_dict.replace({"KRW-B": "a snapshot"})
+    assert not await reconcile.lacks_stop(app)
 
 
 def test_an_order_is_unknown_that_executed_without_the_journal(app: Any) -> None:

@@ -109,13 +109,14 @@ async def test_another_key_is_of_the_same_account_when_it_knows_our_newest_order
 async def test_a_trade_is_resumed_in_the_phase_it_was_left_in(
     phase: str, side: str, state: IntentState, volume: str, resumed: str
 ) -> None:
-    """By its newest order and what it holds; with its position as the journal has it, and its price not known yet."""
+    """By its order in hand and what it holds; with its position as the journal has it, and its price not known yet."""
     bought = Decimal(0) if phase == "entering" and volume == "0" else Decimal(5)
     trade = replace(
         a_trade(), phase=phase, bought=bought, stop_price=Decimal(90), highest_price=Decimal(120), opened_at=NOW
     )
     journal = Mock()
-    journal.intents_of.return_value = [replace(intent(), side="bid"), replace(intent(), side=side, state=state)]
+    journal.order_in_hand.side_effect = {"t": replace(intent(), side=side, state=state)}.get
+    journal.intents_of.return_value = [intent()]
     journal.position_volume.return_value = Decimal(volume)
     fill = Fill(uuid="f", identifier="i", price=Decimal(100), volume=Decimal(5), funds=Decimal(500), at=NOW)
     journal.fills_of.return_value = [fill]

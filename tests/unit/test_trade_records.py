@@ -361,6 +361,20 @@ async def test_a_refusal_for_money_that_is_there_stops_buying(
         )
 
 
+async def test_a_refusal_of_an_account_without_won_is_no_riddle(app: Any) -> None:
+    """Upbit does not list a currency of which there is nothing; coins are not asked for."""
+
+    async def accounts() -> list[Account]:
+        return []
+
+    app.upbit = SimpleNamespace(accounts=accounts)
+    trade, intent = trades.plan_entry(app, SNAPSHOT, ENTRY, PLAN)
+    app.journal.begin_trade(trade, intent)
+    refused(app, "InsufficientFunds")(intent.identifier)
+    await trades.explain_refusal(app, intent)
+    assert app.control.mock_calls == []
+
+
 def bids(app: Any, *levels: Any) -> None:
     """Let the book have these levels."""
 
