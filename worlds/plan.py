@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -30,7 +30,7 @@ PARAMETERS = {
 }
 
 
-UNHURRIED: dict[str, float | timedelta] = {
+UNHURRIED: dict[str, float | timedelta | datetime] = {
     "trader.wallet.PERIOD_S": 10.0,
     "trader.executor.PERIOD_S": 10.0,
     "trader.prices.PERIOD_S": 6.0,
@@ -41,9 +41,11 @@ UNHURRIED: dict[str, float | timedelta] = {
     "trader.host.LOOK_S": 4.0,
     "trader.health.WRITE_EVERY_S": 30.0,
     "sandbox.server.QUIET_MS": 6000,
+    "trader.rebuild.FIRST": datetime(2026, 11, 1, tzinfo=UTC),
 }
 """How often idle loops turn in most worlds. Prices still wake whoever decides; what is saved is looking at nothing new,
-most of what a world costs. Every tenth world is hurried: it turns as production does, for a third of the time."""
+most of what a world costs; and a lost journal is looked for from the day before the world began. Every tenth world is
+hurried: it turns as production does, for a third of the time."""
 HURRIED_EVERY, HURRIED_SHARE = 10, 1 / 3
 OFTEN = 0.4
 DISASTERS = ("lost_journal", "old_copy", "second_here", "other_machine", "clock_jumps", "disk_full", "disk_fails")
