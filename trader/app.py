@@ -73,12 +73,15 @@ class App:
     listings: dict[str, Market] = field(default_factory=dict)  # written by `update_indicators_periodically`
     closing: dict[str, str] = field(default_factory=dict)  # market: its state or its announced end; by `update_prices`
     resting: dict[str, datetime] = field(default_factory=dict)  # market: when a refused entry may be tried again
+    compare_now: asyncio.Event = field(default_factory=asyncio.Event)  # wakes the next comparison with the exchange
+    comparisons: int = 0  # how often all orders were compared since the start
     reconciled: bool = False  # whether the journal was compared with the exchange since the start
     thorough_at: datetime | None = None  # when a whole day of orders was last compared with the journal
     fetched: dict[str, Order] = field(
         default_factory=dict
     )  # by uuid: unknown ones, until all of their market are there
-    missing: dict[str, Decimal] = field(default_factory=dict)  # market: units that were not there at the last look
+    missing: dict[str, Decimal] = field(default_factory=dict)  # trade: units that were not there at the last look
+    balances_s: float | None = None  # loop time of that look
     puzzled: dict[str, str] = field(default_factory=dict)  # market: what its strategy failed with, as told last
     events: deque[Event] = field(default_factory=lambda: deque(maxlen=EVENTS_KEPT))
 

@@ -37,6 +37,8 @@ TRACK_S = (0.1, 0.3, 0.5, 1.0, 2.0, 5.0, 10.0)
 LONG_DOUBT = timedelta(minutes=2)
 """After this a person is told about an order that Upbit does not show, once an hour."""
 NOT_SENT_RESTS_S = 1.0
+CLOCK_SLIP = timedelta(seconds=5)
+"""A clock that is set right by less than this makes no decision old."""
 
 
 async def drive(app: App, identifier: str) -> Intent:
@@ -65,8 +67,11 @@ async def send_planned(app: App, intent: Intent) -> None:
 
 
 def why_not(app: App, intent: Intent) -> str | None:
-    """Return why a planned intent is not sent; None when it is. The price of an old decision is history."""
-    if intent.deadline is not None and app.clock() > intent.deadline:
+    """Return why a planned intent is not sent; None when it is. The price of an old decision is history.
+
+    One of the future is old as well: the clock was set back since, and would let it live for so much longer.
+    """
+    if intent.deadline is not None and not intent.decided_at - CLOCK_SLIP <= app.clock() <= intent.deadline:
         return "deadline"
     if not app.control.permits(intent.side):
         return app.control.state.name

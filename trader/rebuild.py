@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING
 from strategy.portfolio import MIN_TOTAL
 from trader import names
 from trader.loops import pause
-from trader.reconcile import AHEAD, adopted_intent, adopted_trade, created_at
+from trader.reconcile import AHEAD, adopted_intent, created_at, trade_for
 from trader.recovery import check_account
-from upbit.models import Side
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -98,13 +97,8 @@ def choose_account(app: App, shown: Sequence[Order], wished: str | None) -> str:
 
 
 def put(app: App, order: Order, name: names.Name) -> None:
-    """Write one order down under its trade; a new trade begins where an earlier one has left only dust."""
-    other = app.journal.open_trade_in(order.market)
-    begins = order.side is Side.BID and not app.journal.knows_trade(f"{names.bot_of(app)}-{name.trade}")
-    if other is not None and begins and other.sold:
-        app.journal.close_trade(other.id, closed_at=created_at(order) or app.clock(), dust=other.volume)
-        other = None
-    trade = other or adopted_trade(app, order, name)
+    """Write one order down under its trade."""
+    trade = trade_for(app, order, name)
     app.journal.adopt(trade, adopted_intent(app, trade, order, name), order.fills, order.paid_fee, [])
 
 

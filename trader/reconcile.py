@@ -7,6 +7,7 @@ difference is believed when it is seen twice.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import math
 from datetime import UTC, datetime, timedelta
@@ -42,6 +43,8 @@ every `THOROUGH_EVERY`, and what is recent in between."""
 THOROUGH_EVERY = timedelta(hours=1)
 AHEAD = timedelta(minutes=5)
 """Upbit's clock may be before ours."""
+APART_S = 15.0
+"""Seconds between two looks at the balances, at least."""
 SETTLED = timedelta(seconds=5)
 """A balance that was asked for less than this after the last fill of a trade says nothing about it."""
 
@@ -66,25 +69,28 @@ async def reconcile_periodically(app: App) -> None:
 
 
 async def rounds(app: App) -> AsyncGenerator[None]:
-    """Yield at once, soon again while the comparison is not complete, and then every minute, until the daemon stops.
+    """Yield at once, soon again while the comparison is not complete, and then every minute or when somebody asks.
 
     Nothing is bought before the first one, so a look that fails at a start must not cost a minute. Nor must a position
     be without its stop for so long, only because the comparison was there before the candles.
     """
     while not app.stop.is_set():
+        app.compare_now.clear()
         yield
         soon = not app.reconciled or app.thorough_at is None or await lacks_stop(app)
-        await pause(SOON_S if soon else PERIOD_S, app.stop)
+        await pause(SOON_S if soon else PERIOD_S, app.stop, app.compare_now)
 
 
 async def reconcile(app: App) -> None:
     """Look after the disk, then compare orders, then balances, which say nothing while an order is not known."""
     look_after_storage(app)
     whole = await compare_orders(app)
-    for trade in app.journal.open_trades():
-        await take_up(app, trade.market)
+    active = await app.state.active_trade.snapshot()
+    for market in sorted({*active, *(trade.market for trade in app.journal.open_trades())}):
+        await take_up(app, market)
     if not whole:
         return
+    app.comparisons += 1
     await compare_balances(app)
     for trade in app.journal.open_trades():
         await give_stop(app, trade)
@@ -112,11 +118,13 @@ async def compare_orders(app: App) -> bool:
         await fetch(app, order.uuid)
     late = {order.market for order in unknown if order.uuid not in app.fetched}
     doubtful = {order.market for order in unknown if buy_in_doubt(app, order.market)}
+    active = await app.state.active_trade.snapshot()
+    busy = {market for market, trade in active.items() if trade.phase != HOLDING}
     for order in unknown:
         if order.market in doubtful:
             halt_buys_on_unknown(app, order)
         elif order.market not in late:
-            take_in(app, app.fetched.pop(order.uuid))
+            take_in(app, app.fetched.pop(order.uuid), idle=order.market not in busy)
     if late:
         return False
     app.journal.note_import(now)
@@ -145,12 +153,12 @@ async def fetch(app: App, uuid: str) -> None:
         app.fetched[uuid] = order
 
 
-def take_in(app: App, order: Order) -> None:
-    """Write down an order that was not followed, whatever the journal thought of it."""
+def take_in(app: App, order: Order, *, idle: bool) -> None:
+    """Write down an order that was not followed, whatever the journal thought of it; `idle`: its market is at rest."""
     name = names.read_name(order.identifier or "", names.prefix_of(app))
     known = app.journal.known_intent(order.identifier or "")
     if known is None and name is not None:
-        adopt(app, order, name)
+        adopt(app, order, name, idle=idle)
     elif known is not None and known.state not in {*IntentState.live(), IntentState.FINAL}:
         see_after_all(app, order, known)
 
@@ -171,9 +179,9 @@ def buy_in_doubt(app: App, market: str) -> bool:
     return any(intent.market == market and intent.side == Side.BID for intent in app.journal.live_intents())
 
 
-def adopt(app: App, order: Order, name: names.Name) -> None:
+def adopt(app: App, order: Order, name: names.Name, *, idle: bool) -> None:
     """Write an order of ours down that the journal does not know, and buy nothing more until a person has looked."""
-    trade = app.journal.open_trade_in(order.market) or adopted_trade(app, order, name)
+    trade = trade_for(app, order, name, idle=idle)
     note = app.messages.adopted(order, at=app.clock())
     app.journal.adopt(trade, adopted_intent(app, trade, order, name), order.fills, order.paid_fee, [note])
     app.tell("adopted", level=logging.WARNING, market=order.market, identifier=order.identifier)
@@ -223,6 +231,20 @@ async def give_stop(app: App, trade: Trade) -> None:
         app.journal.set_stop(trade.id, stop)
         await hold_again(app, trade.market)
         app.tell("stop_anew", level=logging.WARNING, market=trade.market, stop=stop)
+
+
+def trade_for(app: App, order: Order, name: names.Name, *, idle: bool = True) -> Trade:
+    """Return the trade an unknown order belongs to: the open one of its market, or the one it is named after.
+
+    A buy of another name ends an open trade of which nothing but orders is known, and takes over what it left: the
+    trade goes by the same name, and its sale by the same identifier, wherever its orders are read.
+    """
+    other = app.journal.open_trade_in(order.market)
+    begins = order.side is Side.BID and not app.journal.knows_trade(f"{names.bot_of(app)}-{name.trade}")
+    if other is not None and begins and idle and other.entry_reason.get("code") == ADOPTED:
+        app.journal.close_trade(other.id, closed_at=created_at(order) or app.clock(), dust=other.volume)
+        other = None
+    return other or adopted_trade(app, order, name)
 
 
 def adopted_trade(app: App, order: Order, name: names.Name) -> Trade:
@@ -301,7 +323,13 @@ def halt_on_difference(app: App, order: Order, filled: Decimal) -> None:
 
 
 async def compare_balances(app: App) -> None:
-    """Compare what quiet trades hold with what the account has; write off what is missing twice."""
+    """Compare what quiet trades hold with what the account has; write off what is missing twice.
+
+    Not so soon after the last look that the same old answer could be given twice.
+    """
+    now_s = asyncio.get_running_loop().time()
+    if app.balances_s is not None and now_s - app.balances_s < APART_S:
+        return
     before = quiet_positions(app, app.clock())
     held = {account.currency: account.available + account.locked for account in await app.upbit.accounts()}
     after = quiet_positions(app, app.clock())
@@ -310,7 +338,7 @@ async def compare_balances(app: App) -> None:
     for trade in [trade for trade in app.journal.open_trades() if trade.id in quiet]:
         short[trade.id] = quiet[trade.id] - held.get(trade.market.split("-")[1], Decimal(0))
         await compare_balance(app, trade, surely_gone(short[trade.id], app.missing.get(trade.id)))
-    app.missing = short
+    app.missing, app.balances_s = short, now_s
 
 
 def quiet_positions(app: App, now: datetime) -> dict[str, Decimal]:

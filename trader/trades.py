@@ -42,6 +42,8 @@ BUY_WITHIN = timedelta(seconds=10)
 REFUSED_RESTS = timedelta(minutes=1)
 REFUSED_AGAIN_RESTS = timedelta(days=1)
 SELL_AGAIN_S = 10.0
+COMPARED_WITHIN_S = 120
+"""After this a sale goes on without a comparison: a loss that grows is worse than what it guards against."""
 SUSPENDED_S = 60.0
 """Pause between tries to sell in a market that Upbit does not trade now."""
 NOT_CONFIRMED_S = 3.0
@@ -162,7 +164,7 @@ async def sell(app: App, market: str, answer: Exit) -> None:
     trade = app.journal.trade(trade.id)  # from here on nothing is awaited until the sale is written down
     ours = app.journal.position_volume(trade.id)
     if ours <= 0:
-        await end_taken(app, trade)
+        await hold_or_end(app, trade.id)
         return
     verdict, volume = judge_sale(ours, wallet, last_fill_at(app, trade), best_bid)
     if verdict is Verdict.DUST:
@@ -197,10 +199,16 @@ async def wait_for_coins(app: App, trade: Trade, ours: Decimal) -> None:
 
 async def hold_or_end(app: App, trade_id: str) -> None:
     """Hold what is left of a trade that was not sold; end it when its owner has taken all of it meanwhile."""
+    trade = app.journal.trade(trade_id)
+    if trade.closed_at is not None:  # by orders that were not known; another one may stand in its place by now
+        active = (await app.state.active_trade.snapshot()).get(trade.market)
+        if active is not None and active.trade_id == trade_id:
+            await let_go(app, trade.market)
+        return
     if app.journal.position_volume(trade_id) > 0:
-        await hold_again(app, app.journal.trade(trade_id).market)
+        await hold_again(app, trade.market)
     else:
-        await end_taken(app, app.journal.trade(trade_id))
+        await end_taken(app, trade)
 
 
 async def end_taken(app: App, trade: Trade) -> None:
@@ -313,7 +321,28 @@ async def after_sell(app: App, trade_id: str, intent: Intent) -> None:
         return
     if intent.state is not IntentState.FINAL:
         await pause(SUSPENDED_S if is_suspended(app, intent) else SELL_AGAIN_S, app.stop)
+    if ended_with(app, intent, InsufficientFunds):
+        await wait_for_comparison(app)
     await hold_or_end(app, trade_id)
+
+
+def ended_with(app: App, intent: Intent, error: type[ExchangeError]) -> bool:
+    """Return whether an order was refused for good with an error of this kind."""
+    attempts = app.journal.attempts(intent.identifier)
+    return intent.state is IntentState.REJECTED and bool(attempts) and attempts[-1].outcome == error.__name__
+
+
+async def wait_for_comparison(app: App) -> None:
+    """Have all orders compared before coins that were not there are offered again under another name.
+
+    Another daemon may have sold them under this one: Upbit looks at the money before it looks at the name.
+    """
+    before = app.comparisons
+    app.compare_now.set()
+    for _ in range(COMPARED_WITHIN_S):
+        if app.comparisons != before or app.stop.is_set():
+            return
+        await pause(1.0, app.stop)
 
 
 def is_suspended(app: App, intent: Intent) -> bool:

@@ -141,6 +141,7 @@ class Checker:
         self.others: list[Books] = []
         self.removed: defaultdict[str, Decimal] = defaultdict(lambda: ZERO)
         self.strangers: set[str] = set()
+        self._oversold: defaultdict[str, Decimal] = defaultdict(lambda: ZERO)  # by strangers
         self.beside_another = False  # whether there ever was another daemon, or a journal was lost
         self._net: defaultdict[str, Decimal] = defaultdict(lambda: ZERO)  # what all fills came to, by market
         self.orders = self.fills = 0
@@ -260,10 +261,15 @@ class Checker:
         return volume * bids[0].price if bids else ZERO
 
     def _never_sells_more(self, order: Order) -> None:
-        """I8: also not what its owner took, came by again, and may keep."""
-        beyond = order.asked.side == "ask" and self.left(order.asked.market) < 0
-        if self.position(order.asked.market) < 0 or (beyond and not self._stranger_about()):
-            self._story.breach("I8 sells what it did not buy", identifier=order.asked.identifier)
+        """I8: also not what its owner took, came by again, and may keep. Another daemon cannot know what was taken."""
+        market, identifier = order.asked.market, str(order.asked.identifier)
+        if order.asked.side == "bid":
+            return
+        left = self.left(market)
+        if identifier in self.strangers or self._stranger_about():
+            self._oversold[market] = max(self._oversold[market], -left)
+        elif left < -self._oversold[market] or self.position(market) < 0:
+            self._story.breach("I8 sells what it did not buy", identifier=identifier)
 
     def _never_given_up(self, order: Order) -> None:
         """I10: what executes is what the journal still holds for possible."""

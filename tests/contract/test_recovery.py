@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
@@ -14,12 +15,14 @@ import pytest
 from cli.daemon import serve
 from journal.records import IntentState
 from sandbox.keys import KeyOptions, PocketOptions
-from tests.contract.trading_desk import MARKET, Desk, buy, rounds, sell, told
+from strategy.base import Exit
+from tests.contract.trading_desk import MARKET, WHY, Desk, buy, rounds, see_the_world, sell, told
 from trader import orders
 from trader.decisions import BUYING, HOLDING, SELLING
-from trader.reconcile import compare_balance, reconcile
+from trader.reconcile import APART_S, compare_balance, reconcile
 from trader.recovery import WrongAccountError, recover
-from trader.trades import carry_on, free_of, let_go, plan_exit, reserve
+from trader.trades import carry_on, free_of, let_go, plan_exit, reserve, wait_for_comparison
+from trader.trades import sell as sell_now
 from upbit.errors import NotSent, OutcomeUnknown
 
 if TYPE_CHECKING:
@@ -131,9 +134,14 @@ def test_coins_are_also_written_off_while_their_sale_waits_for_them(share: Decim
             gone = desk.free("BTC")
             desk.box.exchange.deposit("BTC", -gone)
             await rounds(app, 1)
+            await asyncio.sleep(APART_S - 6)
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(sell(app))
                 await asyncio.sleep(5)
+                assert (await app.state.active_trade.snapshot())[MARKET].phase == SELLING
+                await reconcile(app)  # so soon, the account may give the same old answer again
+                assert app.journal.position_volume(trade.id) == trade.volume
+                await asyncio.sleep(2)
                 assert (await app.state.active_trade.snapshot())[MARKET].phase == SELLING
                 await reconcile(app)
                 assert app.journal.position_volume(trade.id) == trade.volume - gone
@@ -558,6 +566,68 @@ def test_a_buy_and_its_sale_are_adopted_together_or_not_yet(tmp_path: Path) -> N
             assert app.fetched == {}
             assert len(app.journal.closed_trades(9)) == 1
             assert await app.state.active_trade.snapshot() == {}
+
+    told(tmp_path, story)
+
+
+@pytest.mark.failure("A18", "F4")
+def test_a_sale_that_is_refused_for_want_of_coins_is_not_repeated_before_a_comparison(tmp_path: Path) -> None:
+    """Another daemon has sold them under the same name: under the next one the user's own coins would go."""
+
+    async def story(desk: Desk) -> None:
+        async with desk.started() as app:
+            trade = await buy(app)
+            await see_the_world(app)
+            async with desk.started(tmp_path / "other") as other:
+                await sell(other)
+            desk.box.exchange.deposit("BTC", trade.volume * Decimal("0.9"))  # the user's
+            assert await reserve(app, MARKET, HOLDING, SELLING)
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(sell_now(app, MARKET, Exit(sell=True, reason=WHY)))
+                await app.compare_now.wait()
+                await reconcile(app)
+            assert app.journal.trade(trade.id).phase == "closed"
+            assert app.journal.trade(trade.id).sold == trade.volume
+            assert MARKET not in await app.state.active_trade.snapshot()
+        assert desk.free("BTC") == trade.volume * Decimal("0.9")
+
+    told(tmp_path, story)
+
+
+@pytest.mark.failure("D6")
+def test_a_sale_does_not_wait_for_ever_for_a_comparison(tmp_path: Path) -> None:
+    """One that never comes holds no loss: after two minutes the sale goes on."""
+
+    async def story(desk: Desk) -> None:
+        async with desk.started() as app:
+            began = app.clock()
+            await wait_for_comparison(app)
+            assert app.clock() - began == timedelta(seconds=120)
+            app.stop.set()
+            await wait_for_comparison(app)
+            assert app.clock() - began == timedelta(seconds=120)
+
+    told(tmp_path, story)
+
+
+@pytest.mark.failure("F4")
+def test_a_trade_that_another_daemon_has_ended_is_let_go(tmp_path: Path) -> None:
+    """Also while its sale waits here: nobody works on what is over."""
+
+    async def story(desk: Desk) -> None:
+        async with desk.started() as app:
+            trade = await buy(app)
+            async with desk.started(tmp_path / "other") as other:
+                await sell(other)
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(sell(app))
+                await asyncio.sleep(5)
+                assert (await app.state.active_trade.snapshot())[MARKET].phase == SELLING
+                await reconcile(app)
+            assert app.journal.trade(trade.id).phase == "closed"
+            assert MARKET not in await app.state.active_trade.snapshot()
+            assert not app.control.may_buy()
+        assert desk.free("BTC") == 0
 
     told(tmp_path, story)
 

@@ -146,7 +146,7 @@ def test_an_order_that_is_still_going_on_is_not_written_down_as_executed_after_a
             order = await app.upbit.order(uuid=intent.uuid)
             running = msgspec.structs.replace(order, state="wait", executed_volume=Decimal(9))
             assert not reconcile.is_unknown(app, running)
-            reconcile.take_in(app, running)  # the journal had it followed to its end meanwhile
+            reconcile.take_in(app, running, idle=True)  # the journal had it followed to its end meanwhile
             assert app.journal.intent(intent.identifier).state is IntentState.FINAL
             assert app.control.may_buy()
 

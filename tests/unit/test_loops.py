@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from simulation.loop import LoopClock, PacedLoop
+from state import State
 from trader.health import LIMITS_S, Health, read_health, write_report
 from trader.loops import each_minute, every, keep_going
 from trader.reconcile import rounds
@@ -143,7 +144,14 @@ def test_the_first_comparison_with_the_exchange_is_tried_again_soon() -> None:
 
     async def story() -> None:
         loop = asyncio.get_running_loop()
-        app: Any = SimpleNamespace(stop=asyncio.Event(), reconciled=False)
+        app: Any = SimpleNamespace(
+            stop=asyncio.Event(),
+            compare_now=asyncio.Event(),
+            reconciled=False,
+            thorough_at=datetime(2026, 11, 2, tzinfo=UTC),
+            state=State(),
+            journal=SimpleNamespace(open_trades=list),
+        )
         times: list[float] = []
         loop.call_later(70, app.stop.set)
         async for _ in rounds(app):

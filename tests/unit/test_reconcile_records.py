@@ -21,7 +21,7 @@ from tests.unit.test_protocol import intent, shown
 from tests.unit.test_trading_decisions import a_trade
 from trader import names, reconcile
 from trader.decisions import BUYING, HOLDING, SELLING
-from upbit.models import Account
+from upbit.models import Account, Side
 from upbit.models import Fill as Execution
 
 if TYPE_CHECKING:
@@ -62,9 +62,12 @@ def app() -> Any:
         candles=SimpleNamespace(unit=timedelta(minutes=1)),
         parameters="parameters",
         missing={},
+        balances_s=None,
         fetched={},
         thorough_at=None,
         reconciled=False,
+        compare_now=asyncio.Event(),
+        comparisons=0,
         stop=asyncio.Event(),
         health=Mock(),
     )
@@ -120,7 +123,7 @@ async def test_a_comparison_has_its_order_and_opens_the_way(
     await reconcile.reconcile(app)
     assert calls[:3] == [("disk", True), ("compare_orders",), ("take_up", "KRW-A")]
     assert calls[3:] == ([("compare_balances",), ("give_stop", a_trade())] if whole else [])
-    assert app.reconciled is whole
+    assert (app.reconciled, app.comparisons) == (whole, int(whole))
 
 
 async def test_comparisons_come_every_minute_and_soon_again_until_one_is_complete(
@@ -135,6 +138,8 @@ async def test_comparisons_come_every_minute_and_soon_again_until_one_is_complet
     monkeypatch.setattr(reconcile, "pause", pause)
     app.thorough_at = NOW
     async for _ in reconcile.rounds(app):
+        assert not app.compare_now.is_set()
+        app.compare_now.set()
         if len(pauses) == 2:
             app.reconciled = True
         if len(pauses) == 3:
@@ -144,8 +149,8 @@ async def test_comparisons_come_every_minute_and_soon_again_until_one_is_complet
             app.journal.open_trades.return_value = [replace(a_trade(), entry_reason={"code": "adopted"})]
         if len(pauses) == 5:
             app.stop.set()
-    assert [seconds for seconds, _ in pauses] == [1.0, 1.0, 60.0, 1.0, 1.0, 1.0]
-    assert {stop for _, stop in pauses} == {app.stop}
+    assert [seconds for seconds, *_ in pauses] == [1.0, 1.0, 60.0, 1.0, 1.0, 1.0]
+    assert {tuple(wakers) for _, *wakers in pauses} == {(app.stop, app.compare_now)}
     kept: list[Any] = []
 
     async def keep_going(*what: Any, **facts: Any) -> None:
@@ -207,7 +212,7 @@ async def test_what_is_unknown_is_taken_in_when_all_of_its_market_is_there(
 
     app.upbit.order = order
     monkeypatch.setattr(reconcile, "is_unknown", lambda _, found: found is not known)
-    monkeypatch.setattr(reconcile, "take_in", lambda _, found: taken.append(found))
+    monkeypatch.setattr(reconcile, "take_in", lambda _, found, *, idle: taken.append(found) if idle else None)
     assert not await reconcile.compare_orders(app)
     assert taken == [other]
     assert app.fetched == {"1": first, "2": second}
@@ -314,17 +319,17 @@ def test_what_was_fetched_is_written_down_by_what_the_journal_knows_now(
 ) -> None:
     """Somebody may have written or taken it up while it was asked for."""
     calls: list[tuple[Any, ...]] = []
-    monkeypatch.setattr(reconcile, "adopt", lambda _, *what: calls.append(("adopt", *what)))
+    monkeypatch.setattr(reconcile, "adopt", lambda _, *what, idle: calls.append(("adopt", *what, idle)))
     monkeypatch.setattr(reconcile, "see_after_all", lambda _, *what: calls.append(("see_after_all", *what)))
     known = None if state is None else replace(intent(), state=state)
     app.journal.known_intent.return_value = known
     order = ours()
-    reconcile.take_in(app, order)
+    reconcile.take_in(app, order, idle=False)
     assert app.journal.known_intent.mock_calls == [call(NAME)]
     assert (
         calls
         == {
-            "adopt": [("adopt", order, name_of(order))],
+            "adopt": [("adopt", order, name_of(order), False)],
             "see_after_all": [("see_after_all", order, known)],
             None: [],
         }[step]
@@ -333,7 +338,7 @@ def test_what_was_fetched_is_written_down_by_what_the_journal_knows_now(
 
 def test_an_order_of_somebody_else_is_not_taken_in(app: Any) -> None:
     """Whoever fetched it."""
-    reconcile.take_in(app, ours(identifier="mine"))
+    reconcile.take_in(app, ours(identifier="mine"), idle=True)
     assert app.journal.adopt.mock_calls == []
 
 
@@ -352,7 +357,7 @@ def test_an_unknown_order_is_written_under_its_trade_and_stops_buying(into: str,
     app.journal.open_trade_in.return_value = open_one if into == "an open trade" else None
     app.journal.knows_trade.return_value = into == "its own trade"
     app.journal.trade.return_value = own
-    reconcile.adopt(app, order, name_of(order))
+    reconcile.adopt(app, order, name_of(order), idle=True)
     (trade, record, fills, fee, notes), _ = app.journal.adopt.call_args
     if into == "an open trade":
         assert trade is open_one
@@ -373,6 +378,26 @@ def test_an_unknown_order_is_written_under_its_trade_and_stops_buying(into: str,
     assert (code, facts["market"], facts["uuid"]) == ("unknown_order", "KRW-A", "u")
     assert f"KRW-A {NAME}" in facts["ko"]
     assert f"KRW-A {NAME}" in facts["en"]
+
+
+@pytest.mark.parametrize("but", ["nothing", "it is ours", "somebody works on it", "the trade is known", "it is a sale"])
+def test_a_buy_of_another_name_ends_an_unknown_trade_and_begins_its_own(but: str, app: Any) -> None:
+    """So the trade has the same name, and its sale the same identifier, for every daemon that reads the orders."""
+    order = ours(side=Side.ASK) if but == "it is a sale" else ours()
+    reason: dict[str, object] = {} if but == "it is ours" else {"code": reconcile.ADOPTED}
+    other = replace(a_trade(), id="open", entry_reason=reason, bought=Decimal(3), sold=Decimal(1))
+    own = replace(a_trade(), id="Sabcd-KRWA-2611021158")
+    app.journal.open_trade_in.return_value = other
+    app.journal.knows_trade.return_value = but == "the trade is known"
+    app.journal.trade.return_value = own
+    found = reconcile.trade_for(app, order, name_of(order), idle=but != "somebody works on it")
+    if but == "nothing":
+        began = NOW - timedelta(minutes=2) + timedelta(seconds=1)
+        assert app.journal.close_trade.mock_calls == [call("open", closed_at=began, dust=Decimal(2))]
+        assert found.id == own.id
+    else:
+        assert app.journal.close_trade.mock_calls == []
+        assert found is other
 
 
 def test_what_was_executed_after_all_is_written_and_stops_buying(app: Any) -> None:
