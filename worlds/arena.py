@@ -17,7 +17,7 @@ import asyncio
 import random
 import sys
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from decimal import ROUND_FLOOR, Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -80,13 +80,13 @@ class Arena:
         return 0
 
     def take(self) -> dict[str, str]:
-        """Withdraw half of what the bot holds of one market; return what, empty when it holds nothing."""
+        """Withdraw half of the coins of one market, all of which are the bot's; return what, empty without any."""
         for market in sorted(self.box.exchange.markets):
-            held = self.checker.position(market)
-            if held > 0:
-                half = (held / 2).quantize(Decimal("0.00000001"))
+            coin = market.removeprefix("KRW-")
+            half = (self.box.exchange.accounts.of(coin)[0] / 2).quantize(Decimal("0.00000001"), ROUND_FLOOR)
+            if half:
                 self.checker.removed[market] += half
-                self.box.exchange.deposit(market.removeprefix("KRW-"), -half)
+                self.box.exchange.deposit(coin, -half)
                 return {"market": market, "volume": str(half)}
         return {}
 

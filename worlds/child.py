@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import select
@@ -68,7 +67,8 @@ class Program(Child):
     def __init__(
         self, *arguments: str, environment: Mapping[str, str], log: Path, point: str | None = None, nth: int = 1
     ) -> None:
-        self._said, pipe = os.pipe()
+        said, pipe = os.pipe()
+        self._said = os.fdopen(said, "rb", buffering=0)
         orders = Orders(began=time.monotonic(), pipe=pipe, point=point, nth=nth)
         armed = {"PYTHONPATH": str(ARMED), VARIABLE: orders.to_text()}
         with log.open("ab") as output:
@@ -86,11 +86,10 @@ class Program(Child):
     def trading(self, seconds: float) -> dict[str, float] | None:
         """Wait until it trades, and return what that took; None when it dies before, or not in time."""
         ready, _, _ = select.select([self._said], [], [], seconds)
-        line = os.read(self._said, 4096) if ready else b""
+        line = self._said.read(4096) if ready else b""
         return json.loads(line) if line else None
 
     def kill(self) -> None:
         """End it, and let go of the pipe."""
         super().kill()
-        with contextlib.suppress(OSError):
-            os.close(self._said)
+        self._said.close()

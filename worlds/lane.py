@@ -116,14 +116,16 @@ class Lane:
         self._log = folder / "log"
         self._copy = folder / "copy"
         self._exchange = Exchange(seed, self._journal)
+        self._programs: list[Program] = []
         self._books = Glances(self._journal)
         settings = folder / "config.toml"
         settings.write_text(settings_text(PATIENT if patient else RESTLESS), encoding="utf-8")
         self._environment = environment_of(self._exchange.url, self._data, settings)
 
     def close(self) -> None:
-        """End the exchange."""
-        self._books.close()
+        """End everything that still runs, whatever went wrong."""
+        for program in self._programs:
+            program.kill()
         self._exchange.kill()
 
     def shoot(self, shot: Shot) -> bool:
@@ -137,7 +139,9 @@ class Lane:
 
     def _program(self, *arguments: str, shot: Shot | None = None) -> Program:
         point, nth = (shot.point, shot.nth) if shot else (None, 1)
-        return Program(*arguments, environment=self._environment, log=self._log, point=point, nth=nth)
+        program = Program(*arguments, environment=self._environment, log=self._log, point=point, nth=nth)
+        self._programs = [one for one in self._programs if one.process.poll() is None] + [program]
+        return program
 
     def _start(self, shot: Shot | None = None, *arguments: str) -> Program:
         """Start a daemon and wait until it trades; a victim may die before."""
@@ -151,6 +155,13 @@ class Lane:
         elif daemon.wait(1.0) != -signal.SIGKILL or shot is None:
             self._break(f"a daemon did not come up: exit code {daemon.process.returncode}, {self._last_words()}")
         return daemon
+
+    def _run(self, *verb: str) -> int | None:
+        """Run a verb to its end, and return its exit code."""
+        program = self._program(*verb)
+        code = program.wait(VERB_WITHIN_S)
+        program.kill()
+        return code
 
     def _break(self, what: str) -> None:
         self._tally.broken.append(what)
@@ -220,7 +231,7 @@ class Lane:
         self._reach(self._program("backup", str(self._copy), shot=shot), shot, VERB_WITHIN_S)
         self._look_at_copy()
         self._copy.unlink(missing_ok=True)
-        if self._program("backup", str(self._copy)).wait(VERB_WITHIN_S) != 0:
+        if self._run("backup", str(self._copy)) != 0:
             self._break(f"no backup after one that was killed: {self._last_words()}")
         self._look_at_copy()
         self._kill_anywhere(daemon)
@@ -256,7 +267,7 @@ class Lane:
         """Look, as a person does, and let buying go on."""
         daemon = self._start()
         time.sleep(1.0)
-        if self._program("resume").wait(VERB_WITHIN_S) != 0:
+        if self._run("resume") != 0:
             self._break(f"resume failed: {self._last_words()}")
         self._kill_anywhere(daemon)
 
