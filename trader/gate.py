@@ -50,7 +50,7 @@ class Gate:
         if order.total is None:
             raise Breach(f"a buy without a total: {order}")
         if order.total > self._config.risk.max_order_krw:
-            return risk.OVER_CAP["cap_order"]
+            return risk.REFUSED["cap_order"]
         spent_today = self._journal.spent_since(start_of_day(self._clock()))
         exposure = risk.Exposure(
             by_market=self._journal.exposure(), spent_today=spent_today, open_trades=len(self._journal.open_trades())

@@ -45,16 +45,28 @@ class Refused:
     en: str
 
 
-OVER_CAP = {
+REFUSED = {
     refused.code: refused
     for refused in (
+        Refused(code="price_stale", ko="가격이 오래됨", en="the price is stale"),
+        Refused(code="wallet_stale", ko="지갑 정보가 오래됨", en="the wallet is stale"),
+        Refused(code="book_stale", ko="호가가 오래됨", en="the book is stale"),
+        Refused(code="market_inactive", ko="거래가 중단된 마켓", en="the market is not active"),
+        Refused(code="book_empty", ko="호가가 없음", en="the book is empty"),
+        Refused(code="book_crossed", ko="호가가 뒤집힘", en="the book is crossed"),
+        Refused(code="spread", ko="호가 차이가 큼", en="the spread is too wide"),
+        Refused(code="price_gap", ko="체결가와 호가가 어긋남", en="the last trade and the book disagree"),
+        Refused(code="no_money", ko="주문 가능한 원화가 부족", en="not enough free won"),
+        Refused(code="cannot_leave", ko="손절 시 최소 주문 금액 미만", en="its stop value would be unsellable"),
+        Refused(code="slippage", ko="예상 슬리피지 과다", en="the expected slippage is too high"),
+        Refused(code="bids_thin", ko="매수 호가 잔량 부족", en="too few bids to sell it again"),
         Refused(code="cap_order", ko="주문당 한도 초과", en="over the cap per order"),
         Refused(code="cap_market", ko="마켓당 한도 초과", en="over the cap per market"),
         Refused(code="cap_day", ko="하루 한도 초과", en="over the cap per day"),
         Refused(code="cap_trades", ko="동시 거래 수 초과", en="over the number of open trades"),
     )
 }
-"""A broken cap in words, by its code."""
+"""Why a buy must not happen, in words, by its code."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,28 +112,28 @@ def check_ages(config: Config, facts: Facts) -> Refused | None:
     """Refuse what is decided on the past: price, wallet, or book."""
     risk = config.risk
     if (facts.now - facts.price_as_of).total_seconds() > risk.price_max_age_s:
-        return Refused(code="price_stale", ko="가격이 오래됨", en="the price is stale")
+        return REFUSED["price_stale"]
     if facts.wallet is None or (facts.now - facts.wallet.as_of).total_seconds() > risk.wallet_max_age_s:
-        return Refused(code="wallet_stale", ko="지갑 정보가 오래됨", en="the wallet is stale")
+        return REFUSED["wallet_stale"]
     if facts.now - facts.asked_at > BOOK_MAX_AGE:
-        return Refused(code="book_stale", ko="호가가 오래됨", en="the book is stale")
+        return REFUSED["book_stale"]
     return None
 
 
 def check_market(config: Config, facts: Facts) -> Refused | None:
     """Refuse a market that is closed, wide, or whose last trade and book tell different stories."""
     if facts.chance.market.state != "active":
-        return Refused(code="market_inactive", ko="거래가 중단된 마켓", en="the market is not active")
+        return REFUSED["market_inactive"]
     best = facts.book.levels[0] if facts.book.levels else None
     if best is None or not best.ask_price or not best.bid_price:
-        return Refused(code="book_empty", ko="호가가 없음", en="the book is empty")
+        return REFUSED["book_empty"]
     if best.ask_price <= best.bid_price:
-        return Refused(code="book_crossed", ko="호가가 뒤집힘", en="the book is crossed")
+        return REFUSED["book_crossed"]
     middle = (best.ask_price + best.bid_price) / 2
     if (best.ask_price - best.bid_price) / middle > config.risk.max_spread:
-        return Refused(code="spread", ko="호가 차이가 큼", en="the spread is too wide")
+        return REFUSED["spread"]
     if abs(facts.price / middle - 1) > config.risk.max_price_gap:
-        return Refused(code="price_gap", ko="체결가와 호가가 어긋남", en="the last trade and the book disagree")
+        return REFUSED["price_gap"]
     return None
 
 
@@ -131,7 +143,7 @@ def size_entry(config: Config, facts: Facts) -> Decimal | Refused:
         raise Breach("sized before the ages were checked")
     total = order_total(config.trading.order_krw, facts.wallet.available, facts.chance.bid_fee, least_buy(facts))
     if total is None:
-        return Refused(code="no_money", ko="주문 가능한 원화가 부족", en="not enough free won")
+        return REFUSED["no_money"]
     return check_exit(facts, total) or total
 
 
@@ -144,7 +156,7 @@ def check_exit(facts: Facts, total: Decimal) -> Refused | None:
     """Refuse a buy that could not be sold again when its price has fallen to the stop."""
     if can_leave(total, facts.stop_fraction or 0.0, max(MIN_TOTAL, facts.chance.market.ask.min_total)):
         return None
-    return Refused(code="cannot_leave", ko="손절 시 최소 주문 금액 미만", en="its stop value would be unsellable")
+    return REFUSED["cannot_leave"]
 
 
 def fit_to_book(config: Config, facts: Facts, total: Decimal) -> Plan | Refused:
@@ -154,10 +166,10 @@ def fit_to_book(config: Config, facts: Facts, total: Decimal) -> Plan | Refused:
     spent, volume = walk(asks, total, limit)
     spent = spent.quantize(WON, rounding=ROUND_FLOOR)
     if spent < least_buy(facts) or check_exit(facts, spent):
-        return Refused(code="slippage", ko="예상 슬리피지 과다", en="the expected slippage is too high")
+        return REFUSED["slippage"]
     _, volume = walk(asks, spent, limit)
     if volume > sum((level.bid_size for level in facts.book.levels), ZERO):
-        return Refused(code="bids_thin", ko="매수 호가 잔량 부족", en="too few bids to sell it again")
+        return REFUSED["bids_thin"]
     average = spent / volume
     return Plan(total=spent, expected_price=average, slippage=average / facts.price - 1)
 
@@ -187,7 +199,7 @@ def check_caps(config: Config, market: str, total: Decimal, exposure: Exposure) 
     code = broken_cap(caps, total, in_market=in_market, spent_today=exposure.spent_today)
     if code is None and exposure.open_trades > config.trading.max_open_trades:
         code = "cap_trades"
-    return None if code is None else OVER_CAP[code]
+    return None if code is None else REFUSED[code]
 
 
 def confirms_exit(config: Config, stop_price: Decimal | None, book: Book) -> bool:

@@ -243,6 +243,7 @@ def test_a_thin_book_makes_the_order_smaller() -> None:
         ([level("1005", "999", ask_size="5.6"), level("1100", "998")], "ok"),
         ([level("1011", "999")], "slippage"),
         ([level("1001", "999", ask_size="3")], "slippage"),
+        ([level("1001", "999", ask_size="5.3")], "slippage"),  # enough to buy, too little to leave at its stop
         ([level("1001", "999", bid_size="40")], "bids_thin"),
         ([level("1001", "999", bid_size="40"), level("1002", "990", bid_size="10")], "ok"),
     ],

@@ -100,7 +100,9 @@ def test_a_name_is_read_as_it_was_given() -> None:
     assert names.bot_in(NAME, "sandbox") == "7f3a"
 
 
-@pytest.mark.parametrize("name", ["", "x", NAME + "x", NAME.replace("-b-", "-x-"), NAME.replace("S7", "L7")])
+@pytest.mark.parametrize(
+    "name", ["", "x", NAME + "x", NAME.removeprefix("ub1-S7f3a-"), NAME.replace("-b-", "-x-"), NAME.replace("S7", "L7")]
+)
 def test_another_name_says_nothing(name: str) -> None:
     """An order of the user, of another mode, or of another program."""
     assert names.read_name(name, "ub1-S7f3a-") is None
