@@ -313,6 +313,16 @@ def test_dust_is_carried_to_the_next_trade_of_its_market_and_only_to_that(book: 
     ]
 
 
+def test_dust_of_nothing_is_passed_over_and_not_what_comes_after_it(book: Book) -> None:
+    """A zero may be written with decimals."""
+    for name, order, dust in (("t1", "i1", "0.00"), ("t2", "i2", "0.25")):
+        buy(book, name, order)
+        book.journal.close_trade(name, closed_at=NOW, dust=Decimal(dust))
+    buy(book, "t3", "i3")
+    assert book.journal.trade("t3").volume == Decimal("2.25")
+    assert [row["trade_id"] for row in book.rows("flow")] == ["t2", "t3"]
+
+
 @pytest.mark.parametrize(("volume", "allowed"), [("0", False), ("-1", False), ("2", True), ("2.1", False)])
 def test_no_more_leaves_a_trade_than_it_holds(volume: str, allowed: bool, book: Book) -> None:  # noqa: FBT001 - a parameter
     """Without a price they count as what they cost; other amounts are a breach, and change nothing."""
