@@ -146,7 +146,7 @@ class Discord:
 
     def _judge(self, status: int, header: str | None, body: bytes) -> tuple[Outcome, str]:
         why = f"HTTP {status}"
-        if 200 <= status < 300:  # noqa: PLR2004 - success
+        if status == 204 or (200 <= status < 300 and is_discords(body)):  # noqa: PLR2004 - success
             return Outcome.TAKEN, why
         if status == 429:  # noqa: PLR2004 - too many requests
             self._retry_after = retry_after(header, body)
@@ -156,6 +156,13 @@ class Discord:
         if 400 <= status < 500:  # noqa: PLR2004 - the message's own fault
             return Outcome.REFUSED, f"{why} {body[:200].decode(errors='replace')}"
         return Outcome.LATER, why
+
+
+def is_discords(body: bytes) -> bool:
+    """Return whether a body is Discord's own: an object of JSON, and not the page of whoever stands in between."""
+    with contextlib.suppress(ValueError):
+        return isinstance(json.loads(body), dict)
+    return False
 
 
 def embeds_of(note: Note) -> list[object]:

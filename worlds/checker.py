@@ -146,7 +146,7 @@ class Checker:
         self._net: defaultdict[str, Decimal] = defaultdict(lambda: ZERO)  # what all fills came to, by market
         self.orders = self.fills = 0
         self._known: set[str] = set()
-        self._arrived: dict[str, datetime] = {}  # when a buy arrived for the first time
+        self._arrived: dict[str, datetime] = {}  # when an order arrived for the first time
         self._gone: Counter[str] = Counter()  # messages of journals that are no more
         self.received: Counter[str] = Counter()  # embeds Discord took
         exchange.listeners.append(self)
@@ -163,26 +163,27 @@ class Checker:
             self._story.breach("I2 an order without our identifier", identifier=identifier)
         elif not any(books.attempts(identifier) for books in self._journals()) and identifier not in self.strangers:
             self._story.breach("I2 sent before it was written down", identifier=identifier)
+        first = self._arrived.setdefault(identifier, self._story.clock())
         if is_buy(body) and identifier not in self.strangers:
-            self._fresh(identifier)
+            self._fresh(identifier, first)
 
     def _journals(self) -> list[Books]:
         return self.others if self.books is None else [self.books, *self.others]
 
-    def _fresh(self, identifier: str) -> None:
+    def _fresh(self, identifier: str, first: datetime) -> None:
         """I15: a buy is decided on a candle that is over, and sent, also again, while that is news."""
         now, candle = self._story.clock(), candle_of(identifier)
-        first = self._arrived.setdefault(identifier, now)
         if candle is not None and not timedelta(0) <= first - candle <= self._caps["unit"] + DECIDED_WITHIN:
             self._story.breach("I15 decided on a candle of another time", identifier=identifier, at=str(first))
         if now - first > SENT_WITHIN:
             self._story.breach("I15 an old buy was sent again", identifier=identifier, first=str(first))
 
-    def forget(self, books: Books, under_way: Iterable[str]) -> None:
+    def forget(self, books: Books, live: Iterable[str]) -> None:
         """Take notice that a journal is no more: what it said was said, and what it knew to be under way is lost."""
         self.beside_another = True
         self._gone += books.embeds()
-        self.strangers |= {*under_way, *(identifier for identifier, _ in books.live())}
+        known = {str(order.asked.identifier) for order in self._ours()}
+        self.strangers |= {*live, *(identifier for identifier in self._arrived if identifier not in known)}
 
     def on_order(self, order: Order, event: str, fill: Fill | None) -> None:
         """Look at every event of every order."""

@@ -16,6 +16,7 @@ from cli.recover import recover
 from cli.run import explain_failure
 from journal.errors import JournalError
 from journal.reader import copy_to
+from sandbox.faults.reading import find_plan, ready_plans
 from simulation.virtual import Host
 from worlds.checker import Books
 from worlds.disk import Disk
@@ -30,7 +31,10 @@ if TYPE_CHECKING:
     from worlds.world import World
 
 AN_HOUR = 2.0
+AIMED = 0.5
+"""Share of disasters that come with an order."""
 OTHER_ADDRESS = "10.0.0.3"
+PLAYED_BY_THE_PERSON = frozenset({"money-moves", "other-hand"})
 JUMPS_S = (3.0, 8.0, 30.0, 600.0, 7200.0)
 
 
@@ -63,6 +67,8 @@ class Disasters:
         """Let one after the other happen, until cancelled."""
         while self._world.plan.disasters:
             await asyncio.sleep(self._rng.expovariate(AN_HOUR / 3600))
+            if self._rng.random() < AIMED:
+                await self._world.order_comes(self._rng)
             await getattr(self, self._rng.choice(self._world.plan.disasters))()
 
     def calm(self) -> None:
@@ -102,7 +108,7 @@ class Disasters:
         """Take the journal of the next start away, or put the old copy in its place; recover it when that is meant."""
         world = self._world
         if world.checker.books is not None:
-            world.checker.forget(world.checker.books, world.box.late)
+            world.checker.forget(world.checker.books, [identifier for identifier, _ in world.checker.books.live()])
         world.befall("journal_" + kind)
         folder = world.data_dir(world.generation)
         for path in folder.glob(JOURNAL_FILE + "*"):
@@ -183,6 +189,17 @@ class Disasters:
 
     def _set_clock(self, offset: timedelta) -> None:
         self._world.host_clock.offset = offset
+
+    async def fault_plan(self) -> None:
+        """Let one of the sandbox's ready plans happen besides, for a while."""
+        world = self._world
+        name = self._rng.choice([name for name in ready_plans() if name not in PLAYED_BY_THE_PERSON])
+        world.befall("fault_plan", plan=name)
+        world.box.begin_plan(find_plan(name))
+        world.person.stand_before(world.box.exchange)
+        await asyncio.sleep(self._rng.uniform(600, 1500))
+        world.box.end_plan()
+        world.story.tell("world", "fault plan over", plan=name)
 
     async def disk_full(self) -> None:
         """Leave no room on the daemon's disk for a while."""

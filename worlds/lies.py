@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Callable
 
+    from sandbox.faults.plan import Plan
     from sandbox.server import Opened, SandboxOptions
     from worlds.story import Story
 
@@ -97,6 +98,19 @@ class LyingBox(Sandbox):
     def calm(self) -> None:
         """Lie no more."""
         self.rates = LieRates()
+        self.end_plan()
+
+    def begin_plan(self, plan: Plan) -> None:
+        """Let one of the sandbox's own fault plans happen besides."""
+        assert self.faults is not None
+        self.faults.start(plan)
+
+    def end_plan(self) -> None:
+        """End it, and count how often it struck."""
+        if self.faults is not None and self.faults.plan is not None:
+            for kind, times in self.faults.struck().items():
+                self._story.counts["plan_" + kind] += times
+            self.faults.stop()
 
     # -- which lie
 
@@ -138,6 +152,8 @@ class LyingBox(Sandbox):
             return not_taken(kind)
         if kind == "late":
             return await self._late(call, identifier, request)
+        if kind is None and self.faults is not None and self.faults.calls.dice:
+            return await self.faults.calls.serve(request, call, lambda: self._serve(request, call))
         return await self._garble(kind, request, self._execute(call))
 
     async def _late(self, call: Call, identifier: str, request: web.BaseRequest) -> web.StreamResponse:
@@ -195,11 +211,10 @@ class LyingBox(Sandbox):
             return False
         return self._now_ms() - order.created_ms < LAG_S * 1000
 
-    def _half(self, answer: web.StreamResponse) -> web.Response:
+    def _half(self, answer: web.StreamResponse) -> web.StreamResponse:
         """Answer with a truth that is some milliseconds old: only the first fill had happened."""
-        assert isinstance(answer, web.Response)
-        order = json.loads(bytes(answer.body))  # type: ignore[arg-type]  # the sandbox answers with bytes
-        if answer.status != 200 or len(order.get("trades", ())) < 2:  # noqa: PLR2004 - there must be a part to show
+        order = shown(answer)
+        if len(order.get("trades", ())) < 2:  # noqa: PLR2004 - there must be a part to show
             return answer
         self.partial_looks = max(0, self.partial_looks - 1)
         self._lie("partial", order["identifier"])
@@ -215,7 +230,8 @@ class LyingBox(Sandbox):
             known = self._remembered[1]
             return says(known.status, known.body)
         answer = await super()._handle(request)
-        assert isinstance(answer, web.Response)
+        if not isinstance(answer, web.Response):
+            return answer
         if answer.status == 200 and (self._remembered is None or now - self._remembered[0] >= STALE_S):  # noqa: PLR2004
             self._remembered = now, answer
         return answer
@@ -238,6 +254,17 @@ class LyingBox(Sandbox):
         if self.discord.received > before:
             self.on_message(self.discord.messages[-1])
         return answer
+
+
+def shown(answer: web.StreamResponse) -> dict[str, Any]:
+    """Return the order an answer shows; nothing for one that shows none."""
+    if not isinstance(answer, web.Response) or answer.status != 200:  # noqa: PLR2004 - the only success
+        return {}
+    try:
+        order = json.loads(bytes(answer.body))  # type: ignore[arg-type]  # the sandbox answers with bytes
+    except ValueError:
+        return {}
+    return order if isinstance(order, dict) else {}
 
 
 def says(status: int, body: object) -> web.Response:

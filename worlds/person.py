@@ -22,10 +22,15 @@ from trader.control import ask_to_resume
 from worlds.checker import ZERO, is_ours
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sandbox.exchange import Exchange
     from sandbox.orders import Order
     from worlds.world import World
 
 EVERY_S = 600.0
+AIMED = 0.3
+"""Share of acts that come with an order of the bot."""
 ACTS = ("moves_won", "deposits", "sells", "sells", "withdraws", "buys", "locks", "locks", "locks_won", "cancels")
 FAR_ABOVE, FAR_BELOW = Decimal("1.3"), Decimal("0.7")
 """Where orders rest that only lock something, against the price."""
@@ -51,16 +56,18 @@ class Person:
         self._exchange = world.box.exchange
         self._rng = random.Random(f"{world.plan.seed} person")
         self._resting: list[Order] = []
+        self._slower: Callable[[Order], int] = lambda _: 0
+        self.stand_before(self._exchange)
         self._cancels = 0  # so many of the bot's next orders meet the book late, and are cancelled before
 
     # -- a life
 
     async def live(self) -> None:
         """Do something now and then, until cancelled."""
-        self._slower = self._exchange.delay_ms
-        self._exchange.delay_ms = self._delay_ms
         while self._world.plan.person:
             await asyncio.sleep(self._rng.expovariate(1 / EVERY_S))
+            if self._rng.random() < AIMED:
+                await self._world.order_comes(self._rng)
             act = self._rng.choice(ACTS)
             try:
                 told = getattr(self, act)()
@@ -214,6 +221,11 @@ class Person:
     def _cancel(self, order: Order) -> None:
         if order.open and not order.cancelling:
             self._exchange.cancel(order)
+
+    def stand_before(self, exchange: Exchange) -> None:
+        """Be asked first how late an order meets the book; again after somebody else has put himself there."""
+        self._slower = exchange.delay_ms
+        exchange.delay_ms = self._delay_ms
 
     def _delay_ms(self, order: Order) -> int:
         """Let an order that will be cancelled meet the book late enough for it."""

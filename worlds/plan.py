@@ -48,7 +48,16 @@ most of what a world costs; and a lost journal is looked for from the day before
 hurried: it turns as production does, for a third of the time."""
 HURRIED_EVERY, HURRIED_SHARE = 10, 1 / 3
 OFTEN = 0.4
-DISASTERS = ("lost_journal", "old_copy", "second_here", "other_machine", "clock_jumps", "disk_full", "disk_fails")
+DISASTERS = (
+    "lost_journal",
+    "old_copy",
+    "second_here",
+    "other_machine",
+    "clock_jumps",
+    "disk_full",
+    "disk_fails",
+    "fault_plan",
+)
 """What can befall the machine and the files, by the names of the methods of `worlds/disasters.py`."""
 HOURS = 3.5
 """Of storm, in most worlds."""

@@ -11,7 +11,7 @@ import gc
 import logging
 import random
 import time
-from contextlib import ExitStack, chdir
+from contextlib import ExitStack, chdir, suppress
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -20,6 +20,7 @@ from unittest import mock
 
 from cli.daemon import JOURNAL_FILE, build, serve
 from journal.errors import JournalError
+from sandbox.faults.plan import Plan as FaultPlan
 from sandbox.server import Opened, SandboxOptions
 from simulation.disk import inherit, lose_power
 from simulation.loop import LoopClock
@@ -51,6 +52,7 @@ KRW = Decimal(1_000_000)
 EXCHANGE_URL, DISCORD_URL = "https://exchange.test", "https://discord.test"
 EXCHANGE_ADDRESS, BOT_ADDRESS = "10.0.0.1", "10.0.0.2"
 HOOK = "/api/webhooks/1/world"
+NO_FAULTS = FaultPlan(description="nothing yet", rules=())
 CALM_S = 240.0
 """Between the end of the faults and the question whether anything is still in doubt."""
 RESOLVED_WITHIN_S = 60.0
@@ -60,6 +62,7 @@ REST_S = 900.0
 AIMED = 0.8
 """Share of kills that come within `AIM_S` of an order."""
 AIM_S = 0.4
+MOST_AIMING_S = 600.0
 OPEN_TRADES = "SELECT id, phase FROM trade WHERE phase IN ('entering', 'holding', 'leaving')"
 
 
@@ -90,6 +93,7 @@ class World:
                 secret_key=SECRET_KEY,
                 host=EXCHANGE_ADDRESS,
                 port=443,
+                faults=NO_FAULTS if "fault_plan" in plan.disasters else None,
             ),
             self.clock,
             Opened(self.source, START),
@@ -115,6 +119,7 @@ class World:
         self.over = asyncio.Event()  # of the current daemon
         self.trading_since: float | None = None
         self.aim: Callable[[], None] | None = None
+        self.posted = asyncio.Event()  # an order has arrived at the exchange
         self.worst: dict[str, float] = {}
         self._read: list[Books] = []
 
@@ -143,7 +148,16 @@ class World:
     def _on_lie(self, kind: str, identifier: str | None) -> None:
         self.story.seen[kind, self._state_of(identifier)] += 1
 
+    async def order_comes(self, rng: random.Random) -> None:
+        """Wait for the next order, a while at most, and a moment longer: what happens now happens to it."""
+        self.posted.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(MOST_AIMING_S):
+                await self.posted.wait()
+        await asyncio.sleep(AIM_S * rng.random() ** 3)
+
     def _on_post(self, call: Call) -> None:
+        self.posted.set()
         if self.aim is not None:
             aim, self.aim = self.aim, None
             self.loop.call_later(AIM_S * self.rng.random() ** 3, aim)
@@ -403,7 +417,9 @@ class World:
     def _lost_answers(self) -> int:
         """Return how often Discord's answer may not have arrived: each time, a message may be sent once more."""
         kinds = ("kill", "power_loss", "stop", "webhook_lost", "reset", "stall", "partition", "slow", "hang")
-        return sum(self.story.counts[kind] for kind in kinds) + self.weather.spikes + self.disasters.disk.refused
+        known = sum(self.story.counts[kind] for kind in kinds if kind in self.story.counts)
+        planned = sum(times for kind, times in self.story.counts.items() if kind.startswith("plan_"))
+        return known + planned + self.weather.spikes + self.disasters.disk.refused
 
     def _tell_journal(self) -> None:
         books = self.checker.books

@@ -157,6 +157,21 @@ async def test_an_answer_decides_whether_a_message_waits(
     assert len(journal.pending_notes(9)) == left
 
 
+@pytest.mark.failure("D9", "G1")
+async def test_the_page_of_a_portal_takes_no_message(journal: Journal) -> None:
+    """Whatever its status says: Discord answers with nothing, or with JSON of the message."""
+    queue(journal, "a", "b")
+    page = web.Response(text="<!doctype html><title>Welcome</title>", content_type="text/html")
+    answers = (page, web.json_response(["ok"]), web.json_response({"id": "1"}))
+    async with webhook(*answers) as (url, received), deliverer(journal, url) as discord:
+        assert await discord.deliver_next() is Outcome.LATER
+        assert await discord.deliver_next() is Outcome.LATER
+        assert len(journal.pending_notes(9)) == 2
+        await discord.flush(5)
+    assert received == [["a"], ["a"], ["a"], ["b"]]
+    assert journal.pending_notes(9) == []
+
+
 @pytest.mark.failure("G2")
 def test_discord_says_how_long_to_wait() -> None:
     """Its body is more exact than its header; rubbish falls back."""
