@@ -24,7 +24,7 @@ from tests.unit.test_journal import fill
 from tests.unit.test_risk import book, chance, level
 from trader import orders, risk, trades
 from trader.decisions import BUYING, HOLDING, SELLING
-from upbit.errors import OutcomeUnknown
+from upbit.errors import InsufficientFunds, OutcomeUnknown
 from upbit.models import Account, NewOrder, Side
 
 if TYPE_CHECKING:
@@ -591,3 +591,76 @@ def test_a_currency_that_upbit_does_not_list_is_nothing() -> None:
     assert trades.free_of("AAA", {"KRW": late, "BBB": early}) == Balance(
         available=Decimal(0), locked=Decimal(0), as_of=early.as_of
     )
+
+
+@pytest.mark.parametrize("stands", [TRADE, "another", None])
+async def test_a_trade_that_orders_nobody_knew_have_ended_is_let_go(
+    stands: str | None, app: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And another one that stands in its place by now is left alone."""
+    await hold(app, monkeypatch)
+    app.journal.close_trade(TRADE, closed_at=NOW, dust=Decimal(0))
+    if stands is None:
+        await app.state.active_trade.replace({})
+    else:
+        await active(app, SELLING, stands)
+    await trades.hold_or_end(app, TRADE)
+    assert len(await app.state.active_trade.snapshot()) == (stands == "another")
+    assert app.tell.call_args.args == ("bought",)
+
+
+async def test_coins_that_were_not_there_are_offered_again_after_a_comparison(
+    app: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another daemon may have sold them; any other refusal says nothing about them."""
+    await hold(app, monkeypatch)
+    compared: list[bool] = []
+
+    async def wait_for_comparison(_: Any) -> None:
+        compared.append(True)
+
+    monkeypatch.setattr(trades, "wait_for_comparison", wait_for_comparison)
+    bids(app, level("1010", "1000"))
+    ends(monkeypatch, app, refused(app, "UnderMinTotal"))
+    await trades.sell(app, MARKET, leaving())
+    assert compared == []
+    ends(monkeypatch, app, refused(app, "InsufficientFunds"))
+    await trades.sell(app, MARKET, leaving())
+    assert compared == [True]
+
+
+@pytest.mark.parametrize(("after", "stops", "looks"), [(3, False, 3), (999, False, 120), (999, True, 0)])
+async def test_a_comparison_is_asked_for_and_waited_for_two_minutes_at_most(
+    after: int,
+    stops: bool,  # noqa: FBT001 - a parameter
+    looks: int,
+    app: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A second at a time, and not by a daemon that ends."""
+    app.comparisons, app.compare_now = 7, asyncio.Event()
+    if stops:
+        app.stop.set()
+    pauses: list[tuple[object, ...]] = []
+
+    async def pause(*what: object) -> None:
+        pauses.append(what)
+        app.comparisons += len(pauses) == after
+
+    monkeypatch.setattr(trades, "pause", pause)
+    await trades.wait_for_comparison(app)
+    assert app.compare_now.is_set()
+    assert pauses == [(1.0, app.stop)] * looks
+
+
+async def test_an_order_ended_with_the_error_of_its_last_attempt(app: Any) -> None:
+    """When it was refused for good; one that was given up was refused by nobody."""
+    trade, intent = trades.plan_entry(app, SNAPSHOT, ENTRY, PLAN)
+    app.journal.begin_trade(trade, intent)
+    assert not trades.ended_with(app, intent, InsufficientFunds)
+    refused(app, "InsufficientFunds")(intent.identifier)
+    ended = app.journal.intent(intent.identifier)
+    assert trades.ended_with(app, ended, InsufficientFunds)
+    assert not trades.ended_with(app, ended, OutcomeUnknown)
+    assert not trades.ended_with(app, replace(ended, state=IntentState.ABANDONED), InsufficientFunds)
+    assert not trades.ended_with(app, replace(ended, identifier="unsent"), InsufficientFunds)
