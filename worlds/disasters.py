@@ -131,13 +131,17 @@ class Disasters:
             return
         world.befall("second_here")
         try:
-            await world.loop.start(Host("second", world.address), self._run(world.config(), asyncio.Event()))
+            await world.loop.start(Host("second", world.address), self._try(world.config()))
         except JournalError as error:
             code = (explain_failure(error, "en") or ("", 0))[1]
         else:
             code = 0
         if code != SECOND_DAEMON:
             world.story.breach("F3 a second daemon on one folder is not refused", code=code)
+
+    async def _try(self, config: Config) -> None:
+        async with build(config, self._world.host_clock, asyncio.Event()):
+            pass
 
     async def other_machine(self) -> None:
         """Let another daemon with the same keys trade from another machine, with a journal of its own, for a while."""

@@ -6,8 +6,10 @@ it. The same seeds with nothing replaced are the control.
 
 from __future__ import annotations
 
+import os
 import tempfile
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest import mock
@@ -17,7 +19,7 @@ import pytest
 
 from journal.journal import Journal
 from journal.records import EDGES, IntentState
-from trader import orders, protocol
+from trader import candles, orders, protocol
 from trader.protocol import Step
 from upbit.models import NewOrder
 from upbit.rest import Upbit
@@ -152,6 +154,67 @@ MUTANTS = (
     the_whole_wallet_is_sold,
     resumes_without_asking,
 )
+
+
+def what_is_taken_is_kept() -> None:
+    """Balances are never compared."""
+
+    async def trust(_: Any) -> None:
+        """Do nothing."""
+
+    replaced("trader.reconcile.compare_balances", trust)
+
+
+def one_look_is_believed() -> None:
+    """What an answer does not show is written off at once, whatever it does not show."""
+    replaced("trader.reconcile.surely_gone", lambda _, __: Decimal("0.001"))
+
+
+def a_folder_has_no_lock() -> None:
+    """Every daemon takes the folder for its own."""
+    replaced("journal.store.take_lock", lambda folder: os.open(folder / "nothing", os.O_RDWR | os.O_CREAT, 0o600))
+
+
+def a_candle_counts_before_it_ends() -> None:
+    """The one that is forming decides."""
+    real = candles.last_close
+    replaced("trader.indicators.last_close", lambda now, unit: real(now, unit) + unit)
+
+
+MISSTEPS = (
+    (what_is_taken_is_kept, "B1", ()),
+    (one_look_is_believed, "I20", ()),
+    (a_folder_has_no_lock, "F3", ("second_here",)),
+    (a_candle_counts_before_it_ends, "I15", ()),
+)
+"""Broken rules beside the seven, the promise that accuses them, and the disasters it takes."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("mutate", "rule", "disasters"), MISSTEPS, ids=lambda value: getattr(value, "__name__", ""))
+def test_a_broken_rule_beside_orders_is_caught(
+    mutate: Callable[[], None], rule: str, disasters: tuple[str, ...]
+) -> None:
+    """The promise about it is the one that is broken, in one of a few worlds."""
+
+    def work(seed: int) -> bytes:
+        plan = replace(draw_plan(seed, HOURS), harshness=0.2, kills_an_hour=0.0, markets=4, disasters=disasters)
+
+        def prepare(_: World) -> None:
+            replaced("worlds.disasters.AN_HOUR", 20.0)
+            replaced("worlds.person.EVERY_S", 120.0)
+            mutate()
+
+        with tempfile.TemporaryDirectory() as folder:
+            return msgspec.json.encode(run_world(plan, Path(folder), prepare)[0])
+
+    found: list[str] = []
+    for pair in ((1, 2), (3, 4)):
+        for _, content in sorted(map_forked(pair, work, workers=2)):
+            found += msgspec.json.decode(content, type=Outcome).broken
+        if any(one.startswith(rule + " ") for one in found):
+            return
+    pytest.fail(f"only {sorted({one.split(':')[0] for one in found})}")
 
 
 def first_caught(mutate: Callable[[], None], seeds: range) -> tuple[int, str] | None:
