@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 FEE_RATE = Decimal("0.0005")
 # Market time between the answer to a request and its effect on the book.
 LATENCY_MS = 5
-ORDERS_KEPT = 20_000
-"""Beyond so many orders the oldest one that has ended is forgotten, but never its identifier: some 60 MB."""
+ORDERS_KEPT = 100_000
+"""Beyond so many the oldest order that has ended is forgotten, but never its identifier (docs/sandbox.md: 190 MB)."""
 OURS = PocketId()  # the pocket that is always there
 
 

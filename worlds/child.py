@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 ROOT = Path(__file__).resolve().parent.parent
+ANSWERS_WITHIN_S = 60.0
 ARMED = ROOT / "worlds" / "armed"
 
 
@@ -49,16 +50,22 @@ class Exchange(Child):
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
-        assert self.process.stdout is not None
-        self.url = str(json.loads(self.process.stdout.readline()))
+        self.url = str(self._answer())
 
     def tell(self, *words: object) -> Any:
         """Send a command and return the answer."""
         assert self.process.stdin is not None
-        assert self.process.stdout is not None
         self.process.stdin.write(" ".join(str(word) for word in words).encode() + b"\n")
         self.process.stdin.flush()
-        return json.loads(self.process.stdout.readline())
+        return self._answer()
+
+    def _answer(self) -> Any:
+        assert self.process.stdout is not None
+        ready, _, _ = select.select([self.process.stdout], [], [], ANSWERS_WITHIN_S)
+        line = self.process.stdout.readline() if ready else b""
+        if not line:
+            raise RuntimeError(f"the exchange does not answer: exit code {self.process.poll()}")
+        return json.loads(line)
 
 
 class Program(Child):

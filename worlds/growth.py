@@ -23,13 +23,13 @@ def sizes(name: str, root: object, rooms: frozenset[str]) -> dict[str, int]:
 
     Args:
         name: what the path begins with.
-        root: where to begin.
-        rooms: packages whose objects are looked into; one that has a length is a container. What is in a container is
-            added up under one path.
+        root: where to begin; of whatever package it is.
+        rooms: packages whose objects are looked into below it; one that has a length is a container. What is in a
+            container is added up under one path.
     """
     found: dict[str, int] = {}
     seen: set[int] = set()
-    waiting: deque[tuple[str, object]] = deque([(name, root)])
+    waiting = deque((f"{name}.{attribute}", value) for attribute, value in attributes(root))
     while waiting:
         path, thing = waiting.popleft()
         if id(thing) in seen:
