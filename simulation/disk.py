@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import struct
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import random
+    from collections.abc import Collection
     from pathlib import Path
 
 WAL_HEADER, FRAME_HEADER = 32, 24
 KEPT_ONLY_BY_THE_LIVING = ("-shm",)  # shared memory of SQLite: rebuilt at the next start
 
 
-def inherit(old: Path, new: Path) -> None:
+def inherit(old: Path, new: Path, *, never_written: Collection[str] = ()) -> None:
     """Copy the files of a dead process for its successor: locks stay with the dead, as the kernel would drop them.
 
     The dead one's connection to SQLite is never closed, since closing it would write; so its files are left alone.
+
+    Args:
+        old: folder of the dead.
+        new: folder of the successor, which is made.
+        never_written: names of files that are only made and removed, so that both may have the same one.
     """
     new.mkdir(mode=0o700, parents=True)
     for path in sorted(old.iterdir()):
-        if path.is_file() and not path.name.endswith(KEPT_ONLY_BY_THE_LIVING):
+        if path.name in never_written:
+            os.link(path, new / path.name)
+        elif path.is_file() and not path.name.endswith(KEPT_ONLY_BY_THE_LIVING):
             shutil.copy2(path, new / path.name)
 
 

@@ -52,7 +52,7 @@ class Seesaw:
         self._seed = seed
         chosen = names[:markets]
         self._bases = {LEADER: 150_000_000.0} | {name: price * rng.uniform(0.8, 1.2) for name, _, price in chosen}
-        self._periods = {market: rng.uniform(3.5, 6.0) * MINUTE_MS for market in self._bases}
+        self._periods = {market: rng.uniform(6.0, 10.0) * MINUTE_MS for market in self._bases}
         self._phases = {market: rng.random() for market in self._bases}
         self.depth_krw = 10 ** rng.uniform(3.8, 6.0)  # of the best level: orders take several levels, or one
         korean = {name: korean for name, korean, _ in chosen} | {LEADER: "비트코인"}

@@ -20,6 +20,7 @@ from unittest import mock
 
 from cli.daemon import JOURNAL_FILE, build, serve
 from journal.errors import JournalError
+from journal.store import RESERVE
 from sandbox.faults.plan import Plan as FaultPlan
 from sandbox.server import Opened, SandboxOptions
 from simulation.disk import inherit, lose_power
@@ -199,7 +200,7 @@ class World:
         """Give the next generation the files of the one before."""
         self.generation += 1
         if self.generation > 1:
-            inherit(self.data_dir(self.generation - 1), self.data_dir(self.generation))
+            inherit(self.data_dir(self.generation - 1), self.data_dir(self.generation), never_written=(RESERVE,))
         else:
             self.data_dir(1).mkdir(mode=0o700, parents=True)
 

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
     from worlds.world import World
 
-SEEDS = range(1, 13)
-HOURS = 0.5
+SEEDS = range(1, 25)
+HOURS = 0.9
 RATES = LieRates(late=0.12, lost_answer=0.08, html_after=0.06, never=0.08, refused=0.03, lag=0.3, partial=0.3)
 
 

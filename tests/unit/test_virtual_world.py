@@ -251,6 +251,7 @@ def test_a_loss_of_power_keeps_every_commit_and_nothing_else(tmp_path: Path) -> 
     living.execute("BEGIN")
     living.executemany("INSERT INTO t VALUES (randomblob(5000))", [()] * 200)
     inherit(old, new)
+    assert not (new / "j.sqlite3-shm").exists()
     log = new / "j.sqlite3-wal"
     assert 0 < committed(log.read_bytes()) < log.stat().st_size
     lose_power(new, random.Random(1))
