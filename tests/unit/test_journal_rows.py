@@ -268,6 +268,7 @@ def test_a_trade_that_ends_without_a_sale_keeps_the_reason_it_is_closed_for(book
     buy(book, "t2", "i2", market="KRW-ETH")
     book.journal.close_trade("t2", closed_at=NOW, dust=Decimal(2))
     assert book.journal.trade("t2").exit_reason is None
+    assert "exit_reason" not in book.rows("trade")[1]  # else a reason that comes later could not be written
 
 
 def test_what_was_given_up_says_why(book: Book) -> None:

@@ -66,14 +66,15 @@ def test_looks_come_less_often_while_they_bring_nothing(tmp_path: Path, pauses: 
     """What was not found and what could not be asked both count; an answer that says nothing begins anew."""
     whole = executed(orders.to_order(an_intent()))
     nowhere = OrderNotFound("no", name="order_not_found", status=404)
-    looks = [nowhere, OutcomeUnknown("?"), nowhere, msgspec.structs.replace(whole, identifier=None), whole, whole]
+    nameless = msgspec.structs.replace(whole, identifier=None)
+    looks = [nowhere, OutcomeUnknown("?"), OutcomeUnknown("?"), nowhere, nameless, whole, whole]
 
     async def story(app: Any) -> None:
         app.upbit = SimpleNamespace(place=Exchange("lost before").place, order=scripted(looks))
         assert (await orders.drive(app, NAME)).state is IntentState.FINAL
 
     told(story, Exchange(), tmp_path)
-    assert pauses == [(0.5,), (1.0,), (2.0,), (2.0,), (1.0,), (0.1,)]
+    assert pauses == [(0.5,), (1.0,), (2.0,), (4.0,), (2.0,), (1.0,), (0.1,)]
 
 
 def test_an_accepted_order_is_looked_at_less_and_less_often(tmp_path: Path, pauses: list[tuple[object, ...]]) -> None:

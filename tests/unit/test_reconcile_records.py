@@ -610,3 +610,21 @@ def test_an_order_without_a_readable_time_was_decided_now(app: Any) -> None:
     """It is over, so nothing hangs on it."""
     order = msgspec.structs.replace(ours(), created_at="yesterday")
     assert reconcile.adopted_intent(app, a_trade(), order, name_of(order)).decided_at == NOW
+
+
+@pytest.mark.parametrize("idle", [True, False, None])
+def test_an_adopted_trade_ends_with_a_buy_of_another_name_only_while_nobody_works_on_it(
+    idle: bool | None,  # noqa: FBT001 - a parameter
+    app: Any,
+) -> None:
+    """Where nobody says whether somebody does, as when a journal is rebuilt, nobody does."""
+    order = ours()
+    other = replace(a_trade(), id="other", entry_reason={"code": "adopted"}, phase="holding")
+    app.journal.open_trade_in.return_value = other
+    app.journal.knows_trade.return_value = False
+    if idle is None:
+        reconcile.trade_for(app, order, name_of(order))
+    else:
+        reconcile.adopt(app, order, name_of(order), idle=idle)
+        assert (app.journal.adopt.call_args.args[0] is other) is not idle
+    assert app.journal.close_trade.called is (idle is not False)

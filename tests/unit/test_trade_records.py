@@ -326,6 +326,8 @@ async def test_a_buy_that_bought_nothing_is_over(
     ends(monkeypatch, app, refused(app, outcome) if outcome else lambda name: app.journal.abandon(name, "deadline"))
     await trades.carry_on(app, MARKET)
     assert app.journal.trade(TRADE).phase == "abandoned"
+    (event,) = app.journal._db.execute("SELECT data FROM event WHERE kind = 'trade' ORDER BY seq DESC LIMIT 1")
+    assert msgspec.json.decode(event["data"])["why"] == ("REJECTED" if outcome else "ABANDONED")
     assert app.resting == {MARKET: NOW + rests}
     assert await app.state.active_trade.snapshot() == {}
     assert app.messages.made == []
@@ -418,6 +420,7 @@ async def test_a_sale_is_written_down_and_ends_the_trade(app: Any, monkeypatch: 
     kind, (told,), facts = app.messages.made[-1]
     assert (kind, told.id, told.proceeds_krw) == ("sold", TRADE, Decimal("10494.75"))
     assert facts == {"korean_name": f"이름 {MARKET}", "dust": Decimal(0), "at": NOW + timedelta(seconds=11)}
+    assert [note.kind for note in app.journal.pending_notes(9)] == ["bought", "sold"]
     assert app.tell.mock_calls[-1] == call(
         "sold", market=MARKET, reason="trend_end", profit_krw=Decimal("10494.75") - Decimal(10_005)
     )
@@ -664,3 +667,12 @@ async def test_an_order_ended_with_the_error_of_its_last_attempt(app: Any) -> No
     assert not trades.ended_with(app, ended, OutcomeUnknown)
     assert not trades.ended_with(app, replace(ended, state=IntentState.ABANDONED), InsufficientFunds)
     assert not trades.ended_with(app, replace(ended, identifier="unsent"), InsufficientFunds)
+
+
+async def test_a_market_that_is_not_there_can_be_let_go(app: Any) -> None:
+    """Two flows may end a trade at once."""
+    await active(app, HOLDING, TRADE)
+    for _ in range(2):
+        await trades.let_go(app, MARKET)
+        assert await app.state.active_trade.snapshot() == {}
+        assert await app.state.trading_dict.snapshot() == {}
