@@ -368,3 +368,16 @@ def test_a_sight_is_written_only_when_it_ends_the_doubt(sight: Sight, state: Int
     assert app.journal.mock_calls == wrote
     assert app.tell.called is bool(wrote)
     assert app.control.mock_calls == []
+
+
+@pytest.mark.parametrize(("kind", "doubtful", "uuid"), [(Kind.REAL, False, "u"), (Kind.FENCE, True, None)])
+def test_an_order_bears_a_uuid_only_when_it_is_surely_its_own(
+    kind: Kind,
+    doubtful: bool,  # noqa: FBT001 - a parameter
+    uuid: str | None,
+) -> None:
+    """A fence that was taken says nothing of the order until it is seen."""
+    app: Any = SimpleNamespace(journal=Mock(), control=Mock())
+    orders.write_answer(app, fixed.intent(), fixed.shown(kind), kind, doubtful=doubtful)
+    assert app.journal.end_attempt.call_args.kwargs["uuid"] == uuid
+    assert app.control.mock_calls == []

@@ -120,10 +120,11 @@ async def test_a_comparison_has_its_order_and_opens_the_way(
     monkeypatch.setattr(reconcile, "compare_orders", compare_orders)
     monkeypatch.setattr(reconcile, "look_after_storage", lambda found: calls.append(("disk", found is app)))
     app.journal.open_trades.return_value = [a_trade()]
+    app.comparisons = 5
     await reconcile.reconcile(app)
     assert calls[:3] == [("disk", True), ("compare_orders",), ("take_up", "KRW-A")]
     assert calls[3:] == ([("compare_balances",), ("give_stop", a_trade())] if whole else [])
-    assert (app.reconciled, app.comparisons) == (whole, int(whole))
+    assert (app.reconciled, app.comparisons) == (whole, 5 + whole)
 
 
 async def test_comparisons_come_every_minute_and_soon_again_until_one_is_complete(
@@ -628,3 +629,38 @@ def test_an_adopted_trade_ends_with_a_buy_of_another_name_only_while_nobody_work
         reconcile.adopt(app, order, name_of(order), idle=idle)
         assert (app.journal.adopt.call_args.args[0] is other) is not idle
     assert app.journal.close_trade.called is (idle is not False)
+
+
+@pytest.mark.parametrize(("phase", "idle"), [(HOLDING, True), (SELLING, False), (BUYING, False), (None, True)])
+async def test_an_order_is_taken_in_knowing_whether_somebody_works_on_its_market(
+    phase: str | None,
+    idle: bool,  # noqa: FBT001 - a parameter
+    app: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A position at rest may be ended by an order that was found; one in hand may not."""
+    if phase is not None:
+        await app.state.active_trade.replace({"KRW-A": ActiveTrade(market="KRW-A", started_at=NOW, phase=phase)})
+    told: list[bool] = []
+    monkeypatch.setattr(reconcile, "take_in", lambda *_, idle: told.append(idle))
+    app.upbit.closed_orders.return_value = [ours()]
+    app.upbit.order.return_value = ours()
+    await reconcile.compare_orders(app)
+    assert told == [idle]
+
+
+@pytest.mark.parametrize(("ago", "looks"), [(15.0, True), (14.0, False), (-1e9, False)])
+async def test_balances_are_not_looked_at_twice_within_a_quarter_of_a_minute(
+    ago: float,
+    looks: bool,  # noqa: FBT001 - a parameter
+    app: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The same old answer could be given twice; a coin that Upbit does not list is missing as a whole."""
+    monkeypatch.setattr(asyncio, "get_running_loop", lambda: SimpleNamespace(time=lambda: 1000.0))
+    monkeypatch.setattr(reconcile, "quiet_positions", lambda *_: {"t": Decimal(3)})
+    app.journal.open_trades.return_value = [a_trade()]
+    app.balances_s = 1000.0 - ago
+    await reconcile.compare_balances(app)
+    assert app.upbit.accounts.called is looks
+    assert app.missing == ({"t": Decimal(3)} if looks else {})
