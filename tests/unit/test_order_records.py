@@ -132,6 +132,8 @@ def test_every_send_is_written_with_what_came_of_it(tmp_path: Path) -> None:
             call("order_unknown", level=logging.WARNING, market="KRW-A", identifier=NAME, error="OutcomeUnknown"),
         ]
         assert app.journal.intent(NAME).uuid == f"u-{NAME}"
+        kept = app.journal._db.execute("SELECT count(request) AS n FROM attempt").fetchone()
+        assert kept["n"] == 0  # the intent has it
 
     told(story, Exchange("limited", "lost before"), tmp_path)
 

@@ -676,3 +676,10 @@ async def test_a_market_that_is_not_there_can_be_let_go(app: Any) -> None:
         await trades.let_go(app, MARKET)
         assert await app.state.active_trade.snapshot() == {}
         assert await app.state.trading_dict.snapshot() == {}
+
+
+@pytest.mark.parametrize(("distance", "kept"), [(None, None), (0.0, None), (0.1, Decimal("0.1"))])
+def test_a_trade_without_a_stop_is_planned_without_one(distance: float | None, kept: Decimal | None, app: Any) -> None:
+    """No distance, or one of nothing, is no stop."""
+    trade, _ = trades.plan_entry(app, SNAPSHOT, replace(ENTRY, stop_distance=distance), PLAN)
+    assert trade.stop_distance == kept
