@@ -110,7 +110,7 @@ async def test_a_trade_is_resumed_in_the_phase_it_was_left_in(
     phase: str, side: str, state: IntentState, volume: str, resumed: str
 ) -> None:
     """By its order in hand and what it holds; with its position as the journal has it, and its price not known yet."""
-    bought = Decimal(0) if phase == "entering" and volume == "0" else Decimal(5)
+    bought = Decimal(0) if phase == "entering" and volume == "0" else Decimal("0.5")  # less than a whole coin
     trade = replace(
         a_trade(), phase=phase, bought=bought, stop_price=Decimal(90), highest_price=Decimal(120), opened_at=NOW
     )
