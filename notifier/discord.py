@@ -151,9 +151,9 @@ class Discord:
         if status == 429:  # noqa: PLR2004 - too many requests
             self._retry_after = retry_after(header, body)
             return Outcome.LATER, why
-        if status in {401, 403, 404}:
+        if status in {401, 403, 404, 410}:
             return Outcome.GONE, why
-        if 400 <= status < 500:  # noqa: PLR2004 - the message's own fault
+        if status in {400, 413, 422}:  # the message's own fault
             return Outcome.REFUSED, f"{why} {body[:200].decode(errors='replace')}"
         return Outcome.LATER, why
 

@@ -162,8 +162,12 @@ class Control:
         return True
 
     def resume(self) -> list[Halt]:
-        """End every reason, because a person said so; return them. A cause that is still there will be raised again."""
-        halts = self.reasons
+        """End every reason that waits for a person, because one said so; return them.
+
+        One that ends by itself stands until its cause is gone: between a resume and the next look, prices of another
+        hour would be bought on. A cause of the others that is still there will be raised again.
+        """
+        halts = [halt for halt in self.reasons if halt.ends == PERSON]
         for halt in halts:
             self._end(halt, PERSON)
         return halts

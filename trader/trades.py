@@ -223,7 +223,8 @@ def plan_exit(app: App, trade: Trade, volume: Decimal) -> Intent:
     Its number grows only where the one before it has provably not been executed.
     """
     sells = [intent for intent in app.journal.intents_of(trade.id) if intent.side == "ask"]
-    leg = sum(intent.state is IntentState.FINAL for intent in sells)
+    ended = [intent.decision_key for intent in sells if intent.state is IntentState.FINAL]
+    leg = max((int(key.rsplit("-", 1)[1]) + 1 for key in ended), default=0)  # adopted legs may begin above 0
     name = trade.id.split("-", 1)[1]
     decision_key = f"{name}-s-{leg}"
     number = sum(intent.decision_key == decision_key for intent in sells)

@@ -33,8 +33,9 @@ DECIDED_WITHIN = timedelta(minutes=3, seconds=10) + ON_ITS_WAY
 and the way."""
 SENT_WITHIN = timedelta(seconds=10) + ON_ITS_WAY
 """Longest time from the first to the last arrival of one buy: its deadline, and the way."""
-DUST_KRW = Decimal(5_000)
-"""What is worth less cannot be sold: a rest of that size does not forbid the next buy."""
+DUST_KRW = Decimal(5_500)
+"""What is worth less than 5,000 won cannot be sold, so a rest of that size does not forbid the next buy, also when its
+price has risen by a tenth since."""
 
 
 class Books:
@@ -276,8 +277,8 @@ class Checker:
         """I10: what executes is what the journal still holds for possible."""
         identifier = str(order.asked.identifier)
         state = self.books.state(identifier) if self.books is not None else None
-        if identifier in self.strangers:
-            return
+        if identifier in self.strangers or any(other.state(identifier) for other in self.others):
+            return  # the same decision of another daemon
         if state in {"PLANNED", "REJECTED", "FENCED", "ABANDONED"}:
             self._story.breach("I10 executed after it was given up", identifier=identifier, state=state)
 

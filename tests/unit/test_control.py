@@ -138,6 +138,17 @@ def test_only_a_reason_that_ends_by_itself_is_ended_by_its_owner(journal: Journa
     assert box.state.name == "HALT_BUYS"
 
 
+def test_a_person_does_not_end_what_ends_by_itself(journal: Journal) -> None:
+    """A clock that is wrong stays wrong: buys would go on until the next look at it."""
+    box = control(journal)
+    box.halt_buys("clock_skew", **WORDS, by_itself=True)
+    box.halt("breach", **WORDS)
+    assert [halt.code for halt in box.resume()] == ["breach"]
+    assert box.state.name == "HALT_BUYS"
+    assert box.ended("clock_skew")
+    assert box.state.name == "ACTIVE"
+
+
 def test_a_reason_that_comes_and_goes_is_told_once_an_hour(journal: Journal) -> None:
     """Flapping is no storm of messages; what a person must end is told every time."""
     box = control(journal)

@@ -144,6 +144,8 @@ async def test_many_waiting_messages_go_together(journal: Journal) -> None:
         (429, Outcome.LATER, 1),
         (404, Outcome.GONE, 1),
         (400, Outcome.REFUSED, 0),
+        (413, Outcome.REFUSED, 0),
+        (418, Outcome.LATER, 1),
         (302, Outcome.LATER, 1),
     ],
 )

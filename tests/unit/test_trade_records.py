@@ -471,6 +471,17 @@ async def test_a_part_that_was_sold_leaves_the_rest_for_the_next_leg(app: Any, m
     assert (leg.decision_key, leg.n) == ("KRWAAA-2611021158-s-1", 0)
 
 
+async def test_a_leg_follows_the_last_one_that_was_executed_also_when_those_before_it_are_not_known(
+    app: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was adopted may begin with the second leg: its name must not serve for another order."""
+    await hold(app, monkeypatch)
+    trade = app.journal.trade(TRADE)
+    sold = replace(trades.plan_exit(app, trade, Decimal(4)), decision_key="KRWAAA-2611021158-s-1")
+    monkeypatch.setattr(app.journal, "intents_of", lambda _: [replace(sold, state=IntentState.FINAL)])
+    assert trades.plan_exit(app, trade, Decimal(6)).identifier == f"ub1-{TRADE}-s-2-0"
+
+
 @pytest.mark.parametrize(("code", "sells"), [(STOP.code, False), ("trend_end", True)])
 async def test_a_stop_that_the_bids_deny_is_held_on(
     code: str,
