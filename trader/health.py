@@ -86,7 +86,7 @@ async def watch_health(app: App, path: Path) -> None:
 
     async def look() -> None:
         dead = app.health.dead()
-        for loop in dead.keys() - told:
+        for loop in sorted(dead.keys() - told):
             app.tell("loop_dead", level=logging.ERROR, loop=loop, error=dead[loop])
             app.journal.add_notes([app.messages.problem("loop_dead", f"{loop}: {dead[loop]}", at=app.clock())])
             app.wake_notifier()
