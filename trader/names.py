@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from upbit.models import Side
+
 if TYPE_CHECKING:
     from trader.app import App
 
@@ -45,6 +47,26 @@ def bot_of(app: App) -> str:
 def trade_name(market: str, candle_closed_at: datetime) -> str:
     """Return what names a trade beside the bot: its market and the candle that decided."""
     return f"{market.replace('-', '')}-{candle_closed_at:{CANDLE}}"
+
+
+def trade_id_of(app: App, name: str) -> str:
+    """Return by what the journal knows the trade of a name."""
+    return f"{bot_of(app)}-{name}"
+
+
+def name_in(trade_id: str) -> str:
+    """Return the name of a trade the journal knows."""
+    return trade_id.split("-", 1)[1]
+
+
+def decision_key_of(trade_name: str, side: Side, leg: int) -> str:
+    """Return what names a decision to buy or sell in a trade."""
+    return f"{trade_name}-{'b' if side is Side.BID else 's'}-{leg}"
+
+
+def leg_of(decision_key: str) -> int:
+    """Return the number of a decision among those of its side in its trade, from 0."""
+    return int(decision_key.rsplit("-", 1)[1])
 
 
 def identifier_of(app: App, decision_key: str, number: int) -> str:

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 
 from strategy.portfolio import MIN_TOTAL
 from trader import names
+from trader.adoption import adopted_intent, created_at, trade_for
+from trader.discovery import AHEAD
 from trader.loops import pause
-from trader.reconcile import AHEAD, adopted_intent, created_at, trade_for
 from trader.recovery import check_account
 
 if TYPE_CHECKING:

@@ -100,7 +100,7 @@ def plan_entry(app: App, snapshot: Snapshot, entry: Entry, plan: risk.Plan) -> t
     now = app.clock()
     name = names.trade_name(snapshot.market, snapshot.candle_closed_at)
     trade = Trade(
-        id=f"{names.bot_of(app)}-{name}",
+        id=names.trade_id_of(app, name),
         market=snapshot.market,
         strategy=app.strategy.name,
         unit=app.candles.unit,
@@ -108,13 +108,11 @@ def plan_entry(app: App, snapshot: Snapshot, entry: Entry, plan: risk.Plan) -> t
         entry_reason=words(entry) | expected(plan.expected_price, plan.slippage),
         stop_distance=Decimal(repr(entry.stop_distance)) if entry.stop_distance else None,
     )
+    key = names.decision_key_of(name, Side.BID, 0)
     order = NewOrder(
-        market=snapshot.market,
-        side=Side.BID,
-        total=plan.total,
-        identifier=names.identifier_of(app, f"{name}-b-0", 0),
+        market=snapshot.market, side=Side.BID, total=plan.total, identifier=names.identifier_of(app, key, 0)
     )
-    return trade, new_intent(trade, order, decision_key=f"{name}-b-0", number=0, now=now, deadline=now + BUY_WITHIN)
+    return trade, new_intent(trade, order, decision_key=key, number=0, now=now, deadline=now + BUY_WITHIN)
 
 
 def new_intent(
@@ -224,17 +222,13 @@ def plan_exit(app: App, trade: Trade, volume: Decimal) -> Intent:
     """
     sells = [intent for intent in app.journal.intents_of(trade.id) if intent.side == "ask"]
     ended = [intent.decision_key for intent in sells if intent.state is IntentState.FINAL]
-    leg = max((int(key.rsplit("-", 1)[1]) + 1 for key in ended), default=0)  # adopted legs may begin above 0
-    name = trade.id.split("-", 1)[1]
-    decision_key = f"{name}-s-{leg}"
-    number = sum(intent.decision_key == decision_key for intent in sells)
+    leg = max((names.leg_of(key) + 1 for key in ended), default=0)  # adopted legs may begin above 0
+    key = names.decision_key_of(names.name_in(trade.id), Side.ASK, leg)
+    number = sum(intent.decision_key == key for intent in sells)
     order = NewOrder(
-        market=trade.market,
-        side=Side.ASK,
-        volume=volume,
-        identifier=names.identifier_of(app, decision_key, number),
+        market=trade.market, side=Side.ASK, volume=volume, identifier=names.identifier_of(app, key, number)
     )
-    return new_intent(trade, order, decision_key=decision_key, number=number, now=app.clock(), deadline=None)
+    return new_intent(trade, order, decision_key=key, number=number, now=app.clock(), deadline=None)
 
 
 def fills_of(app: App, trade: Trade, *sides: str) -> list[Fill]:

@@ -66,7 +66,7 @@ LOST_BY_AGING = (
 )
 EXECUTED = "SELECT DISTINCT id FROM fill JOIN intent USING (id) WHERE state = 'FINAL'"
 SETTLED_S = 6.0
-"""So long after its last fill a position is compared with the account (`trader/reconcile.py`)."""
+"""So long after its last fill a position is compared with the account (`trader/balances.py`)."""
 
 
 @dataclass(frozen=True, kw_only=True)

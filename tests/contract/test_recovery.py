@@ -18,8 +18,9 @@ from sandbox.keys import KeyOptions, PocketOptions
 from strategy.base import Exit
 from tests.contract.trading_desk import MARKET, WHY, Desk, buy, rounds, see_the_world, sell, told
 from trader import orders
+from trader.balances import APART_S, compare_balance
 from trader.decisions import BUYING, HOLDING, SELLING
-from trader.reconcile import APART_S, compare_balance, reconcile
+from trader.reconcile import reconcile
 from trader.recovery import WrongAccountError, recover
 from trader.trades import carry_on, free_of, let_go, plan_exit, reserve, wait_for_comparison
 from trader.trades import sell as sell_now

@@ -17,7 +17,7 @@ from journal.records import IntentState, Trade
 from strategy.base import Entry, Exit, Snapshot
 from tests.contract.sandbox_desk import PRICE
 from tests.contract.trading_desk import MARKET, WHY, Desk, buy, see_the_world, sell, told
-from trader import names, orders, reconcile, risk, trades
+from trader import adoption, discovery, names, orders, reconcile, risk, trades
 from trader.breach import guard
 from trader.decisions import HOLDING, SELLING
 from trader.recovery import settle_intent
@@ -145,8 +145,8 @@ def test_an_order_that_is_still_going_on_is_not_written_down_as_executed_after_a
             (intent,) = app.journal.intents_of(trade.id)
             order = await app.upbit.order(uuid=intent.uuid)
             running = msgspec.structs.replace(order, state="wait", executed_volume=Decimal(9))
-            assert not reconcile.is_unknown(app, running)
-            reconcile.take_in(app, running, idle=True)  # the journal had it followed to its end meanwhile
+            assert not discovery.is_unknown(app, running)
+            discovery.take_in(app, running, idle=True)  # the journal had it followed to its end meanwhile
             assert app.journal.intent(intent.identifier).state is IntentState.FINAL
             assert app.control.may_buy()
 
@@ -164,11 +164,11 @@ def test_an_order_of_a_trade_that_is_over_goes_to_that_trade(tmp_path: Path) -> 
             order = await app.upbit.order(uuid=first.uuid)
             name = names.read_name(first.identifier, names.prefix_of(app))
             assert name is not None
-            found = reconcile.adopted_trade(app, order, name)
+            found = adoption.adopted_trade(app, order, name)
             assert (found.id, found.phase) == (trade.id, "closed")
             odd = msgspec.structs.replace(order, created_at="yesterday")
-            assert reconcile.adopted_intent(app, found, odd, name).decided_at == app.clock()
-            assert reconcile.adopted_intent(app, found, order, name).decided_at < app.clock()
+            assert adoption.adopted_intent(app, found, odd, name).decided_at == app.clock()
+            assert adoption.adopted_intent(app, found, order, name).decided_at < app.clock()
 
     told(tmp_path, story)
 
@@ -206,7 +206,7 @@ def test_an_adopted_trade_gets_a_stop_when_there_is_one_and_nobody_sells(
                 active[MARKET] = replace(active[MARKET], phase=phase)
             entry = Entry(buy=False, reason=WHY, stop_distance=distance)
             with patch.object(type(app.strategy), "enter", return_value=entry):
-                await reconcile.give_stop(app, trade)
+                await adoption.give_stop(app, trade)
             stop = app.journal.trade(trade.id).stop_price
             assert (stop is not None) is stops
             assert stop is None or stop == trades.average_price(trades.fills_of(app, trade, "bid")) - 1_000_000

@@ -167,7 +167,7 @@ def what_is_taken_is_kept() -> None:
 
 def one_look_is_believed() -> None:
     """What an answer does not show is written off at once, whatever it does not show."""
-    replaced("trader.reconcile.surely_gone", lambda _, __: Decimal("0.001"))
+    replaced("trader.balances.surely_gone", lambda _, __: Decimal("0.001"))
 
 
 def a_folder_has_no_lock() -> None:

@@ -16,10 +16,12 @@ from state import Balance
 from strategy.base import Entry, Exit, Reason
 from tests.unit.test_protocol import intent, shown
 from trader import names, recovery, trades
+from trader.adoption import adopted_intent, created_at, request_of
+from trader.balances import surely_gone
+from trader.discovery import Verdict as Found
+from trader.discovery import judge_order
 from trader.exits import Sale, Verdict, judge_sale
 from trader.protocol import Kind, affordable
-from trader.reconcile import Verdict as Found
-from trader.reconcile import adopted_intent, created_at, judge_order, request_of, surely_gone
 from upbit.models import NewOrder, Side
 
 NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)
@@ -86,6 +88,11 @@ def test_a_name_is_read_as_it_was_given() -> None:
     closed = datetime(2026, 11, 22, 21, tzinfo=UTC)
     assert names.prefix_of(app) == "ub1-S7f3a-"
     assert names.trade_name("KRW-BTC", closed) == "KRWBTC-2611222100"
+    assert names.trade_id_of(app, "KRWBTC-2611222100") == "S7f3a-KRWBTC-2611222100"
+    assert names.name_in("S7f3a-KRWBTC-2611222100") == "KRWBTC-2611222100"
+    assert names.decision_key_of("KRWBTC-2611222100", Side.BID, 1) == "KRWBTC-2611222100-b-1"
+    assert names.decision_key_of("KRWBTC-2611222100", Side.ASK, 12) == "KRWBTC-2611222100-s-12"
+    assert names.leg_of("KRWBTC-2611222100-s-12") == 12
     assert names.identifier_of(app, "KRWBTC-2611222100-b-1", 3) == NAME
     assert names.read_name(NAME, names.prefix_of(app)) == names.Name(
         trade="KRWBTC-2611222100",

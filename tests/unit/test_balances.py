@@ -1,0 +1,160 @@
+"""What is compared with the account, and what is written off of it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import call
+
+import pytest
+
+from state import ActiveTrade, Price
+from tests.unit.handmade import NOW, daemon, recorded
+from tests.unit.test_protocol import intent
+from tests.unit.test_trading_decisions import a_trade
+from trader import balances
+from trader.decisions import BUYING, HOLDING, SELLING
+from upbit.models import Account
+
+
+@pytest.fixture
+def app() -> Any:
+    """Return a daemon whose journal and exchange are written by hand."""
+    return daemon()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "busy", "quiet"), [(5, None, True), (4.999, None, False), (60, "KRW-A", False), (60, "KRW-B", True)]
+)
+def test_a_position_is_quiet_when_nothing_moves_in_it(
+    seconds: float,
+    busy: str | None,
+    quiet: bool,  # noqa: FBT001 - a parameter
+    app: Any,
+) -> None:
+    """No order in hand in its market, and the last fill at least five seconds ago."""
+    app.journal.open_trades.return_value = [a_trade()]
+    app.journal.intents_of.return_value = []
+    app.journal.live_intents.return_value = [] if busy is None else [replace(intent(), market=busy)]
+    app.journal.position_volume.return_value = Decimal(7)
+    found = balances.quiet_positions(app, NOW + timedelta(seconds=seconds))
+    assert found == ({"t": Decimal(7)} if quiet else {})
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "gone"),
+    [
+        ({"t": Decimal(10)}, {"t": Decimal(10)}, "4"),
+        ({"t": Decimal(10)}, {"t": Decimal(9)}, None),
+        ({"t": Decimal(10)}, {}, None),
+        ({}, {"t": Decimal(10)}, None),
+    ],
+)
+async def test_a_balance_is_compared_with_what_is_held_quietly(
+    before: dict[str, Decimal],
+    after: dict[str, Decimal],
+    gone: str | None,
+    app: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Free and locked together, of what did not change meanwhile; what is missing is kept for the next time."""
+    calls = recorded(monkeypatch, balances, "compare_balance")
+    looks = [before, after]
+    monkeypatch.setattr(balances, "quiet_positions", lambda *_: looks.pop(0))
+    app.journal.open_trades.return_value = [a_trade(), replace(a_trade(), id="other", market="KRW-B")]
+    app.upbit.accounts.return_value = [
+        Account(currency="A", available=Decimal(1), locked=Decimal(3)),
+        Account(currency="KRW", available=Decimal(100), locked=Decimal(0)),
+    ]
+    app.missing = {"t": Decimal(4), "gone": Decimal(1)}
+    await balances.compare_balances(app)
+    assert calls == ([] if gone is None else [("compare_balance", a_trade(), Decimal(gone))])
+    assert app.missing == ({} if gone is None else {"t": Decimal(6)})
+
+
+@pytest.mark.parametrize(("ago", "looks"), [(15.0, True), (14.0, False), (-1e9, False)])
+async def test_balances_are_not_looked_at_twice_within_a_quarter_of_a_minute(
+    ago: float,
+    looks: bool,  # noqa: FBT001 - a parameter
+    app: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The same old answer could be given twice; a coin that Upbit does not list is missing as a whole."""
+    monkeypatch.setattr(asyncio, "get_running_loop", lambda: SimpleNamespace(time=lambda: 1000.0))
+    monkeypatch.setattr(balances, "quiet_positions", lambda *_: {"t": Decimal(3)})
+    app.journal.open_trades.return_value = [a_trade()]
+    app.balances_s = 1000.0 - ago
+    await balances.compare_balances(app)
+    assert app.upbit.accounts.called is looks
+    assert app.missing == ({"t": Decimal(3)} if looks else {})
+
+
+@pytest.mark.parametrize(
+    ("phase", "left", "step"),
+    [
+        (HOLDING, "3", "hold_again"),
+        (HOLDING, "0", "end_taken"),
+        (SELLING, "3", None),
+        (SELLING, "0", None),
+    ],
+)
+async def test_what_is_gone_is_written_off_at_its_price(
+    phase: str, left: str, step: str | None, app: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A person is told; what is left is held, a trade of nothing is over, and a sale that waits goes on by itself."""
+    calls = recorded(monkeypatch, balances, "hold_again", "end_taken")
+    await app.state.active_trade.replace({"KRW-A": ActiveTrade(market="KRW-A", started_at=NOW, phase=phase)})
+    await app.state.trading_dict.replace({"KRW-A": Price(price=Decimal(110), as_of=NOW)})
+    app.journal.position_volume.return_value = Decimal(left)
+    ended = replace(a_trade(), phase="holding")
+    app.journal.trade.return_value = ended
+    await balances.compare_balance(app, a_trade(), Decimal(4))
+    note = app.messages.taken.return_value
+    assert app.messages.taken.mock_calls == [call(a_trade(), Decimal(4), at=NOW)]
+    assert app.journal.take_out.mock_calls == [call("t", Decimal(4), [note], price=Decimal(110))]
+    assert app.tell.mock_calls == [call("taken", level=logging.WARNING, market="KRW-A", volume=Decimal(4))]
+    assert app.wake_notifier.called
+    assert calls == {"hold_again": [("hold_again", "KRW-A")], "end_taken": [("end_taken", ended)], None: []}[step]
+    if step is not None:
+        assert app.journal.position_volume.mock_calls == [call("t")]
+
+
+@pytest.mark.parametrize(("gone", "phase"), [("0", HOLDING), ("4", BUYING), ("4", None)])
+async def test_nothing_is_written_off_that_is_there_or_in_somebody_elses_hands(
+    gone: str, phase: str | None, app: Any
+) -> None:
+    """The next comparison looks again."""
+    if phase is not None:
+        await app.state.active_trade.replace({"KRW-A": ActiveTrade(market="KRW-A", started_at=NOW, phase=phase)})
+    await balances.compare_balance(app, a_trade(), Decimal(gone))
+    assert app.journal.take_out.mock_calls == []
+    assert [one.phase for one in (await app.state.active_trade.snapshot()).values()] == ([phase] if phase else [])
+
+
+@pytest.mark.parametrize(
+    ("phase", "busy", "waits"),
+    [(SELLING, None, True), (SELLING, "KRW-B", True), (SELLING, "KRW-A", False), (HOLDING, None, False)],
+)
+async def test_a_sale_waits_while_no_order_of_it_is_in_hand(
+    phase: str,
+    busy: str | None,
+    waits: bool,  # noqa: FBT001 - a parameter
+    app: Any,
+) -> None:
+    """Orders of other markets do not count."""
+    await app.state.active_trade.replace({"KRW-A": ActiveTrade(market="KRW-A", started_at=NOW, phase=phase)})
+    app.journal.live_intents.return_value = [] if busy is None else [replace(intent(), market=busy)]
+    assert await balances.waits_to_sell(app, "KRW-A") is waits
+    assert not await balances.waits_to_sell(app, "KRW-C")
+
+
+@pytest.mark.parametrize("prices", [{}, {"KRW-A": None}])
+async def test_a_price_that_nobody_knows_is_none(prices: dict[str, Price | None], app: Any) -> None:
+    """Coins that are gone then count as what they cost."""
+    await app.state.trading_dict.replace(prices)
+    assert await balances.last_price(app, "KRW-A") is None

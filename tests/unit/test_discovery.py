@@ -1,0 +1,199 @@
+"""Which orders at the exchange the journal does not know, each with everything around it written by hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from unittest.mock import call
+
+import pytest
+
+from journal.records import Fill, IntentState
+from state import ActiveTrade
+from tests.unit.handmade import NAME, NOW, daemon, name_of, ours
+from tests.unit.test_protocol import intent
+from trader import discovery
+from trader.decisions import BUYING, HOLDING, SELLING
+
+
+@pytest.fixture
+def app() -> Any:
+    """Return a daemon whose journal and exchange are written by hand."""
+    return daemon()
+
+
+DAY, QUARTER = timedelta(days=1), timedelta(minutes=15)
+
+
+@pytest.mark.parametrize("before", [None, NOW - timedelta(hours=3)])
+@pytest.mark.parametrize(
+    ("thorough_at", "back"),
+    [
+        (None, DAY),
+        (NOW, QUARTER),
+        (NOW - timedelta(minutes=59), QUARTER),
+        (NOW - timedelta(hours=1), DAY),
+        (NOW + timedelta(seconds=1), DAY),  # the clock was set back
+    ],
+)
+async def test_orders_are_asked_for_from_before_the_last_time(
+    before: datetime | None, thorough_at: datetime | None, back: timedelta, app: Any
+) -> None:
+    """A day before it once an hour, else a quarter; up to five minutes ahead."""
+    app.thorough_at = thorough_at
+    app.journal.imported_until.return_value = before
+    assert await discovery.compare_orders(app)
+    assert app.upbit.closed_orders.await_args == call(start=(before or NOW) - back, end=NOW + timedelta(minutes=5))
+    assert app.upbit.open_orders.await_args == call()
+    assert app.journal.note_import.mock_calls == [call(NOW)]
+    assert app.thorough_at == (NOW if back == DAY else thorough_at)
+
+
+async def test_what_is_unknown_is_taken_in_when_all_of_its_market_is_there(
+    app: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Closed and open, oldest first; one that is not whole lets its market wait, and the time is not kept."""
+    first, second, third = (
+        ours(uuid=str(minute), created_at=f"2026-11-02T20:5{minute}:00+09:00") for minute in (1, 2, 3)
+    )
+    other = ours(uuid="other", market="KRW-B", created_at="2026-11-02T20:59:00+09:00")
+    known = ours(uuid="known")
+    app.upbit.closed_orders.return_value = [third, first, other, known]
+    app.upbit.open_orders.return_value = [second]
+    taken: list[Any] = []
+    shown = {order.uuid: order for order in (first, second, third, other)} | {"3": ours(uuid="3", trades_count=2)}
+
+    async def order(*, uuid: str) -> Any:
+        return shown[uuid]
+
+    app.upbit.order = order
+    monkeypatch.setattr(discovery, "is_unknown", lambda _, found: found is not known)
+    monkeypatch.setattr(discovery, "take_in", lambda _, found, *, idle: taken.append(found) if idle else None)
+    assert not await discovery.compare_orders(app)
+    assert taken == [other]
+    assert app.fetched == {"1": first, "2": second}
+    assert app.journal.note_import.mock_calls == []
+    assert app.thorough_at is None
+    taken.clear()
+    shown["3"] = third
+    shown.pop("1")  # it is there already, and not asked for again
+    app.upbit.closed_orders.return_value = [third, first]
+    assert await discovery.compare_orders(app)
+    assert taken == [first, second, third]
+    assert app.fetched == {}
+    assert app.journal.note_import.mock_calls == [call(NOW)]
+
+
+async def test_an_order_that_may_be_the_buy_in_doubt_is_left_to_it(app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Buying stops, the comparison is not complete, and only the next one is thorough again."""
+    order = ours()
+    app.upbit.closed_orders.return_value = [order]
+    app.upbit.order.return_value = order
+    app.journal.live_intents.return_value = [intent()]
+    taken: list[Any] = []
+    monkeypatch.setattr(discovery, "take_in", lambda _, found: taken.append(found))
+    app.thorough_at = NOW
+    assert await discovery.compare_orders(app)
+    assert taken == []
+    assert app.control.halt_buys.call_args.kwargs["uuid"] == "u"
+    assert app.thorough_at is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "doubt"),
+    [({}, True), ({"market": "KRW-B"}, False), ({"side": "ask"}, False)],
+)
+def test_a_buy_is_in_doubt_while_one_of_its_market_is_in_hand(
+    changes: dict[str, Any],
+    doubt: bool,  # noqa: FBT001 - a parameter
+    app: Any,
+) -> None:
+    """A sale, or an order of another market, is no buy of it."""
+    app.journal.live_intents.return_value = [replace(intent(), **changes)]
+    assert discovery.buy_in_doubt(app, "KRW-A") is doubt
+
+
+def test_an_order_is_unknown_that_executed_without_the_journal(app: Any) -> None:
+    """Or although it should not exist. One that differs halts everything; those of others are not looked at."""
+    assert discovery.is_unknown(app, ours())
+    assert app.journal.known_intent.mock_calls == [call(NAME)]
+    assert app.journal.fills_of.mock_calls == [call(NAME)]
+    app.journal.known_intent.return_value = replace(intent(), state=IntentState.REJECTED)
+    assert discovery.is_unknown(app, ours())
+    assert app.control.mock_calls == []
+    app.journal.known_intent.return_value = replace(intent(), state=IntentState.FINAL)
+    app.journal.fills_of.return_value = [
+        Fill(uuid=uuid, identifier=NAME, price=Decimal(1), volume=Decimal(2), funds=Decimal(2), at=NOW) for uuid in "ab"
+    ]
+    assert not discovery.is_unknown(app, ours())
+    (code,), facts = app.control.halt.call_args
+    assert (code, facts["uuid"]) == ("order_differs", "u")
+    for text in (facts["ko"], facts["en"]):
+        assert f"KRW-A {NAME}" in text
+        assert "4" in text.replace(NAME, "")
+        assert "5" in text.replace(NAME, "")
+    app.control.reset_mock()
+    app.journal.known_intent.return_value = None
+    for identifier in (None, "mine", NAME.replace("abcd", "beef")):
+        assert not discovery.is_unknown(app, ours(identifier=identifier))
+    assert app.control.mock_calls == []
+
+
+@pytest.mark.parametrize(
+    ("state", "step"),
+    [
+        (None, "adopt"),
+        (IntentState.REJECTED, "see_after_all"),
+        (IntentState.FENCED, "see_after_all"),
+        (IntentState.ABANDONED, "see_after_all"),
+        (IntentState.FINAL, None),
+        (IntentState.UNKNOWN, None),
+        (IntentState.ACCEPTED, None),
+    ],
+)
+def test_what_was_fetched_is_written_down_by_what_the_journal_knows_now(
+    state: IntentState | None, step: str | None, app: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody may have written or taken it up while it was asked for."""
+    calls: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(discovery, "adopt", lambda _, *what, idle: calls.append(("adopt", *what, idle)))
+    monkeypatch.setattr(discovery, "see_after_all", lambda _, *what: calls.append(("see_after_all", *what)))
+    known = None if state is None else replace(intent(), state=state)
+    app.journal.known_intent.return_value = known
+    order = ours()
+    discovery.take_in(app, order, idle=False)
+    assert app.journal.known_intent.mock_calls == [call(NAME)]
+    assert (
+        calls
+        == {
+            "adopt": [("adopt", order, name_of(order), False)],
+            "see_after_all": [("see_after_all", order, known)],
+            None: [],
+        }[step]
+    )
+
+
+def test_an_order_of_somebody_else_is_not_taken_in(app: Any) -> None:
+    """Whoever fetched it."""
+    discovery.take_in(app, ours(identifier="mine"), idle=True)
+    assert app.journal.adopt.mock_calls == []
+
+
+@pytest.mark.parametrize(("phase", "idle"), [(HOLDING, True), (SELLING, False), (BUYING, False), (None, True)])
+async def test_an_order_is_taken_in_knowing_whether_somebody_works_on_its_market(
+    phase: str | None,
+    idle: bool,  # noqa: FBT001 - a parameter
+    app: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A position at rest may be ended by an order that was found; one in hand may not."""
+    if phase is not None:
+        await app.state.active_trade.replace({"KRW-A": ActiveTrade(market="KRW-A", started_at=NOW, phase=phase)})
+    told: list[bool] = []
+    monkeypatch.setattr(discovery, "take_in", lambda *_, idle: told.append(idle))
+    app.upbit.closed_orders.return_value = [ours()]
+    app.upbit.order.return_value = ours()
+    await discovery.compare_orders(app)
+    assert told == [idle]
