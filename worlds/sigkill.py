@@ -39,8 +39,8 @@ NEEDS = {
     "take_out": "taken",
 }
 """What must happen so that a place is reached, where not every daemon passes it."""
-IN_TURN = ("old", "stop", "doubt", "missing", "backup", "restored")
-"""An old journal comes first: what a restored one learns cannot be told in the format before."""
+IN_TURN = ("stop", "doubt", "missing", "backup", "restored")
+"""The order in which these are made to happen, half-way through a lane."""
 ONCE = ("recover", "run_all", "migrate", "record_scan", "compare_orders", "begin_trade", "add_notes", "checkpoint")
 """Places that a daemon passes once, or seldom: always killed at the first time."""
 DEEP = 3
@@ -60,16 +60,18 @@ def needs(point: str) -> str:
 def deal(kills: int, lanes: int) -> list[list[Shot]]:
     """Deal shots to lanes: every point once, and those that every daemon passes again, each time deeper.
 
-    The last lane is the patient one: what takes minutes is waited for there, and nothing else.
+    Old journals come first: what lies and fences have taught a journal cannot be told in the format before. The last
+    lane is the patient one: what takes minutes is waited for there, and nothing else.
     """
+    old = [Shot(point=point, need="old") for point in POINTS if needs(point) == "old"]
     slow = [Shot(point=point, need=needs(point)) for point in POINTS if needs(point) == "taken"]
     once = [Shot(point=point, need=need) for need in IN_TURN for point in POINTS if needs(point) == need]
     usual = [point for point in POINTS if needs(point) == "nothing"]
-    left = max(len(usual), kills - len(slow) - len(once))
+    left = max(len(usual), kills - len(old) - len(slow) - len(once))
     again = [shot_at(usual[number % len(usual)], number // len(usual)) for number in range(left)]
-    hands = [(again[lane::lanes], once[lane::lanes]) for lane in range(lanes)]
+    hands = [(old[lane::lanes], again[lane::lanes], once[lane::lanes]) for lane in range(lanes)]
     middle = (len(again) // lanes) // 2  # where there is something to lose already
-    return [*(often[:middle] + seldom + often[middle:] for often, seldom in hands), slow]
+    return [*(first + often[:middle] + seldom + often[middle:] for first, often, seldom in hands), slow]
 
 
 def shot_at(point: str, round_: int) -> Shot:

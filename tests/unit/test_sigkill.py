@@ -51,7 +51,8 @@ def test_every_point_is_dealt_and_what_is_needed_for_it_is_known() -> None:
         assert callable(getattr(Lane, f"_{shot.need}"))
     assert max(len(hand) for hand in hands[:-1]) - min(len(hand) for hand in hands[:-1]) <= 2
     assert {shot.nth for shot in shots if place_of(shot.point) == "begin_attempt"} == {1, 2}
-    assert {needs(point) for point in POINTS} == {"nothing", "taken", *IN_TURN}
+    assert {needs(point) for point in POINTS} == {"nothing", "old", "taken", *IN_TURN}
+    assert all(hand[0].need == "old" for hand in hands[:-1])
     order = [IN_TURN.index(shot.need) for shot in hands[0] if shot.need in IN_TURN]
     assert order == sorted(order)
 
