@@ -41,7 +41,7 @@ determinism: $(STAMP) # the same seeds in two processes, under random hash seeds
 mutants: $(STAMP) # seven broken order rules, each of which a simulated world must catch
 	@$(BIN)/python -m pytest -q -m slow -rP tests/scenarios/test_mutants.py
 
-RULES := journal/*,trader/protocol.py,trader/orders.py,trader/trades.py,trader/reconcile.py,trader/discovery.py,trader/adoption.py,trader/balances.py,trader/recovery.py,trader/rebuild.py,trader/exits.py,trader/names.py,trader/storage.py,trader/breach.py,trader/gate.py,trader/risk.py,trader/control.py,trader/equity.py,trader/decisions.py,strategy/portfolio.py
+RULES := journal/*,trader/protocol.py,trader/orders.py,trader/trades.py,trader/buying.py,trader/selling.py,trader/plans.py,trader/positions.py,trader/reconcile.py,trader/discovery.py,trader/adoption.py,trader/balances.py,trader/recovery.py,trader/rebuild.py,trader/exits.py,trader/names.py,trader/storage.py,trader/breach.py,trader/gate.py,trader/risk.py,trader/control.py,trader/equity.py,trader/decisions.py,strategy/portfolio.py
 JUDGES = $(shell grep -lE 'from (journal|trader|strategy\.portfolio)|trading_desk' tests/unit/test_*.py tests/contract/test_*.py)
 .PHONY: coverage
 coverage: $(STAMP) # every line and branch of orders, journal and risk, run by the tests that know them

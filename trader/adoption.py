@@ -17,7 +17,7 @@ from journal.records import Intent, IntentState, Trade
 from strategy.portfolio import stop_price
 from trader import names
 from trader.decisions import HOLDING, SELLING
-from trader.trades import average_price, fills_of, hold_again, reserve
+from trader.positions import average_price, fills_of, hold_again, reserve
 from upbit.models import NewOrder, Side
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from trader.decisions import HOLDING, SELLING
-from trader.trades import end_taken, hold_again, last_fill_at, reserve
+from trader.positions import end_taken, hold_again, last_fill_at, reserve
 
 if TYPE_CHECKING:
     from datetime import datetime

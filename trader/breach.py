@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 from journal.errors import JournalBroken, JournalError
 from trader.decisions import BUYING, SELLING
 from trader.loops import pause
+from trader.positions import let_go
 from trader.recovery import resume, settle_intent
-from trader.trades import carry_on, let_go
+from trader.trades import carry_on
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine

@@ -17,7 +17,8 @@ from state import ActiveTrade
 from trader.breach import guard
 from trader.decisions import BUYING, ENTERING, HOLDING, SELLING, Begin, Buy, Drop, Failed, Raise, Sell, View, decide
 from trader.loops import every, keep_going
-from trader.trades import buy, carry_on, let_go, reserve, sell
+from trader.positions import let_go, reserve
+from trader.trades import buy, carry_on, sell
 
 if TYPE_CHECKING:
     from trader.app import App

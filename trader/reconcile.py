@@ -13,9 +13,9 @@ from trader.balances import compare_balances
 from trader.decisions import HOLDING, SELLING
 from trader.discovery import compare_orders
 from trader.loops import keep_going, pause
+from trader.positions import hold_again, let_go, reserve
 from trader.recovery import resume
 from trader.storage import look_after_storage
-from trader.trades import hold_again, let_go, reserve
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator

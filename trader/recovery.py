@@ -13,7 +13,7 @@ from journal.records import IntentState
 from state import ActiveTrade
 from trader import protocol
 from trader.decisions import BUYING, HOLDING, SELLING
-from trader.trades import position_of
+from trader.positions import position_of
 from upbit.errors import OrderNotFound
 
 if TYPE_CHECKING:

@@ -20,9 +20,12 @@ from tests.contract.trading_desk import MARKET, WHY, Desk, buy, rounds, see_the_
 from trader import orders
 from trader.balances import APART_S, compare_balance
 from trader.decisions import BUYING, HOLDING, SELLING
+from trader.plans import plan_exit
+from trader.positions import let_go, reserve
 from trader.reconcile import reconcile
 from trader.recovery import WrongAccountError, recover
-from trader.trades import carry_on, free_of, let_go, plan_exit, reserve, wait_for_comparison
+from trader.selling import free_of, wait_for_comparison
+from trader.trades import carry_on
 from trader.trades import sell as sell_now
 from upbit.errors import NotSent, OutcomeUnknown
 

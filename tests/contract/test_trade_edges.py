@@ -17,7 +17,7 @@ from journal.records import IntentState, Trade
 from strategy.base import Entry, Exit, Snapshot
 from tests.contract.sandbox_desk import PRICE
 from tests.contract.trading_desk import MARKET, WHY, Desk, buy, see_the_world, sell, told
-from trader import adoption, discovery, names, orders, reconcile, risk, trades
+from trader import adoption, buying, discovery, names, orders, plans, positions, reconcile, risk, trades
 from trader.breach import guard
 from trader.decisions import HOLDING, SELLING
 from trader.recovery import settle_intent
@@ -45,7 +45,7 @@ def decide_elsewhere(app: App) -> str:
     )
     order = NewOrder(market=OTHER, side=Side.BID, total=Decimal(6000), identifier="ub1-elsewhere")
     now = app.clock()
-    app.journal.begin_trade(trade, trades.new_intent(trade, order, decision_key="e", number=0, now=now, deadline=None))
+    app.journal.begin_trade(trade, plans.new_intent(trade, order, decision_key="e", number=0, now=now, deadline=None))
     return order.identifier
 
 
@@ -111,7 +111,7 @@ def test_a_sale_that_waits_is_left_to_the_next_start_when_the_daemon_ends(
                 desk.user_orders(side="ask", ord_type="limit", price="300000000", volume=f"{trade.volume:f}")
             await see_the_world(app)
             app.stop.set()
-            assert await trades.reserve(app, MARKET, HOLDING, SELLING)
+            assert await positions.reserve(app, MARKET, HOLDING, SELLING)
             began = app.clock()
             with patch.object(risk, "confirms_exit", return_value=locked):
                 await trades.sell(app, MARKET, Exit(sell=True, reason=WHY))
@@ -130,7 +130,7 @@ def test_a_market_whose_buy_was_given_up_rests_a_minute(tmp_path: Path) -> None:
         async with desk.started() as app:
             name = decide_elsewhere(app)
             app.journal.abandon(name, "late")
-            await trades.after_refusal(app, app.journal.intent(name))
+            await buying.after_refusal(app, app.journal.intent(name))
             assert app.resting[OTHER] - app.clock() == timedelta(seconds=60)
 
     told(tmp_path, story)
@@ -209,7 +209,7 @@ def test_an_adopted_trade_gets_a_stop_when_there_is_one_and_nobody_sells(
                 await adoption.give_stop(app, trade)
             stop = app.journal.trade(trade.id).stop_price
             assert (stop is not None) is stops
-            assert stop is None or stop == trades.average_price(trades.fills_of(app, trade, "bid")) - 1_000_000
+            assert stop is None or stop == positions.average_price(positions.fills_of(app, trade, "bid")) - 1_000_000
             assert (await app.state.active_trade.snapshot())[MARKET].phase == phase
 
     told(tmp_path, story)
@@ -246,7 +246,7 @@ def test_an_adopted_order_of_a_trade_whose_sale_is_in_hand_leaves_the_trade_to_i
             (bought,) = app.journal.intents_of(trade.id)
             order = await app.upbit.order(uuid=bought.uuid)
             fill = msgspec.structs.replace(order.fills[0], uuid="sold", volume=trade.volume + 1)
-            sale = trades.plan_exit(app, trade, trade.volume)
+            sale = plans.plan_exit(app, trade, trade.volume)
             assert app.journal.leave(trade.id, {"code": "x"}, sale)
             found = replace(sale, identifier="ub1-found", decision_key="f", state=IntentState.FINAL, uuid="found")
             app.journal.adopt(trade, found, [fill], Decimal(0), [])

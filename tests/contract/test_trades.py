@@ -12,7 +12,7 @@ import pytest
 from journal.errors import Breach
 from journal.records import IntentState
 from tests.contract.trading_desk import MARKET, Desk, buy, sell, told
-from trader import trades
+from trader import buying
 from trader.reconcile import reconcile
 from upbit.errors import InsufficientFunds, OutcomeUnknown, UnderMinTotal
 
@@ -70,7 +70,7 @@ def test_a_refusal_for_want_of_money_that_is_there_stops_buying(tmp_path: Path) 
     async def story(desk: Desk) -> None:
         async with desk.started() as app:
             refused = InsufficientFunds("no", name="insufficient_funds_bid", status=400)
-            with refusing(refused), patch.object(trades, "affordable", return_value=False):
+            with refusing(refused), patch.object(buying, "affordable", return_value=False):
                 await try_to_buy(app)
             assert app.control.may_buy()
             await asyncio.sleep(60)

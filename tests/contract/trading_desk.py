@@ -17,9 +17,9 @@ from strategy.base import Entry, Exit, Reason, Snapshot
 from tests.contract.sandbox_desk import PRICE, START, FakeSource
 from trader import trades
 from trader.decisions import BUYING, HOLDING, SELLING
+from trader.positions import reserve
 from trader.reconcile import reconcile
 from trader.recovery import recover
-from trader.trades import reserve
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine

@@ -17,7 +17,7 @@ from journal.errors import Breach, JournalBroken, JournalFull, require
 from journal.records import IntentState
 from state import ActiveTrade
 from tests.contract.trading_desk import MARKET, Desk, buy, sell, told
-from trader import trades
+from trader import plans
 from trader.breach import come_back, guard, on_breach, take_up_again
 from trader.decisions import BUYING, HOLDING, SELLING
 from trader.orders import to_order
@@ -217,7 +217,7 @@ def test_a_sale_that_was_in_hand_when_the_disk_was_full_is_taken_up_again(
     async def story(desk: Desk) -> None:
         async with desk.started() as app:
             trade = await buy(app)
-            sale = trades.plan_exit(app, trade, trade.volume)
+            sale = plans.plan_exit(app, trade, trade.volume)
             assert app.journal.leave(trade.id, {"code": "x"}, sale)
             async with app.state.active_trade.locked() as active:
                 active[MARKET] = replace(active[MARKET], phase=SELLING)

@@ -15,7 +15,7 @@ from journal.records import IntentState, Trade
 from state import Balance
 from strategy.base import Entry, Exit, Reason
 from tests.unit.test_protocol import intent, shown
-from trader import names, recovery, trades
+from trader import names, plans, recovery
 from trader.adoption import adopted_intent, created_at, request_of
 from trader.balances import surely_gone
 from trader.discovery import Verdict as Found
@@ -176,14 +176,14 @@ def test_a_sale_is_sent_again_only_while_upbit_takes_it(bid: str, enough: bool) 
 
 def test_what_was_expected_and_why_is_kept_in_words() -> None:
     """The price without needless zeros, the slippage to a millionth."""
-    assert trades.expected(Decimal("1000.10"), Decimal("0.00123456789")) == {
+    assert plans.expected(Decimal("1000.10"), Decimal("0.00123456789")) == {
         "expected_price": "1000.1",
         "expected_slippage": "0.001235",
     }
     why = Reason(code="c", ko="가", en="a", numbers={"x": 1.5})
     told = {"code": "c", "ko": "가", "en": "a", "numbers": {"x": 1.5}}
-    assert trades.words(Exit(sell=True, reason=why)) == told
-    assert trades.words(Entry(buy=True, reason=why, stop_distance=None)) == told
+    assert plans.words(Exit(sell=True, reason=why)) == told
+    assert plans.words(Entry(buy=True, reason=why, stop_distance=None)) == told
 
 
 @pytest.mark.parametrize("kind", list(Kind))

@@ -1,0 +1,281 @@
+"""What a buy asks, writes, tells and leaves behind, with an order flow that ends as the test says."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+from unittest.mock import call
+
+import msgspec
+import pytest
+
+from state import Balance
+from strategy.base import Position
+from tests.unit.test_risk import book, chance, level
+from tests.unit.trading import (
+    BUY,
+    CLOSED,
+    ENTRY,
+    MARKET,
+    NOW,
+    PLAN,
+    SNAPSHOT,
+    TRADE,
+    active,
+    ends,
+    hold,
+    refused,
+    trading,
+)
+from trader import buying, plans, risk, trades
+from trader.decisions import BUYING, HOLDING
+from upbit.errors import OutcomeUnknown
+from upbit.models import Account, NewOrder, Side
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from config import Config
+
+
+@pytest.fixture
+def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Return a daemon's parts around a real journal, whose pauses do not last."""
+    with trading(tmp_path, monkeypatch) as app:
+        yield app
+
+
+async def test_the_facts_of_a_buy_are_those_of_now(app: Any) -> None:
+    """Asked for together, beside what the journal has committed; the last price that was heard, else the decision's."""
+    await active(app, BUYING)
+    wallet = Balance(available=Decimal(70_000), locked=Decimal(1), as_of=NOW)
+    await app.state.wallet_dict.replace({"KRW": wallet, "AAA": replace(wallet, available=Decimal(1))})
+    allowed, levels = chance(), book(level("1001", "999"))
+
+    async def ask_chance(market: str) -> Any:
+        assert market == MARKET
+        app.later(1)
+        return allowed
+
+    async def ask_books(markets: list[str]) -> Any:
+        assert markets == [MARKET]
+        app.later(1)
+        return [levels]
+
+    app.upbit = SimpleNamespace(chance=ask_chance, books=ask_books)
+    other = replace(SNAPSHOT, market="KRW-BBB")
+    app.journal.begin_trade(*plans.plan_entry(app, other, ENTRY, PLAN))
+    found = await buying.gather_facts(app, SNAPSHOT, ENTRY)
+    assert found == risk.Facts(
+        market=MARKET,
+        now=NOW + timedelta(seconds=2),
+        price=Decimal(1005),
+        price_as_of=NOW,
+        asked_at=NOW,
+        chance=allowed,
+        book=levels,
+        wallet=wallet,
+        exposure=risk.Exposure(
+            by_market={"KRW-BBB": Decimal(10_000)},
+            spent_today=app.journal.spent_since(NOW - timedelta(days=1)),
+            open_trades=1,
+        ),
+        stop_fraction=0.05,
+    )
+    assert found.exposure.spent_today >= 10_000
+    await app.state.trading_dict.replace({})
+    await app.state.wallet_dict.replace({})
+    bare = await buying.gather_facts(app, SNAPSHOT, replace(ENTRY, stop_distance=None))
+    assert (bare.price, bare.price_as_of) == (SNAPSHOT.price, SNAPSHOT.price_as_of)
+    assert (bare.wallet, bare.stop_fraction) == (None, None)
+
+
+def planned_buy(app: Any, monkeypatch: pytest.MonkeyPatch, answer: Any) -> None:
+    """Let the rules answer this to whatever is asked."""
+
+    async def gather(*_: object) -> str:
+        if isinstance(answer, Exception):
+            raise answer
+        return "facts"
+
+    def judge(config: Config, facts: Any) -> Any:
+        assert (config, facts) == (app.config, "facts")
+        return answer
+
+    monkeypatch.setattr(buying, "gather_facts", gather)
+    monkeypatch.setattr(risk, "judge_buy", judge)
+
+
+async def test_a_buy_is_written_down_before_it_is_carried_out(app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its trade with why and what is expected, its order with its name and its last moment."""
+    await active(app, BUYING)
+    planned_buy(app, monkeypatch, PLAN)
+    driven = ends(monkeypatch, app, lambda name: app.journal.abandon(name, "deadline"))
+    await trades.buy(app, SNAPSHOT, ENTRY)
+    assert driven == [BUY]
+    trade, intent = app.journal.trade(TRADE), app.journal.intent(BUY)
+    assert (trade.market, trade.strategy, trade.unit, trade.decided_at) == (
+        MARKET,
+        "breakouts",
+        timedelta(minutes=2),
+        NOW,
+    )
+    assert trade.stop_distance == Decimal("50.5")
+    assert trade.entry_reason == {
+        "code": "breakout",
+        "ko": "돌파",
+        "en": "breakout",
+        "numbers": {"x": 1.5},
+        "expected_price": "1001.5",
+        "expected_slippage": "0.001500",
+    }
+    assert msgspec.json.decode(intent.request, type=NewOrder) == NewOrder(
+        market=MARKET, side=Side.BID, total=Decimal(10_000), identifier=BUY
+    )
+    assert (intent.trade_id, intent.market, intent.side, intent.n) == (TRADE, MARKET, "bid", 0)
+    assert intent.decision_key == "KRWAAA-2611021158-b-0"
+    assert (intent.decided_at, intent.deadline) == (NOW, NOW + timedelta(seconds=10))
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (risk.Refused(code="spread", ko="가", en="a"), "spread"),
+        (OutcomeUnknown("?"), "OutcomeUnknown"),
+        (PLAN, "already_decided"),
+    ],
+)
+async def test_a_buy_that_is_refused_lets_its_market_rest(
+    answer: Any, why: str, app: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the rules, by an exchange that cannot be asked, or by the journal, which has the decision: for a minute."""
+    if answer is PLAN:
+        app.journal.begin_trade(*plans.plan_entry(app, SNAPSHOT, ENTRY, PLAN))
+    await active(app, BUYING)
+    planned_buy(app, monkeypatch, answer)
+    driven = ends(monkeypatch, app, lambda _: None)
+    await trades.buy(app, SNAPSHOT, ENTRY)
+    assert driven == []
+    assert app.tell.mock_calls == [call("refused", market=MARKET, why=why)]
+    assert app.resting == {MARKET: NOW + timedelta(minutes=1)}
+    assert await app.state.active_trade.snapshot() == {}
+    assert await app.state.trading_dict.snapshot() == {}
+
+
+async def test_what_was_bought_is_held_with_its_stop(app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Since its first fill, at its average price; a person is told with the fee, and beside what was expected."""
+    await hold(app, monkeypatch)
+    trade = app.journal.trade(TRADE)
+    opened = NOW + timedelta(seconds=1)
+    assert (trade.phase, trade.opened_at) == ("holding", opened)
+    assert (trade.stop_price, trade.highest_price) == (Decimal("949.5"), Decimal(1000))
+    ((kind, (told,), facts),) = app.messages.made
+    assert (kind, told.id) == ("bought", TRADE)
+    assert facts == {
+        "korean_name": f"이름 {MARKET}",
+        "fills": app.journal.fills_of(BUY),
+        "fee": Decimal(5),
+        "stop_price": Decimal("949.5"),
+        "at": opened,
+    }
+    assert [note.key for note in app.journal.pending_notes(9)] == ["bought1"]
+    assert app.tell.mock_calls == [
+        call("bought", market=MARKET, price="1000", expected="1001.5", krw=Decimal(10_000), fee=Decimal(5))
+    ]
+    assert app.wake_notifier.called
+    (held,) = (await app.state.active_trade.snapshot()).values()
+    assert (held.phase, held.trade_id, held.started_at) == (HOLDING, TRADE, NOW)
+    assert held.position == Position(
+        market=MARKET,
+        entry_price=Decimal(1000),
+        volume=Decimal(10),
+        opened_at=opened,
+        stop_price=Decimal("949.5"),
+        highest_price=Decimal(1000),
+    )
+
+
+@pytest.mark.parametrize(
+    ("outcome", "before", "rests"),
+    [
+        (None, 0, timedelta(minutes=1)),
+        ("UnderMinTotal", 0, timedelta(minutes=1)),
+        ("UnderMinTotal", 1, timedelta(days=1)),
+    ],
+)
+async def test_a_buy_that_bought_nothing_is_over(
+    outcome: str | None, before: int, rests: timedelta, app: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With how its order ended; the market rests for a day from the second refusal in a day on."""
+    for earlier in range(before):
+        past = replace(SNAPSHOT, candle_closed_at=CLOSED - timedelta(minutes=earlier + 1))
+        trade, intent = plans.plan_entry(app, past, ENTRY, PLAN)
+        app.journal.begin_trade(trade, intent)
+        refused(app, "UnderMinTotal")(intent.identifier)
+        app.journal.abandon_trade(trade.id, "REJECTED")
+    trade, intent = plans.plan_entry(app, SNAPSHOT, ENTRY, PLAN)
+    app.journal.begin_trade(trade, intent)
+    await active(app, BUYING, trade.id)
+    ends(monkeypatch, app, refused(app, outcome) if outcome else lambda name: app.journal.abandon(name, "deadline"))
+    await trades.carry_on(app, MARKET)
+    assert app.journal.trade(TRADE).phase == "abandoned"
+    (event,) = app.journal._db.execute("SELECT data FROM event WHERE kind = 'trade' ORDER BY seq DESC LIMIT 1")
+    assert msgspec.json.decode(event["data"])["why"] == ("REJECTED" if outcome else "ABANDONED")
+    assert app.resting == {MARKET: NOW + rests}
+    assert await app.state.active_trade.snapshot() == {}
+    assert app.messages.made == []
+    assert app.control.mock_calls == []
+
+
+@pytest.mark.parametrize(("free", "halts"), [("10025", True), ("10024", False)])
+async def test_a_refusal_for_money_that_is_there_stops_buying(
+    free: str,
+    halts: bool,  # noqa: FBT001 - a parameter
+    app: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Enough is the total and the highest fee; a person sees what was asked for and what was free."""
+
+    async def accounts() -> list[Account]:
+        return [Account(currency="KRW", available=Decimal(free), locked=Decimal(0))]
+
+    app.upbit = SimpleNamespace(accounts=accounts)
+    trade, intent = plans.plan_entry(app, SNAPSHOT, ENTRY, PLAN)
+    app.journal.begin_trade(trade, intent)
+    await active(app, BUYING, trade.id)
+    ends(monkeypatch, app, refused(app, "InsufficientFunds"))
+    await trades.carry_on(app, MARKET)
+    assert app.control.halt_buys.called is halts
+    if halts:
+        (code,), facts = app.control.halt_buys.call_args
+        assert (code, facts["market"], facts["request"], facts["free"]) == (
+            "unexplained_refusal",
+            MARKET,
+            intent.request,
+            Decimal(free),
+        )
+
+
+async def test_a_refusal_of_an_account_without_won_is_no_riddle(app: Any) -> None:
+    """Upbit does not list a currency of which there is nothing; coins are not asked for."""
+
+    async def accounts() -> list[Account]:
+        return []
+
+    app.upbit = SimpleNamespace(accounts=accounts)
+    trade, intent = plans.plan_entry(app, SNAPSHOT, ENTRY, PLAN)
+    app.journal.begin_trade(trade, intent)
+    refused(app, "InsufficientFunds")(intent.identifier)
+    await buying.explain_refusal(app, intent)
+    assert app.control.mock_calls == []
+
+
+@pytest.mark.parametrize(("distance", "kept"), [(None, None), (0.0, None), (0.1, Decimal("0.1"))])
+def test_a_trade_without_a_stop_is_planned_without_one(distance: float | None, kept: Decimal | None, app: Any) -> None:
+    """No distance, or one of nothing, is no stop."""
+    trade, _ = plans.plan_entry(app, SNAPSHOT, replace(ENTRY, stop_distance=distance), PLAN)
+    assert trade.stop_distance == kept

@@ -1,0 +1,95 @@
+"""What a trade holds, and who may move it from one phase to the next."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.unit.trading import (
+    ENTRY,
+    MARKET,
+    NOW,
+    PLAN,
+    SNAPSHOT,
+    TRADE,
+    active,
+    executed,
+    hold,
+    trading,
+)
+from trader import plans, positions
+from trader.decisions import HOLDING, SELLING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Return a daemon's parts around a real journal, whose pauses do not last."""
+    with trading(tmp_path, monkeypatch) as app:
+        yield app
+
+
+async def test_a_phase_is_taken_by_one_only(app: Any) -> None:
+    """Whoever comes second, or asks about another market, gets nothing."""
+    await active(app, HOLDING, TRADE)
+    assert await positions.reserve(app, MARKET, HOLDING, SELLING)
+    assert not await positions.reserve(app, MARKET, HOLDING, SELLING)
+    assert not await positions.reserve(app, "KRW-BBB", HOLDING, SELLING)
+    (held,) = (await app.state.active_trade.snapshot()).values()
+    assert (held.phase, held.trade_id) == (SELLING, TRADE)
+
+
+async def test_a_trade_last_moved_with_its_last_fill(app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of either side; before the first, when it was decided."""
+    trade, intent = plans.plan_entry(app, SNAPSHOT, ENTRY, PLAN)
+    app.journal.begin_trade(trade, intent)
+    assert positions.last_fill_at(app, trade) == NOW
+    executed(app, "4", after=1)(intent.identifier)
+    assert positions.last_fill_at(app, trade) == NOW + timedelta(seconds=1)
+    app.journal.enter_position(TRADE, opened_at=NOW, stop_price=None, highest_price=Decimal(1000))
+    app.journal.leave(TRADE, {}, plans.plan_exit(app, trade, Decimal(1)))
+    executed(app, "1", after=1)(f"ub1-{TRADE}-s-0-0")
+    assert positions.last_fill_at(app, trade) == NOW + timedelta(seconds=2)
+    assert len(positions.fills_of(app, trade, "bid")) == 1
+
+
+@pytest.mark.parametrize("taken", ["10", "4"])
+async def test_what_is_left_while_a_sale_waits_is_held(taken: str, app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing left: the trade is over."""
+    await hold(app, monkeypatch)
+    app.journal.take_out(TRADE, Decimal(taken), price=None)
+    await positions.hold_or_end(app, TRADE)
+    held = (await app.state.active_trade.snapshot()).get(MARKET)
+    assert (held is None) is (taken == "10")
+    assert held is None or (held.position is not None and held.position.volume == 6)
+
+
+@pytest.mark.parametrize("stands", [TRADE, "another", None])
+async def test_a_trade_that_orders_nobody_knew_have_ended_is_let_go(
+    stands: str | None, app: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And another one that stands in its place by now is left alone."""
+    await hold(app, monkeypatch)
+    app.journal.close_trade(TRADE, closed_at=NOW, dust=Decimal(0))
+    if stands is None:
+        await app.state.active_trade.replace({})
+    else:
+        await active(app, SELLING, stands)
+    await positions.hold_or_end(app, TRADE)
+    assert len(await app.state.active_trade.snapshot()) == (stands == "another")
+    assert app.tell.call_args.args == ("bought",)
+
+
+async def test_a_market_that_is_not_there_can_be_let_go(app: Any) -> None:
+    """Two flows may end a trade at once."""
+    await active(app, HOLDING, TRADE)
+    for _ in range(2):
+        await positions.let_go(app, MARKET)
+        assert await app.state.active_trade.snapshot() == {}
+        assert await app.state.trading_dict.snapshot() == {}

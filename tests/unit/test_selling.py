@@ -1,0 +1,286 @@
+"""What a sale writes, tells and waits for, with an order flow that ends as the test says."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+from unittest.mock import call
+
+import msgspec
+import pytest
+
+from journal.records import IntentState
+from state import Balance
+from strategy.gates import STOP
+from tests.unit.test_risk import level
+from tests.unit.trading import (
+    ENTRY,
+    MARKET,
+    NOW,
+    PLAN,
+    SNAPSHOT,
+    TRADE,
+    bids,
+    ends,
+    executed,
+    hold,
+    leaving,
+    refused,
+    trading,
+)
+from trader import plans, selling, trades
+from trader.decisions import HOLDING
+from upbit.errors import InsufficientFunds, OutcomeUnknown
+from upbit.models import NewOrder, Side
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Return a daemon's parts around a real journal, whose pauses do not last."""
+    with trading(tmp_path, monkeypatch) as app:
+        yield app
+
+
+async def test_a_sale_is_written_down_and_ends_the_trade(app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Why, what the bids promise, its order without a last moment; then the profit is told."""
+    await hold(app, monkeypatch)
+    app.later(10)
+    bids(app, level("1110", "1100", bid_size="5"), level("1120", "1000", bid_size="50"))
+    driven = ends(monkeypatch, app, executed(app, "10", price="1050", fee="5.25"))
+    await trades.sell(app, MARKET, leaving())
+    sale = f"ub1-{TRADE}-s-0-0"
+    assert driven == [sale]
+    intent = app.journal.intent(sale)
+    assert msgspec.json.decode(intent.request, type=NewOrder) == NewOrder(
+        market=MARKET, side=Side.ASK, volume=Decimal(10), identifier=sale
+    )
+    assert (intent.decision_key, intent.n, intent.deadline) == ("KRWAAA-2611021158-s-0", 0, None)
+    assert intent.decided_at == NOW + timedelta(seconds=11)
+    trade = app.journal.trade(TRADE)
+    assert trade.exit_reason == {
+        "code": "trend_end",
+        "ko": "까닭",
+        "en": "because",
+        "numbers": {},
+        "expected_price": "1050",
+        "expected_slippage": "0.045455",
+    }
+    assert (trade.phase, trade.dust, trade.closed_at) == ("closed", 0, NOW + timedelta(seconds=11))
+    kind, (told,), facts = app.messages.made[-1]
+    assert (kind, told.id, told.proceeds_krw) == ("sold", TRADE, Decimal("10494.75"))
+    assert facts == {"korean_name": f"이름 {MARKET}", "dust": Decimal(0), "at": NOW + timedelta(seconds=11)}
+    assert [note.kind for note in app.journal.pending_notes(9)] == ["bought", "sold"]
+    assert app.tell.mock_calls[-1] == call(
+        "sold", market=MARKET, reason="trend_end", profit_krw=Decimal("10494.75") - Decimal(10_005)
+    )
+    assert await app.state.active_trade.snapshot() == {}
+    assert await app.state.trading_dict.snapshot() == {}
+    assert app.pauses == []
+
+
+@pytest.mark.parametrize(
+    ("outcome", "seconds", "told"), [("UnderMinTotal", 10.0, []), ("MarketUnavailable", 60.0, ["suspended"])]
+)
+async def test_a_sale_that_was_refused_is_tried_again_later(
+    outcome: str, seconds: float, told: list[str], app: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In ten seconds, or in a minute while the market stands still, which a person is told."""
+    await hold(app, monkeypatch)
+    app.messages.made.clear()
+    app.tell.reset_mock()
+    app.wake_notifier.reset_mock()
+    bids(app, level("1010", "1000"))
+    ends(monkeypatch, app, refused(app, outcome))
+    await trades.sell(app, MARKET, leaving())
+    assert app.pauses == [(seconds, app.stop)]
+    assert [kind for kind, *_ in app.messages.made] == told
+    if told:
+        assert app.tell.mock_calls == [call("suspended", level=logging.WARNING, market=MARKET, volume=Decimal(10))]
+        assert app.messages.made[0][2] == {"at": app.clock()}
+        assert "suspended1" in [note.key for note in app.journal.pending_notes(9)]
+        assert app.wake_notifier.call_count == 2
+    (held,) = (await app.state.active_trade.snapshot()).values()
+    assert held.phase == HOLDING
+    again = plans.plan_exit(app, app.journal.trade(TRADE), Decimal(10))
+    assert (again.identifier, again.n) == (f"ub1-{TRADE}-s-0-1", 1)
+
+
+async def test_a_part_that_was_sold_leaves_the_rest_for_the_next_leg(app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At once, without a pause, under the next name."""
+    await hold(app, monkeypatch)
+    bids(app, level("1010", "1000"))
+    ends(monkeypatch, app, executed(app, "4"))
+    await trades.sell(app, MARKET, leaving())
+    assert app.pauses == []
+    (held,) = (await app.state.active_trade.snapshot()).values()
+    assert held.phase == HOLDING
+    assert held.position is not None
+    assert held.position.volume == 6
+    leg = plans.plan_exit(app, app.journal.trade(TRADE), Decimal(6))
+    assert (leg.decision_key, leg.n) == ("KRWAAA-2611021158-s-1", 0)
+
+
+async def test_a_leg_follows_the_last_one_that_was_executed_also_when_those_before_it_are_not_known(
+    app: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was adopted may begin with the second leg: its name must not serve for another order."""
+    await hold(app, monkeypatch)
+    trade = app.journal.trade(TRADE)
+    sold = replace(plans.plan_exit(app, trade, Decimal(4)), decision_key="KRWAAA-2611021158-s-1")
+    monkeypatch.setattr(app.journal, "intents_of", lambda _: [replace(sold, state=IntentState.FINAL)])
+    assert plans.plan_exit(app, trade, Decimal(6)).identifier == f"ub1-{TRADE}-s-2-0"
+
+
+@pytest.mark.parametrize(("code", "sells"), [(STOP.code, False), ("trend_end", True)])
+async def test_a_stop_that_the_bids_deny_is_held_on(
+    code: str,
+    sells: bool,  # noqa: FBT001 - a parameter
+    app: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is looked at again in three seconds; another reason needs no fall."""
+    await hold(app, monkeypatch)
+    bids(app, level("1010", "1000"))
+    driven = ends(monkeypatch, app, executed(app, "10"))
+    await trades.sell(app, MARKET, leaving(code))
+    assert bool(driven) is sells
+    if not sells:
+        assert app.pauses == [(3.0, app.stop)]
+        assert app.tell.mock_calls[-1] == call(
+            "exit_not_confirmed", level=logging.WARNING, market=MARKET, reason=STOP.code, bid=Decimal(1000)
+        )
+
+
+async def test_a_market_without_a_book_confirms_no_exit(app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is nobody to sell to."""
+    await hold(app, monkeypatch)
+    bids(app)
+    await trades.sell(app, MARKET, leaving())
+    assert app.tell.mock_calls[-1] == call(
+        "exit_not_confirmed", level=logging.WARNING, market=MARKET, reason="trend_end", bid=Decimal(0)
+    )
+
+
+async def test_coins_that_somebody_locks_are_waited_for(app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A person is told how many, and they are tried again in ten seconds."""
+    await hold(app, monkeypatch)
+    app.later(10)
+    free = Balance(available=Decimal(1), locked=Decimal(9), as_of=app.clock())
+    await app.state.wallet_dict.replace({"AAA": free, "KRW": replace(free, available=Decimal(10**9))})
+    bids(app, level("1010", "1000"))
+    app.wake_notifier.reset_mock()
+    await trades.sell(app, MARKET, leaving())
+    assert app.tell.mock_calls[-1] == call("locked", level=logging.WARNING, market=MARKET, volume=Decimal(10))
+    kind, (told, volume), facts = app.messages.made[-1]
+    assert (kind, told.id, volume, facts) == ("locked", TRADE, Decimal(10), {"at": app.clock()})
+    assert "locked2" in [note.key for note in app.journal.pending_notes(9)]
+    assert app.wake_notifier.called
+    assert app.pauses == [(10.0, app.stop)]
+    assert (await app.state.active_trade.snapshot())[MARKET].phase == HOLDING
+
+
+async def test_what_upbit_would_not_take_ends_the_trade_as_dust(app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the reason for which it should have been sold."""
+    await hold(app, monkeypatch)
+    bids(app, level("401", "400"))
+    await trades.sell(app, MARKET, leaving())
+    trade = app.journal.trade(TRADE)
+    assert (trade.phase, trade.dust) == ("closed", Decimal(10))
+    assert trade.exit_reason == {"code": "trend_end", "ko": "까닭", "en": "because", "numbers": {}}
+    assert app.messages.made[-1][2]["dust"] == 10
+    assert app.messages.made[-1][1][0].exit_reason == trade.exit_reason
+    assert app.tell.mock_calls[-2:] == [
+        call("dust", level=logging.WARNING, market=MARKET, volume=Decimal(10)),
+        call("sold", market=MARKET, reason="trend_end", profit_krw=Decimal(-10_005)),
+    ]
+
+
+async def test_a_sale_whose_coins_were_all_taken_meanwhile_is_over(app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As what it was: a withdrawal of their owner, at its price."""
+    await hold(app, monkeypatch)
+    app.journal.take_out(TRADE, Decimal(10), price=Decimal(1200))
+    bids(app, level("1010", "1000"))
+    driven = ends(monkeypatch, app, lambda _: None)
+    await trades.sell(app, MARKET, leaving())
+    assert driven == []
+    trade = app.journal.trade(TRADE)
+    assert (trade.phase, trade.dust, trade.profit_krw) == ("closed", Decimal(0), Decimal(12_000 - 10_005))
+    assert trade.exit_reason is not None
+    assert (trade.exit_reason["code"], set(trade.exit_reason)) == ("taken", {"code", "ko", "en"})
+    assert await app.state.active_trade.snapshot() == {}
+
+
+def test_a_currency_that_upbit_does_not_list_is_nothing() -> None:
+    """As of the oldest of what it lists; a wallet that was not read says nothing at all."""
+    late = Balance(available=Decimal(5), locked=Decimal(1), as_of=NOW)
+    early = replace(late, as_of=NOW - timedelta(seconds=1))
+    assert selling.free_of("AAA", {}) is None
+    assert selling.free_of("AAA", {"AAA": late, "KRW": early}) is late
+    assert selling.free_of("AAA", {"KRW": late, "BBB": early}) == Balance(
+        available=Decimal(0), locked=Decimal(0), as_of=early.as_of
+    )
+
+
+async def test_coins_that_were_not_there_are_offered_again_after_a_comparison(
+    app: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another daemon may have sold them; any other refusal says nothing about them."""
+    await hold(app, monkeypatch)
+    compared: list[bool] = []
+
+    async def wait_for_comparison(_: Any) -> None:
+        compared.append(True)
+
+    monkeypatch.setattr(selling, "wait_for_comparison", wait_for_comparison)
+    bids(app, level("1010", "1000"))
+    ends(monkeypatch, app, refused(app, "UnderMinTotal"))
+    await trades.sell(app, MARKET, leaving())
+    assert compared == []
+    ends(monkeypatch, app, refused(app, "InsufficientFunds"))
+    await trades.sell(app, MARKET, leaving())
+    assert compared == [True]
+
+
+@pytest.mark.parametrize(("after", "stops", "looks"), [(3, False, 3), (999, False, 120), (999, True, 0)])
+async def test_a_comparison_is_asked_for_and_waited_for_two_minutes_at_most(
+    after: int,
+    stops: bool,  # noqa: FBT001 - a parameter
+    looks: int,
+    app: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A second at a time, and not by a daemon that ends."""
+    app.comparisons, app.compare_now = 7, asyncio.Event()
+    if stops:
+        app.stop.set()
+    pauses: list[tuple[object, ...]] = []
+
+    async def pause(*what: object) -> None:
+        pauses.append(what)
+        app.comparisons += len(pauses) == after
+
+    monkeypatch.setattr(selling, "pause", pause)
+    await selling.wait_for_comparison(app)
+    assert app.compare_now.is_set()
+    assert pauses == [(1.0, app.stop)] * looks
+
+
+async def test_an_order_ended_with_the_error_of_its_last_attempt(app: Any) -> None:
+    """When it was refused for good; one that was given up was refused by nobody."""
+    trade, intent = plans.plan_entry(app, SNAPSHOT, ENTRY, PLAN)
+    app.journal.begin_trade(trade, intent)
+    assert not selling.ended_with(app, intent, InsufficientFunds)
+    refused(app, "InsufficientFunds")(intent.identifier)
+    ended = app.journal.intent(intent.identifier)
+    assert selling.ended_with(app, ended, InsufficientFunds)
+    assert not selling.ended_with(app, ended, OutcomeUnknown)
+    assert not selling.ended_with(app, replace(ended, state=IntentState.ABANDONED), InsufficientFunds)
+    assert not selling.ended_with(app, replace(ended, identifier="unsent"), InsufficientFunds)
