@@ -32,21 +32,27 @@ from trader.decisions import (
 
 NOW = datetime(2026, 11, 2, 12, 0, 30, tzinfo=UTC)
 REASON = Reason(code="test", ko="시험", en="test")
+PARAMETERS = object()
+"""Those of the strategy: each of its answers rests on them."""
 
 
 def strategy(*, buy: bool = True, sell: bool = False) -> Any:
-    """Return a strategy that always answers the same, and remembers what it was asked."""
+    """Return a strategy that always answers the same, and remembers what it was asked, and about what it holds."""
     asked: list[Snapshot] = []
+    held: list[Position] = []
 
-    def enter(snapshot: Snapshot, _: object) -> Entry:
+    def enter(snapshot: Snapshot, parameters: object) -> Entry:
+        assert parameters is PARAMETERS
         asked.append(snapshot)
         return Entry(buy=buy, reason=REASON)
 
-    def leave(_: Position, snapshot: Snapshot, __: object) -> Exit:
+    def leave(position: Position, snapshot: Snapshot, parameters: object) -> Exit:
+        assert parameters is PARAMETERS
+        held.append(position)
         asked.append(snapshot)
         return Exit(sell=sell, reason=REASON)
 
-    return SimpleNamespace(enter=enter, exit=leave, asked=asked)
+    return SimpleNamespace(enter=enter, exit=leave, asked=asked, held=held)
 
 
 def price(krw: int = 100, *, age_s: float = 0.0) -> Price:
@@ -102,7 +108,7 @@ def actions(
         may_sell=may,
         closing={"KRW-AAA": closing} if closing else {},
     )
-    return list(decide(view, of, parameters=None))
+    return list(decide(view, of, PARAMETERS))
 
 
 def test_a_drawn_market_that_nobody_trades_begins_a_trade() -> None:
@@ -113,9 +119,10 @@ def test_a_drawn_market_that_nobody_trades_begins_a_trade() -> None:
 def test_a_target_with_a_fresh_price_is_bought_at_that_price() -> None:
     """The strategy is asked with the price of now, not with that of the scan."""
     of = strategy()
-    (action,) = actions(of, known=price(123), active=trade(ENTERING), scanned=snapshot())
+    known = price(123, age_s=1)
+    (action,) = actions(of, known=known, active=trade(ENTERING), scanned=snapshot())
     assert isinstance(action, Buy)
-    assert action.snapshot.price == Decimal(123)
+    assert (action.snapshot.price, action.snapshot.price_as_of) == (Decimal(123), known.as_of)
     assert action.snapshot.numbers == {"ema": 1.5}
 
 
@@ -130,6 +137,18 @@ def test_a_stale_price_buys_nothing() -> None:
 def test_an_unknown_price_buys_nothing() -> None:
     """A market just drawn has no price yet; the trade waits."""
     assert actions(strategy(), known=None, active=trade(ENTERING), scanned=snapshot()) == []
+
+
+def test_what_is_just_as_old_as_it_may_be_still_decides() -> None:
+    """A price of ten seconds and a candle of four minutes are fresh; a moment later they are not."""
+    entering = actions(strategy(), known=price(age_s=10), active=trade(ENTERING), scanned=snapshot(age_s=240))
+    assert [type(action) for action in entering] == [Buy]
+    assert actions(strategy(), known=price(age_s=10.001), active=trade(ENTERING), scanned=snapshot()) == []
+    assert actions(strategy(), known=price(), active=trade(ENTERING), scanned=snapshot(age_s=240.001)) == []
+    of = strategy()
+    actions(of, known=price(age_s=10), active=trade(HOLDING), scanned=snapshot(age_s=240))
+    actions(of, known=price(age_s=10), active=trade(HOLDING), scanned=snapshot(age_s=240.001))
+    assert [isnan(asked.numbers["ema"]) for asked in of.asked] == [False, True]
 
 
 @pytest.mark.failure("C8")
@@ -177,12 +196,27 @@ def test_stale_indicators_read_nan_while_the_price_still_guards_the_stop() -> No
     assert isnan(asked.numbers["ema"])
 
 
+def test_an_exit_is_decided_on_the_indicators_of_the_scan_and_the_price_of_now() -> None:
+    """The scan may be minutes old, and the price it saw with it."""
+    of, known = strategy(), price(95, age_s=1)
+    actions(of, known=known, active=trade(HOLDING), scanned=snapshot())
+    assert of.asked == [replace(snapshot(), price=Decimal(95), price_as_of=known.as_of)]
+
+
 def test_a_new_highest_price_is_remembered() -> None:
     """Only a price above the highest so far is news."""
     assert actions(strategy(), known=price(101), active=trade(HOLDING), scanned=snapshot()) == [
         Raise("KRW-AAA", price(101))
     ]
     assert actions(strategy(), known=price(100), active=trade(HOLDING), scanned=snapshot()) == []
+
+
+def test_an_exit_knows_the_highest_price_that_was_reached_just_now() -> None:
+    """A trailing stop follows the price at once, not from the next round on."""
+    of = strategy()
+    for krw in (99, 101):
+        actions(of, known=price(krw), active=trade(HOLDING), scanned=snapshot())
+    assert [position.highest_price for position in of.held] == [100, 101]
 
 
 def test_what_may_not_be_sent_is_not_begun() -> None:
