@@ -65,7 +65,7 @@ def keep_evidence(app: App, where: str, breach: AssertionError) -> Path:
     name = hashlib.sha256(f"{where} {breach}".encode()).hexdigest()[:12]
     path = app.config.data_dir / FOLDER / f"breach-{name}.txt"
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, exist_ok=True)
         if len(list(path.parent.iterdir())) < MOST_FILES:
             path.write_text(f"{app.clock().isoformat()} {where}\n\n{text}\n{events}\n", encoding="utf-8")
     except OSError as error:

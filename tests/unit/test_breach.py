@@ -80,6 +80,35 @@ def test_a_breach_halts_keeps_its_evidence_and_tells(tmp_path: Path) -> None:
     told(tmp_path, story)
 
 
+def test_the_evidence_of_a_breach_says_when_where_and_how_and_what_happened_before(tmp_path: Path) -> None:
+    """In a file for the owner alone, whose name the journal keeps with where the rule broke and which."""
+
+    async def broken() -> None:
+        raise Breach("two orders for one intent")
+
+    async def story(desk: Desk) -> None:
+        async with desk.started() as app:
+            app.tell("first", market=MARKET)
+            app.tell("second")
+            await guard(app, MARKET, broken())
+            (halt,) = app.journal.standing_halts()
+            (path,) = (desk.folder / "evidence").iterdir()
+            assert halt.evidence == {
+                "where": MARKET,
+                "breach": "two orders for one intent",
+                "evidence": path.name,
+            }
+            now = app.clock().isoformat()
+            text = path.read_text(encoding="utf-8")
+            assert text.startswith(f"{now} {MARKET}\n\nTraceback (most recent call last):\n  File ")
+            assert "in broken" in text
+            assert "Breach: two orders for one intent\n" in text
+            assert text.endswith(f"\n{now} first market={MARKET}\n{now} second\n")
+            assert path.parent.stat().st_mode & 0o777 == 0o700
+
+    told(tmp_path, story)
+
+
 def test_evidence_that_cannot_be_written_hinders_nothing(tmp_path: Path) -> None:
     """The halt stands all the same."""
 
