@@ -160,7 +160,7 @@ class Messages:
         return self._note(f"stopped:{at.isoformat()}", "stopped", title, color=GREY, at=at, fields=fields)
 
     def halted(self, halt: Halt) -> Note:
-        """Tell that trading stands still and why; a reason that comes and goes by itself at most once an hour."""
+        """Tell that trading stands still and why; what comes and goes by itself at most once an hour and level."""
         until = self._say("원인이 사라지면 스스로 다시 시작합니다.", "It goes on by itself when the cause is gone.")
         if halt.ends == "person":
             until = self._say(
@@ -170,7 +170,7 @@ class Messages:
         if halt.level == "HALTED":
             title = self._say("모든 주문을 멈췄습니다", "All orders have stopped")
         fields = [(name, number(value)) for name, value in halt.evidence.items()]
-        key = f"halted:{halt.code}:{self._moment(halt, halt.since)}"
+        key = f"halted:{halt.code}:{halt.level}:{self._moment(halt, halt.since)}"
         text = f"{plain(getattr(halt, self.language))}\n{until}"
         return self._note(key, "halted", title, color=RED, at=halt.since, fields=fields, text=text)
 

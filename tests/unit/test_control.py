@@ -59,8 +59,8 @@ def control(journal: Journal, messages: Messages = KO) -> Control:
 
 
 def keys(journal: Journal) -> list[str]:
-    """Return the kinds of the messages that wait."""
-    return [note.key.rpartition(":")[0].partition(":2026")[0] for note in journal.pending_notes(99)]
+    """Return what the messages that wait are about."""
+    return [":".join(note.key.split(":")[:2]) for note in journal.pending_notes(99)]
 
 
 def test_at_first_everything_is_allowed(journal: Journal) -> None:
@@ -118,15 +118,20 @@ def test_the_most_severe_reason_decides_until_it_is_over(journal: Journal) -> No
 
 
 def test_a_reason_that_grows_worse_is_told_again_and_never_grows_milder(journal: Journal) -> None:
-    """The same code may escalate from buys to everything, not back."""
+    """The same code may escalate from buys to everything, not back; a message says so within the same hour, too."""
     box, heard = control(journal), []
     box.on_change = lambda kind, _: heard.append(kind)
-    box.halt_buys("x", **WORDS)
+    box.halt_buys("x", **WORDS, by_itself=True)
     assert box.halt("x", **WORDS)
     assert not box.halt_buys("x", **WORDS)
     assert box.state.name == "HALTED"
     assert heard == ["halted", "halted"]
     assert len(box.reasons) == len(journal.standing_halts()) == 1
+    assert [note.kind for note in journal.pending_notes(9)] == ["halted", "halted"]
+    ends = [row["ended_by"] for row in journal._db.execute("SELECT ended_by FROM halt ORDER BY seq")]
+    assert ends == ["escalation", None]
+    box.resume()
+    assert heard == ["halted", "halted", "resumed"]
 
 
 def test_only_a_reason_that_ends_by_itself_is_ended_by_its_owner(journal: Journal) -> None:
@@ -248,6 +253,7 @@ def test_a_running_daemon_takes_the_request_of_a_person(journal: Journal, tmp_pa
             await asyncio.sleep(5)
             assert app.control.state.name == "HALTED"
             request = ask_to_resume(tmp_path)
+            assert request.stat().st_mode & 0o777 == 0o600
             await asyncio.sleep(1.5)
             assert app.control.state.name == "ACTIVE"
             assert not request.exists()
