@@ -196,6 +196,19 @@ def test_a_drawdown_is_measured_from_the_highest_profit_over_restarts(story: Sto
     assert mark.tripped == ()
 
 
+@pytest.mark.failure("H6")
+def test_one_limit_that_is_broken_hides_no_other(story: Story) -> None:
+    """A day that was stopped and goes on falling becomes a drawdown, and each waits for a person."""
+    story.state()
+    story.buy("KRW-A", 200_000)
+    story.price("KRW-A", 110_000)
+    assert story.state() == "HALT_BUYS"
+    assert [halt.code for halt in story.app.control.reasons] == ["day_loss"]
+    story.price("KRW-A", 20_000)
+    story.state()
+    assert [halt.code for halt in story.app.control.reasons] == ["day_loss", "drawdown"]
+
+
 def test_a_reset_while_the_daemon_is_away_is_one_as_well(story: Story) -> None:
     """`resume` on a stopped daemon ends the reason; the next start measures from there."""
     story.state()
@@ -223,7 +236,9 @@ def test_a_trade_whose_price_is_not_known_yet_raises_no_peak(story: Story) -> No
 
 
 def test_small_rises_are_not_written_down_one_by_one(story: Story) -> None:
-    """The journal is not for every won."""
+    """The journal is not for every won, however high the peak stands."""
+    story.state()
+    story.sell(story.buy("KRW-B", 100_000), 150_000)
     story.state()
     story.buy("KRW-A", 100_000)
     events = "SELECT count(*) FROM event WHERE kind = 'meta'"
@@ -379,6 +394,18 @@ def test_what_ends_in_the_past_or_opens_again_is_counted_once(story: Story) -> N
     assert story.realised.of(story.app.journal) == -5_000
     story.app.journal._db.execute("UPDATE trade SET phase = 'closed' WHERE id = ?", (first,))
     assert story.realised.of(story.app.journal) == 5_000
+
+
+def test_a_trade_that_is_over_is_read_once(story: Story) -> None:
+    """Measuring costs no more after a year of trades than on the first day."""
+    for market in ("KRW-A", "KRW-B"):
+        story.sell(story.buy(market, 100_000), 110_000)
+        assert story.realised.of(story.app.journal) > 0
+    asked: list[str] = []
+    story.sell(story.buy("KRW-C", 100_000), 110_000)
+    story.app.journal._db.set_trace_callback(asked.append)
+    assert story.realised.of(story.app.journal) == 30_000
+    assert [text for text in asked if "FROM trade WHERE id" in text] == ["SELECT * FROM trade WHERE id = 't3'"]
 
 
 def test_the_watch_measures_every_few_seconds(story: Story) -> None:
