@@ -145,11 +145,12 @@ def test_an_order_that_is_shown_late_comes_back_whole(tmp_path: Path) -> None:
 
 
 def test_what_the_user_has_taken_meanwhile_is_written_off_and_told(tmp_path: Path) -> None:
-    """The exchange knows what we bought, the account what is left of it."""
+    """The exchange knows what we bought, the account what is left of it; the rest is worth what it would bring now."""
 
     async def story(desk: Desk) -> None:
         async with desk.started() as app:
             trade = await buy(app)
+            (book,) = await app.upbit.books([MARKET])
         forget(desk)
         desk.user_orders(side="ask", ord_type="market", volume=f"{trade.volume:f}")
         await asyncio.sleep(1)
@@ -158,6 +159,44 @@ def test_what_the_user_has_taken_meanwhile_is_written_off_and_told(tmp_path: Pat
         assert rebuilt.held == []
         for language in ("ko", "en"):
             assert MARKET in "\n".join(verb.report(rebuilt, language))
+        async with desk.daemon() as app:
+            over = app.journal.trade(trade.id)
+            assert over.phase == "closed"
+            assert over.taken_krw == trade.volume * book.levels[0].bid_price
+
+    told(tmp_path, story)
+
+
+def test_coins_that_the_user_has_put_into_an_order_are_still_there(tmp_path: Path) -> None:
+    """What an open order locks is in the account: it is held, not gone."""
+
+    async def story(desk: Desk) -> None:
+        async with desk.started() as app:
+            trade = await buy(app)
+        forget(desk)
+        desk.user_orders(side="ask", ord_type="limit", price="300000000", volume=f"{trade.volume:f}")
+        rebuilt = await recover(desk)
+        assert rebuilt.gone == {}
+        assert [(held.id, held.volume) for held in rebuilt.held] == [(trade.id, trade.volume)]
+
+    told(tmp_path, story)
+
+
+def test_the_orders_of_the_bot_that_was_asked_for_come_back(tmp_path: Path) -> None:
+    """`--account` names one that is not the one of the keys in use, and from then on the journal goes by its name."""
+
+    async def story(desk: Desk) -> None:
+        async with desk.started() as app:
+            mine = app.account
+            trade = await buy(app)
+        forget(desk)
+        rebuilt = await recover(desk, "0000")
+        assert (rebuilt.account, rebuilt.orders) == ("0000", 0)
+        forget(desk)
+        rebuilt = await recover(desk, mine)
+        assert (rebuilt.account, [held.id for held in rebuilt.held]) == (mine, [trade.id])
+        async with desk.daemon() as app:
+            assert app.journal.meta("account") == mine
 
     told(tmp_path, story)
 
