@@ -22,23 +22,29 @@ T = TypeVar("T")
 
 
 def remembered(ask: Callable[[Any], T]) -> Callable[[Any], T]:
-    """Ask again only when something was written since: by this connection, or by another process.
-
-    The answer is a shallow copy. Within a transaction it is always asked: what is undone leaves no trace here.
-    """
+    """Ask again only when something was written since: by this connection, or by another process."""
 
     @functools.wraps(ask)
-    def recall(self: Remembering) -> T:
-        if self._db.in_transaction:
-            return ask(self)
-        written = state_of(self._db)
-        known = self._answers.get(ask.__name__)
-        if known is None or known[0] != written:
-            known = self._answers[ask.__name__] = (written, ask(self))
-        answer: T = copy.copy(known[1])
-        return answer
+    def recalled(self: Remembering) -> T:
+        return recall(self, ask)
 
-    return recall
+    return recalled
+
+
+def recall(self: Remembering, ask: Callable[[Any], T]) -> T:
+    """Return a shallow copy of the answer that is known, if it still holds.
+
+    Within a transaction it is always asked: what is undone leaves no trace here.
+    """
+    db, answers = self._db, self._answers
+    if db.in_transaction:
+        return ask(self)
+    written = state_of(db)
+    known = answers.get(ask.__name__)
+    if known is None or known[0] != written:
+        known = answers[ask.__name__] = (written, ask(self))
+    answer: T = copy.copy(known[1])
+    return answer
 
 
 def state_of(db: sqlite3.Connection) -> tuple[int, int]:
