@@ -92,9 +92,9 @@ def test_imports_point_one_way() -> None:
 
 
 def test_every_room_is_looked_at() -> None:
-    """A folder that is new, or has moved, must be given its place here."""
+    """A folder that is new, or has moved, must be given its place here; `mutants` is what `make mutation` leaves."""
     rooms = {path.name for path in ROOT.iterdir() if path.is_dir() and any(path.glob("*.py"))}
-    assert rooms - {"tests", "bench"} <= set(MAY_KNOW)
+    assert rooms - {"tests", "bench", "mutants"} <= set(MAY_KNOW)
     assert {room for room, _ in modules()} == set(MAY_KNOW)
 
 
