@@ -20,7 +20,7 @@ from backtest.candles import Candles, Stored, add_span, merge, missing_spans
 from backtest.errors import NothingThere, UsageProblem
 from backtest.units import from_ms, to_ms, unit_ms
 from upbit.errors import ExchangeError, RateLimited
-from upbit.rest import may_repeat
+from upbit.transport import may_repeat
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -20,7 +20,8 @@ from strategy import registry
 from trader.account import CanWithdrawError, Withdrawal, probe_withdrawal
 from upbit.errors import ExchangeError, InsufficientFunds, Unauthorized
 from upbit.models import NewOrder, Side
-from upbit.rest import Upbit, open_session
+from upbit.rest import Upbit
+from upbit.transport import open_session
 
 if TYPE_CHECKING:
     import argparse

@@ -36,8 +36,9 @@ from trader.reconcile import reconcile_periodically
 from trader.recovery import recover
 from trader.targets import update_trading_dict
 from trader.wallet import update_wallet_realtime
-from upbit.rest import Upbit, open_session
+from upbit.rest import Upbit
 from upbit.stream import TickerStream
+from upbit.transport import open_session
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine

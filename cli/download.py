@@ -21,7 +21,8 @@ from cli.exits import INTERRUPTED, OK
 from cli.history import open_store, read_markets, read_period, read_unit
 from cli.run import first_of, plain_loop, stop_on_signals
 from simulation.loop import wall_clock
-from upbit.rest import Upbit, open_session
+from upbit.rest import Upbit
+from upbit.transport import open_session
 
 if TYPE_CHECKING:
     import argparse

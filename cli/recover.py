@@ -20,7 +20,8 @@ from simulation.loop import wall_clock
 from trader import protocol
 from trader.rebuild import rebuild
 from upbit.errors import OrderNotFound
-from upbit.rest import Upbit, open_session
+from upbit.rest import Upbit
+from upbit.transport import open_session
 
 if TYPE_CHECKING:
     import argparse

@@ -29,6 +29,7 @@ import trader.executor
 import trader.orders
 import trader.reconcile
 import upbit.rest
+import upbit.transport
 from upbit.models import Fence
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ ORDERS = (
 PLACES: dict[str, Place] = {
     **{name: (journal.journal.Journal, name) for name in ORDERS},
     "place": (upbit.rest.Upbit, "place"),
-    "headers_sent": (upbit.rest, "_note_that_bytes_left"),
+    "headers_sent": (upbit.transport, "_note_that_bytes_left"),
     "look_up": (upbit.rest.Upbit, "order"),
     "track": (trader.orders, "track"),
     "message": (notifier.discord.Discord, "_post"),

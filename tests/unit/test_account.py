@@ -33,7 +33,8 @@ from upbit.errors import (
     error_from,
 )
 from upbit.models import ApiKey
-from upbit.rest import Upbit, open_session
+from upbit.rest import Upbit
+from upbit.transport import open_session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine

@@ -26,7 +26,8 @@ from trader.control import REQUEST, Control, ask_to_resume, take_request, watch_
 from trader.health import Health
 from upbit.errors import Withheld
 from upbit.models import NewOrder, Side
-from upbit.rest import Upbit, open_session
+from upbit.rest import Upbit
+from upbit.transport import open_session
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

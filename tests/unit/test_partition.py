@@ -19,8 +19,9 @@ from simulation.loop import PacedLoop
 from trader.candles import CandleStore
 from upbit.errors import OutcomeUnknown
 from upbit.models import Candle
-from upbit.rest import Upbit, open_session
+from upbit.rest import Upbit
 from upbit.stream import LONGEST_PAUSE_S, SHORTEST_PAUSE_S, TickerStream
+from upbit.transport import open_session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine

@@ -24,9 +24,10 @@ from upbit.auth import body_text, encode, query_text, token
 from upbit.errors import error_from
 from upbit.limits import LIMITS, RateLimiter
 from upbit.models import NewOrder, Side
-from upbit.rest import Upbit, open_session
+from upbit.rest import Upbit
 from upbit.rules import plain, round_down_volume, tick_size
 from upbit.stream import TickerStream
+from upbit.transport import open_session
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine

@@ -17,11 +17,12 @@ import pytest
 from aiohttp.test_utils import unused_port
 from jwt.warnings import InsecureKeyLengthWarning
 
-from upbit import rest
+from upbit import transport
 from upbit.address import is_safe
 from upbit.errors import MarketUnavailable, NotSent, OrderNotFound, OutcomeUnknown, RateLimited
 from upbit.models import NewOrder, Side
-from upbit.rest import Upbit, candle_path, open_session, whole_second
+from upbit.rest import Upbit, candle_path, whole_second
+from upbit.transport import open_session
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -105,7 +106,7 @@ async def wire() -> AsyncIterator[Wire]:
 @pytest.fixture
 async def upbit(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Upbit]:
     """Return a client of that server, with keys, that does not pause between reads."""
-    monkeypatch.setattr(rest, "PAUSE_S", 0.0)
+    monkeypatch.setattr(transport, "PAUSE_S", 0.0)
     async with open_session() as session:
         yield Upbit(session, base_url=f"http://127.0.0.1:{wire.port}", access_key="AK", secret_key=SECRET)
 
