@@ -19,9 +19,10 @@ RUN useradd --uid 10001 --create-home --shell /usr/sbin/nologin bot \
     && chown bot:bot /data
 COPY --from=build /venv /venv
 WORKDIR /app
-COPY main.py config.py state.py ./
+COPY main.py state.py ./
 COPY backtest backtest
 COPY cli cli
+COPY config config
 COPY journal journal
 COPY notifier notifier
 COPY sandbox sandbox

@@ -40,7 +40,7 @@ from bench.strategy_tables import (  # noqa: E402
     WalkForward,
     rewritten,
 )
-from config import load  # noqa: E402
+from config.reading import load  # noqa: E402
 from strategy.btc_only import BtcOnly  # noqa: E402
 from strategy.registry import STRATEGIES  # noqa: E402
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
-from config import ConfigError, Problem
+from config.problems import ConfigError, Problem
 from sandbox.keys import MAIN, TRADING, KeyOptions, PocketOptions
 
 if TYPE_CHECKING:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from backtest.prepare import Prepared
     from backtest.results import Report
     from backtest.store import Store
-    from config import Config
+    from config.settings import Config
 
 BYTES_A_CELL = 180
 """Measured with 100 markets of 43,200 candles: 106 to 121 for candles and numbers on the grid, 56 as they are read."""

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Awaitable, Callable
 
-    from config import Config
+    from config.settings import Config
 
 SKEW_WARN, SKEW_FAIL = timedelta(seconds=2), timedelta(seconds=10)
 EXPIRY_WARN = timedelta(days=30)

@@ -14,7 +14,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from config import LIVE_HOST, most_spent
+from config.checks import LIVE_HOST
+from config.settings import most_spent
 from journal.journal import Journal
 from notifier.discord import Discord
 from notifier.messages import Messages
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
 
     import aiohttp
 
-    from config import Config
+    from config.settings import Config
     from strategy.base import Strategy
     from trader.host import Watchdog
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import argparse
 
     from backtest.check import Findings
-    from config import Config
+    from config.settings import Config
 
 
 def run(config: Config, options: argparse.Namespace) -> int:

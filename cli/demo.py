@@ -22,7 +22,7 @@ from cli.exits import ERROR, OK
 from cli.run import first_of, plain_loop, stop_on_signals
 from cli.sandbox import box_options
 from cli.screen import follow
-from config import Secret
+from config.settings import Secret
 from sandbox.server import Sandbox, open_source
 from simulation.loop import LoopClock, PacedLoop, library_clocks
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping
 
-    from config import Config
+    from config.settings import Config
     from journal.records import Totals
     from trader.app import App
 

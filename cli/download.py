@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from backtest.history import Progress
     from backtest.store import Store
-    from config import Config
+    from config.settings import Config
 
 FIRST_DAY = datetime(2017, 9, 25, tzinfo=UTC)
 """Upbit's first candles are of this day."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import argparse
 
     from backtest.store import Store
-    from config import Config
+    from config.settings import Config
 
 
 class ResearchMissing(BacktestError):

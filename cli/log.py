@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from config import Config
+    from config.settings import Config
 
 JWT = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]+")
 WEBHOOK = re.compile(r"(/api/webhooks/)[^\s\"']+")

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from backtest.search import Plan, Search
-    from config import Config
+    from config.settings import Config
 
 FOLDER = "searches"
 

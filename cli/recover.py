@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from cli.daemon import JOURNAL_FILE, build
 from cli.exits import OK
 from cli.run import NO_KEYS
-from config import ConfigError
+from config.problems import ConfigError
 from journal.errors import JournalError, JournalUnwritable
 from journal.journal import Journal
 from journal.records import IntentState
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from config import Config
+    from config.settings import Config
     from trader.rebuild import Rebuilt
 
 DRAFT = "recovering"

@@ -11,7 +11,7 @@ from cli.exits import ERROR, OK
 if TYPE_CHECKING:
     import argparse
 
-    from config import Config
+    from config.settings import Config
 
 
 def run(_: Config, options: argparse.Namespace) -> int:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import argparse
     from pathlib import Path
 
-    from config import Config
+    from config.settings import Config
 
 
 def run(config: Config, options: argparse.Namespace) -> int:

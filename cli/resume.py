@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import argparse
     from pathlib import Path
 
-    from config import Config
+    from config.settings import Config
     from journal.records import Halt
 
 PATIENCE_S = 10.0

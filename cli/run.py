@@ -14,7 +14,8 @@ from cli.daemon import build, mode_of, serve
 from cli.exits import CONFIGURATION, ERROR, INTERRUPTED, OK, SECOND_DAEMON, USAGE
 from cli.screen import follow
 from cli.watchdog import SystemWatchdog
-from config import ConfigError, Problem, most_spent
+from config.problems import ConfigError, Problem
+from config.settings import most_spent
 from journal.journal import JournalError, JournalLocked
 from notifier.explain import explain
 from sandbox.faults.reading import PlanError
@@ -29,7 +30,7 @@ from upbit.errors import ExchangeError, Unauthorized
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from config import Config
+    from config.settings import Config
 
 NO_KEYS = Problem(
     ko="API 키가 없습니다. 환경 변수 ACCESS_KEY와 SECRET_KEY를 설정하세요. 키 없이 보려면: python main.py demo",

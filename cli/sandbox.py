@@ -14,7 +14,7 @@ from cli import log as logs
 from cli.accounts import account_of, check_keys, read_accounts
 from cli.exits import OK
 from cli.run import plain_loop, stop_on_signals
-from config import ConfigError, Problem
+from config.problems import ConfigError, Problem
 from sandbox.discord import PREFIX as WEBHOOKS
 from sandbox.faults.reading import find_plan
 from sandbox.keys import MAIN
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import argparse
     from datetime import datetime
 
-    from config import Config
+    from config.settings import Config
     from sandbox.keys import PocketOptions
 
 log = logging.getLogger("sandbox")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
-    from config import Config
+    from config.settings import Config
     from journal.records import Halt
 
 

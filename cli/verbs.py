@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from cli import backtest, check, data, demo, download, optimize, recover, replay, report, resume, run, sandbox, status
 from cli.daemon import JOURNAL_FILE
 from cli.exits import ERROR, INTERRUPTED, OK
-from config import effective, load, take_secrets
+from config.reading import load, take_secrets
+from config.tables import effective
 from journal.reader import copy_to
 from trader.health import FILE as HEALTH_FILE
 from trader.health import read_health
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Mapping
 
-    from config import Config
+    from config.settings import Config
 
 DEFAULT_CONFIG = Path("config.toml")
 

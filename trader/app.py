@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from decimal import Decimal
 
-    from config import Config
+    from config.settings import Config
     from journal.journal import Journal
     from journal.records import Halt
     from notifier.discord import Discord

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from config import most_spent
+from config.settings import most_spent
 from strategy.portfolio import KST
 from trader.loops import every, keep_going
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from config import Config
+    from config.settings import Config
     from journal.queries import Queries
     from journal.records import Trade
     from state import Price

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from config import Config
+    from config.settings import Config
     from journal.journal import Journal
     from trader.control import Control
     from upbit.models import Fence

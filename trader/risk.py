@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import datetime
 
-    from config import Config
+    from config.settings import Config
     from state import Balance
     from upbit.models import Book, Chance
 

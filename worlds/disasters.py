@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from config import Config
+    from config.settings import Config
     from worlds.world import World
 
 AN_HOUR = 2.0

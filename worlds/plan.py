@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from config import Config, Secret
+from config.settings import Config, Secret
 from worlds.seesaw import LEADER
 
 if TYPE_CHECKING:

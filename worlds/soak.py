@@ -43,7 +43,7 @@ from worlds.world import in_world
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from config import Config
+    from config.settings import Config
     from trader.app import App
     from worlds.world import World
 

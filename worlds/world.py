@@ -42,7 +42,7 @@ from worlds.story import Story
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
 
-    from config import Config
+    from config.settings import Config
     from sandbox.call import Call
     from trader.app import App
 

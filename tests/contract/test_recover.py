@@ -14,7 +14,8 @@ import pytest
 from msgspec import structs
 
 from cli import recover as verb
-from config import Config, ConfigError, Secret
+from config.problems import ConfigError
+from config.settings import Config, Secret
 from journal.errors import JournalLocked, JournalUnwritable
 from journal.records import IntentState
 from tests.contract.sandbox_desk import PRICE

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from cli.daemon import build
-from config import Config, Secret
+from config.settings import Config, Secret
 from sandbox.server import Opened, Sandbox, SandboxOptions
 from simulation.loop import LoopClock, PacedLoop, library_clocks
 from state import ActiveTrade, Balance, Price

@@ -32,14 +32,14 @@ from backtest.prepare import prepare
 from backtest.rules import ORDER, Rules
 from cli import demo
 from cli.daemon import JOURNAL_FILE
-from config import load
+from config.reading import load
 from journal.reader import open_reader
 from main import build_parser
 from simulation.loop import PacedLoop
 from strategy import registry
 
 if TYPE_CHECKING:
-    from config import Config
+    from config.settings import Config
 
 RECORDED = Path(__file__).resolve().parent.parent.parent.parent / "shared" / "data" / "candles" / "1m"
 BEGIN = datetime(2025, 9, 2, tzinfo=UTC)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from config import load
+from config.reading import load
 from tests.scenarios.daemon_desk import told, trading
 from trader.decisions import HOLDING
 from trader.indicators import CAUTION, WARNING, barrier

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cli.run import explain_failure
-from config import load
+from config.reading import load
 from journal.journal import Journal
 from notifier.messages import Messages
 from sandbox.keys import MAKE_ORDERS, TRADING, VIEW_ACCOUNT, VIEW_ORDERS, WITHDRAW

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from config import Config
+    from config.settings import Config
 
 
 @pytest.fixture

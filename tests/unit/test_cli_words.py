@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cli.run import explain_failure
-from config import ConfigError, Problem
+from config.problems import ConfigError, Problem
 from journal.errors import JournalCorrupt, JournalLocked, JournalUnwritable
 from notifier.explain import explain
 from sandbox.replay import ReplayError

@@ -13,7 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cli.log import redact
-from config import SETTINGS, Config, ConfigError, Secret, effective, load, most_spent, take_secrets
+from config.problems import ConfigError
+from config.reading import load, take_secrets
+from config.settings import Config, Secret, most_spent
+from config.tables import SETTINGS, effective
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,7 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import main
-from config import ENVIRONMENT, SETTINGS, Config, ConfigError, load, most_spent
+from config.problems import ConfigError
+from config.reading import load
+from config.settings import Config, most_spent
+from config.tables import ENVIRONMENT, SETTINGS
 from strategy import registry
 from strategy.registry import STRATEGIES, StrategyError
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 import pytest
 
 from cli import resume
-from config import Config
+from config.settings import Config
 from journal.errors import JournalBreach
 from journal.journal import Journal
 from journal.reader import open_reader

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from config import ENVIRONMENT, SETTINGS
+from config.tables import ENVIRONMENT, SETTINGS
 from main import build_parser
 from strategy.parameters import bounds
 from strategy.registry import STRATEGIES

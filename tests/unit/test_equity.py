@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from config import Config, most_spent
+from config.settings import Config, most_spent
 from journal.journal import Journal
 from journal.records import Intent, IntentState, Trade
 from notifier.messages import Messages

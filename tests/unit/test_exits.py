@@ -11,7 +11,7 @@ from unittest.mock import Mock
 
 import pytest
 
-from config import Config
+from config.settings import Config
 from journal.journal import Journal
 from journal.records import Intent, IntentState, Trade
 from simulation.loop import LoopClock, PacedLoop

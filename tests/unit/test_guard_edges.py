@@ -12,7 +12,9 @@ import msgspec
 import pytest
 
 from cli import check
-from config import Config, ConfigError, Secret, load, shortened
+from config.problems import ConfigError, shortened
+from config.reading import load
+from config.settings import Config, Secret
 from journal.journal import Journal
 from notifier.messages import Messages
 from state import ActiveTrade, Price

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from config import load as load_config
+from config.reading import load as load_config
 from strategy import registry
 from strategy.base import PASSED
 from tests.unit.test_strategies import wandering

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from config import Config, load
+from config.reading import load
+from config.settings import Config
 from journal.journal import Journal
 from journal.records import Intent, IntentState, Trade
 from notifier.messages import Messages

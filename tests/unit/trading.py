@@ -12,7 +12,7 @@ from unittest.mock import Mock
 
 import msgspec
 
-from config import Config
+from config.settings import Config
 from journal.journal import Journal
 from journal.records import IntentState, Note
 from state import ActiveTrade, Price, State
