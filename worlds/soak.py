@@ -4,7 +4,7 @@ Every six hours everything that could grow is measured: memory of the process, t
 and every container that hangs on an object of the daemon or of the exchange (`worlds/growth.py`). A line is fitted from
 the third day on. What the simulation writes down for its own judge is thrown away meanwhile, and the exchange remembers
 few orders, so that what is left is the daemon's. The journal is the one thing that is meant to grow: by how much an
-order is said.
+order is said. Idle loops turn less often than in production (`worlds/pace.py`); the report begins with how much less.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from unittest import mock
 
 import msgspec
@@ -35,7 +35,8 @@ from simulation.weather import Rates
 from trader.indicators import SCANS_KEPT
 from worlds import growth
 from worlds.lies import LieRates
-from worlds.plan import Plan, daemon_config
+from worlds.pace import LOOPS, MEMORY, differences, unhurried_config
+from worlds.plan import Plan
 from worlds.pool import map_forked
 from worlds.simulate import memory_disk
 from worlds.world import in_world
@@ -43,11 +44,11 @@ from worlds.world import in_world
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from config.settings import Config
     from trader.app import App
     from worlds.world import World
 
 SAMPLE_S = 6 * 3600.0
+TELL_EVERY_DAYS = 5
 MOST_KIB_A_DAY = 64.0
 DAEMON = frozenset({"trader", "upbit", "journal", "notifier", "state", "strategy"})
 EXCHANGE = frozenset({"sandbox"})
@@ -56,23 +57,6 @@ PLAN = Plan(
 )
 UNIT = 30
 """Minutes of a candle: some sixty orders a day, as many as a busy account has."""
-PACE = {
-    "trader.wallet.PERIOD_S": 30.0,
-    "trader.executor.PERIOD_S": 20.0,
-    "trader.prices.PERIOD_S": 30.0,
-    "trader.targets.PERIOD_S": 30.0,
-    "trader.control.LOOK_S": 30.0,
-    "trader.host.LOOK_S": 30.0,
-    "trader.equity.LOOK_S": 120.0,
-    "trader.account.LOOK_S": 600.0,
-    "trader.reconcile.PERIOD_S": 300.0,
-    "trader.health.WRITE_EVERY_S": 60.0,
-    "notifier.discord.LOOK_S": 30.0,
-    "sandbox.server.QUIET_MS": 30_000,
-}
-"""How often idle loops turn, so that a month fits into minutes. What a turn does is what it does in production."""
-MAX_AGE_S = 120.0
-"""How old prices and wallet may be at that pace."""
 BY_DESIGN = {
     r"^exchange\..*\._identifiers$": "one can be used once, for ever",
     r"^exchange\..*\._ladder\.": "candles of up to 400 days",
@@ -80,8 +64,6 @@ BY_DESIGN = {
     r"^daemon\.journal\._answers\[\]\[\]$": "the name of each closed trade, by which profits are told apart",
 }
 """What is kept longer than a month: its name, and why."""
-MEMORY = {"sandbox.exchange.ORDERS_KEPT": 100, "sandbox.discord.MOST_KEPT": 100, "sandbox.auth.NONCES_KEPT": 2_000}
-"""How much the exchange remembers."""
 TRADE_EVERY_MS = 30_000
 WEATHER = Rates(jitter_s=0.02, reset=0.0005, stall=0.0001, refuse=0.02, cut=0.02)
 LIES = LieRates(lost_answer=0.01, html_after=0.01, error=0.001, webhook=0.02, lag=0.02, partial=0.05)
@@ -105,6 +87,8 @@ class Life(msgspec.Struct, frozen=True, kw_only=True):
     tables: dict[str, int] = {}  # bytes of the journal's tables and indices, by name
     events: int = 0  # of the journal, whose chain is checked at every start
     opened_s: float = 0.0  # that a start takes to check and read the journal
+    cpu_s: float = 0.0
+    differs: list[str] = []  # from production, in lines
 
 
 def rss_kib() -> int:
@@ -143,8 +127,11 @@ async def script(world: World, days: float, samples: Path) -> None:
         assert world.app is not None and world.generation == 1, ended  # noqa: PT018 - one thing: it lives
         forget(world)
         gc.collect()
+        measured = sample(world, world.app)
         with samples.open("ab") as lines:
-            lines.write(msgspec.json.encode(sample(world, world.app)) + b"\n")
+            lines.write(msgspec.json.encode(measured) + b"\n")
+        if measured.day % TELL_EVERY_DAYS == 0:
+            say(f"day {measured.day:.0f} of {days:g}: {measured.orders:,} orders, {measured.rss_kib:,} KiB of memory")
     for task in beside:
         task.cancel()
 
@@ -161,8 +148,13 @@ def sample(world: World, app: App) -> Sample:
     )
 
 
+def say(text: str) -> None:
+    """Print a line."""
+    print(text, flush=True)  # noqa: T201 - the report
+
+
 def report(life: Life, wall: float) -> tuple[list[str], int]:
-    """Return the report, and 1 when something grows or is broken."""
+    """Return the report, ready for docs/operations.md, and 1 when something grows or is broken."""
     samples = life.samples
     days = [one.day for one in samples]
     columns = columns_of(samples)
@@ -173,7 +165,8 @@ def report(life: Life, wall: float) -> tuple[list[str], int]:
     ]
     changing = [name for name, values in columns.items() if len(set(values)) > 1 or name in growing]
     lines = [
-        f"{days[-1]:.1f} days, {samples[-1].orders:,} orders, {wall:.0f} s",
+        f"{days[-1]:.1f} days, {samples[-1].orders:,} orders, {wall:.0f} s, {life.cpu_s:.0f} s of processor time",
+        *life.differs,
         f"{'':<52}{'first':>9}{'most':>9}{'last':>9}{'a day':>11}",
         *(row(name, days, columns[name]) for name in changing),
         f"{len(columns) - len(changing)} more that never changed",
@@ -219,21 +212,18 @@ def journal_lines(life: Life) -> list[str]:
     ]
 
 
-def unhurried_config(plan: Plan, **given: Any) -> Config:
-    """Return the settings of a daemon whose loops turn at our pace."""
-    config = daemon_config(plan, **given)
-    return replace(config, risk=replace(config.risk, price_max_age_s=MAX_AGE_S, wallet_max_age_s=MAX_AGE_S))
-
-
 def live(days: float, unit: int) -> Life:
     """Live through all days; only for a process that ends soon after."""
     with tempfile.TemporaryDirectory(dir=memory_disk(), prefix="soak-") as folder, ExitStack() as stack:
-        for name, value in {**PACE, **MEMORY}.items():
+        changed = {**LOOPS, **MEMORY}
+        plan = replace(PLAN, hours=days * 24, unit=timedelta(minutes=unit))
+        differs = differences(plan, changed)
+        for name, value in changed.items():
             stack.enter_context(mock.patch(name, value))
         stack.enter_context(mock.patch("worlds.world.daemon_config", unhurried_config))
-        plan = replace(PLAN, hours=days * 24, unit=timedelta(minutes=unit))
         path = Path(folder) / "samples"
         _, story = in_world(plan, Path(folder), lambda _: None, lambda world: script(world, days, path))
+        cpu_s = time.process_time()
         samples = [msgspec.json.decode(line, type=Sample) for line in path.read_bytes().splitlines()]
         copy = Path(folder) / "copy" / JOURNAL_FILE
         copy.parent.mkdir()
@@ -243,7 +233,15 @@ def live(days: float, unit: int) -> Life:
         began = time.perf_counter()
         with Journal.open(copy, wall_clock):
             opened = time.perf_counter() - began
-        return Life(samples=samples, broken=story.broken, tables=tables, events=events, opened_s=opened)
+        return Life(
+            samples=samples,
+            broken=story.broken,
+            tables=tables,
+            events=events,
+            opened_s=opened,
+            cpu_s=cpu_s,
+            differs=differs,
+        )
 
 
 def look_into(journal: sqlite3.Connection) -> tuple[dict[str, int], int]:
@@ -267,7 +265,7 @@ def main(arguments: list[str] | None = None) -> int:
     if not content:
         return 1
     lines, code = report(msgspec.json.decode(content, type=Life), time.perf_counter() - began)
-    print("\n".join(lines), flush=True)  # noqa: T201 - the report
+    say(f"{wall_clock():%Y-%m-%d}: " + "\n".join(lines))
     return code
 
 

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 import pytest
 
 from worlds import growth
-from worlds.soak import Life, Sample, report
+from worlds.pace import LOOPS, differences, unhurried_config
+from worlds.soak import PLAN, Life, Sample, report
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 DAYS = [quarter / 4 for quarter in range(1, 121)]
 
@@ -115,6 +120,24 @@ def test_a_month_in_which_something_grows_fails() -> None:
     lines, code = report(Life(samples=grown.samples, broken=["I5 a second buy"]), 1.0)
     assert code == 1
     assert "I5 a second buy" in lines
+
+
+def test_the_report_of_a_month_says_how_it_was_not_production() -> None:
+    """The line of every constant and setting that differs has both values; what is equal is not told."""
+    lines = differences(replace(PLAN, unit=timedelta(minutes=30)), {"trader.wallet.PERIOD_S": 30.0, "math.pi": math.pi})
+    told = {line.rsplit(maxsplit=2)[0]: tuple(line.rsplit(maxsplit=2)[1:]) for line in lines[1:]}
+    assert told["trader.wallet.PERIOD_S"] == ("1", "30")
+    assert told["strategy.unit, minutes"] == ("240", "30")
+    assert told["risk.price_max_age_s"] == ("10", "120")
+    assert "math.pi" not in told
+    assert lines[1] in report(msgspec.structs.replace(life(), differs=lines), 1.0)[0]
+
+
+def test_prices_stay_fresh_at_the_pace_of_the_soak(tmp_path: Path) -> None:
+    """What the slowest loop saw last is never too old to trade on, or a month would pass in which nothing happens."""
+    config = unhurried_config(PLAN, url="http://127.0.0.1:1", webhook="", folder=tmp_path)
+    slowest = max(LOOPS[f"trader.{name}.PERIOD_S"] for name in ("prices", "wallet", "executor"))
+    assert min(config.risk.price_max_age_s, config.risk.wallet_max_age_s) > 2 * slowest
 
 
 def test_what_the_exchange_keeps_by_design_is_no_growth() -> None:
