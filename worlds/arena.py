@@ -25,11 +25,13 @@ import msgspec
 
 from sandbox.server import Opened, SandboxOptions
 from simulation.loop import wall_clock
-from worlds.checker import Checker, Glances
+from worlds.books import Glances
+from worlds.checker import Checker
 from worlds.lies import LieRates, LyingBox
 from worlds.plan import ACCESS_KEY, SECRET_KEY
 from worlds.ripple import Ripple, first_beat
 from worlds.story import Story
+from worlds.verdict import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -104,7 +106,7 @@ class Arena:
 
     def judge(self, path: str) -> dict[str, object]:
         """Compare both books."""
-        self.checker.at_rest(Glances(Path(path)), repeats=10**9)
+        Verdict(self.checker, Glances(Path(path))).give(repeats=10**9)
         return {"broken": self.story.broken, "orders": self.checker.orders, "fills": self.checker.fills}
 
 

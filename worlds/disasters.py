@@ -18,13 +18,11 @@ from journal.errors import JournalError
 from journal.reader import copy_to
 from sandbox.faults.reading import find_plan, ready_plans
 from simulation.virtual import Host
-from worlds.checker import Books
+from worlds.books import Books
 from worlds.disk import Disk
 from worlds.plan import daemon_config
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from datetime import datetime
     from pathlib import Path
 
     from config.settings import Config
@@ -36,18 +34,6 @@ AIMED = 0.5
 OTHER_ADDRESS = "10.0.0.3"
 PLAYED_BY_THE_PERSON = frozenset({"money-moves", "other-hand"})
 JUMPS_S = (3.0, 8.0, 30.0, 600.0, 7200.0)
-
-
-class HostClock:
-    """The clock of the daemon's machine: off by `offset`, and set again at any time."""
-
-    def __init__(self, true: Callable[[], datetime]) -> None:
-        self.offset = timedelta(0)
-        self._true = true
-
-    def __call__(self) -> datetime:
-        """Return the time of day as that machine has it, UTC."""
-        return self._true() + self.offset
 
 
 class Disasters:
@@ -68,13 +54,13 @@ class Disasters:
         while self._world.plan.disasters:
             await asyncio.sleep(self._rng.expovariate(AN_HOUR / 3600))
             if self._rng.random() < AIMED:
-                await self._world.order_comes(self._rng)
+                await self._world.aim.order_comes(self._rng)
             await getattr(self, self._rng.choice(self._world.plan.disasters))()
 
     def calm(self) -> None:
         """End whatever lasts. After a disk that failed, a person starts the daemon again."""
         if self.disk.failing:
-            self._world.kill("kill")
+            self._world.machine.kill("kill")
         self.disk.heal()
         self._set_clock(timedelta(0))
         self._end_other()
@@ -84,22 +70,22 @@ class Disasters:
     async def lost_journal(self) -> None:
         """The journal is gone when the daemon starts again: rebuilt by `recover` as the documents say, or not."""
         kind = self._rng.choice(("recovered", "recovered", "forgotten"))
-        self._world.chores.append(lambda: self._exchange_files(kind))
-        self._world.kill("kill")
+        self._world.machine.chores.append(lambda: self._exchange_files(kind))
+        self._world.machine.kill("kill")
 
     async def old_copy(self) -> None:
         """Make a copy as `backup` does; some time later it takes the place of the journal."""
         self._backup = self._backup or self._copy()
         await asyncio.sleep(self._rng.uniform(10, 1200))
         if self._backup is not None:
-            self._world.chores.append(lambda: self._exchange_files("restored"))
-            self._world.kill("kill")
+            self._world.machine.chores.append(lambda: self._exchange_files("restored"))
+            self._world.machine.kill("kill")
 
     def _copy(self) -> Path | None:
         self._number += 1
         target = self._world.folder / f"backup{self._number}.sqlite3"
         try:
-            copy_to(self._world.data_dir(self._world.generation) / JOURNAL_FILE, target)
+            copy_to(self._world.machine.folder() / JOURNAL_FILE, target)
         except JournalError:
             return None
         return target
@@ -110,14 +96,14 @@ class Disasters:
         if world.checker.books is not None:
             world.checker.forget(world.checker.books, [identifier for identifier, _ in world.checker.books.live()])
         world.befall("journal_" + kind)
-        folder = world.data_dir(world.generation)
+        folder = world.machine.folder()
         for path in folder.glob(JOURNAL_FILE + "*"):
             path.unlink()
         if kind == "restored" and self._backup is not None:
             self._backup.rename(folder / JOURNAL_FILE)
             self._backup = None
         elif kind == "recovered":
-            rebuilt = await world.in_shell(lambda: recover(world.config(), None, world.host_clock))
+            rebuilt = await world.machine.in_shell(lambda: recover(world.machine.config(), None, world.machine.clock))
             world.story.tell("person", "recovered", orders=rebuilt.orders, held=len(rebuilt.held))
             await asyncio.sleep(2)  # it takes a person longer than a second to start the daemon then
 
@@ -126,12 +112,12 @@ class Disasters:
     async def second_here(self) -> None:
         """Start another daemon on the same folder: it is refused with its own exit code, and the first goes on."""
         world = self._world
-        host = world.host
-        if host is None or not host.alive or world.app is None:
+        host = world.machine.host
+        if host is None or not host.alive or world.machine.app is None:
             return
         world.befall("second_here")
         try:
-            await world.loop.start(Host("second", world.address), self._try(world.config()))
+            await world.loop.start(Host("second", world.machine.address), self._try(world.machine.config()))
         except JournalError as error:
             code = (explain_failure(error, "en") or ("", 0))[1]
         else:
@@ -140,7 +126,7 @@ class Disasters:
             world.story.breach("F3 a second daemon on one folder is not refused", code=code)
 
     async def _try(self, config: Config) -> None:
-        async with build(config, self._world.host_clock, asyncio.Event()):
+        async with build(config, self._world.machine.clock, asyncio.Event()):
             pass
 
     async def other_machine(self) -> None:
@@ -192,7 +178,7 @@ class Disasters:
         self._set_clock(timedelta(0))
 
     def _set_clock(self, offset: timedelta) -> None:
-        self._world.host_clock.offset = offset
+        self._world.machine.clock.offset = offset
 
     async def fault_plan(self) -> None:
         """Let one of the sandbox's ready plans happen besides, for a while."""
@@ -219,4 +205,4 @@ class Disasters:
         self.disk.failing = True
         await asyncio.sleep(self._rng.uniform(30, 300))
         self.disk.heal()
-        self._world.kill("kill")
+        self._world.machine.kill("kill")

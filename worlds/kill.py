@@ -22,11 +22,12 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from simulation.disk import inherit
+from worlds.books import OPEN_TRADES
 from worlds.lies import LieRates
 from worlds.plan import Plan
 from worlds.pool import Pool, answer, map_forked
 from worlds.simulate import memory_disk
-from worlds.world import OPEN_TRADES, in_world
+from worlds.world import in_world
 
 if TYPE_CHECKING:
     from simulation.virtual import Host
@@ -102,13 +103,13 @@ class Reaper:
 
     def before_turn(self, host: Host) -> None:
         """Kill here in a child, if the flow is under way."""
-        if host is not self._world.host or self.done.is_set():
+        if host is not self._world.machine.host or self.done.is_set():
             return
         in_hand = self._in_hand()
         if not self._died:
             if in_hand and any(state == "UNKNOWN" for _, state in self._live()):
                 self._died = True
-                self._world.kill()
+                self._world.machine.kill()
             return
         if in_hand:
             self._after = AFTERWARDS
@@ -127,7 +128,7 @@ class Reaper:
 
     def _in_hand(self) -> bool:
         """Return whether an order of the flow's side may still execute."""
-        if self._flow.again and self._died and self._world.trading_since is None:
+        if self._flow.again and self._died and self._world.machine.trading_since is None:
             return True
         books = self._world.checker.books
         if books is None:
@@ -144,13 +145,13 @@ class Reaper:
         self.points += 1
         world = self._world
         copy = world.folder / f"point{point}"
-        inherit(world.data_dir(world.generation), copy / f"data{world.generation}")
+        inherit(world.machine.folder(), copy / world.machine.folder().name)
         write = self._pool.fork(point)
         if write is not None:
             asyncio._set_running_loop(world.loop)  # noqa: SLF001 - asyncio forgets the running loop in a fork
             world.folder = copy
             world.loop.before_turn = None
-            world.kill("power_loss" if point % POWER_LOSS_EVERY == 0 else "kill")
+            world.machine.kill("power_loss" if point % POWER_LOSS_EVERY == 0 else "kill")
             world.loop.create_task(verdict(world, write))
 
     def _collect(self) -> None:
@@ -170,18 +171,18 @@ async def verdict(world: World, write: int) -> None:
     await asyncio.sleep(1.1)
     while world.loop.time() - began < PATIENCE_S and not is_whole(world):  # noqa: ASYNC110 - nobody tells us
         await asyncio.sleep(0.25)
-    if world.trading_since is None:
+    if world.machine.trading_since is None:
         world.story.breach("I19 no trading after the kill")
-    world.wanted = False
-    world.stop.set()
-    await world.over.wait()
+    world.machine.wanted = False
+    world.machine.stop.set()
+    await world.machine.over.wait()
     world.judge()
     answer(write, msgspec.json.encode(world.story.broken))
 
 
 def is_whole(world: World) -> bool:
     """Return whether the daemon trades again and nothing is under way."""
-    return world.trading_since is not None and world.is_quiet()
+    return world.machine.trading_since is not None and world.is_quiet()
 
 
 async def script(world: World, flow: Flow, reaper: Reaper) -> Tried:

@@ -16,10 +16,9 @@ from typing import TYPE_CHECKING
 
 from cli.daemon import JOURNAL_FILE
 from worlds.arena import MAX_OPEN_TRADES, ORDER_KRW
-from worlds.checker import Glances
+from worlds.books import OPEN_TRADES, Glances
 from worlds.child import Exchange, Program
 from worlds.plan import ACCESS_KEY, PARAMETERS, SECRET_KEY
-from worlds.world import OPEN_TRADES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -19,7 +19,8 @@ from sandbox.orders import floor_volume
 from sandbox.ticks import tick_size
 from sandbox.wire import plain
 from trader.control import ask_to_resume
-from worlds.checker import ZERO, is_ours
+from worlds.books import ZERO
+from worlds.names import is_ours
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,7 +68,7 @@ class Person:
         while self._world.plan.person:
             await asyncio.sleep(self._rng.expovariate(1 / EVERY_S))
             if self._rng.random() < AIMED:
-                await self._world.order_comes(self._rng)
+                await self._world.aim.order_comes(self._rng)
             act = self._rng.choice(ACTS)
             try:
                 told = getattr(self, act)()
@@ -95,13 +96,13 @@ class Person:
                 continue
             await asyncio.sleep(self._rng.uniform(60, 600) if world.stormy else 1.0)
             for identifier in lost:
-                world.chores.append(partial(self._say_never, identifier))
+                world.machine.chores.append(partial(self._say_never, identifier))
             if lost:
-                world.kill("stop")
+                world.machine.kill("stop")
             elif standing:
                 world.story.tell("person", "resumes")
                 world.story.counts["resume"] += 1
-                ask_to_resume(world.data_dir(world.generation))
+                ask_to_resume(world.machine.folder())
 
     def lost(self) -> list[str]:
         """Return the doubtful orders a person was told of whose names are used up, and that the exchange does not have.
@@ -122,7 +123,7 @@ class Person:
     async def _say_never(self, identifier: str) -> None:
         world = self._world
         try:
-            await world.in_shell(lambda: say_never(world.config(), identifier, world.host_clock))
+            await world.machine.in_shell(lambda: say_never(world.machine.config(), identifier, world.machine.clock))
         except JournalError as error:
             world.story.tell("person", "told that it may be", identifier=identifier, why=error.en)
         else:
@@ -258,9 +259,9 @@ class Person:
         await asyncio.sleep(1)
         short = max(ours - sum(self._exchange.accounts.of(market[4:])), ZERO)
         self._tell("sells_in_peace", **told, short=str(short))
-        life = self._world.generation
+        life = self._world.machine.generation
         await asyncio.sleep(WRITTEN_OFF_S)
-        if self._world.generation != life:
+        if self._world.machine.generation != life:
             return
         if books.taken(market) - before != short:
             found = str(books.taken(market) - before)

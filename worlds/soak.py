@@ -39,6 +39,7 @@ from worlds.pace import LOOPS, MEMORY, differences, unhurried_config
 from worlds.plan import Plan
 from worlds.pool import map_forked
 from worlds.simulate import memory_disk
+from worlds.times import sweep
 from worlds.world import in_world
 
 if TYPE_CHECKING:
@@ -119,15 +120,16 @@ async def script(world: World, days: float, samples: Path) -> None:
     world.weather._rates = WEATHER  # noqa: SLF001 - its own world
     world.box.rates = LIES
     world.source.trade_every_ms = TRADE_EVERY_MS
-    beside = [world.loop.create_task(step()) for step in (world.sweep, world.person.attend)]
+    beside = [world.loop.create_task(step()) for step in (sweep, world.person.attend)]
     await world.open()
     while world.loop.time() < days * 86_400:
         await asyncio.sleep(SAMPLE_S)
         ended = [str(line) for line in world.story.lines if line.what == "daemon ended"]
-        assert world.app is not None and world.generation == 1, ended  # noqa: PT018 - one thing: it lives
+        app, life = world.machine.app, world.machine.generation
+        assert app is not None and life == 1, ended  # noqa: PT018 - one thing: it lives
         forget(world)
         gc.collect()
-        measured = sample(world, world.app)
+        measured = sample(world, app)
         with samples.open("ab") as lines:
             lines.write(msgspec.json.encode(measured) + b"\n")
         if measured.day % TELL_EVERY_DAYS == 0:
@@ -138,7 +140,7 @@ async def script(world: World, days: float, samples: Path) -> None:
 
 def sample(world: World, app: App) -> Sample:
     """Measure."""
-    files = world.data_dir(1).glob(f"{JOURNAL_FILE}*")
+    files = world.machine.folder().glob(f"{JOURNAL_FILE}*")
     return Sample(
         day=world.loop.time() / 86_400,
         rss_kib=rss_kib(),
@@ -220,7 +222,7 @@ def live(days: float, unit: int) -> Life:
         differs = differences(plan, changed)
         for name, value in changed.items():
             stack.enter_context(mock.patch(name, value))
-        stack.enter_context(mock.patch("worlds.world.daemon_config", unhurried_config))
+        stack.enter_context(mock.patch("worlds.machine.daemon_config", unhurried_config))
         path = Path(folder) / "samples"
         _, story = in_world(plan, Path(folder), lambda _: None, lambda world: script(world, days, path))
         cpu_s = time.process_time()

@@ -81,8 +81,8 @@ def test_the_checker_sees_a_wrong_fill_in_the_journal() -> None:
 
     def falsify(world: World) -> None:
         def change() -> None:
-            assert world.app is not None
-            database = world.app.journal._db
+            assert world.machine.app is not None
+            database = world.machine.app.journal._db
             row = database.execute("SELECT rowid, volume FROM fill LIMIT 1").fetchone()
             volume = str(Decimal(row["volume"]) + Decimal("0.00000001"))
             database.execute("UPDATE fill SET volume = ? WHERE rowid = ?", (volume, row["rowid"]))
