@@ -72,7 +72,7 @@ class Journal(Trades):
         self, minute: datetime, strategy: str, closed_at: datetime, verdicts: Mapping[str, Mapping[str, Any]]
     ) -> None:
         """Write one verdict with its numbers for every market; a minute that is told twice keeps the later word."""
-        packed = zlib.compress(canonical(verdicts).encode(), 6)
+        packed = zlib.compress(canonical(verdicts).encode())
         row = (to_ms(minute), strategy, to_ms(closed_at), packed)
         self._or_drop("verdicts", lambda: self._db.execute("INSERT OR REPLACE INTO scan VALUES (?, ?, ?, ?)", row))
 

@@ -137,7 +137,7 @@ def test_a_locked_file_is_a_full_disk_that_passes(journal: Journal) -> None:
     journal._db.execute("PRAGMA busy_timeout = 0")
     other = sqlite3.connect(journal._path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    with pytest.raises(JournalFull):
+    with pytest.raises(JournalFull, match="database is locked"):
         journal.set_meta("x", "y")
     other.execute("ROLLBACK")
     other.close()
@@ -149,13 +149,21 @@ def test_a_locked_file_is_a_full_disk_that_passes(journal: Journal) -> None:
 def test_a_disk_that_failed_is_not_tried_again(journal: Journal) -> None:
     """After a read-only answer or an I/O error nothing is written any more, even if it would work."""
     journal._db.execute("PRAGMA query_only = ON")
-    with pytest.raises(JournalBroken, match="Look at the disk"):
+    with pytest.raises(JournalBroken, match=r"\(attempt to write a readonly database\).*Look at the disk"):
         journal.set_meta("x", "y")
     journal._db.execute("PRAGMA query_only = OFF")
     with pytest.raises(JournalBroken):
         journal.leave("t1", {}, an_intent("s", a_trade(), "ask"))
     journal.add_notes([Note(key="k", kind="k", body={})])
     assert journal.pending_notes(1) == []
+
+
+def test_a_failure_that_sqlite_has_no_code_for_does_not_pass(tmp_path: Path) -> None:
+    """Such as a connection that is closed: what nobody can name is no full disk."""
+    journal = Journal.open(tmp_path / "closed.sqlite3", lambda: NOW)
+    journal.close()
+    with pytest.raises(JournalBroken, match="closed database"):
+        journal.set_meta("x", "y")
 
 
 @pytest.mark.failure("E8")
