@@ -146,8 +146,11 @@ def test_a_locked_file_is_a_full_disk_that_passes(journal: Journal) -> None:
 
 
 @pytest.mark.failure("E7")
-def test_a_disk_that_failed_is_not_tried_again(journal: Journal) -> None:
-    """After a read-only answer or an I/O error nothing is written any more, even if it would work."""
+def test_a_disk_that_failed_is_not_tried_again(journal: Journal, caplog: pytest.LogCaptureFixture) -> None:
+    """After a read-only answer or an I/O error nothing is written any more, even if it would work.
+
+    What trading does not rest on is dropped, and the log names it.
+    """
     journal._db.execute("PRAGMA query_only = ON")
     with pytest.raises(JournalBroken, match=r"\(attempt to write a readonly database\).*Look at the disk"):
         journal.set_meta("x", "y")
@@ -156,6 +159,17 @@ def test_a_disk_that_failed_is_not_tried_again(journal: Journal) -> None:
         journal.leave("t1", {}, an_intent("s", a_trade(), "ask"))
     journal.add_notes([Note(key="k", kind="k", body={})])
     assert journal.pending_notes(1) == []
+    journal.raise_highest("t1", Decimal(9))
+    assert journal.trade("t1").highest_price is None
+    journal.note_import(NOW)
+    assert journal.imported_until() is None
+    journal.prune_scans(NOW)
+    assert [record.args[0] for record in caplog.records if isinstance(record.args, tuple)] == [
+        "messages",
+        "the highest price",
+        "the time of the last comparison",
+        "the end of old verdicts",
+    ]
 
 
 def test_a_failure_that_sqlite_has_no_code_for_does_not_pass(tmp_path: Path) -> None:
