@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import errno
 import signal
-import uuid
 from typing import TYPE_CHECKING
 
 from backtest.errors import BacktestError, UsageProblem
@@ -13,6 +12,7 @@ from cli import log as logs
 from cli.daemon import build, mode_of, serve
 from cli.exits import CONFIGURATION, ERROR, INTERRUPTED, OK, SECOND_DAEMON, USAGE
 from cli.screen import follow
+from cli.start import come_up
 from cli.watchdog import SystemWatchdog
 from config.problems import ConfigError, Problem
 from config.settings import most_spent
@@ -22,13 +22,13 @@ from sandbox.faults.reading import PlanError
 from sandbox.replay import ReplayError
 from simulation.loop import wall_clock
 from strategy.registry import StrategyError
-from trader.account import CanWithdrawError, WrongModeError, refuse_withdrawal
+from trader.account import CanWithdrawError, WrongModeError
 from trader.rebuild import UnclearAccountError
 from trader.recovery import WrongAccountError
 from upbit.errors import ExchangeError, Unauthorized
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from config.settings import Config
 
@@ -60,13 +60,13 @@ def run(config: Config) -> int:
 
 
 async def trade(config: Config) -> None:
-    """Build the daemon, check that the keys work, and serve."""
+    """Build the daemon, wait until the exchange lets it in, and serve."""
     stop = asyncio.Event()
     async with build(config, wall_clock, stop) as app:
-        await app.upbit.accounts()  # a wrong key is told now, in one sentence, not by five loops
-        await refuse_withdrawal(app, nobody=str(uuid.uuid4()))
-        stop_on_signals(stop)
-        await serve(app, beside=follow(real_seconds=1.0), watchdog=SystemWatchdog())
+        stop_on_signals(stop, [signal.SIGTERM])  # a Ctrl-C during the start is told by its exit code
+        if await come_up(app):
+            stop_on_signals(stop)
+            await serve(app, beside=follow(real_seconds=1.0), watchdog=SystemWatchdog())
 
 
 def plain_loop() -> Callable[[], asyncio.AbstractEventLoop]:
@@ -78,10 +78,10 @@ def plain_loop() -> Callable[[], asyncio.AbstractEventLoop]:
     return uvloop.new_event_loop
 
 
-def stop_on_signals(stop: asyncio.Event) -> None:
-    """Turn SIGTERM and SIGINT into a clean stop."""
+def stop_on_signals(stop: asyncio.Event, numbers: Sequence[signal.Signals] = (signal.SIGTERM, signal.SIGINT)) -> None:
+    """Turn signals into a clean stop."""
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in numbers:
         loop.add_signal_handler(number, stop.set)
 
 

@@ -59,6 +59,7 @@ class CanWithdrawError(Exception):
     """The key can withdraw, or nobody can tell that it cannot."""
 
     def __init__(self, *, certain: bool) -> None:
+        self.certain = certain
         ko, en = (
             ("이 API 키는 출금할 수 있습니다.", "This API key can withdraw.")
             if certain

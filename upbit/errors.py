@@ -116,6 +116,11 @@ class OutOfScope(Unauthorized):
     """The key lacks a permission."""
 
 
+def passes(error: ExchangeError) -> bool:
+    """Return whether asking again may be answered otherwise, without anybody mending anything on our side."""
+    return isinstance(error, NotSent | OutcomeUnknown | RateLimited | MarketUnavailable)
+
+
 BY_NAME: Mapping[str, type[ExchangeError]] = {
     "create_bid_error": InvalidOrder,
     "create_ask_error": InvalidOrder,

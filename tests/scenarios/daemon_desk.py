@@ -8,13 +8,16 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from cli.daemon import build, serve
 from config.reading import load
+from sandbox.faults.plan import Plan
 from sandbox.server import Sandbox, SandboxOptions, open_source
 from simulation.loop import LoopClock, PacedLoop, library_clocks
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine
+    from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
     from pathlib import Path
 
     from trader.app import App
@@ -41,13 +44,24 @@ class Desk:
 
 
 @asynccontextmanager
-async def trading(
-    folder: Path, *overrides: str, markets: int = 3, seed: int = 1, after: timedelta = timedelta(0)
+async def beside(
+    folder: Path,
+    *overrides: str,
+    markets: int = 3,
+    seed: int = 1,
+    after: timedelta = timedelta(0),
+    faults: Sequence[Mapping[str, Any]] = (),
 ) -> AsyncIterator[Desk]:
-    """Open an exchange, as it is some time after the start, and let the daemon trade on it until the block ends."""
+    """Open an exchange, as it is some time after the start, and build a daemon that does not run yet beside it."""
     loop, start = asyncio.get_running_loop(), START + after
+    plan = msgspec.convert({"description": "a test", "seed": seed, "rules": list(faults)}, Plan) if faults else None
     options = SandboxOptions(
-        seed=seed, markets=markets, access_key=KEYS["ACCESS_KEY"], secret_key=KEYS["SECRET_KEY"], start=start
+        seed=seed,
+        markets=markets,
+        access_key=KEYS["ACCESS_KEY"],
+        secret_key=KEYS["SECRET_KEY"],
+        start=start,
+        faults=plan,
     )
     clock = LoopClock(start, loop)
     with library_clocks(loop):
@@ -60,11 +74,17 @@ async def trading(
                 "WEBHOOK_URL": f"{box.url}/api/webhooks/1/test",
             }
             config = load(environ, overrides=["strategy.unit=1", "trading.seed=1", *overrides])
-            stop = asyncio.Event()
-            async with build(config, clock, stop) as app, asyncio.TaskGroup() as tasks:
-                tasks.create_task(serve(app), name="daemon")
+            async with build(config, clock, asyncio.Event()) as app:
                 yield Desk(app, box)
-                stop.set()
+
+
+@asynccontextmanager
+async def trading(folder: Path, *overrides: str, **exchange: Any) -> AsyncIterator[Desk]:
+    """Let a daemon trade on an exchange until the block ends."""
+    async with beside(folder, *overrides, **exchange) as desk, asyncio.TaskGroup() as tasks:
+        tasks.create_task(serve(desk.app), name="daemon")
+        yield desk
+        desk.app.stop.set()
 
 
 def told(story: Callable[[], Coroutine[Any, Any, None]]) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -174,7 +175,6 @@ def test_a_killed_daemon_goes_on_where_it_was(tmp_path: Path) -> None:
         (("run", "--set", "strategy.name=quiet_trnd"), KEYS, 4, "Did you mean 'quiet_trend'"),
         (("run",), {**KEYS, "UPBIT_ACCESS_KEY": "other"}, 4, "different values"),
         (("run",), {**KEYS, "UPBIT_BASE_URL": "http://example.com"}, 4, "must be https"),
-        (("run",), {**KEYS, "UPBIT_BASE_URL": "http://127.0.0.1:9"}, 1, "cannot be reached"),
         (("run",), {**KEYS, "WEBHOOK_URL": "https://example.com/x"}, 4, "WEBHOOK_URL must be"),
         (("run",), {**KEYS, "BOT_DATA_DIR": "/proc/nowhere"}, 1, "cannot be written"),
         (("demo", "--replay", "/nowhere"), {}, 1, "nothing to replay"),
@@ -204,6 +204,46 @@ def test_wrong_keys_are_told_at_once(tmp_path: Path) -> None:
         done = main("run", UPBIT_BASE_URL=url, BOT_DATA_DIR=str(tmp_path), **wrong)
     assert done.returncode == 4
     assert "The API keys are wrong" in done.stderr
+
+
+def free_port() -> int:
+    """Return a port on which nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+        return port
+
+
+def read_until(process: subprocess.Popen[str], words: str) -> str:
+    """Return the line of the log in which some words stand, when it has come."""
+    assert process.stderr is not None
+    return next(line for line in process.stderr if words in line)
+
+
+@pytest.mark.failure("D2")
+def test_a_daemon_that_starts_before_its_exchange_comes_up_with_it(tmp_path: Path) -> None:
+    """It says what it waits for, also to whoever asks for its health, and trades without anybody's help."""
+    port = free_port()
+    more = {**KEYS, "UPBIT_BASE_URL": f"http://127.0.0.1:{port}", "BOT_DATA_DIR": str(tmp_path)}
+    with running("run", "--set", "strategy.unit=1", **more) as daemon:
+        assert "The exchange cannot be reached" in read_until(daemon, "waiting_for_exchange")
+        assert "The exchange cannot be reached" in main("health", **more).stderr
+        with exchange("--port", str(port), "--markets", "3"):
+            wait_for(tmp_path / "journal.sqlite3", lambda reader: starts(reader) == 1)
+            daemon.send_signal(signal.SIGTERM)
+            assert daemon.wait(PATIENCE_S) == 0
+
+
+@pytest.mark.failure("F2")
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+def test_a_daemon_that_waits_for_its_exchange_can_be_stopped(number: signal.Signals, code: int, tmp_path: Path) -> None:
+    """At once, with a sentence of nobody and no traceback."""
+    more = {**KEYS, "UPBIT_BASE_URL": f"http://127.0.0.1:{free_port()}", "BOT_DATA_DIR": str(tmp_path)}
+    with running("run", **more) as daemon:
+        read_until(daemon, "waiting_for_exchange")
+        daemon.send_signal(number)
+        _, errors = daemon.communicate(timeout=PATIENCE_S)
+    assert daemon.returncode == code
+    assert "Traceback" not in errors
 
 
 @pytest.mark.failure("F3")
