@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
+"""How a disk says that it cannot give a file a second name: FAT, some network and FUSE file systems."""
+
+
 class NoJournal(JournalError):
     """There is no journal in the data folder."""
 
@@ -66,12 +70,35 @@ def copy_to(path: Path, target: Path) -> None:
     draft = target.with_name(f"{target.name}.draft")
     with open_reader(path) as journal:
         try:
-            if target.exists():
-                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+            refuse_existing(target)
             draft.unlink(missing_ok=True)
             os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
             with contextlib.closing(sqlite3.connect(draft)) as copy:
                 journal.copy_into(copy)
-            draft.rename(target)
+            give_name(draft, target)
         except OSError as error:
+            with contextlib.suppress(OSError):
+                draft.unlink(missing_ok=True)
             raise JournalUnwritable(target, error.strerror) from error
+
+
+def give_name(draft: Path, target: Path) -> None:
+    """Let a finished copy bear its name, and never take it from a file that got there meanwhile.
+
+    A link is refused when the name is taken, in one step; on a disk without links a moment is left in which it may be.
+    """
+    try:
+        target.hardlink_to(draft)
+    except OSError as error:
+        if error.errno not in NO_LINKS:
+            raise
+        refuse_existing(target)
+        draft.rename(target)
+    else:
+        draft.unlink()
+
+
+def refuse_existing(target: Path) -> None:
+    """Raise the error of a file that is there already."""
+    if target.exists():
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sqlite3
@@ -18,6 +19,7 @@ import pytest
 from journal import store
 from journal.errors import JournalBroken, JournalFull, JournalUnwritable
 from journal.journal import Journal
+from journal.queries import Queries
 from journal.reader import NoJournal, copy_to, open_reader
 from journal.records import Intent, IntentState, Note, Trade
 from journal.schema import MIGRATIONS
@@ -209,6 +211,66 @@ def test_a_backup_beside_the_writer_is_a_whole_journal(journal: Journal, tmp_pat
         copy_to(journal._path, target)
     with pytest.raises(NoJournal):
         copy_to(tmp_path / "none", tmp_path / "x")
+
+
+@pytest.mark.failure("E11")
+@pytest.mark.parametrize("code", [None, errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS])
+@pytest.mark.parametrize("late", ["before the copy", "while it is made"])
+def test_a_backup_replaces_no_file_that_another_program_put_there(
+    code: int | None, late: str, journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither where the disk has links nor where it has none; the other file keeps its content."""
+    target, real = tmp_path / "backup.sqlite3", Queries.copy_into
+
+    def and_somebody(journal: Queries, copy: sqlite3.Connection) -> None:
+        real(journal, copy)
+        target.write_text("somebody's")
+
+    if code is not None:
+        without_links(monkeypatch, code)
+    if late == "while it is made":
+        monkeypatch.setattr(Queries, "copy_into", and_somebody)
+    else:
+        target.write_text("somebody's")
+    with pytest.raises(JournalUnwritable, match="File exists"):
+        copy_to(journal._path, target)
+    assert target.read_text() == "somebody's"
+    assert not list(tmp_path.glob("*.draft"))
+
+
+@pytest.mark.failure("E11")
+@pytest.mark.parametrize("code", [errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS])
+def test_a_backup_is_made_on_a_disk_without_links(
+    code: int, journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As whole as elsewhere, and no draft is left."""
+    target = tmp_path / "backup" / "journal.sqlite3"
+    target.parent.mkdir()
+    without_links(monkeypatch, code)
+    copy_to(journal._path, target)
+    assert list(target.parent.iterdir()) == [target]
+    with open_reader(target) as copy:
+        assert copy.position_volume("t1") == 2
+
+
+@pytest.mark.failure("E11")
+def test_a_backup_that_cannot_get_its_name_says_why(
+    journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that is full or fails is not taken for one without links."""
+    without_links(monkeypatch, errno.ENOSPC)
+    with pytest.raises(JournalUnwritable, match="No space left"):
+        copy_to(journal._path, tmp_path / "backup.sqlite3")
+    assert not (tmp_path / "backup.sqlite3").exists()
+
+
+def without_links(monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    """Let the disk refuse a second name with this error."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(Path, "hardlink_to", refuse)
 
 
 @pytest.mark.failure("E11")
