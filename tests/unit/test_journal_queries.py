@@ -188,6 +188,15 @@ def test_totals_and_counts_are_those_of_all_orders_and_what_moved_besides(book: 
     assert book.journal.trade("e1").taken_krw == Decimal("100.25")
 
 
+def test_the_profit_of_every_trade_that_is_over_counts(book: Book) -> None:
+    """Not of the last one only, and a loss as well as a gain."""
+    for number, price in enumerate((120, 90, 100)):
+        buy(book, f"t{number}", f"b{number}", volume="1")
+        book.journal.take_out(f"t{number}", Decimal(1), price=Decimal(price))
+        book.journal.close_trade(f"t{number}", closed_at=NOW, dust=Decimal(0))
+    assert book.journal.totals().realised_pnl == Decimal("19.5") + Decimal("-10.5") + Decimal("-0.5")
+
+
 def test_halts_stand_until_they_are_ended_by_name(book: Book) -> None:
     """Written with all that a person needs, and with who ended them."""
     note = Note(key="k", kind="problem", body={})
