@@ -125,12 +125,13 @@ async def explain_refusal(app: App, intent: Intent) -> None:
     except ExchangeError as error:
         log.warning("account not readable after a refusal error=%s", error)
         return
-    if affordable(orders.to_order(intent), krw=free.get("KRW", Decimal(0)), coins=Decimal(0), bid=Decimal(0)):
+    krw = free.get("KRW", Decimal(0))
+    if affordable(orders.to_order(intent), krw=krw, coins=Decimal(0), bid=Decimal(0)):
         app.control.halt_buys(
             "unexplained_refusal",
             ko="잔고가 충분한데 업비트가 잔고 부족이라고 합니다. 계정을 확인한 뒤 resume 하세요.",
             en="Upbit says that there is too little money, and there is enough. Look at the account, then resume.",
             market=intent.market,
             request=intent.request,
-            free=free.get("KRW", Decimal(0)),
+            free=krw,
         )

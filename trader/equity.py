@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from config.settings import most_spent
+from journal.records import ZERO
+from journal.rows import total
 from strategy.portfolio import KST
 from trader.loops import every, keep_going
 
@@ -29,7 +31,6 @@ if TYPE_CHECKING:
 LOOK_S = 5.0
 META = "equity"
 DAY_LOSS, DRAWDOWN = "day_loss", "drawdown"
-ZERO = Decimal(0)
 WORTH_WRITING = Decimal("0.001")
 """A new peak is written down when it is this fraction of the budget above the one written before."""
 
@@ -54,7 +55,7 @@ class Loss:
 
 def profit_now(realised: Decimal, open_trades: Iterable[Trade], prices: Mapping[str, Price | None]) -> Decimal:
     """Return all profit so far after fees, KRW; a trade whose price is not known yet counts as worth what it cost."""
-    return realised + sum((gained(trade, prices.get(trade.market)) for trade in open_trades), ZERO)
+    return realised + total(gained(trade, prices.get(trade.market)) for trade in open_trades)
 
 
 def gained(trade: Trade, price: Price | None) -> Decimal:
@@ -113,7 +114,7 @@ class Realised:
         if names != list(self._profits):
             known = self._profits
             self._profits = {name: known[name] if name in known else journal.trade(name).profit_krw for name in names}
-            self._sum = sum(self._profits.values(), ZERO)
+            self._sum = total(self._profits.values())
         return self._sum
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -93,6 +94,7 @@ def test_the_evidence_of_a_breach_says_when_where_and_how_and_what_happened_befo
             await guard(app, MARKET, broken())
             (halt,) = app.journal.standing_halts()
             (path,) = (desk.folder / "evidence").iterdir()
+            assert re.fullmatch(r"breach-[0-9a-f]{12}\.txt", path.name)
             assert halt.evidence == {
                 "where": MARKET,
                 "breach": "two orders for one intent",
