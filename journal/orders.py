@@ -6,9 +6,10 @@ import json
 from typing import TYPE_CHECKING
 
 from journal.errors import JournalBreach
+from journal.profits import Profits
 from journal.records import EDGES, IntentState
 from journal.rows import to_ms, to_text
-from journal.store import Store, urgent
+from journal.store import urgent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from upbit.models import Fill as ExchangeFill
 
 
-class Orders(Store):
+class Orders(Profits):
     """Writes orders, their attempts and their fills."""
 
     def _insert_intent(self, intent: Intent) -> None:
@@ -115,6 +116,7 @@ class Orders(Store):
             self._db.executemany("INSERT INTO fill VALUES (?, ?, ?, ?, ?, ?)", fresh)
             self._db.execute("UPDATE intent SET paid_fee = ? WHERE id = ?", (to_text(fee), identifier))
             self._event("fill", identifier, fills=fresh, paid_fee=fee)
+            self._settle(self.intent(identifier).trade_id)
         return len(fresh)
 
     def _fill_rows(self, identifier: str, fills: Iterable[ExchangeFill]) -> list[tuple[object, ...]]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from journal.records import Attempt, Fill, Flow, Halt, Intent, Note, Trade
 
+REALISED = "realised"
 OPEN = "('entering', 'holding', 'leaving')"
 LIVE = f"({', '.join(f'{state.value!r}' for state in sorted(IntentState.live()))})"
 
@@ -109,10 +110,12 @@ class Queries:
         query = "SELECT * FROM trade WHERE phase = 'closed' ORDER BY closed_ms DESC, rowid DESC LIMIT ?"
         return [self._whole(row) for row in self._db.execute(query, (limit,))]
 
-    @remembered
-    def closed_names(self) -> list[str]:
-        """Return the names of the trades that bought and sold, oldest first."""
-        return [row["id"] for row in self._db.execute("SELECT id FROM trade WHERE phase = 'closed' ORDER BY rowid")]
+    def realised(self) -> Decimal:
+        """Return what all trades that have ended have earned, KRW."""
+        kept = self.meta(REALISED)
+        if kept is None:  # a reader may look at the file of an older version
+            return total(trade.profit_krw for trade in self.closed_trades(-1))
+        return type(ZERO)(kept)
 
     def _whole(self, row: sqlite3.Row) -> Trade:
         intents = self.intents_of(row["id"])
@@ -192,8 +195,7 @@ class Queries:
         moved = {market.split("-")[1]: self._moved(market) for market in self._moved_markets()}
         for currency, volume in moved.items():
             coins[currency] = coins.get(currency, ZERO) + volume
-        profit = total(trade.profit_krw for trade in self.closed_trades(-1))
-        return Totals(krw=krw, coins=coins, moved=moved, fees=fees, realised_pnl=profit)
+        return Totals(krw=krw, coins=coins, moved=moved, fees=fees, realised_pnl=self.realised())
 
     @remembered
     def counts(self) -> Counts:

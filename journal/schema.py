@@ -170,7 +170,12 @@ ALTER TABLE flow ADD COLUMN krw TEXT;
 """
 """What moved coins were worth then, KRW, with the sign of the volume; NULL while nobody knew."""
 
-MIGRATIONS: tuple[str, ...] = (FIRST, HALTS, PROTOCOL, WORTH)
+PROFIT = """
+ALTER TABLE trade ADD COLUMN profit TEXT;
+"""
+"""What a trade that has ended counts for in the sum of all, KRW; NULL for others, and until an older file is opened."""
+
+MIGRATIONS: tuple[str, ...] = (FIRST, HALTS, PROTOCOL, WORTH, PROFIT)
 """Entry n turns format n into format n + 1. Entries are never changed, only added."""
 
 

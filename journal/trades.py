@@ -90,6 +90,7 @@ class Trades(Orders):
             (trade_id, market, to_text(flow.volume), to_text(flow.krw), flow.why, self._now_ms()),
         )
         self._event("flow", trade_id, volume=flow.volume, krw=flow.krw, why=flow.why)
+        self._settle(trade_id)
 
     @urgent
     def take_out(self, trade_id: str, volume: Decimal, notes: Sequence[Note] = (), *, price: Decimal | None) -> None:
@@ -223,3 +224,4 @@ class Trades(Orders):
         if changed != 1:
             raise JournalBreach(f"there is no trade {trade_id}")
         self._event("trade", trade_id, phase=phase, **data)
+        self._settle(trade_id)

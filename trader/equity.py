@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from config.settings import Config
-    from journal.queries import Queries
     from journal.records import Trade
     from state import Price
     from trader.app import App
@@ -97,41 +96,19 @@ WORDS = {
 }
 
 
-class Realised:
-    """The profit of closed trades, each read once.
-
-    They are told apart by their names, not by when they ended: a clock may step back, and an order that turns up late
-    ends a trade in the past, or opens it again.
-    """
-
-    def __init__(self) -> None:
-        self._profits: dict[str, Decimal] = {}
-        self._sum = ZERO
-
-    def of(self, journal: Queries) -> Decimal:
-        """Return the profit of all closed trades, KRW."""
-        names = journal.closed_names()
-        if names != list(self._profits):
-            known = self._profits
-            self._profits = {name: known[name] if name in known else journal.trade(name).profit_krw for name in names}
-            self._sum = total(self._profits.values())
-        return self._sum
-
-
 async def watch_equity(app: App) -> None:
     """Measure every few seconds, until the stop."""
-    realised = Realised()
 
     async def measure() -> None:
-        look(app, realised, await app.state.trading_dict.snapshot())
+        look(app, await app.state.trading_dict.snapshot())
 
     await keep_going("equity", every(LOOK_S, app.stop), measure, health=app.health, stop=app.stop)
 
 
-def look(app: App, realised: Realised, prices: Mapping[str, Price | None]) -> None:
+def look(app: App, prices: Mapping[str, Price | None]) -> None:
     """Measure once, stop buys where a limit is broken, and write down what is measured from."""
     before, trades = read_mark(app), app.journal.open_trades()
-    profit = profit_now(realised.of(app.journal), trades, prices)
+    profit = profit_now(app.journal.realised(), trades, prices)
     if before is None or all(prices.get(trade.market) for trade in trades):
         mark = renew(before, profit, f"{app.clock() + KST:%Y-%m-%d}", (halt.code for halt in app.control.reasons))
     else:

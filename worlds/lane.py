@@ -55,6 +55,8 @@ BEGIN IMMEDIATE;
 DROP TABLE flow;
 ALTER TABLE attempt DROP COLUMN kind;
 ALTER TABLE attempt DROP COLUMN request;
+ALTER TABLE trade DROP COLUMN profit;
+DELETE FROM meta WHERE key = 'realised';
 PRAGMA user_version = 2;
 COMMIT;
 """

@@ -62,7 +62,6 @@ BY_DESIGN = {
     r"^exchange\..*\._identifiers$": "one can be used once, for ever",
     r"^exchange\..*\._ladder\.": "candles of up to 400 days",
     r"^exchange\..*\._(highs|lows)\.": "days of a year",
-    r"^daemon\.journal\._answers\[\]\[\]$": "the name of each closed trade, by which profits are told apart",
 }
 """What is kept longer than a month: its name, and why."""
 TRADE_EVERY_MS = 30_000

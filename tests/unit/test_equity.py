@@ -21,7 +21,7 @@ from simulation.loop import PacedLoop
 from state import Price, State
 from trader import equity
 from trader.control import Control
-from trader.equity import Mark, Realised, look, losses_over, profit_now, renew
+from trader.equity import Mark, look, losses_over, profit_now, renew
 from trader.health import Health
 from upbit.models import Fill
 
@@ -47,7 +47,6 @@ class Story:
         self.app: Any = SimpleNamespace(
             config=Config(), journal=journal, control=Control(journal, messages, self.clock), clock=self.clock
         )
-        self.realised = Realised()
         self.prices: dict[str, Price | None] = {}
         self.count = 0
 
@@ -111,7 +110,7 @@ class Story:
 
     def state(self) -> str:
         """Measure, and return what may be done."""
-        look(self.app, self.realised, self.prices)
+        look(self.app, self.prices)
         return str(self.app.control.state.name)
 
     def restarted(self) -> Story:
@@ -379,33 +378,6 @@ def test_coins_that_were_given_to_a_trade_are_no_profit(story: Story) -> None:
     journal.adopt(journal.trade(name), sale, [fill], Decimal(0), [])
     assert journal.trade(name).phase == "closed"
     assert journal.totals().realised_pnl == -10_000
-
-
-def test_what_ends_in_the_past_or_opens_again_is_counted_once(story: Story) -> None:
-    """A clock that stepped back, and an order that turns up late, mix up neither which trades ended nor how often."""
-    first = story.buy("KRW-A", 100_000)
-    story.sell(first, 110_000)
-    assert story.realised.of(story.app.journal) == 10_000
-    story.now[0] = NOW - timedelta(hours=1)
-    second = story.buy("KRW-B", 100_000)
-    story.sell(second, 95_000)
-    assert story.realised.of(story.app.journal) == 5_000
-    story.app.journal._db.execute("UPDATE trade SET phase = 'holding' WHERE id = ?", (first,))
-    assert story.realised.of(story.app.journal) == -5_000
-    story.app.journal._db.execute("UPDATE trade SET phase = 'closed' WHERE id = ?", (first,))
-    assert story.realised.of(story.app.journal) == 5_000
-
-
-def test_a_trade_that_is_over_is_read_once(story: Story) -> None:
-    """Measuring costs no more after a year of trades than on the first day."""
-    for market in ("KRW-A", "KRW-B"):
-        story.sell(story.buy(market, 100_000), 110_000)
-        assert story.realised.of(story.app.journal) > 0
-    asked: list[str] = []
-    story.sell(story.buy("KRW-C", 100_000), 110_000)
-    story.app.journal._db.set_trace_callback(asked.append)
-    assert story.realised.of(story.app.journal) == 30_000
-    assert [text for text in asked if "FROM trade WHERE id" in text] == ["SELECT * FROM trade WHERE id = 't3'"]
 
 
 def test_the_watch_measures_every_few_seconds(story: Story) -> None:

@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import reduce
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from hypothesis.stateful import (
 )
 
 from journal.journal import Journal, JournalBreach
+from journal.profits import EXACT
 from journal.records import EDGES, Intent, IntentState, Trade
 from upbit.models import Fill
 
@@ -193,6 +195,8 @@ class JournalMachine(RuleBasedStateMachine):
         assert held >= 0
         assert held + self.dust == self.position
         assert self.journal.totals().coins.get("A", ZERO) == self.position
+        earned = [trade.profit_krw for trade in self.journal.closed_trades(-1)]
+        assert self.journal.realised() == reduce(EXACT.add, earned, ZERO)
         assert len(self.journal.live_intents()) <= 1
 
 

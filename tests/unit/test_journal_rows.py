@@ -236,6 +236,7 @@ def test_a_trade_is_written_and_read_from_its_decision_to_its_end(book: Book) ->
             "stop_price": "96",
             "highest_price": "101.5",
             "dust": "0.25",
+            "profit": "4.25",
         }
     ]
     assert book.rows("flow") == [
