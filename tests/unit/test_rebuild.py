@@ -1,0 +1,153 @@
+"""What of a lost journal comes back, in which order, and what of it is written off at once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+from unittest.mock import AsyncMock, Mock, call
+
+import msgspec
+import pytest
+
+from tests.unit.handmade import NAME, NOW, daemon, name_of, ours, recorded
+from tests.unit.test_journal_queries import sell
+from tests.unit.test_journal_rows import Book, buy
+from tests.unit.test_risk import book, level
+from tests.unit.test_trading_decisions import a_trade
+from trader import rebuild
+from trader.discovery import AHEAD
+from upbit.models import Account
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from upbit.models import BookLevel
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Iterator[Book]:
+    """Return a journal that holds two units of KRW-BTC, bought at 100 won."""
+    opened = Book(tmp_path / "journal.sqlite3")
+    with opened.journal:
+        buy(opened)
+        yield opened
+
+
+async def written_off(written: Book, *levels: BookLevel, available: str, locked: str = "0") -> rebuild.Rebuilt:
+    """Compare that journal with an account and a book."""
+    other = Account(currency="KRW", available=Decimal(10**6), locked=Decimal(0))
+    coins = Account(currency="BTC", available=Decimal(available), locked=Decimal(locked))
+    of_market = msgspec.structs.replace(book(), levels=list(levels))
+    upbit = SimpleNamespace(accounts=AsyncMock(return_value=[other, coins]), books=AsyncMock(return_value=[of_market]))
+    app: Any = SimpleNamespace(journal=written.journal, upbit=upbit, clock=lambda: written.now)
+    rebuilt = rebuild.Rebuilt()
+    await rebuild.write_off(app, rebuilt)
+    assert upbit.books.mock_calls == [call(["KRW-BTC"])]
+    return rebuilt
+
+
+DEEP = (level("11000", "10000"), level("11001", "1"))
+
+
+async def test_what_is_not_in_the_account_any_more_is_taken_out_at_the_best_bid(written: Book) -> None:
+    """Free and locked coins are both there; the rest stays a trade."""
+    rebuilt = await written_off(written, *DEEP, available="0.5", locked="0.75")
+    assert rebuilt.gone == {"KRW-BTC": Decimal("0.75")}
+    held = written.journal.trade("t1")
+    assert (held.phase, held.volume, held.taken_krw) == ("holding", Decimal("1.25"), Decimal(7500))
+
+
+async def test_where_nobody_bids_the_worth_of_what_is_gone_is_not_known(written: Book) -> None:
+    """Then it counts as what it cost, and what is left is no dust."""
+    rebuilt = await written_off(written, available="1")
+    assert rebuilt.gone == {"KRW-BTC": Decimal(1)}
+    held = written.journal.trade("t1")
+    assert (held.phase, held.volume, held.taken_krw) == ("holding", Decimal(1), Decimal("100.25"))
+    assert "krw" not in written.rows("flow")[0]
+
+
+async def test_a_trade_of_which_nothing_is_left_is_over(written: Book) -> None:
+    """Its end is now, and it leaves no dust."""
+    written.at(7)
+    rebuilt = await written_off(written, *DEEP, available="0")
+    assert rebuilt.gone == {"KRW-BTC": Decimal(2)}
+    over = written.journal.trade("t1")
+    assert (over.phase, over.dust, over.closed_at) == ("closed", Decimal(0), written.now)
+
+
+@pytest.mark.parametrize(
+    ("sold", "left", "phase"),
+    [("1.5", "0.5", "leaving"), ("1.50001", "0.49999", "closed"), (None, "0.0001", "holding")],
+    ids=["worth 5,000 won", "less", "never sold"],
+)
+async def test_what_a_sale_has_left_is_dust_when_it_is_worth_less_than_an_order(
+    sold: str | None, left: str, phase: str, written: Book
+) -> None:
+    """Whoever never sold still holds what there is: its price may rise."""
+    if sold is None:
+        written.journal.take_out("t1", Decimal(2) - Decimal(left), price=Decimal(100))
+    else:
+        sell(written, "t1", "i2", sold)
+    rebuilt = await written_off(written, *DEEP, available=left)
+    assert rebuilt.gone == {}
+    trade = written.journal.trade("t1")
+    assert (trade.phase, trade.dust) == (phase, Decimal(left) if phase == "closed" else 0)
+
+
+async def test_what_was_executed_comes_back_oldest_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All orders since Upbit keeps names, those of one moment by their uuid; without others', and what did nothing."""
+    app = daemon()
+    monkeypatch.setattr(rebuild, "choose_account", lambda _, __, wished: wished)
+    monkeypatch.setattr(rebuild, "whole", AsyncMock(side_effect=lambda _, order: order))
+    put: list[str] = []
+    monkeypatch.setattr(rebuild, "put", lambda _, order, __: put.append(order.uuid))
+    steps = recorded(monkeypatch, rebuild, "check_account", "write_off")
+    at = "2026-11-02T20:5{}:01+09:00"
+    app.upbit.closed_orders.return_value = [
+        ours(uuid="c", created_at=at.format(9)),
+        ours(uuid="b", created_at=at.format(8)),
+        ours(uuid="a", created_at=at.format(9)),
+        ours(uuid="unreadable", created_at="?"),
+        ours(uuid="user's", identifier=None),
+        ours(uuid="other's", identifier=NAME.replace("abcd", "0000")),
+        ours(uuid="nothing", executed_volume=Decimal(0)),
+    ]
+    app.journal.open_trades.return_value = [a_trade()]
+    rebuilt = await rebuild.rebuild(app, "abcd")
+    assert put == ["b", "a", "c", "unreadable"]
+    assert rebuilt == rebuild.Rebuilt(orders=4, account="abcd", held=[a_trade()])
+    assert app.account == "abcd"
+    assert [step for step, *_ in steps] == ["check_account", "write_off"]
+    assert app.upbit.closed_orders.mock_calls == [call(start=rebuild.FIRST, end=NOW + AHEAD)]
+    assert app.journal.note_import.mock_calls == [call(NOW)]
+
+
+async def test_an_order_is_asked_for_until_it_is_over_and_shows_all_that_was_executed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Once a second: less than the list has shown is no answer yet."""
+    app, done = daemon(), ours()
+    pauses = recorded(monkeypatch, rebuild, "pause")
+    running = msgspec.structs.replace(done, state="wait")
+    in_part = msgspec.structs.replace(done, executed_volume=Decimal(4))
+    app.upbit.order.side_effect = [running, in_part, done]
+    assert await rebuild.whole(app, done) is done
+    assert app.upbit.order.mock_calls == [call(uuid="u")] * 3
+    assert pauses == [("pause",)] * 2
+
+
+def test_an_order_is_written_under_its_trade_with_its_fills_and_fee(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As one that was found by a running daemon is, and without a message: the verb itself tells what came back."""
+    app, order = daemon(), ours()
+    trade = replace(a_trade(), decided_at=NOW - timedelta(minutes=2))
+    trade_for, intent = Mock(return_value=trade), Mock()
+    monkeypatch.setattr(rebuild, "trade_for", trade_for)
+    monkeypatch.setattr(rebuild, "adopted_intent", intent)
+    rebuild.put(app, order, name_of(order))
+    assert trade_for.mock_calls == [call(app, order, name_of(order))]
+    assert intent.mock_calls == [call(app, trade, order, name_of(order))]
+    assert app.journal.adopt.mock_calls == [call(trade, intent.return_value, order.fills, order.paid_fee, [])]
