@@ -141,8 +141,8 @@ class CandleStore:
         # One candle more than is new: what Upbit still changed in the last one after its close is read again.
         count = (closed_at - stretch.asked_until) // self.unit + 1
         page = await self.upbit.candles(market, self.unit, count=min(PAGE, count), to=closed_at)
-        fresh = [candle for candle in reversed(page) if candle.opened_at + self.unit <= closed_at]
-        if len(page) == PAGE and fresh and fresh[0].opened_at > stretch.asked_until:
+        fresh = [candle for candle in page if candle.opened_at + self.unit <= closed_at]
+        if len(page) >= PAGE and fresh and min(one.opened_at for one in fresh) > stretch.asked_until:
             await self._load(market, closed_at)  # away for so long that a page does not reach back
             return
         stretch.arrays = merge(stretch.arrays, to_arrays(fresh), keep=self.history)
@@ -150,17 +150,19 @@ class CandleStore:
 
     async def _load(self, market: str, closed_at: datetime) -> None:
         """Load the whole history of a market, newest page first, until there is enough or no more."""
-        rows: list[Candle] = []
+        rows: dict[datetime, Candle] = {}
         to = closed_at
         while len(rows) < self.history:
             page = await self.upbit.candles(market, self.unit, count=min(PAGE, self.history - len(rows)), to=to)
-            rows += [candle for candle in page if candle.opened_at + self.unit <= closed_at]
-            if not page or page[-1].opened_at >= to:
+            rows |= {candle.opened_at: candle for candle in page if candle.opened_at + self.unit <= closed_at}
+            oldest = min((candle.opened_at for candle in page), default=to)
+            if oldest >= to:
                 break
-            to = page[-1].opened_at
+            to = oldest
             if self._is_reached(to, closed_at):
                 break
-        self._stretches[market] = Stretch(arrays=to_arrays(reversed(rows)), asked_until=closed_at)
+        arrays = to_arrays(rows[opened_at] for opened_at in sorted(rows))
+        self._stretches[market] = Stretch(arrays=arrays, asked_until=closed_at)
 
     def _is_reached(self, oldest: datetime, closed_at: datetime) -> bool:
         return closed_at - oldest >= self.history * self.unit

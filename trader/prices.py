@@ -34,10 +34,15 @@ class Inbox:
     def __init__(self, app: App) -> None:
         self._app = app
         self._prices: dict[str, Price] = {}
+        self._newest: dict[str, StreamTicker] = {}  # of this connection
         self.arrived = asyncio.Event()
 
     def put(self, ticker: StreamTicker) -> None:
-        """Take a frame of the socket; called for every one, so it only keeps the last."""
+        """Take a frame of the socket, unless one after it came before; called for every one, so it only keeps one."""
+        known = self._newest.get(ticker.market)
+        if known is not None and not is_newer(ticker, known):
+            return
+        self._newest[ticker.market] = ticker
         self._prices[ticker.market] = Price(price=ticker.price, as_of=self._app.clock())
         if ticker.closing is None:
             self._app.closing.pop(ticker.market, None)
@@ -45,17 +50,28 @@ class Inbox:
             self._app.closing[ticker.market] = ticker.closing
         self.arrived.set()
 
+    def on_state(self, state: str) -> None:
+        """Begin anew with each connection, so that no frame with an absurd time outlives its own."""
+        if state == "connecting":
+            self._newest.clear()
+
     def take(self) -> dict[str, Price]:
         """Return and forget what arrived."""
         prices, self._prices = self._prices, {}
         return prices
 
 
+def is_newer(ticker: StreamTicker, known: StreamTicker) -> bool:
+    """Return whether a frame tells what came after another of its market: they may come twice or out of order."""
+    moment, before = (ticker.traded_at_ms, ticker.sent_at_ms), (known.traded_at_ms, known.sent_at_ms)
+    return moment > before or (moment == before and ticker.price != known.price)
+
+
 async def update_prices(app: App) -> None:
     """Follow the prices of `trading_dict` until the daemon stops."""
     inbox = Inbox(app)
     async with asyncio.TaskGroup() as tasks:
-        stream = tasks.create_task(app.tickers.run(inbox.put), name="ticker stream")
+        stream = tasks.create_task(app.tickers.run(inbox.put, inbox.on_state), name="ticker stream")
         ticks = every(PERIOD_S, app.stop, wake=inbox.arrived)
         await keep_going("update_prices", ticks, lambda: refresh(app, inbox), health=app.health, stop=app.stop)
         stream.cancel()

@@ -1,15 +1,20 @@
-"""The prices of what is traded, asked over REST where the stream is silent."""
+"""The prices of what is traded: the newest the stream has told, asked over REST where it is silent."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from trader.prices import ask
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from state import Price
+from trader.prices import Inbox, ask
 from upbit.errors import MarketUnavailable
-from upbit.models import Ticker
+from upbit.models import StreamTicker, Ticker
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -50,3 +55,76 @@ async def test_a_vanished_market_does_not_hide_the_prices_of_the_others() -> Non
     app: Any = SimpleNamespace(upbit=Exchange())
     assert [one.market for one in await ask(app, ["KRW-ETH", "KRW-GONE"])] == ["KRW-ETH"]
     assert [one.market for one in await ask(app, ["KRW-BTC"])] == ["KRW-BTC"]
+
+
+def frame(number: int, market: str = "KRW-BTC", **changes: Any) -> StreamTicker:
+    """Return the frame about the trade of a second, at a price of its own."""
+    told: dict[str, Any] = {
+        "price": Decimal(100 + number),
+        "traded_at_ms": 1000 * number,
+        "sent_at_ms": 1000 * number + 5,
+    }
+    return StreamTicker(market=market, **(told | changes))
+
+
+def inbox() -> tuple[Inbox, list[datetime]]:
+    """Return an inbox, and its clock."""
+    now = [NOW]
+    app: Any = SimpleNamespace(clock=lambda: now[0], closing={})
+    return Inbox(app), now
+
+
+@pytest.mark.failure("C9")
+@given(arrived=st.lists(st.integers(0, 9), min_size=1, max_size=20), looks=st.sets(st.integers(0, 19)))
+def test_whatever_order_frames_come_in_the_newest_trade_is_the_price(arrived: list[int], looks: set[int]) -> None:
+    """Twice, late, mixed up, and looked at in between: an older price is never told after a newer one."""
+    box, _ = inbox()
+    price, newest = None, -1
+    for place, number in enumerate(arrived):
+        box.put(frame(number))
+        newest = max(newest, number)
+        if place in looks:
+            taken = box.take()
+            price = taken["KRW-BTC"].price if taken else price
+            assert price == 100 + newest
+    price = box.take().get("KRW-BTC", Price(price=price or Decimal(0), as_of=NOW)).price
+    assert price == 100 + newest
+
+
+@pytest.mark.failure("C9")
+def test_a_frame_that_comes_again_makes_no_price_younger() -> None:
+    """It tells what was true then. One of another market, sent since, or at another price in the same moment is new."""
+    box, now = inbox()
+    box.put(frame(1))
+    now[0] += timedelta(seconds=9)
+    box.put(frame(1))
+    assert box.take()["KRW-BTC"].as_of == NOW
+    box.put(frame(1))
+    box.put(frame(0))
+    assert box.take() == {}
+    for new in (frame(1, price=Decimal(7)), frame(1, sent_at_ms=2000), frame(0, market="KRW-ETH")):
+        box.put(new)
+        assert box.take() == {new.market: Price(price=new.price, as_of=now[0])}
+
+
+@pytest.mark.failure("C9")
+def test_an_old_frame_ends_no_announced_end() -> None:
+    """A market whose end is announced stays one, whichever frame of before comes late."""
+    box, _ = inbox()
+    box.put(frame(2, market_state="DELISTED"))
+    box.put(frame(1))
+    assert box._app.closing == {"KRW-BTC": "DELISTED"}
+    box.put(frame(3))
+    assert box._app.closing == {}
+
+
+def test_a_connection_begins_with_what_it_tells() -> None:
+    """A frame with an absurd time silences its market no longer than its own connection."""
+    box, _ = inbox()
+    box.put(frame(10**9))
+    box.on_state("closed")
+    box.put(frame(1))
+    assert box.take()["KRW-BTC"].price == 100 + 10**9
+    box.on_state("connecting")
+    box.put(frame(1))
+    assert box.take()["KRW-BTC"].price == 101

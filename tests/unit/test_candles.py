@@ -1,0 +1,73 @@
+"""Candles in memory, whatever order and however often the exchange tells them."""
+
+from __future__ import annotations
+
+import random
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from trader.candles import CandleStore
+from upbit.models import Candle
+
+if TYPE_CHECKING:
+    from strategy.grid import CandleArrays
+
+START = datetime(2026, 11, 2, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+
+
+def candle(number: int) -> Candle:
+    """Return the candle of a minute, with a price of its own."""
+    price = Decimal(100 + number)
+    return Candle(
+        market="KRW-BTC",
+        opened_at_utc=f"{START + number * MINUTE:%Y-%m-%dT%H:%M:%S}",
+        open=price,
+        high=price,
+        low=price,
+        close=price,
+        volume=Decimal(1 + number % 7),
+        turnover=price,
+    )
+
+
+class Exchange:
+    """Tells candles newest first; an unruly one mixes them up and tells some of them again."""
+
+    def __init__(self, *, unruly: bool) -> None:
+        self._unruly = unruly
+        self._rng = random.Random(1)
+
+    async def candles(self, _: str, unit: timedelta, *, count: int, to: datetime) -> list[Candle]:
+        """Return up to `count` candles that opened before `to`."""
+        last = (to - START) // unit
+        page = [candle(number) for number in range(max(0, last - count), last)][::-1]
+        if self._unruly:
+            page += self._rng.sample(page, len(page) // 3)
+            self._rng.shuffle(page)
+        return page
+
+
+async def known(exchange: Any, *closed_after: int, history: int) -> CandleArrays:
+    """Return what a store knows after looks at some minutes."""
+    store = CandleStore(upbit=exchange, unit=MINUTE, history=history)
+    for minutes in closed_after:
+        await store.refresh(["KRW-BTC"], START + minutes * MINUTE, {}, budget_s=10)
+    return store.series()["KRW-BTC"]
+
+
+@pytest.mark.failure("C9")
+@pytest.mark.parametrize("looks", [(500,), (500, 501, 504), (500, 900), (30,), (500, 650)])
+async def test_candles_that_come_twice_or_out_of_order_are_each_there_once_in_their_order(
+    looks: tuple[int, ...],
+) -> None:
+    """At the first load of several pages, from minute to minute, and after a long absence."""
+    found, honest = [await known(Exchange(unruly=unruly), *looks, history=450) for unruly in (True, False)]
+    assert np.all(np.diff(found.opened_at_ms) == 60_000)
+    for field in ("opened_at_ms", "close", "volume"):
+        assert np.array_equal(getattr(found, field), getattr(honest, field))
+    assert found.close[-1] == 100 + looks[-1] - 1
