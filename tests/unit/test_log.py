@@ -1,0 +1,110 @@
+"""The log: what repeats itself, and that what is kept of it is bounded."""
+
+from __future__ import annotations
+
+import io
+import logging
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from cli import log as logs
+from config.reading import load
+from tests.unit.test_container import BOT
+from trader.app import Event
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+class Log:
+    """A log whose clock is ours."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 11, 2, tzinfo=UTC)
+        self.stream = io.StringIO()
+        logs.configure(load({}), lambda: self.now, self.stream)
+
+    def tell(self, kind: str, *, level: int = logging.WARNING, after: float = 0.0, **facts: object) -> None:
+        """Log an event, some seconds after the one before."""
+        self.now += timedelta(seconds=after)
+        logging.getLogger("daemon").log(level, "%s", Event(at=self.now, kind=kind, facts=facts))
+
+    def lines(self) -> list[str]:
+        """Return what was written, without times and levels."""
+        return [line.split(maxsplit=2)[2] for line in self.stream.getvalue().splitlines()]
+
+
+@pytest.fixture
+def log() -> Iterator[Log]:
+    """Return a log, and give the log of the tests back afterwards."""
+    root = logging.getLogger()
+    before, level = root.handlers[:], root.level
+    yield Log()
+    root.handlers[:] = before
+    root.setLevel(level)
+
+
+@pytest.mark.failure("F7")
+def test_a_warning_that_repeats_itself_is_told_once_a_minute_with_how_often(log: Log) -> None:
+    """An hour of one a second, each with another number, makes sixty lines."""
+    for second in range(3600):
+        log.tell("exit_not_confirmed", after=1.0, market="KRW-A", bid=f"{second}.5", late=-second)
+    assert len(log.lines()) == 60
+    assert log.lines()[0] == "exit_not_confirmed market=KRW-A bid=0.5 late=0"
+    assert log.lines()[1] == "exit_not_confirmed market=KRW-A bid=60.5 late=-60 (and 59 more like it)"
+
+
+@pytest.mark.failure("F7")
+def test_what_is_not_the_same_is_told_each_time(log: Log) -> None:
+    """Other words, another market, another order, another source: none hides another."""
+    for market in ("KRW-A", "KRW-B"):
+        log.tell("locked", market=market)
+        for leg in (0, 1):
+            log.tell("adopted", market=market, identifier=f"ub1-S7f3a-KRWA-2611222100-s-{leg}-0")
+    logging.getLogger("other").warning("locked market=KRW-A")
+    assert len(log.lines()) == 7
+    assert "more like it" not in log.stream.getvalue()
+
+
+@pytest.mark.failure("F7")
+def test_decisions_are_all_told(log: Log) -> None:
+    """A line below a warning is about one of them, however alike they look."""
+    for _ in range(5):
+        log.tell("bought", level=logging.INFO, market="KRW-A", krw=50_000)
+    assert log.lines() == ["bought market=KRW-A krw=50000"] * 5
+
+
+def test_a_clock_that_steps_back_silences_nothing(log: Log) -> None:
+    """A minute is not waited for again."""
+    log.tell("locked", market="KRW-A")
+    log.tell("locked", after=-3600.0, market="KRW-A")
+    assert len(log.lines()) == 2
+
+
+@pytest.mark.failure("F6", "F7")
+def test_of_many_different_warnings_only_some_are_remembered(log: Log) -> None:
+    """The oldest is forgotten, and told again before its minute is over."""
+    for number in range(logs.MOST_KEPT + 1):
+        log.tell("adopted", identifier=f"x{number}")
+    filters = [one for handler in logging.getLogger().handlers for one in handler.filters]
+    assert [len(one._told) for one in filters if isinstance(one, logs.Sparing)] == [logs.MOST_KEPT]
+    log.tell("adopted", identifier=f"x{logs.MOST_KEPT}")
+    log.tell("adopted", identifier="x0")
+    assert log.lines()[-1] == "adopted identifier=x0"
+    assert len(log.lines()) == logs.MOST_KEPT + 2
+
+
+@pytest.mark.failure("F7")
+def test_docker_is_told_everywhere_to_rotate_the_log() -> None:
+    """By itself it keeps one file that grows for ever."""
+    assert set(BOT["logging"]["options"]) == {"max-size", "max-file"}
+    for name in ("README.md", "README.en.md"):
+        runs = re.findall(r"^docker run .*$", (ROOT / name).read_text(encoding="utf-8"), flags=re.MULTILINE)
+        assert runs
+        assert all("--log-opt max-size=10m --log-opt max-file=5" in run for run in runs)
