@@ -159,6 +159,25 @@ class Messages:
         title = self._say("매매를 멈췄습니다", "Trading has stopped")
         return self._note(f"stopped:{at.isoformat()}", "stopped", title, color=GREY, at=at, fields=fields)
 
+    def alive(
+        self, *, halts: Sequence[Halt], dead: Iterable[str], open_trades: Sequence[Trade], totals: Totals, at: datetime
+    ) -> Note:
+        """Tell once a day that the daemon lives, and in which state: that it is missing says what nobody else could."""
+        wrong = [*(halt.code for halt in halts), *dead]
+        fields = [
+            (self._say("멈춘 원인", "Standing still because of"), ", ".join(wrong) or self._say("없음", "nothing")),
+            (self._say("보유 중", "Held"), ", ".join(trade.market for trade in open_trades) or "-"),
+            (self._say("실현 손익", "Realised profit"), f"{totals.realised_pnl:+,.0f} KRW"),
+            (self._say("수수료 합계", "Fees"), f"{totals.fees:,.2f} KRW"),
+        ]
+        title = self._say("데몬이 살아 있습니다", "The daemon lives")
+        text = self._say(
+            "이 알림은 매일 09:00(KST)에 옵니다. 오지 않은 날에는 서버를 확인하세요.",
+            "This message comes every day at 09:00 in Korea. On a day without it, look at the machine.",
+        )
+        color = ORANGE if wrong else GREY
+        return self._note(f"alive:{at:%Y-%m-%d}", "alive", title, color=color, at=at, fields=fields, text=text)
+
     def halted(self, halt: Halt) -> Note:
         """Tell that trading stands still and why; what comes and goes by itself at most once an hour and level."""
         until = self._say("원인이 사라지면 스스로 다시 시작합니다.", "It goes on by itself when the cause is gone.")

@@ -1,4 +1,7 @@
-"""Whether the daemon is alive: when each loop last finished a step, written to a file for the container's check."""
+"""Whether the daemon is alive: when each loop last finished a step, written to a file for the container's check.
+
+A person is told once a day that it is. A process that has died can tell nobody; a message that is missing can.
+"""
 
 from __future__ import annotations
 
@@ -83,9 +86,14 @@ class Health:
 async def watch_health(app: App, path: Path) -> None:
     """Write the health file every few seconds, and tell a person once when a loop has died, until the stop."""
     told: set[str] = set()
+    day = app.clock().date()
 
     async def look() -> None:
+        nonlocal day
         dead = app.health.dead()
+        if app.clock().date() != day:
+            day = app.clock().date()
+            tell_alive(app, dead)
         for loop in sorted(dead.keys() - told):
             app.tell("loop_dead", level=logging.ERROR, loop=loop, error=dead[loop])
             app.journal.add_notes([app.messages.problem("loop_dead", f"{loop}: {dead[loop]}", at=app.clock())])
@@ -98,6 +106,19 @@ async def watch_health(app: App, path: Path) -> None:
         await keep_going("health", every(WRITE_EVERY_S, app.stop), look, health=app.health, stop=app.stop)
     finally:
         forget(path)
+
+
+def tell_alive(app: App, dead: dict[str, str]) -> None:
+    """Queue the message of a new day (UTC, so at 09:00 in Korea); the same day is told once, also over restarts."""
+    note = app.messages.alive(
+        halts=app.control.reasons,
+        dead=sorted(dead),
+        open_trades=app.journal.open_trades(),
+        totals=app.journal.totals(),
+        at=app.clock(),
+    )
+    app.journal.add_notes([note])
+    app.wake_notifier()
 
 
 def forget(path: Path) -> None:

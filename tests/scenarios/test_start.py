@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from cli.daemon import serve
 from cli.run import explain_failure
 from cli.start import LONGEST_PAUSE_S, come_up
-from tests.scenarios.daemon_desk import beside, told
+from tests.scenarios.daemon_desk import beside, told, trading
 from trader.account import NO_WITHDRAWAL, CanWithdrawError
 from trader.health import read_health
 from upbit.errors import ExchangeError, IpNotAllowed
@@ -160,6 +161,24 @@ def test_a_key_that_can_withdraw_is_not_waited_for(tmp_path: Path, monkeypatch: 
             assert waits(desk) == []
 
     monkeypatch.setattr("cli.start.refuse_withdrawal", can_withdraw)
+    told(story)
+
+
+@pytest.mark.failure("G6")
+def test_a_daemon_says_every_day_at_nine_in_korea_that_it_lives(tmp_path: Path) -> None:
+    """Once, also when it is started again on that day; and nothing on the day of its start."""
+
+    async def story() -> None:
+        evening = timedelta(hours=23, minutes=57)
+        async with trading(tmp_path, after=evening) as desk:
+            await asyncio.sleep(120)
+            assert "The daemon lives" not in str(desk.messages())
+            await asyncio.sleep(120)
+            assert sum("The daemon lives" in text for text in desk.messages()) == 1
+        async with trading(tmp_path, after=evening + timedelta(minutes=2)) as desk:
+            await asyncio.sleep(180)
+            assert sum("The daemon lives" in text for text in desk.messages()) == 0
+
     told(story)
 
 

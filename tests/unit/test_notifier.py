@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+from collections import Counter
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
@@ -16,7 +19,7 @@ import pytest
 from aiohttp import web
 
 from journal.journal import Journal
-from journal.records import Fill, Note, Trade
+from journal.records import Fill, Halt, Note, Totals, Trade
 from notifier.discord import Discord, Outcome, retry_after
 from notifier.messages import Messages
 
@@ -81,6 +84,30 @@ def test_a_hostile_name_cannot_mark_up_or_mention() -> None:
     assert "\\\\@everyone \\\\*\\\\*x" in text_of(note)
 
 
+def standing(code: str, *, ends: str) -> Halt:
+    """Return a reason to stand still."""
+    return Halt(code=code, level="HALT_BUYS", ends=ends, ko="까닭", en="because", since=NOW)
+
+
+@pytest.mark.failure("G6")
+@pytest.mark.parametrize("language", ["ko", "en"])
+def test_once_a_day_a_message_says_that_the_daemon_lives(language: str) -> None:
+    """What it holds and has earned, what stands still, and what the absence of the message means."""
+    totals = Totals(krw=Decimal(0), fees=Decimal("30.5"), realised_pnl=Decimal(-1234))
+    write = partial(Messages(language=language, mode="live").alive, open_trades=[TRADE], totals=totals)
+    well, ill = (
+        write(halts=[], dead=[], at=NOW),
+        write(halts=[standing("day_loss", ends="person")], dead=["reconcile"], at=NOW),
+    )
+    for note in (well, ill):
+        assert note.key == "alive:2026-11-02"
+        for word in ("KRW-XRP", "-1,234 KRW", "30.50 KRW", "09:00"):
+            assert word in text_of(note)
+    assert "day_loss, reconcile" in text_of(ill)
+    assert ("없음" if language == "ko" else "nothing") in text_of(well)
+    assert well.body["embeds"] != ill.body["embeds"]
+
+
 @pytest.fixture
 def journal(tmp_path: Path) -> Iterator[Journal]:
     """Return an empty journal."""
@@ -134,6 +161,31 @@ async def test_many_waiting_messages_go_together(journal: Journal) -> None:
     async with webhook() as (url, received), deliverer(journal, url) as discord:
         await discord.flush(5)
     assert received == [[f"{n:02}" for n in range(10)], ["10"], ["11"]]
+
+
+@pytest.mark.failure("G5")
+async def test_a_storm_of_alerts_is_one_an_hour_for_each_cause_and_drowns_nothing(journal: Journal) -> None:
+    """Three hours of two causes: six messages. What is about money or needs a person is told each time."""
+    messages = Messages(language="en", mode="live")
+    for second in range(0, 3 * 3600, 5):
+        at = NOW + timedelta(seconds=second)
+        journal.add_notes(
+            [messages.problem("loop_dead", "x", at=at), messages.problem("locked:t1", f"{second}", at=at)]
+        )
+        if second % 600 == 0:
+            halt = replace(standing("day_loss", ends="person"), since=at)
+            trade = replace(TRADE, id=f"t{second}")
+            journal.add_notes([messages.halted(halt), messages.sold(trade, korean_name="x", dust=Decimal(0), at=at)])
+            journal.add_notes([messages.halted(replace(halt, code="clock_skew", ends="itself"))])
+    async with webhook() as (url, received), deliverer(journal, url) as discord:
+        await discord.flush(30)
+    titles = Counter(title for request in received for title in request)
+    assert titles["Somebody should look"] == 2 * 3
+    assert titles["Buys have stopped"] == 18 + 3
+    assert titles["Sold x (KRW-XRP)"] == 18
+    assert len(received[0]) == 10
+    assert len(received) < titles.total() / 2
+    assert journal.pending_notes(1) == []
 
 
 @pytest.mark.failure("G3")
