@@ -103,12 +103,6 @@ class Orders(Profits):
         with self._transaction():
             self._move(identifier, IntentState.ABANDONED, why=why)
 
-    @urgent
-    def record_fills(self, identifier: str, fills: Iterable[ExchangeFill], paid_fee: Decimal) -> int:
-        """Write the fills that are new, and the fee so far, which only grows; return how many fills were new."""
-        with self._transaction():
-            return self._insert_fills(identifier, fills, paid_fee)
-
     def _insert_fills(self, identifier: str, fills: Iterable[ExchangeFill], paid_fee: Decimal) -> int:
         fresh = [row for row in self._fill_rows(identifier, fills) if not self._knows_fill(row)]
         fee = max(paid_fee, self.intent(identifier).paid_fee)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -93,6 +94,26 @@ class Trades(Orders):
         self._settle(trade_id)
 
     @urgent
+    def record_fills(self, identifier: str, fills: Iterable[ExchangeFill], paid_fee: Decimal) -> int:
+        """Write the fills that are new, and the fee so far, which only grows; return how many fills were new.
+
+        A sale of more than was asked for is one of another daemon, under the same name: it sold coins we do not hold.
+        """
+        with self._transaction():
+            fresh = self._insert_fills(identifier, fills, paid_fee)
+            intent = self.intent(identifier)
+            asked = Decimal(json.loads(intent.request).get("volume") or 0)
+            if intent.side == "ask" and sum(fill.volume for fill in self.fills_of(identifier)) > asked:
+                self._explain(self.trade(intent.trade_id))
+            return fresh
+
+    def _explain(self, trade: Trade) -> None:
+        """Write off coins that a trade sold and never held: they came from elsewhere, and are not its profit."""
+        if trade.volume < 0:
+            given = -trade.volume * trade.proceeds_krw / trade.sold
+            self._flow(trade.id, trade.market, Flow(volume=-trade.volume, krw=given, why="taken"))
+
+    @urgent
     def take_out(self, trade_id: str, volume: Decimal, notes: Sequence[Note] = (), *, price: Decimal | None) -> None:
         """Write that coins of a trade have left the account without us: they are not ours to sell any more.
 
@@ -139,10 +160,7 @@ class Trades(Orders):
         """Write what an order did that nobody here followed, and let its trade hold, or end with, what that left."""
         self._db.execute("UPDATE intent SET uuid = ? WHERE id = ?", (uuid, intent.identifier))
         self._insert_fills(intent.identifier, fills, paid_fee)
-        trade = self.trade(intent.trade_id)
-        if trade.volume < 0:  # coins that were given to it: what they were sold for is not its profit
-            given = -trade.volume * trade.proceeds_krw / trade.sold
-            self._flow(trade.id, trade.market, Flow(volume=-trade.volume, krw=given, why="taken"))
+        self._explain(self.trade(intent.trade_id))
         trade, other = self.trade(intent.trade_id), self.open_trade_in(intent.market)
         if any(one.state in IntentState.live() for one in self.intents_of(trade.id)):
             return  # whoever follows that one goes on with the trade

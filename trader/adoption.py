@@ -1,4 +1,4 @@
-"""Adopt an order of ours that nobody followed: write it down under the trade it belongs to, and buy nothing more.
+"""Adopt an order of ours that nobody followed: buy nothing more, and write it down under the trade it belongs to.
 
 Why such a trade began is not known, nor its stop, which is computed anew from the candles of now.
 """
@@ -28,23 +28,6 @@ ADOPTED = "adopted"
 """Why a trade was begun that was found at the exchange."""
 
 
-def adopt(app: App, order: Order, name: names.Name, *, idle: bool) -> None:
-    """Write an order of ours down that the journal does not know, and buy nothing more until a person has looked."""
-    trade = trade_for(app, order, name, idle=idle)
-    note = app.messages.adopted(order, at=app.clock())
-    app.journal.adopt(trade, adopted_intent(app, trade, order, name), order.fills, order.paid_fee, [note])
-    app.tell("adopted", level=logging.WARNING, market=order.market, identifier=order.identifier)
-    halt_buys_on_unknown(app, order)
-
-
-def see_after_all(app: App, order: Order, known: Intent) -> None:
-    """Write down that an order was executed although it should not exist, and buy nothing more."""
-    note = app.messages.adopted(order, at=app.clock())
-    app.journal.see_after_all(known, order.uuid, order.fills, order.paid_fee, [note])
-    app.tell("executed_after_all", level=logging.ERROR, market=order.market, identifier=order.identifier)
-    halt_buys_on_unknown(app, order)
-
-
 def halt_buys_on_unknown(app: App, order: Order) -> None:
     """Buy nothing more: another daemon may trade this account, or the journal is older than its orders."""
     app.control.halt_buys(
@@ -52,10 +35,25 @@ def halt_buys_on_unknown(app: App, order: Order) -> None:
         ko=f"기록에 없던 우리 주문({order.market} {order.identifier})을 업비트에서 찾아 기록에 넣습니다. "
         "같은 계정으로 도는 다른 데몬이 없는지, 옛 백업을 되돌린 것은 아닌지 확인한 뒤 resume 하세요.",
         en=f"An order of ours that the journal did not know ({order.market} {order.identifier}) was found at Upbit "
-        "and is written down. Make sure that no other daemon trades this account, then resume.",
+        "and is being written down. Make sure that no other daemon trades this account, then resume.",
         market=order.market,
         uuid=order.uuid,
     )
+
+
+def adopt(app: App, order: Order, name: names.Name, *, idle: bool) -> None:
+    """Write an order of ours down that the journal does not know."""
+    trade = trade_for(app, order, name, idle=idle)
+    note = app.messages.adopted(order, at=app.clock())
+    app.journal.adopt(trade, adopted_intent(app, trade, order, name), order.fills, order.paid_fee, [note])
+    app.tell("adopted", level=logging.WARNING, market=order.market, identifier=order.identifier)
+
+
+def see_after_all(app: App, order: Order, known: Intent) -> None:
+    """Write down that an order was executed although it should not exist."""
+    note = app.messages.adopted(order, at=app.clock())
+    app.journal.see_after_all(known, order.uuid, order.fills, order.paid_fee, [note])
+    app.tell("executed_after_all", level=logging.ERROR, market=order.market, identifier=order.identifier)
 
 
 def trade_for(app: App, order: Order, name: names.Name, *, idle: bool = True) -> Trade:

@@ -41,7 +41,7 @@ class Verdict(Enum):
 
 
 async def compare_orders(app: App) -> bool:
-    """Look at every order of ours since the last time, and take in what the journal does not know.
+    """Look at every order of ours since the last time; halt buys on what the journal does not know, and take it in.
 
     All that is unknown of a market is asked for first and then written down at once: with a buy whose sale is not known
     yet, coins would be held that were sold long ago. A buy in doubt is waited for, too, for it may be that buy.
@@ -54,6 +54,8 @@ async def compare_orders(app: App) -> bool:
     since = (app.journal.imported_until() or now) - (LOOK_BACK if thorough else RECENT)
     shown = [*await app.upbit.closed_orders(start=since, end=now + AHEAD), *await app.upbit.open_orders()]
     unknown = [order for order in sorted(shown, key=lambda order: order.created_at) if is_unknown(app, order)]
+    for order in unknown:  # at once and first: once an order is known, nothing would tell of it after a death
+        halt_buys_on_unknown(app, order)
     for order in unknown:
         await fetch(app, order.uuid)
     late = {order.market for order in unknown if order.uuid not in app.fetched}
@@ -61,9 +63,7 @@ async def compare_orders(app: App) -> bool:
     active = await app.state.active_trade.snapshot()
     busy = {market for market, trade in active.items() if trade.phase != HOLDING}
     for order in unknown:
-        if order.market in doubtful:
-            halt_buys_on_unknown(app, order)
-        elif order.market not in late:
+        if order.market not in doubtful | late:
             take_in(app, app.fetched.pop(order.uuid), idle=order.market not in busy)
     if late:
         return False

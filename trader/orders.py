@@ -69,10 +69,13 @@ async def send_planned(app: App, intent: Intent) -> None:
 def why_not(app: App, intent: Intent) -> str | None:
     """Return why a planned intent is not sent; None when it is. The price of an old decision is history.
 
-    One of the future is old as well: the clock was set back since, and would let it live for so much longer.
+    One of the future is old as well: the clock was set back since, and would let it live for so much longer. So is a
+    sale of coins that were found to be sold since, under another name: it would sell the user's.
     """
     if intent.deadline is not None and not intent.decided_at - CLOCK_SLIP <= app.clock() <= intent.deadline:
         return "deadline"
+    if not is_held(app, intent):
+        return "sold"
     if not app.control.permits(intent.side):
         return app.control.state.name
     return "stopping" if app.stop.is_set() else None
@@ -200,11 +203,10 @@ def write_sight(app: App, intent: Intent, order: Order, sight: Sight) -> IntentS
     if sight is Sight.OTHER:
         halt_on_other(app, intent, order)
     elif state is not IntentState.UNKNOWN:
-        foreign = sight is Sight.REAL and protocol.is_foreign(app.journal.attempts(intent.identifier))
+        if sight is Sight.REAL and protocol.is_foreign(app.journal.attempts(intent.identifier)):
+            halt_buys_beside_another(app, intent, order)  # first: after a death nothing would tell of what is seen
         app.journal.see(intent.identifier, state, order.uuid)
         app.tell("order_found", market=intent.market, identifier=intent.identifier, state=state.value)
-        if foreign:
-            halt_buys_beside_another(app, intent, order)
     return state
 
 
@@ -272,6 +274,12 @@ def write_progress(app: App, intent: Intent, order: Order) -> bool:
     if order.is_final:
         app.journal.finish(intent.identifier)
     return order.is_final
+
+
+def is_held(app: App, intent: Intent) -> bool:
+    """Return whether what an intent sells is still held."""
+    volume = to_order(intent).volume
+    return volume is None or volume <= app.journal.trade(intent.trade_id).volume
 
 
 def to_order(intent: Intent) -> NewOrder:

@@ -33,7 +33,7 @@ WHY = Reason(code="x", ko="가", en="a")
 
 
 @pytest.mark.parametrize("into", ["an open trade", "its own trade", "a new trade"])
-def test_an_unknown_order_is_written_under_its_trade_and_stops_buying(into: str, app: Any) -> None:
+def test_an_unknown_order_is_written_under_its_trade(into: str, app: Any) -> None:
     """The open trade of its market takes it, else the one it is named for, else a new one."""
     order = ours()
     open_one, own = replace(a_trade(), id="open"), replace(a_trade(), id="Sabcd-KRWA-2611021158")
@@ -57,6 +57,11 @@ def test_an_unknown_order_is_written_under_its_trade_and_stops_buying(into: str,
     assert (fills, fee, notes) == (order.fills, order.paid_fee, [app.messages.adopted.return_value])
     assert app.messages.adopted.mock_calls == [call(order, at=NOW)]
     assert app.tell.mock_calls == [call("adopted", level=logging.WARNING, market="KRW-A", identifier=NAME)]
+
+
+def test_buying_stops_on_an_unknown_order_and_says_which(app: Any) -> None:
+    """A person looks for another daemon before there is another buy."""
+    adoption.halt_buys_on_unknown(app, ours())
     (code,), facts = app.control.halt_buys.call_args
     assert (code, facts["market"], facts["uuid"]) == ("unknown_order", "KRW-A", "u")
     assert f"KRW-A {NAME}" in facts["ko"]
@@ -107,15 +112,14 @@ def test_an_order_without_a_readable_time_was_decided_now(app: Any) -> None:
     assert adoption.adopted_intent(app, a_trade(), order, name_of(order)).decided_at == NOW
 
 
-def test_what_was_executed_after_all_is_written_and_stops_buying(app: Any) -> None:
-    """A person looks before there is another buy."""
+def test_what_was_executed_after_all_is_written_and_told(app: Any) -> None:
+    """Although the journal had proof that it never would be."""
     order, known = ours(), replace(intent(), state=IntentState.REJECTED)
     adoption.see_after_all(app, order, known)
     note = app.messages.adopted.return_value
     assert app.journal.see_after_all.mock_calls == [call(known, "u", order.fills, order.paid_fee, [note])]
     assert app.messages.adopted.mock_calls == [call(order, at=NOW)]
     assert app.tell.mock_calls == [call("executed_after_all", level=logging.ERROR, market="KRW-A", identifier=NAME)]
-    assert app.control.halt_buys.call_args.kwargs["uuid"] == "u"
 
 
 @pytest.mark.parametrize(

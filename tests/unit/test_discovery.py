@@ -86,6 +86,28 @@ async def test_what_is_unknown_is_taken_in_when_all_of_its_market_is_there(
     assert app.journal.note_import.mock_calls == [call(NOW)]
 
 
+@pytest.mark.failure("F4")
+async def test_buying_stops_before_an_unknown_order_is_asked_for(app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once it is written down nothing would tell of it after a death, and it may not be listed whole for long."""
+    order = ours()
+    app.upbit.closed_orders.return_value = [order]
+    happened: list[str] = []
+
+    async def half(**_: object) -> Any:
+        happened.append("asked for")
+        return ours(trades_count=2)
+
+    app.upbit.order = half
+    app.control.halt_buys.side_effect = lambda code, **_: happened.append(code)
+    monkeypatch.setattr(discovery, "take_in", lambda *_, **__: happened.append("written down"))
+    assert not await discovery.compare_orders(app)
+    assert happened == ["unknown_order", "asked for"]
+    happened.clear()
+    app.fetched = {"u": order}
+    assert await discovery.compare_orders(app)
+    assert happened == ["unknown_order", "written down"]
+
+
 async def test_an_order_that_may_be_the_buy_in_doubt_is_left_to_it(app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Buying stops, the comparison is not complete, and only the next one is thorough again."""
     order = ours()

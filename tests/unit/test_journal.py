@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import product
@@ -109,6 +110,44 @@ def test_a_fill_that_is_told_twice_counts_once(journal: Journal) -> None:
     assert journal.record_fills("i1", [fill("f1", "100", "1")], Decimal("0.05")) == 1
     assert journal.record_fills("i1", [fill("f1", "100", "1")], Decimal("0.05")) == 0
     assert journal.position_volume("t1") == 1
+
+
+@pytest.mark.failure("F4")
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_sale_under_our_name_of_more_than_we_hold_leaves_nothing_to_hold(
+    journal: Journal,
+    at_once: bool,  # noqa: FBT001 - a parameter
+) -> None:
+    """Another daemon sold it: what it sold beside ours is no profit of the trade, which can be ended and read again."""
+    journal.begin_trade(trade(), intent())
+    accepted(journal, "i1", "u1")
+    journal.record_fills("i1", [fill("f1", "100", "1")], Decimal(0))
+    journal.finish("i1")
+    journal.enter_position("t1", opened_at=NOW, stop_price=Decimal(90), highest_price=Decimal(100))
+    asked = replace(intent("i2", side="ask"), request='{"volume": "1"}')
+    assert journal.leave("t1", {"code": "stop"}, asked)
+    accepted(journal, "i2", "u2")
+    sold = [fill("f2", "110", "0.9"), fill("f3", "110", "0.9")]
+    for fills in [sold] if at_once else [sold[:1], sold]:
+        journal.record_fills("i2", fills, Decimal(0))
+    journal.finish("i2")
+    assert journal.position_volume("t1") == 0
+    journal.close_trade("t1", closed_at=NOW, dust=Decimal(0))
+    assert journal.closed_trades(1)[0].profit_krw == Decimal(10)
+
+
+def test_a_sale_of_ours_that_leaves_less_than_nothing_is_a_breach(journal: Journal) -> None:
+    """No more was sold than was asked for, so nobody else explains it."""
+    journal.begin_trade(trade(), intent())
+    accepted(journal, "i1", "u1")
+    journal.record_fills("i1", [fill("f1", "100", "1")], Decimal(0))
+    journal.finish("i1")
+    journal.enter_position("t1", opened_at=NOW, stop_price=Decimal(90), highest_price=Decimal(100))
+    assert journal.leave("t1", {"code": "stop"}, replace(intent("i2", side="ask"), request='{"volume": "2"}'))
+    accepted(journal, "i2", "u2")
+    journal.record_fills("i2", [fill("f2", "110", "2")], Decimal(0))
+    with pytest.raises(JournalBreach, match="sold 1 more than it bought"):
+        journal.position_volume("t1")
 
 
 @pytest.mark.failure("A27")

@@ -16,7 +16,7 @@ import msgspec
 import pytest
 
 from journal.errors import Breach
-from journal.records import IntentState
+from journal.records import Attempt, IntentState
 from tests.unit import test_protocol as fixed
 from tests.unit.test_orders import START, Exchange, an_intent, executed, told
 from trader import orders
@@ -223,6 +223,17 @@ def test_why_a_planned_order_is_not_sent(
     assert orders.why_not(app, replace(an_intent(), side="other", deadline=None)) == "HALT_BUYS"
 
 
+@pytest.mark.failure("E9")
+@pytest.mark.parametrize(("held", "why"), [("1.5", None), ("1.49999999", "sold"), ("0", "sold")])
+def test_a_sale_is_not_sent_when_its_coins_were_sold_since(held: str, why: str | None) -> None:
+    """A restored journal finds their sale under another name: what would be sold now is the user's."""
+    order = NewOrder(market="KRW-A", side=Side.ASK, volume=Decimal("1.5"), identifier="ub1-x-0")
+    sale = replace(an_intent(), side="ask", request=orders.request_of(order), deadline=None)
+    journal = Mock(trade=lambda trade_id: {"t": SimpleNamespace(volume=Decimal(held))}[trade_id])
+    app: Any = SimpleNamespace(control=SimpleNamespace(permits=lambda _: True), journal=journal, stop=asyncio.Event())
+    assert orders.why_not(app, sale) == why
+
+
 @pytest.mark.parametrize(("after", "told_of"), [(timedelta(seconds=119), False), (timedelta(minutes=2), True)])
 def test_a_long_doubt_is_told(after: timedelta, told_of: bool) -> None:  # noqa: FBT001 - a parameter
     """From two minutes on; with what a person can do when its name is used up."""
@@ -370,6 +381,23 @@ def test_a_sight_is_written_only_when_it_ends_the_doubt(sight: Sight, state: Int
     assert app.journal.mock_calls == wrote
     assert app.tell.called is bool(wrote)
     assert app.control.mock_calls == []
+
+
+@pytest.mark.failure("F4")
+def test_buying_stops_before_an_order_of_another_daemon_is_written_down() -> None:
+    """Once it is, nothing would tell of it after a death."""
+    app: Any = SimpleNamespace(journal=Mock(), tell=Mock(), control=Mock())
+    taken = Attempt(number=1, kind="real", began_at=START, state=IntentState.UNKNOWN, outcome="DuplicatedIdentifier")
+    app.journal.attempts.return_value = [taken]
+    happened: list[str] = []
+    app.journal.see.side_effect = lambda *_: happened.append("written down")
+    app.control.halt_buys.side_effect = lambda code, **_: happened.append(code)
+    orders.write_sight(app, an_intent(), fixed.shown(Kind.REAL), Sight.REAL)
+    assert happened == ["second_instance", "written down"]
+    app.journal.attempts.return_value = [taken, taken]  # the first may have been ours, and its answer another's
+    happened.clear()
+    orders.write_sight(app, an_intent(), fixed.shown(Kind.REAL), Sight.REAL)
+    assert happened == ["written down"]
 
 
 @pytest.mark.parametrize(("kind", "doubtful", "uuid"), [(Kind.REAL, False, "u"), (Kind.FENCE, True, None)])
