@@ -76,6 +76,7 @@ class App:
     compare_now: asyncio.Event = field(default_factory=asyncio.Event)  # wakes the next comparison with the exchange
     comparisons: int = 0  # how often all orders were compared since the start
     reconciled: bool = False  # whether the journal was compared with the exchange since the start
+    compared_s: float | None = None  # loop time at which the last whole comparison began
     thorough_at: datetime | None = None  # when a whole day of orders was last compared with the journal
     fetched: dict[str, Order] = field(
         default_factory=dict

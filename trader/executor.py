@@ -18,6 +18,7 @@ from trader.breach import guard
 from trader.decisions import BUYING, ENTERING, HOLDING, SELLING, Begin, Buy, Drop, Failed, Raise, Sell, View, decide
 from trader.loops import every, keep_going
 from trader.positions import let_go, reserve
+from trader.reconcile import is_compared
 from trader.trades import buy, carry_on, sell
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ async def look(app: App) -> View:
         snapshots=await app.state.snapshot_dict.snapshot(),
         price_max_age=timedelta(seconds=app.config.risk.price_max_age_s),
         candle_max_age=app.candles.unit + CANDLES_LATE,
-        may_buy=app.control.may_buy() and app.reconciled,
+        may_buy=app.control.may_buy() and is_compared(app, asyncio.get_running_loop().time()),
         may_sell=app.control.may_sell(),
         closing=dict(app.closing),
     )

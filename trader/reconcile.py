@@ -6,6 +6,7 @@ balances (`trader/balances.py`).
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from trader.adoption import give_stop, lacks_stop
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 PERIOD_S = 60.0
 SOON_S = 1.0
+COMPARED_WITHIN_S = 300.0
+"""Nothing is bought on a comparison that is older than this: another daemon may have traded since."""
 
 
 async def reconcile_periodically(app: App) -> None:
@@ -46,6 +49,7 @@ async def rounds(app: App) -> AsyncGenerator[None]:
 
 async def reconcile(app: App) -> None:
     """Look after the disk, then compare orders, then balances, which say nothing while an order is not known."""
+    began_s = asyncio.get_running_loop().time()
     look_after_storage(app)
     whole = await compare_orders(app)
     active = await app.state.active_trade.snapshot()
@@ -57,7 +61,12 @@ async def reconcile(app: App) -> None:
     await compare_balances(app)
     for trade in app.journal.open_trades():
         await give_stop(app, trade)
-    app.reconciled = True
+    app.reconciled, app.compared_s = True, began_s
+
+
+def is_compared(app: App, now_s: float) -> bool:
+    """Return whether the journal was compared with the exchange lately enough to buy; `now_s` is loop time."""
+    return app.compared_s is not None and now_s - app.compared_s <= COMPARED_WITHIN_S
 
 
 async def take_up(app: App, market: str) -> None:

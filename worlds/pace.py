@@ -22,7 +22,7 @@ LOOPS: dict[str, float] = {
     "trader.host.LOOK_S": 30.0,
     "trader.equity.LOOK_S": 120.0,
     "trader.account.LOOK_S": 600.0,
-    "trader.reconcile.PERIOD_S": 300.0,
+    "trader.reconcile.PERIOD_S": 240.0,
     "trader.health.WRITE_EVERY_S": 60.0,
     "notifier.discord.LOOK_S": 30.0,
     "sandbox.server.QUIET_MS": 30_000,

@@ -17,6 +17,7 @@ from strategy.base import Exit
 from tests.contract.trading_desk import MARKET, WHY, Desk, buy, rounds, see_the_world, sell, told
 from trader import orders
 from trader.decisions import HOLDING, SELLING
+from trader.executor import look
 from trader.positions import reserve
 from trader.reconcile import reconcile
 from trader.recovery import recover
@@ -271,6 +272,26 @@ def test_a_sale_that_is_refused_for_want_of_coins_is_not_repeated_before_a_compa
             assert app.journal.trade(trade.id).sold == trade.volume
             assert MARKET not in await app.state.active_trade.snapshot()
         assert desk.free("BTC") == trade.volume * Decimal("0.9")
+
+    told(tmp_path, story)
+
+
+@pytest.mark.failure("F4")
+def test_nothing_is_bought_while_comparisons_fail(tmp_path: Path) -> None:
+    """For five minutes the last one is good enough; then another daemon may have traded, and buys wait for the next."""
+
+    async def story(desk: Desk) -> None:
+        async with desk.started() as app:
+            await reconcile(app)
+            with patch.object(app.upbit, "closed_orders", side_effect=OutcomeUnknown("no answer")):
+                allowed = [(await look(app)).may_buy]
+                for _ in range(6):
+                    await asyncio.sleep(59)
+                    with pytest.raises(OutcomeUnknown):
+                        await reconcile(app)
+                    allowed.append((await look(app)).may_buy)
+            await reconcile(app)
+            assert [*allowed, (await look(app)).may_buy] == [*[True] * 6, False, True]
 
     told(tmp_path, story)
 

@@ -59,6 +59,7 @@ def daemon() -> Any:
         reconciled=False,
         compare_now=asyncio.Event(),
         comparisons=0,
+        compared_s=None,
         stop=asyncio.Event(),
         health=Mock(),
     )

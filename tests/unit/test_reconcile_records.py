@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import Any
 
@@ -37,10 +38,23 @@ async def test_a_comparison_has_its_order_and_opens_the_way(
     monkeypatch.setattr(reconcile, "look_after_storage", lambda found: calls.append(("disk", found is app)))
     app.journal.open_trades.return_value = [a_trade()]
     app.comparisons = 5
+    began_s = asyncio.get_running_loop().time()
     await reconcile.reconcile(app)
     assert calls[:3] == [("disk", True), ("compare_orders",), ("take_up", "KRW-A")]
     assert calls[3:] == ([("compare_balances",), ("give_stop", a_trade())] if whole else [])
     assert (app.reconciled, app.comparisons) == (whole, 5 + whole)
+    assert (app.compared_s is not None and app.compared_s >= began_s) is whole
+
+
+@pytest.mark.parametrize(("compared_s", "fresh"), [(None, False), (1000.0, True), (700.0, True), (699.9, False)])
+def test_a_comparison_is_good_for_five_minutes(
+    compared_s: float | None,
+    fresh: bool,  # noqa: FBT001 - a parameter
+    app: Any,
+) -> None:
+    """Another daemon may have traded since."""
+    app.compared_s = compared_s
+    assert reconcile.is_compared(app, 1000.0) is fresh
 
 
 async def test_comparisons_come_every_minute_and_soon_again_until_one_is_complete(
