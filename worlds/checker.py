@@ -11,6 +11,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from worlds.beside import ON_ITS_WAY, Side
 from worlds.books import SIGNS, ZERO, canonical
 from worlds.names import PREFIX, candle_of, decision_of, is_buy, is_fence, is_ours
 
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from worlds.books import Books
     from worlds.story import Story
 
-ON_ITS_WAY = timedelta(seconds=100)
-"""Longest time a request may be under way: a connection stalls for up to 90 seconds."""
 DECIDED_WITHIN = timedelta(minutes=3, seconds=10) + ON_ITS_WAY
 """Longest time from the end of the candle to the arrival of a buy, beside its unit: how late it may be, the deadline,
 and the way."""
@@ -40,17 +39,22 @@ class Checker:
 
     `removed` is what the owner sold or withdrew, by market, in whole: of the bot's coins or not. `strangers` are orders
     that no journal in use can know of before it has asked the exchange: of another daemon, or under way when a journal
-    was lost. `others` are the journals of daemons beside ours.
+    was lost. `others` are the journals of daemons beside ours. `peaceful`: nothing fails, so what takes long at other
+    times must not.
     """
 
-    def __init__(self, exchange: Exchange, story: Story, *, caps: dict[str, Any]) -> None:
+    def __init__(self, exchange: Exchange, story: Story, *, caps: dict[str, Any], peaceful: bool = False) -> None:
         self.exchange = exchange
         self.story = story
         self._caps = caps
         self.books: Books | None = None
         self.others: list[Books] = []
+        self._peaceful = peaceful
+        self.side = Side("first", lambda: self.books, story, peaceful=peaceful)
+        self._other_side: Side | None = None
         self.removed: defaultdict[str, Decimal] = defaultdict(lambda: ZERO)
         self.strangers: set[str] = set()
+        self._elsewhere: set[str] = set()  # of these, the ones of another machine
         self._oversold: defaultdict[str, Decimal] = defaultdict(lambda: ZERO)  # by strangers
         self.beside_another = False  # whether there ever was another daemon, or a journal was lost
         self._net: defaultdict[str, Decimal] = defaultdict(lambda: ZERO)  # what all fills came to, by market
@@ -67,6 +71,7 @@ class Checker:
         self.story.tell("exchange", "order arrives", **{name: str(value) for name, value in sorted(body.items())})
         if elsewhere and not (self.books and self.books.attempts(identifier)):
             self.strangers.add(identifier)
+            self._elsewhere.add(identifier)
         if not identifier.startswith(PREFIX):
             self.story.breach("I2 an order without our identifier", identifier=identifier)
         elif not any(books.attempts(identifier) for books in self._journals()) and identifier not in self.strangers:
@@ -74,6 +79,9 @@ class Checker:
         first = self._arrived.setdefault(identifier, self.story.clock())
         if is_buy(body) and identifier not in self.strangers:
             self._fresh(identifier, first)
+        side = self._other_side if elsewhere else self.side
+        if is_buy(body) and side is not None:
+            side.on_buy(identifier)
 
     def _journals(self) -> list[Books]:
         return self.others if self.books is None else [self.books, *self.others]
@@ -85,6 +93,24 @@ class Checker:
             self.story.breach("I15 decided on a candle of another time", identifier=identifier, at=str(first))
         if now - first > SENT_WITHIN:
             self.story.breach("I15 an old buy was sent again", identifier=identifier, first=str(first))
+
+    def comes_beside(self, books: Books) -> None:
+        """Take notice of another daemon with a new journal: all that was ever traded is news to it."""
+        self.others.append(books)
+        self.beside_another = True
+        self._other_side = Side("other", lambda: books, self.story, peaceful=self._peaceful)
+        for order in self.ours():
+            if order.executed_volume and not order.open:
+                self._other_side.on_end(str(order.asked.identifier))
+
+    def leaves(self, books: Books) -> None:
+        """Take notice that the other daemon is gone, and judge what it noticed."""
+        self.others.remove(books)
+        if self._other_side is not None:
+            self._other_side.at_end()
+        self._other_side = None
+        live = [identifier for identifier, _ in books.live()]
+        self.forget(books, [one for one in live if not (self.books and self.books.state(one))])
 
     def forget(self, books: Books, live: Iterable[str]) -> None:
         """Take notice that a journal is no more: what it said was said, and what it knew to be under way is lost."""
@@ -107,19 +133,29 @@ class Checker:
             self._known.add(order.uuid)
             self.orders += 1
             self._on_new(order)
+        if order.executed_volume and not order.open:
+            self._on_end(str(order.asked.identifier))
         if fill is not None:
             self._never_sells_more(order)
             self._never_given_up(order)
+
+    def _on_end(self, identifier: str) -> None:
+        if identifier in self._elsewhere:
+            self.side.on_end(identifier)
+        if self._other_side is not None:
+            self._other_side.on_end(identifier)
 
     def on_assets(self, *_: object) -> None:
         """Nothing is said about balances alone."""
 
     def _on_new(self, order: Order) -> None:
+        if is_fence(order):
+            return
         decision = decision_of(str(order.asked.identifier))
         mine = [one for one in self.ours() if decision_of(str(one.asked.identifier)) == decision and one is not order]
         if any(one.executed_volume or one.open for one in mine):
             self.story.breach("I1 two orders for one decision", identifier=order.asked.identifier)
-        if order.asked.side == "bid" and not is_fence(order):
+        if order.asked.side == "bid":
             self._single_exposure(order)
 
     def ours(self) -> list[Order]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,8 @@ from journal.errors import JournalError
 from journal.reader import copy_to
 from sandbox.faults.reading import find_plan, ready_plans
 from simulation.virtual import Host
+from trader.control import ask_to_resume
+from worlds.beside import STANDING
 from worlds.books import Books
 from worlds.disk import Disk
 from worlds.plan import daemon_config
@@ -106,6 +109,7 @@ class Disasters:
             rebuilt = await world.machine.in_shell(lambda: recover(world.machine.config(), None, world.machine.clock))
             world.story.tell("person", "recovered", orders=rebuilt.orders, held=len(rebuilt.held))
             await asyncio.sleep(2)  # it takes a person longer than a second to start the daemon then
+        world.checker.side.forget()
 
     # -- a second daemon
 
@@ -138,13 +142,22 @@ class Disasters:
         (folder / JOURNAL_FILE).touch(mode=0o600)
         host, books = Host(f"other{self._number}", OTHER_ADDRESS), Books(folder / JOURNAL_FILE)
         self._other = host, books
-        world.checker.others.append(books)
-        world.checker.beside_another = True
+        world.checker.comes_beside(books)
         world.befall("other_machine")
         config = daemon_config(world.plan, url=world.url, webhook=world.webhook, folder=folder)
         world.loop.start(host, self._run(config, asyncio.Event())).add_done_callback(self._other_ended)
-        await asyncio.sleep(self._rng.uniform(300, 1500))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._rng.uniform(300, 1500)):
+                await self._resume_there(folder, books)
         self._end_other()
+
+    async def _resume_there(self, folder: Path, books: Books) -> None:
+        """Let its person, who knows of no other, resume the other daemon again and again: so both of them trade."""
+        while True:
+            await asyncio.sleep(self._rng.uniform(20, 200))
+            if books.rows(STANDING):
+                self._world.story.tell("person", "resumes the other")
+                ask_to_resume(folder)
 
     async def _run(self, config: Config, stop: asyncio.Event) -> None:
         async with build(config, self._world.clock, stop) as app:
@@ -158,11 +171,8 @@ class Disasters:
         if self._other is None:
             return
         (host, books), self._other = self._other, None
-        checker = self._world.checker
         self._world.loop.kill(host)
-        checker.others.remove(books)
-        live = [identifier for identifier, _ in books.live()]
-        checker.forget(books, [one for one in live if not (checker.books and checker.books.state(one))])
+        self._world.checker.leaves(books)
         self._world.story.tell("world", "other daemon gone")
 
     # -- the clock and the disk

@@ -120,6 +120,7 @@ class Machine:
 
     async def _daemon(self, began: float) -> None:
         world = self._world
+        at_peace = not world.stormy and not world.box.rates.error and began >= self.cut_until
         self.stop = asyncio.Event()
         async with build(self.config(), self.clock, self.stop) as app:
             self.app = app
@@ -129,16 +130,16 @@ class Machine:
             async def started(app: App) -> None:
                 while not app.reconciled:  # nothing is bought before  # noqa: ASYNC110 - there is no event for it
                     await asyncio.sleep(0.05)
-                self._trades(world.loop.time() - began)
+                self._trades(world.loop.time() - began, at_peace=at_peace)
 
             await serve(app, beside=started)
 
-    def _trades(self, took: float) -> None:
-        """Take notice that the daemon trades; once nothing goes wrong any more that must not take long."""
+    def _trades(self, took: float, *, at_peace: bool) -> None:
+        """Take notice that the daemon trades; when nothing went wrong from its start on that must not take long."""
         world = self._world
         self.trading_since = world.loop.time()
         world.story.tell("world", "trading", after_s=round(took, 3))
-        if not world.stormy and not world.box.rates.error:
+        if at_peace:
             world.worst["restart_s"] = max(took, world.worst.get("restart_s", 0.0))
             if took > TRADING_WITHIN_S:
                 world.story.breach("I19 trading too late after a restart", seconds=round(took, 3))

@@ -40,12 +40,13 @@ WORTH_SELLING = Decimal(6_000)
 WRITTEN_OFF_S = 200.0
 """Within this what was taken must be written off: it is looked for every minute, and believed when seen twice."""
 STANDING = "SELECT 1 FROM halt WHERE ended_ms IS NULL"
-LONG_DOUBT = """
+USED_UP = """
 SELECT DISTINCT intent.id FROM intent JOIN attempt USING (id)
 WHERE intent.state = 'UNKNOWN' AND attempt.outcome = 'DuplicatedIdentifier'
-    AND EXISTS (SELECT 1 FROM outbox WHERE kind = 'problem' AND instr(body, intent.id))
 ORDER BY intent.rowid
 """
+TOLD_OF = "SELECT 1 FROM outbox WHERE kind = 'problem' AND instr(body, ?)"
+IN_DOUBT = "SELECT 1 FROM intent WHERE market = ? AND state = 'UNKNOWN'"
 HOLDING = "SELECT id, market FROM trade WHERE phase = 'holding' ORDER BY rowid"
 
 
@@ -91,7 +92,8 @@ class Person:
         world = self._world
         while True:
             await asyncio.sleep(60)
-            lost, standing = self.lost(), world.checker.books and world.checker.books.rows(STANDING)
+            lost = [identifier for identifier in self.lost() if self._told_of(identifier)]
+            standing = world.checker.books and world.checker.books.rows(STANDING)
             if not lost and not standing:
                 continue
             await asyncio.sleep(self._rng.uniform(60, 600) if world.stormy else 1.0)
@@ -105,13 +107,18 @@ class Person:
                 ask_to_resume(world.machine.folder())
 
     def lost(self) -> list[str]:
-        """Return the doubtful orders a person was told of whose names are used up, and that the exchange does not have.
+        """Return the doubtful orders whose names are used up, and that the exchange does not have.
 
-        A refused order may use its name up; when its answer was lost, nobody but a person can say that it never was.
+        A refused order may use its name up; when its answer was lost, or was another daemon's, nobody but a person can
+        say that it never was.
         """
         books = self._world.checker.books
-        told = books.rows(LONG_DOUBT) if books else []
-        return [row["id"] for row in told if not self._exists(row["id"]) and row["id"] not in self._world.box.late]
+        used_up = [row["id"] for row in books.rows(USED_UP)] if books else []
+        return [one for one in used_up if not self._exists(one) and one not in self._world.box.late]
+
+    def _told_of(self, identifier: str) -> bool:
+        books = self._world.checker.books
+        return books is not None and bool(books.rows(TOLD_OF, identifier))
 
     def _exists(self, identifier: str) -> bool:
         try:
@@ -261,7 +268,7 @@ class Person:
         self._tell("sells_in_peace", **told, short=str(short))
         life = self._world.machine.generation
         await asyncio.sleep(WRITTEN_OFF_S)
-        if self._world.machine.generation != life:
+        if self._world.machine.generation != life or books.rows(IN_DOUBT, market):
             return
         if books.taken(market) - before != short:
             found = str(books.taken(market) - before)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from worlds.beside import BESIDE_ANOTHER
 from worlds.books import SIGNS, ZERO
 
 if TYPE_CHECKING:
@@ -13,8 +14,6 @@ if TYPE_CHECKING:
     from worlds.checker import Checker
 
 FALSE_ALARMS = frozenset({"wrong_answer", "order_differs"})
-BESIDE_ANOTHER = frozenset({"second_instance", "unknown_order"})
-"""Reasons to halt that only another daemon, or a journal that was lost or restored, can give."""
 
 
 class Verdict:
@@ -34,6 +33,7 @@ class Verdict:
         self._positions()
         self._messages(repeats)
         self._halts()
+        self._checker.side.at_end()
 
     def _halts(self) -> None:
         """A halt must have a cause: there must have been another daemon, or a journal that was lost, to halt on one."""

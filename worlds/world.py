@@ -91,7 +91,7 @@ class World:
         self.box.rates = draw_lies(lies_rng, plan.harshness)
         self.box.on_post = self._on_post
         caps = {"order_krw": plan.order_krw, "max_open_trades": plan.max_open_trades, "unit": plan.unit}
-        self.checker = Checker(self.box.exchange, self.story, caps=caps)
+        self.checker = Checker(self.box.exchange, self.story, caps=caps, peaceful=not plan.harshness)
         self.box.on_message = self.checker.on_message
         self.person = Person(self)
         self.disasters = Disasters(self)

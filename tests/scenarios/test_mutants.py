@@ -181,11 +181,18 @@ def a_candle_counts_before_it_ends() -> None:
     replaced("trader.indicators.last_close", lambda now, unit: real(now, unit) + unit)
 
 
+def nobody_minds_another_daemon() -> None:
+    """Orders that were never sent from here are written down like any other."""
+    replaced("trader.discovery.halt_buys_on_unknown", lambda *_: None)
+    replaced("trader.orders.halt_buys_beside_another", lambda *_: None)
+
+
 MISSTEPS = (
     (what_is_taken_is_kept, "B1", ()),
     (one_look_is_believed, "I20", ()),
     (a_folder_has_no_lock, "F3", ("second_here",)),
     (a_candle_counts_before_it_ends, "I15", ()),
+    (nobody_minds_another_daemon, "F4", ("other_machine",)),
 )
 """Broken rules beside the seven, the promise that accuses them, and the disasters it takes."""
 

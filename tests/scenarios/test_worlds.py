@@ -7,6 +7,7 @@ from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
+from unittest import mock
 
 import msgspec
 import pytest
@@ -43,6 +44,20 @@ def test_a_calm_world_trades_and_keeps_every_promise() -> None:
     assert outcome.orders > 10
     assert outcome.fills >= outcome.orders
     assert outcome.worst["restart_s"] < 1
+
+
+@pytest.mark.failure("F4")
+def test_two_daemons_on_one_account_both_halt_and_tell() -> None:
+    """In peace, both resumed again and again by persons who know nothing: each notices every order of the other."""
+
+    def often(_: World) -> None:
+        mock.patch("worlds.disasters.AN_HOUR", 20.0).start()
+
+    outcome = live(replace(CALM, seed=2, hours=0.6, disasters=("other_machine",)), often)
+    assert outcome.broken == []
+    assert outcome.counts["unknown_to_first"] > 3
+    assert outcome.counts["unknown_to_other"] > 3
+    assert outcome.counts["resume"] > 1
 
 
 def test_a_stormy_seed_tells_the_same_story_twice() -> None:
