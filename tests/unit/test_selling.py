@@ -7,8 +7,9 @@ import logging
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
-from unittest.mock import call
+from unittest.mock import AsyncMock, call
 
 import msgspec
 import pytest
@@ -157,6 +158,19 @@ async def test_a_stop_that_the_bids_deny_is_held_on(
         assert app.tell.mock_calls[-1] == call(
             "exit_not_confirmed", level=logging.WARNING, market=MARKET, reason=STOP.code, bid=Decimal(1000)
         )
+
+
+async def test_without_a_book_the_trade_is_held_and_nothing_is_carried_out(
+    app: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The exchange may answer the next time: an order that is over is not taken up again meanwhile."""
+    await hold(app, monkeypatch)
+    app.upbit = SimpleNamespace(books=AsyncMock(side_effect=OutcomeUnknown("no answer")))
+    driven = ends(monkeypatch, app, executed(app, "10"))
+    await trades.sell(app, MARKET, leaving())
+    assert driven == []
+    assert (await app.state.active_trade.snapshot())[MARKET].phase == HOLDING
+    assert app.journal.trade(TRADE).phase == "holding"
 
 
 async def test_a_market_without_a_book_confirms_no_exit(app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
