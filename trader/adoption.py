@@ -89,13 +89,13 @@ def adopted_trade(app: App, order: Order, name: names.Name) -> Trade:
 def adopted_intent(app: App, trade: Trade, order: Order, name: names.Name) -> Intent:
     """Return the record of an order that is over, rebuilt from what the exchange shows."""
     return Intent(
-        identifier=order.identifier or "",
+        identifier=name.identifier,
         decision_key=name.decision_key,
         n=name.number,
         trade_id=trade.id,
         market=order.market,
         side=str(order.side),
-        request=msgspec.json.encode(request_of(order)).decode(),
+        request=msgspec.json.encode(request_of(order, name.identifier)).decode(),
         decided_at=created_at(order) or app.clock(),
         deadline=None,
         state=IntentState.FINAL,
@@ -111,10 +111,10 @@ def created_at(order: Order) -> datetime | None:
         return None
 
 
-def request_of(order: Order) -> NewOrder:
+def request_of(order: Order, identifier: str) -> NewOrder:
     """Return the request an order came of."""
     total, volume = (order.price, None) if order.side is Side.BID else (None, order.volume)
-    return NewOrder(market=order.market, side=order.side, identifier=order.identifier or "", total=total, volume=volume)
+    return NewOrder(market=order.market, side=order.side, identifier=identifier, total=total, volume=volume)
 
 
 def needs_stop(trade: Trade) -> bool:

@@ -7,17 +7,19 @@ journal is adopted (`trader/adoption.py`); a final order whose fills differ halt
 from __future__ import annotations
 
 from datetime import timedelta
-from decimal import Decimal
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from journal.records import IntentState
+from journal.rows import total
 from trader import names, protocol
 from trader.adoption import adopt, halt_buys_on_unknown, see_after_all
 from trader.decisions import HOLDING
 from upbit.models import Side
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
     from journal.records import Intent
     from trader.app import App
     from upbit.models import Order
@@ -74,11 +76,11 @@ async def compare_orders(app: App) -> bool:
 
 def is_unknown(app: App, order: Order) -> bool:
     """Return whether an order is ours and has executed without the journal; stop everything when it knows it wrong."""
-    if names.read_name(order.identifier or "", names.prefix_of(app)) is None:
+    name = names.read_name(order.identifier, names.prefix_of(app))
+    if name is None:
         return False
-    known = app.journal.known_intent(order.identifier or "")
-    filled = sum((fill.volume for fill in app.journal.fills_of(order.identifier or "")), Decimal(0))
-    verdict = judge_order(order, known, filled)
+    filled = total(fill.volume for fill in app.journal.fills_of(name.identifier))
+    verdict = judge_order(order, app.journal.known_intent(name.identifier), filled)
     if verdict is Verdict.DIFFERENT:
         halt_on_difference(app, order, filled)
     return verdict in {Verdict.UNKNOWN, Verdict.AFTER_ALL}
@@ -111,11 +113,13 @@ def buy_in_doubt(app: App, market: str) -> bool:
 
 def take_in(app: App, order: Order, *, idle: bool) -> None:
     """Write down an order that was not followed, whatever the journal thought of it; `idle`: its market is at rest."""
-    name = names.read_name(order.identifier or "", names.prefix_of(app))
-    known = app.journal.known_intent(order.identifier or "")
-    if known is None and name is not None:
+    name = names.read_name(order.identifier, names.prefix_of(app))
+    if name is None:
+        return
+    known = app.journal.known_intent(name.identifier)
+    if known is None:
         adopt(app, order, name, idle=idle)
-    elif known is not None and known.state not in {*IntentState.live(), IntentState.FINAL}:
+    elif known.state not in {*IntentState.live(), IntentState.FINAL}:
         see_after_all(app, order, known)
 
 

@@ -27,6 +27,7 @@ CANDLE = "%y%m%d%H%M"
 class Name:
     """What the identifier of an order says."""
 
+    identifier: str  # all of it
     trade: str  # market and candle
     decision_key: str  # market, candle, side and leg
     number: int
@@ -74,12 +75,15 @@ def identifier_of(app: App, decision_key: str, number: int) -> str:
     return f"{prefix_of(app)}{decision_key}-{number}"
 
 
-def read_name(identifier: str, prefix: str) -> Name | None:
-    """Return what an identifier says; None when it is not of this bot, or not of this form."""
-    found = FORM.fullmatch(identifier.removeprefix(prefix)) if identifier.startswith(prefix) else None
+def read_name(identifier: str | None, prefix: str) -> Name | None:
+    """Return what an identifier says; None when there is none, or it is not of this bot, or not of this form."""
+    if identifier is None or not identifier.startswith(prefix):
+        return None
+    found = FORM.fullmatch(identifier.removeprefix(prefix))
     if found is None:
         return None
     return Name(
+        identifier=identifier,
         trade=found["trade"],
         decision_key=found["decision"],
         number=int(found["number"]),

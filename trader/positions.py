@@ -6,6 +6,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from journal.rows import total
 from strategy.base import Position
 from trader.decisions import HOLDING
 
@@ -29,8 +30,7 @@ def last_fill_at(app: App, trade: Trade) -> datetime:
 
 def average_price(fills: list[Fill]) -> Decimal:
     """Return the average price of some fills, KRW."""
-    volume = sum((fill.volume for fill in fills), Decimal(0))
-    return sum((fill.funds for fill in fills), Decimal(0)) / volume
+    return total(fill.funds for fill in fills) / total(fill.volume for fill in fills)
 
 
 def position_of(app: App, trade: Trade) -> Position:

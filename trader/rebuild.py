@@ -68,7 +68,7 @@ async def rebuild(app: App, account: str | None = None) -> Rebuilt:
     await check_account(app)
     rebuilt = Rebuilt(account=app.account)
     for order in sorted(shown, key=lambda order: (created_at(order) or now, order.uuid)):
-        name = names.read_name(order.identifier or "", names.prefix_of(app))
+        name = names.read_name(order.identifier, names.prefix_of(app))
         if name is not None and order.executed_volume:
             put(app, await whole(app, order), name)
             rebuilt.orders += 1
@@ -89,7 +89,7 @@ async def whole(app: App, shown: Order) -> Order:
 
 def choose_account(app: App, shown: Sequence[Order], wished: str | None) -> str:
     """Return which bot's orders are ours."""
-    found = {bot for order in shown if (bot := names.bot_in(order.identifier or "", app.mode))}
+    found = {bot for order in shown if order.identifier and (bot := names.bot_in(order.identifier, app.mode))}
     if wished is not None or app.account in found or not found:
         return wished or app.account
     if len(found) > 1:

@@ -95,6 +95,7 @@ def test_a_name_is_read_as_it_was_given() -> None:
     assert names.leg_of("KRWBTC-2611222100-s-12") == 12
     assert names.identifier_of(app, "KRWBTC-2611222100-b-1", 3) == NAME
     assert names.read_name(NAME, names.prefix_of(app)) == names.Name(
+        identifier=NAME,
         trade="KRWBTC-2611222100",
         decision_key="KRWBTC-2611222100-b-1",
         number=3,
@@ -108,12 +109,13 @@ def test_a_name_is_read_as_it_was_given() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["", "x", NAME + "x", NAME.removeprefix("ub1-S7f3a-"), NAME.replace("-b-", "-x-"), NAME.replace("S7", "L7")]
+    "name",
+    [None, "", "x", NAME + "x", NAME.removeprefix("ub1-S7f3a-"), NAME.replace("-b-", "-x-"), NAME.replace("S7", "L7")],
 )
-def test_another_name_says_nothing(name: str) -> None:
-    """An order of the user, of another mode, or of another program."""
+def test_another_name_says_nothing(name: str | None) -> None:
+    """An order of the user, who gives none, of another mode, or of another program."""
     assert names.read_name(name, "ub1-S7f3a-") is None
-    assert names.bot_in(name, "sandbox") is None
+    assert name is None or names.bot_in(name, "sandbox") is None
 
 
 @pytest.mark.parametrize(
@@ -134,15 +136,15 @@ def test_the_time_of_an_order_is_utc_or_unknown(text: str, moment: datetime | No
 
 def test_an_adopted_order_is_the_request_it_came_of() -> None:
     """A buy by its total, a sale by its volume; over, and sent by nobody again."""
+    name = names.Name(identifier=NAME, trade="t", decision_key="t-s-1", number=2, side="ask", candle_closed_at=NOW)
     buy = shown(price=Decimal(6000), volume=None)
-    assert request_of(buy) == NewOrder(market="KRW-A", side=Side.BID, identifier="ub1-x-0", total=Decimal(6000))
+    assert request_of(buy, NAME) == NewOrder(market="KRW-A", side=Side.BID, identifier=NAME, total=Decimal(6000))
     sale = shown(side=Side.ASK, price=None, volume=Decimal(5), created_at="2026-11-02T21:00:00+09:00")
-    assert request_of(sale) == NewOrder(market="KRW-A", side=Side.ASK, identifier="ub1-x-0", volume=Decimal(5))
-    name = names.Name(trade="t", decision_key="t-s-1", number=2, side="ask", candle_closed_at=NOW)
+    assert request_of(sale, NAME) == NewOrder(market="KRW-A", side=Side.ASK, identifier=NAME, volume=Decimal(5))
     app: Any = SimpleNamespace(clock=lambda: NOW + timedelta(days=1))
     record = adopted_intent(app, a_trade(), sale, name)
-    assert msgspec.json.decode(record.request, type=NewOrder) == request_of(sale)
-    assert (record.identifier, record.decision_key, record.n, record.trade_id) == ("ub1-x-0", "t-s-1", 2, "t")
+    assert msgspec.json.decode(record.request, type=NewOrder) == request_of(sale, NAME)
+    assert (record.identifier, record.decision_key, record.n, record.trade_id) == (NAME, "t-s-1", 2, "t")
     assert (record.market, record.side, record.decided_at, record.deadline) == ("KRW-A", "ask", NOW, None)
     assert (record.state, record.uuid) == (IntentState.FINAL, "u")
 
