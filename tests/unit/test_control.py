@@ -25,7 +25,7 @@ from simulation.loop import LoopClock, PacedLoop
 from trader.control import REQUEST, Control, ask_to_resume, take_request, watch_control
 from trader.health import Health
 from upbit.errors import Withheld
-from upbit.models import NewOrder, Side
+from upbit.models import Fence, NewOrder, Side
 from upbit.rest import Upbit
 from upbit.transport import open_session
 
@@ -239,6 +239,31 @@ def test_no_forbidden_order_leaves_the_client(journal: Journal, stop: str | None
 
     with asyncio.Runner(loop_factory=PacedLoop) as runner:
         runner.run(story())
+
+
+@pytest.mark.parametrize("side", list(Side))
+def test_a_fence_is_sent_as_long_as_a_sale_may_be(journal: Journal, side: Side) -> None:
+    """It opens nothing, on whichever side: what a halt of buys leaves in doubt is still cleared up."""
+    fence = Fence(market="KRW-BTC", side=side, identifier="ub1-x", price=Decimal(100), volume=Decimal(100))
+    box = control(journal)
+    box.halt_buys("x", **WORDS)
+    box.gate(fence)
+    box.halt("y", **WORDS)
+    with pytest.raises(Withheld):
+        box.gate(fence)
+
+
+def test_an_order_that_is_kept_back_says_what_stands_against_it(journal: Journal) -> None:
+    """The journal keeps the level by its name, and a person reads every reason."""
+    box = control(journal)
+    box.halt_buys("day_loss", **WORDS)
+    with pytest.raises(Withheld, match=r"HALT_BUYS: day_loss$") as kept:
+        box.gate(order(Side.BID))
+    assert kept.value.name == "halt_buys"
+    box.halt("breach", **WORDS)
+    with pytest.raises(Withheld, match=r"HALTED: day_loss, breach$") as kept:
+        box.gate(order(Side.ASK))
+    assert kept.value.name == "halted"
 
 
 def test_a_running_daemon_takes_the_request_of_a_person(journal: Journal, tmp_path: Path) -> None:
