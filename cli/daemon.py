@@ -30,7 +30,7 @@ from trader.executor import execute_trades
 from trader.gate import Gate
 from trader.health import FILE as HEALTH_FILE
 from trader.health import Health, watch_health
-from trader.host import lasting, watch_clock, watch_loop
+from trader.host import lasting, watch_clock, watch_files, watch_loop
 from trader.indicators import update_indicators_periodically
 from trader.prices import update_prices
 from trader.reconcile import reconcile_periodically
@@ -187,6 +187,8 @@ async def run_all(
             start("loop", watch_loop(app, watchdog)),
             start("reconcile", reconcile_periodically(app)),
         ]
+        if watchdog is not None:
+            others.append(start("files", watch_files(app, watchdog)))
         if app.discord is not None:
             others.append(start("discord", app.discord.run()))
         if beside is not None:

@@ -6,16 +6,20 @@ the system's. A container or service manager starts the process again, which rec
 
 from __future__ import annotations
 
+import errno
 import faulthandler
+import resource
 import signal
 import sys
 import time
+from pathlib import Path
 
 PERIOD_S = 0.1
 SHOW_AFTER_S = 0.25
 SHOW_AGAIN_S = 600.0
 """After a stack was shown the next one waits: a slow machine must not fill the log."""
 END_AFTER_S = 60.0
+OPEN_FILES = Path("/dev/fd")
 
 
 class SystemWatchdog:
@@ -37,6 +41,15 @@ class SystemWatchdog:
         signal.setitimer(signal.ITIMER_REAL, END_AFTER_S)
         if now >= self._quiet_until:
             faulthandler.dump_traceback_later(PERIOD_S + SHOW_AFTER_S, file=sys.stderr)
+
+    def files_used(self) -> float:
+        """Return which share of the files and sockets this process may open are open."""
+        most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        try:
+            used = sum(1 for _ in OPEN_FILES.iterdir())
+        except OSError as error:  # it takes a file to count them
+            return 1.0 if error.errno in {errno.EMFILE, errno.ENFILE} else 0.0
+        return 0.0 if most == resource.RLIM_INFINITY else used / most
 
     def close(self) -> None:
         """Stop both clocks."""

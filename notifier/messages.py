@@ -289,6 +289,16 @@ class Messages:
         )
         return self.problem(f"unlisted:{market}", text, at=at)
 
+    def many_files(self, used: float, *, at: datetime) -> Note:
+        """Tell that the process will soon be able to open no file and no connection."""
+        text = self._say(
+            f"열 수 있는 파일과 소켓의 {100 * used:.0f} %를 쓰고 있습니다. 다 쓰면 업비트에 연결할 수 없으니 데몬을 "
+            "다시 시작하세요.",
+            f"{100 * used:.0f} % of the files and sockets this process may open are open. When all are, Upbit cannot "
+            "be reached: restart the daemon.",
+        )
+        return self.problem("many_files", text, at=at)
+
     def problem(self, kind: str, text: str, *, at: datetime) -> Note:
         """Tell something that needs a person; the same thing at most once an hour."""
         title = self._say("확인이 필요합니다", "Somebody should look")

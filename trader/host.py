@@ -1,4 +1,4 @@
-"""The machine under the daemon: a clock that is wrong, jumps or steps back, and a loop that is held up.
+"""The machine under the daemon: a clock that is wrong, jumps or steps back, a loop that is held up, files that run out.
 
 Durations are loop time, which never steps. The time of day is compared with it every second: when the two disagree, the
 machine slept or its clock was set, and everything that carries a time is forgotten and fetched again. The exchange's
@@ -31,6 +31,7 @@ SKEW_SAID_EVERY_S = 3600.0
 LAG_WARN_S, LAG_STOP_S = 0.25, 5.0
 LAG_OVER_S = 60.0
 """Buys are allowed again after the loop has kept its time for so long."""
+FILES_EVERY_S, FILES_WARN = 60.0, 0.8
 CLOCK_JUMP, CLOCK_SKEW, LOOP_LAG = "clock_jump", "clock_skew", "loop_lag"
 
 
@@ -44,6 +45,9 @@ class Watchdog(Protocol):
 
     def close(self) -> None:
         """Look no more."""
+
+    def files_used(self) -> float:
+        """Return which share of the files and sockets this process may open are open."""
 
 
 async def lasting(name: str, work: Awaitable[None], stop: asyncio.Event) -> None:
@@ -92,6 +96,20 @@ def judge_lag(app: App, late_s: float) -> None:
             by_itself=True,
             seconds=f"{late_s:.1f}",
         )
+
+
+# --- open files -----------------------------------------------------------------------------------------------------
+
+
+async def watch_files(app: App, watchdog: Watchdog) -> None:
+    """Tell a person when files or sockets run out, before nothing can be opened any more; until cancelled."""
+    while True:
+        used = watchdog.files_used()
+        if used >= FILES_WARN:
+            app.tell("many_files", level=logging.WARNING, used=f"{used:.2f}")
+            app.journal.add_notes([app.messages.many_files(used, at=app.clock())])
+            app.wake_notifier()
+        await asyncio.sleep(FILES_EVERY_S)
 
 
 # --- the clock ------------------------------------------------------------------------------------------------------

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import errno
+import resource
 import signal
+import socket
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import given, settings
@@ -21,7 +26,7 @@ from notifier.messages import Messages
 from simulation.loop import PacedLoop
 from trader import host
 from trader.control import Control
-from trader.host import Clocks, lasting, watch_clock, watch_loop
+from trader.host import Clocks, lasting, watch_clock, watch_files, watch_loop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -53,6 +58,7 @@ def told(path: Path, story: Callable[[Any, Wall], Coroutine[Any, Any, None]]) ->
                 journal=journal,
                 control=Control(journal, Messages(language="ko", mode="live"), wall),
                 clock=wall,
+                messages=Messages(language="ko", mode="live"),
                 tell=lambda kind, **_: said.append(kind),
                 upbit=SimpleNamespace(server_date=None, server_date_at=None),
             )
@@ -110,6 +116,9 @@ def test_the_watchdog_hears_of_every_turn_and_is_closed_at_the_end(tmp_path: Pat
         def close(self) -> None:
             heard.append(-1.0)
 
+        def files_used(self) -> float:
+            return 0.0
+
     async def story(app: Any, _: Wall) -> None:
         async with asyncio.TaskGroup() as tasks:
             watch = tasks.create_task(watch_loop(app, Dog()))
@@ -165,6 +174,58 @@ def test_a_loop_that_lives_is_never_ended(monkeypatch: pytest.MonkeyPatch) -> No
     assert len(shows) == 2
     assert calls.count(("end", 60.0)) == 5
     assert calls[-3:] == [("end", 0), ("cancel", 0), ("unregister", 0)]
+
+
+# --- open files -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.failure("F15")
+def test_files_that_run_out_are_told_before_they_have(tmp_path: Path) -> None:
+    """Counted every minute; a person hears of it once an hour, in time to start the daemon again."""
+    shares = [0.1, 0.79, 0.8, 0.95, *[1.0] * 60, 0.1]
+
+    class Dog:
+        period_s = 1.0
+        alive = close = Mock()
+
+        def files_used(self) -> float:
+            return shares.pop(0)
+
+    async def story(app: Any, _: Wall) -> None:
+        app.wake_notifier = Mock()
+        async with asyncio.TaskGroup() as tasks:
+            watch = tasks.create_task(watch_files(app, Dog()))
+            await asyncio.sleep(64 * 60 + 1)
+            watch.cancel()
+        assert shares == []
+        notes = [note.key.rpartition(":")[0] for note in app.journal.pending_notes(9)]
+        assert notes == ["problem:many_files"] * 2
+        assert "80 %" in str(app.journal.pending_notes(1)[0].body)
+        assert app.wake_notifier.call_count == 62
+
+    assert told(tmp_path, story).count("many_files") == 62
+
+
+@pytest.mark.failure("F15")
+def test_open_files_are_counted_as_the_system_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hundred sockets more are a hundred more; when not one is left to count with, all are used."""
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (1000, 1000))
+    dog = watchdog.SystemWatchdog()
+    try:
+        before = dog.files_used()
+        with contextlib.ExitStack() as stack:
+            for _ in range(100):
+                stack.enter_context(socket.socket())
+            assert dog.files_used() == pytest.approx(before + 0.1)
+        assert dog.files_used() == before
+        for code, used in ((errno.EMFILE, 1.0), (errno.ENFILE, 1.0), (errno.ENOENT, 0.0)):
+            monkeypatch.setattr(watchdog, "OPEN_FILES", Mock(iterdir=Mock(side_effect=OSError(code, ""))))
+            assert dog.files_used() == used
+        monkeypatch.undo()
+        monkeypatch.setattr(resource, "getrlimit", lambda _: (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        assert dog.files_used() == 0
+    finally:
+        dog.close()
 
 
 # --- tasks ----------------------------------------------------------------------------------------------------------
