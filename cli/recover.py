@@ -89,11 +89,16 @@ async def recover(config: Config, account: str | None, clock: Callable[[], datet
         shutil.rmtree(draft, ignore_errors=True)  # of one that was interrupted
         async with build(dataclasses.replace(config, data_dir=draft), clock, asyncio.Event()) as app:
             rebuilt = await rebuild(app, account)
-        (draft / JOURNAL_FILE).rename(path)
+        put_in_place(draft / JOURNAL_FILE, path)
         shutil.rmtree(draft, ignore_errors=True)
     finally:
         os.close(lock)
     return rebuilt
+
+
+def put_in_place(whole: Path, path: Path) -> None:
+    """Give a rebuilt journal the name of the lost one, in one step."""
+    whole.rename(path)
 
 
 def report(rebuilt: Rebuilt, language: str) -> list[str]:

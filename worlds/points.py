@@ -15,9 +15,12 @@ import signal
 import threading
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import cli.daemon
+import cli.recover
+import cli.resume
 import cli.run
 import cli.verbs
 import journal.journal
@@ -27,6 +30,7 @@ import journal.store
 import notifier.discord
 import trader.executor
 import trader.orders
+import trader.rebuild
 import trader.reconcile
 import upbit.rest
 import upbit.transport
@@ -77,6 +81,12 @@ PLACES: dict[str, Place] = {
     "back_up": (journal.schema, "back_up"),
     "copy_to": (cli.verbs, "copy_to"),
     "copy_into": (journal.queries.Queries, "copy_into"),
+    "put": (trader.rebuild, "put"),
+    "rebuild": (cli.recover, "rebuild"),
+    "put_in_place": (cli.recover, "put_in_place"),
+    # what a person says
+    "ask_to_resume": (cli.resume, "ask_to_resume"),
+    "end_halt": (journal.journal.Journal, "end_halt"),
     # what moved without us
     "adopt": (journal.journal.Journal, "adopt"),
     "take_out": (journal.journal.Journal, "take_out"),
@@ -85,8 +95,8 @@ IN_SQL = {"at_commit": "COMMIT", "in_transaction": "INSERT INTO event", "in_migr
 """Points inside SQLite: before the first statement that begins like this."""
 IN_CHECKPOINT = "in_checkpoint"
 PAGES_A_CHECKPOINT = 40
-NEVER = {"after_run_all"}
-"""Points that are another one: after everything has run the stop is announced."""
+NEVER = {"after_run_all", "before_rebuild", "before_put", "before_put_in_place"}
+"""Points that are another one: after everything has run the stop is announced, and what is rebuilt is put in place."""
 POINTS = tuple(
     point
     for point in (*(f"{when}_{name}" for name in PLACES for when in ("before", "after")), *IN_SQL, IN_CHECKPOINT)
@@ -136,6 +146,7 @@ def arm_process(environment: Mapping[str, str], began: tuple[float, float]) -> N
     """
     stretch = (time.monotonic() - began[0]) / max(time.process_time() - began[1], 0.001)
     orders = Orders(**json.loads(environment[VARIABLE]))
+    trader.rebuild.FIRST = datetime.now(UTC) - timedelta(days=1)  # two years of empty weeks cost more than all else
     if orders.point is not None:
         arm(orders.point, Fuse(orders.nth))
     tell_when_trading(orders, max(1.0, stretch))

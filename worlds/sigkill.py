@@ -8,6 +8,7 @@ the end both books must be equal to the last decimal.
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
 import sys
 import time
@@ -15,6 +16,7 @@ from collections import Counter
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING
 
+from simulation.loop import wall_clock
 from worlds.lane import Shot, Start, Tally, run_lane
 from worlds.points import POINTS
 
@@ -36,10 +38,15 @@ NEEDS = {
     "copy_to": "backup",
     "copy_into": "backup",
     "adopt": "restored",
+    "put": "recovered",
+    "rebuild": "recovered",
+    "put_in_place": "recovered",
+    "ask_to_resume": "halted",
+    "end_halt": "halted",
     "take_out": "taken",
 }
 """What must happen so that a place is reached, where not every daemon passes it."""
-IN_TURN = ("stop", "doubt", "missing", "backup", "restored")
+IN_TURN = ("stop", "doubt", "missing", "backup", "restored", "recovered", "halted")
 """The order in which these are made to happen, half-way through a lane."""
 ONCE = ("recover", "run_all", "migrate", "record_scan", "compare_orders", "begin_trade", "add_notes", "checkpoint")
 """Places that a daemon passes once, or seldom: always killed at the first time."""
@@ -93,8 +100,11 @@ def progress(tallies: Sequence[Tally], seconds: float) -> str:
     return f"{seconds:4.0f} s: {len(kills)} SIGKILLs, {reached} of {len(POINTS)} points, {broken} violations"
 
 
-def judge(tallies: Sequence[Tally], seconds: float) -> tuple[list[str], int]:
-    """Return the report, and 1 when anything was lost, doubled or too slow, or a point was never reached."""
+def judge(tallies: Sequence[Tally], seconds: float, where: str) -> tuple[list[str], int]:
+    """Return the report, and 1 when anything was lost, doubled or too slow, or a point was never reached.
+
+    Its last two lines are those of docs/architecture.md. `where`: on which day and machine.
+    """
     kills = Counter(point for tally in tallies for point in tally.kills)
     unseen = [point for point in POINTS if not kills[point]]
     broken = [one for tally in tallies for one in tally.broken]
@@ -105,7 +115,7 @@ def judge(tallies: Sequence[Tally], seconds: float) -> tuple[list[str], int]:
         *(f"{point:<24}{count:>5}" for point, count in sorted(kills.items())),
         *(f"    {one}" for one in broken),
         starts_line([start for tally in tallies for start in tally.starts]),
-        f"{tried}, {orders} orders, {fills} fills, {len(broken)} violations, {seconds:.0f} s",
+        f"{where}: {tried}, {orders} orders, {fills} fills, {len(broken)} violations, {seconds:.0f} s",
     ]
     if unseen:
         lines.append("never reached: " + ", ".join(unseen))
@@ -142,7 +152,8 @@ def main(arguments: list[str] | None = None) -> int:
             for run in done:
                 run.result()
             say(progress(tallies, time.monotonic() - began))
-    lines, code = judge(tallies, time.monotonic() - began)
+    where = f"{wall_clock():%Y-%m-%d}, {os.cpu_count()} cores"
+    lines, code = judge(tallies, time.monotonic() - began, where)
     say("\n".join(lines))
     return code
 

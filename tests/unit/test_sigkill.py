@@ -18,7 +18,8 @@ import pytest
 
 from journal.journal import Journal
 from worlds.child import ARMED
-from worlds.lane import LOST_BY_AGING, OLDER, Lane, Start, Tally, settings_text
+from worlds.lane import Start, Tally, settings_text
+from worlds.needs import LOST_BY_AGING, OLDER, WAYS, is_whole
 from worlds.points import IN_CHECKPOINT, IN_SQL, PLACES, POINTS, VARIABLE, Fuse, Orders, around, wait_for_write
 from worlds.ripple import BEAT_MS, NAMES, Ripple, first_beat
 from worlds.seesaw import LEADER, MINUTE_MS
@@ -47,8 +48,7 @@ def test_every_point_is_dealt_and_what_is_needed_for_it_is_known() -> None:
     assert {shot.point for shot in shots} == {*POINTS}
     assert len(shots) == 110
     assert {shot.point for shot in hands[-1]} == {"before_take_out", "after_take_out"}
-    for shot in shots:
-        assert callable(getattr(Lane, f"_{shot.need}"))
+    assert {shot.need for shot in shots} == {*WAYS}
     assert max(len(hand) for hand in hands[:-1]) - min(len(hand) for hand in hands[:-1]) <= 2
     assert {shot.nth for shot in shots if place_of(shot.point) == "begin_attempt"} == {1, 2}
     assert {needs(point) for point in POINTS} == {"nothing", "old", "taken", *IN_TURN}
@@ -64,12 +64,12 @@ def tallies(**changed: object) -> list[Tally]:
 
 def test_a_point_that_was_never_reached_or_a_broken_promise_fails_the_run() -> None:
     """Each alone is enough."""
-    lines, code = judge(tallies(), 60.0)
+    lines, code = judge(tallies(), 60.0, "today")
     assert code == 0
-    assert f"{len(POINTS) + 1} SIGKILLs at {len(POINTS) + 1} points" in lines[-1]
-    lines, code = judge([Tally(kills=list(POINTS[1:]))], 60.0)
+    assert lines[-1].startswith(f"today: {len(POINTS) + 1} SIGKILLs at {len(POINTS) + 1} points, 0 not reached")
+    lines, code = judge([Tally(kills=list(POINTS[1:]))], 60.0, "today")
     assert (code, lines[-1]) == (1, f"never reached: {POINTS[0]}")
-    lines, code = judge(tallies(broken=["I6 fills differ"]), 60.0)
+    lines, code = judge(tallies(broken=["I6 fills differ"]), 60.0, "today")
     assert code == 1
     assert "    I6 fills differ" in lines
 
@@ -161,6 +161,18 @@ def test_a_journal_that_was_made_old_becomes_new_again(tmp_path: Path) -> None:
         assert journal.meta("account") == "x"
     with closing(sqlite3.connect(path)) as file:
         assert file.execute(schema).fetchall() == before
+
+
+@pytest.mark.failure("E4")
+def test_half_a_journal_is_not_taken_for_a_whole_one(tmp_path: Path) -> None:
+    """One in which nothing is written is as bad as one that is damaged."""
+    path = tmp_path / "journal.sqlite3"
+    with Journal.open(path, lambda: NOW) as journal:
+        journal.set_meta("account", "x")
+    assert is_whole(path)
+    with closing(sqlite3.connect(path)) as file, file:
+        file.execute("DELETE FROM event")
+    assert not is_whole(path)
 
 
 def test_a_rippling_market_closes_higher_every_minute_and_swings_in_between() -> None:
