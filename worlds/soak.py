@@ -164,13 +164,14 @@ def report(life: Life, wall: float) -> tuple[list[str], int]:
         for name, values in columns.items()
         if growth.grows(days, values, most_a_day(name)) and not any(re.search(kept, name) for kept in BY_DESIGN)
     ]
-    changing = [name for name, values in columns.items() if len(set(values)) > 1 or name in growing]
+    changing = [name for name, values in columns.items() if len(set(values)) > 1]
+    inside = [name for name in changing if "[]" in name and not growth.grows(days, columns[name], most_a_day(name))]
     lines = [
         f"{days[-1]:.1f} days, {samples[-1].orders:,} orders, {wall:.0f} s, {life.cpu_s:.0f} s of processor time",
         *life.differs,
         f"{'':<52}{'first':>9}{'most':>9}{'last':>9}{'a day':>11}",
-        *(row(name, days, columns[name]) for name in changing),
-        f"{len(columns) - len(changing)} more that never changed",
+        *(row(name, days, columns[name]) for name in changing if name not in inside),
+        f"{len(inside)} more inside of these, which swing, and {len(columns) - len(changing)} that never changed",
         *journal_lines(life),
         *life.broken,
         "grows: " + ", ".join(growing) if growing else "nothing grows",

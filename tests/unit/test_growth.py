@@ -100,7 +100,7 @@ def test_a_month_in_which_something_grows_fails() -> None:
     """A container, or memory, or a broken promise: each alone; and the line of it says by how much a day."""
     lines, code = report(life(fine=lambda _: 3), 1.0)
     assert (code, lines[-1]) == (0, "nothing grows")
-    assert "1 more that never changed" in lines
+    assert "0 more inside of these, which swing, and 1 that never changed" in lines
     assert "journal: from day 14 on 300.0 KiB a day, 5.00 KiB an order" in lines
     lines, code = report(life(fine=lambda _: 3, leak=lambda day: int(day * 4)), 1.0)
     assert (code, lines[-1]) == (1, "grows: leak")
