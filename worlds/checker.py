@@ -56,6 +56,7 @@ class Checker:
         self.strangers: set[str] = set()
         self._elsewhere: set[str] = set()  # of these, the ones of another machine
         self._oversold: defaultdict[str, Decimal] = defaultdict(lambda: ZERO)  # by strangers
+        self.short: defaultdict[str, Decimal] = defaultdict(lambda: ZERO)  # the same, whatever the journal says of it
         self.beside_another = False  # whether there ever was another daemon, or a journal was lost
         self._net: defaultdict[str, Decimal] = defaultdict(lambda: ZERO)  # what all fills came to, by market
         self.orders = self.fills = 0
@@ -210,7 +211,8 @@ class Checker:
         left = self.left(market)
         if identifier in self.strangers or self._stranger_about():
             self._oversold[market] = max(self._oversold[market], -left)
-        elif left < -self._oversold[market] or self.position(market) < 0:
+            self.short[market] = max(self.short[market], -self.position(market))
+        elif left < -self._oversold[market] or self.position(market) < -self.short[market]:
             self.story.breach("I8 sells what it did not buy", identifier=identifier)
 
     def _never_given_up(self, order: Order) -> None:

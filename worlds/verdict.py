@@ -80,7 +80,7 @@ class Verdict:
                 self._story.breach("I7 positions differ", market=market)
             if (taken := self._books.taken(market)) > self._checker.removed[market]:
                 self._story.breach("I20 more written off than was taken", market=market, taken=str(taken))
-            if journal < 0:
+            if journal < -self._checker.short[market]:
                 self._story.breach("I7 a negative position", market=market)
 
     def _messages(self, repeats: int) -> None:
