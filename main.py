@@ -131,6 +131,8 @@ def add_readers(verbs: Verbs) -> None:
     add_verb(verbs, "check", "examine keys, permissions, clock, folders and configuration")
     add_verb(verbs, "config", "print the effective settings and where each came from")
     add_verb(verbs, "resume", "trade again after a halt: show why trading stood still, and end that")
+    sell_all = add_verb(verbs, "sell-all", "show what is held, and with --yes sell all of it and buy nothing more")
+    sell_all.add_argument("--yes", action="store_true", help="really sell")
     add_verb(verbs, "status", "print what is held, why, since when and at what cost")
     history = add_verb(verbs, "history", "print the trades that have ended")
     history.add_argument("--limit", type=int, default=20, metavar="N", help="newest N trades (default 20)")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from config.settings import Config
-    from journal.records import Halt
+    from journal.records import Halt, Trade
 
 
 def status(config: Config, options: argparse.Namespace) -> int:
@@ -33,6 +33,14 @@ def status(config: Config, options: argparse.Namespace) -> int:
         print_json({**now, "open_trades": trades, "totals": totals, "counts": counts})
         return OK
     print_halts(halts, config.language)
+    print_trades(trades, config)
+    label = "실현 손익" if config.language == "ko" else "realised profit"
+    Console().print(f"{label}: {totals.realised_pnl:+,.0f} KRW · fees {totals.fees:,.2f} KRW")
+    return OK
+
+
+def print_trades(trades: Sequence[Trade], config: Config) -> None:
+    """Print one row for every open trade."""
     korean = config.language == "ko"
     rows = [
         [
@@ -50,9 +58,6 @@ def status(config: Config, options: argparse.Namespace) -> int:
         "마켓 상태 수량 매수금액 손절가 시작(UTC) 이유" if korean else "market phase volume cost stop since(UTC) reason"
     )
     print_table(heads.split(), rows)
-    label = "실현 손익" if korean else "realised profit"
-    Console().print(f"{label}: {totals.realised_pnl:+,.0f} KRW · fees {totals.fees:,.2f} KRW")
-    return OK
 
 
 def state_of(halts: Sequence[Halt]) -> str:

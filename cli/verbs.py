@@ -7,7 +7,22 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cli import backtest, check, data, demo, download, optimize, recover, replay, report, resume, run, sandbox, status
+from cli import (
+    backtest,
+    check,
+    data,
+    demo,
+    download,
+    optimize,
+    recover,
+    replay,
+    report,
+    resume,
+    run,
+    sandbox,
+    sell_all,
+    status,
+)
 from cli.daemon import JOURNAL_FILE
 from cli.exits import ERROR, INTERRUPTED, OK
 from config.reading import load, take_secrets
@@ -77,6 +92,7 @@ VERBS: dict[str, Callable[[Config, argparse.Namespace], int]] = {
     "sandbox": sandbox.run,
     "check": check.run,
     "resume": resume.run,
+    "sell-all": sell_all.run,
     "status": status.status,
     "history": status.history,
     "replay": replay.run,

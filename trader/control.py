@@ -33,8 +33,10 @@ if TYPE_CHECKING:
 log = logging.getLogger("trader.control")
 
 ITSELF, PERSON = "itself", "person"
-REQUEST = "resume.request"
-"""A file in the data folder: `resume` makes it, the running daemon takes it away."""
+REQUEST, SELL_ALL_REQUEST = "resume.request", "sell-all.request"
+"""Files in the data folder: `resume` and `sell-all` make them, the running daemon takes them away."""
+SELL_ALL = "sell_all"
+"""While this reason stands, everything that is held is sold: over restarts, and once, however often it is asked for."""
 LOOK_S = 1.0
 
 
@@ -121,6 +123,14 @@ class Control:
             Halt(code=code, level=level, ends=ends, ko=ko, en=en, since=self._clock(), evidence=evidence)
         )
 
+    def sell_all(self) -> bool:
+        """Have everything that is held sold, because a person said so; return whether that is new."""
+        return self.halt_buys(
+            SELL_ALL,
+            ko="사용자가 sell-all을 실행해 보유한 코인을 모두 팝니다. 매수는 resume 할 때까지 멈춥니다.",
+            en="A person has run sell-all: everything that is held is sold, and nothing is bought before a resume.",
+        )
+
     def _begin(self, halt: Halt) -> bool:
         known = self._standing.get(halt.code)
         if known is not None and Level[known.level] >= Level[halt.level]:
@@ -184,28 +194,40 @@ class Control:
 
 def ask_to_resume(folder: Path) -> Path:
     """Ask the daemon that runs on `folder` to resume; it takes the returned file away when it has."""
-    path = folder / REQUEST
-    path.touch(mode=0o600)
-    return path
+    return ask(folder / REQUEST)
 
 
-def take_request(folder: Path) -> bool:
-    """Return whether a person has asked to resume, and take the request away."""
+def ask_to_sell_all(folder: Path) -> Path:
+    """Ask the daemon that runs on `folder` to sell all it holds; it takes the returned file away when it will."""
+    return ask(folder / SELL_ALL_REQUEST)
+
+
+def ask(request: Path) -> Path:
+    """Leave a request for the daemon that runs."""
+    request.touch(mode=0o600)
+    return request
+
+
+def take_request(folder: Path, name: str = REQUEST) -> bool:
+    """Return whether a person has asked for something, and take the request away."""
     try:
-        (folder / REQUEST).unlink()
+        (folder / name).unlink()
     except FileNotFoundError:
         return False
     return True
 
 
 async def watch_control(app: App, folder: Path) -> None:
-    """Resume when a person asks for it, until the stop."""
-    take_request(folder)  # one that was meant for an earlier daemon
+    """Resume, or sell all, when a person asks for it, until the stop."""
+    answers = {REQUEST: app.control.resume, SELL_ALL_REQUEST: app.control.sell_all}
+    for name in answers:
+        take_request(folder, name)  # one that was meant for an earlier daemon
 
     async def look() -> None:
         app.control.write_again()
-        if (folder / REQUEST).exists():
-            app.control.resume()
-            take_request(folder)  # last: a resume that the disk did not take is tried again
+        for name, answer in answers.items():
+            if (folder / name).exists():
+                answer()
+                take_request(folder, name)  # last: what the disk did not take is tried again
 
     await keep_going("control", every(LOOK_S, app.stop), look, health=app.health, stop=app.stop)

@@ -23,6 +23,8 @@ DELISTING = Exit(
     sell=True, reason=Reason(code="delisting", ko="거래 지원 종료 예정", en="the market's end is announced")
 )
 """Whatever the strategy thinks: who waits for the last day sells with everybody else."""
+SOLD_BY_HAND = Exit(sell=True, reason=Reason(code="sell_all", ko="사용자가 모두 팔라고 함", en="a person sells all"))
+"""Whatever anybody thinks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +39,7 @@ class View:
     candle_max_age: timedelta  # of the last closed candle an indicator decision may rest on
     may_buy: bool = True
     may_sell: bool = True
+    sell_all: bool = False  # because a person wants out
     closing: Mapping[str, str] = field(default_factory=dict)  # markets that open, end, or whose end is announced
 
 
@@ -138,13 +141,18 @@ def decide_exit(view: View, position: Position, price: Price, strategy: Strategy
     if price.price > position.highest_price:
         position = replace(position, highest_price=price.price)
         yield Raise(position.market, price)
-    if position.market in view.closing:
-        if view.may_sell:
-            yield Sell(position.market, DELISTING)
-        return
-    answer = strategy.exit(position, snapshot_for_exit(view, position.market, price), parameters)
+    answer = forced_exit(view, position.market)
+    if answer is None:
+        answer = strategy.exit(position, snapshot_for_exit(view, position.market, price), parameters)
     if answer.sell and view.may_sell:
         yield Sell(position.market, answer)
+
+
+def forced_exit(view: View, market: str) -> Exit | None:
+    """Return why a position is sold without asking the strategy; None when it is asked."""
+    if view.sell_all:
+        return SOLD_BY_HAND
+    return DELISTING if market in view.closing else None
 
 
 def snapshot_for_exit(view: View, market: str, price: Price) -> Snapshot:

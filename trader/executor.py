@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from state import ActiveTrade
 from trader.breach import guard
+from trader.control import SELL_ALL
 from trader.decisions import BUYING, ENTERING, HOLDING, SELLING, Begin, Buy, Drop, Failed, Raise, Sell, View, decide
 from trader.loops import every, keep_going
 from trader.positions import let_go, reserve
@@ -57,6 +58,7 @@ async def look(app: App) -> View:
         candle_max_age=app.candles.unit + CANDLES_LATE,
         may_buy=app.control.may_buy() and is_compared(app, asyncio.get_running_loop().time()),
         may_sell=app.control.may_sell(),
+        sell_all=app.control.stands(SELL_ALL),
         closing=dict(app.closing),
     )
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
     from pathlib import Path
 
+    from config.settings import Config
     from trader.app import App
 
 START = datetime(2026, 11, 2, tzinfo=UTC)
@@ -44,15 +45,15 @@ class Desk:
 
 
 @asynccontextmanager
-async def beside(
+async def opened(
     folder: Path,
     *overrides: str,
     markets: int = 3,
     seed: int = 1,
     after: timedelta = timedelta(0),
     faults: Sequence[Mapping[str, Any]] = (),
-) -> AsyncIterator[Desk]:
-    """Open an exchange, as it is some time after the start, and build a daemon that does not run yet beside it."""
+) -> AsyncIterator[tuple[Sandbox, Config, LoopClock]]:
+    """Open an exchange, as it is some time after the start, and return it with what daemons beside it are built of."""
     loop, start = asyncio.get_running_loop(), START + after
     plan = msgspec.convert({"description": "a test", "seed": seed, "rules": list(faults)}, Plan) if faults else None
     options = SandboxOptions(
@@ -74,17 +75,33 @@ async def beside(
                 "WEBHOOK_URL": f"{box.url}/api/webhooks/1/test",
             }
             config = load(environ, overrides=["strategy.unit=1", "trading.seed=1", *overrides])
-            async with build(config, clock, asyncio.Event()) as app:
-                yield Desk(app, box)
+            yield box, config, clock
+
+
+@asynccontextmanager
+async def beside(folder: Path, *overrides: str, **exchange: Any) -> AsyncIterator[Desk]:
+    """Open an exchange, and build a daemon that does not run yet beside it."""
+    async with (
+        opened(folder, *overrides, **exchange) as (box, config, clock),
+        build(config, clock, asyncio.Event()) as app,
+    ):
+        yield Desk(app, box)
+
+
+@asynccontextmanager
+async def serving(config: Config, clock: LoopClock) -> AsyncIterator[App]:
+    """Let a daemon trade until the block ends."""
+    async with build(config, clock, asyncio.Event()) as app, asyncio.TaskGroup() as tasks:
+        tasks.create_task(serve(app), name="daemon")
+        yield app
+        app.stop.set()
 
 
 @asynccontextmanager
 async def trading(folder: Path, *overrides: str, **exchange: Any) -> AsyncIterator[Desk]:
     """Let a daemon trade on an exchange until the block ends."""
-    async with beside(folder, *overrides, **exchange) as desk, asyncio.TaskGroup() as tasks:
-        tasks.create_task(serve(desk.app), name="daemon")
-        yield desk
-        desk.app.stop.set()
+    async with opened(folder, *overrides, **exchange) as (box, config, clock), serving(config, clock) as app:
+        yield Desk(app, box)
 
 
 def told(story: Callable[[], Coroutine[Any, Any, None]]) -> None:

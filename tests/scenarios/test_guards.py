@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cli.check import examine
-from tests.scenarios.daemon_desk import told, trading
+from tests.scenarios.daemon_desk import opened, serving, told, trading
+from trader.control import SELL_ALL, ask_to_sell_all
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -163,6 +164,48 @@ def test_hours_without_a_network_decide_nothing_and_end_with_fresh_data(tmp_path
             wallet = await app.state.wallet_dict.snapshot()
             assert app.clock() - wallet["KRW"].as_of < timedelta(seconds=5)
             assert app.health.dead() == {}
+
+    told(story)
+
+
+@pytest.mark.failure("H7")
+def test_all_is_sold_once_however_often_a_person_asks_and_whatever_is_in_doubt(tmp_path: Path) -> None:
+    """Twice, while answers to sales are lost, and over a restart: one executed sale a trade, no buy before a resume."""
+    lost = {"fault": "lost", "accepted": True, "count": 2, "on": {"paths": ["/v1/orders"], "sides": ["ask"]}}
+
+    def sold(app: App) -> list[str]:
+        """Return the markets of executed sales."""
+        trades = app.journal.closed_trades(99)
+        return [trade.market for trade in trades if trade.exit_reason and trade.exit_reason["code"] == SELL_ALL]
+
+    async def story() -> None:
+        async with opened(tmp_path, markets=8, faults=[lost]) as (box, config, clock):
+            async with serving(config, clock) as app:
+                await asyncio.sleep(150)
+                held = [trade.market for trade in app.journal.open_trades()]
+                assert held
+                for _ in range(2):
+                    ask_to_sell_all(tmp_path)
+                    await asyncio.sleep(2)
+                await asyncio.sleep(180)
+                assert app.journal.open_trades() == []
+                assert sorted(sold(app)) == sorted(held)
+                buys = app.journal.counts().buys
+                sales = [order for order in box.exchange.orders.values() if order.asked.side == "ask"]
+                assert sum(bool(order.fills) for order in sales) == app.journal.counts().sells
+                intents = [
+                    intent for trade in app.journal.closed_trades(99) for intent in app.journal.intents_of(trade.id)
+                ]
+                outcomes = [
+                    attempt.outcome for intent in intents for attempt in app.journal.attempts(intent.identifier)
+                ]
+                assert outcomes.count("OutcomeUnknown") == 2
+            async with serving(config, clock) as app:
+                await asyncio.sleep(180)
+                assert app.journal.counts().buys == buys
+                app.control.resume()
+                await asyncio.sleep(180)
+                assert app.journal.counts().buys > buys
 
     told(story)
 

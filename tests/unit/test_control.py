@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 import pytest
 
-from cli import resume
+from cli import resume, sell_all
 from config.settings import Config
 from journal.errors import JournalBreach
 from journal.journal import Journal
@@ -22,7 +22,17 @@ from journal.reader import open_reader
 from notifier.messages import Messages
 from sandbox.server import Sandbox, SandboxOptions
 from simulation.loop import LoopClock, PacedLoop
-from trader.control import REQUEST, Control, ask_to_resume, take_request, watch_control
+from tests.unit.test_journal import intent, trade
+from trader.control import (
+    REQUEST,
+    SELL_ALL,
+    SELL_ALL_REQUEST,
+    Control,
+    ask_to_resume,
+    ask_to_sell_all,
+    take_request,
+    watch_control,
+)
 from trader.health import Health
 from upbit.errors import Withheld
 from upbit.models import Fence, NewOrder, Side
@@ -289,6 +299,83 @@ def test_a_running_daemon_takes_the_request_of_a_person(journal: Journal, tmp_pa
     with asyncio.Runner(loop_factory=PacedLoop) as runner:
         runner.run(story())
     assert not take_request(tmp_path)
+
+
+@pytest.mark.failure("H7")
+def test_a_person_who_sells_all_twice_has_said_it_once(journal: Journal, tmp_path: Path) -> None:
+    """It stops buys with one message, over restarts, until a resume; a request from before does nothing."""
+
+    async def story() -> None:
+        health = Health(asyncio.get_running_loop().time)
+        app: Any = SimpleNamespace(control=control(journal), stop=asyncio.Event(), health=health)
+        ask_to_sell_all(tmp_path)
+        async with asyncio.TaskGroup() as tasks:
+            watcher = tasks.create_task(watch_control(app, tmp_path))
+            await asyncio.sleep(5)
+            assert not app.control.stands(SELL_ALL)
+            for _ in range(2):
+                request = ask_to_sell_all(tmp_path)
+                assert request.stat().st_mode & 0o777 == 0o600
+                await asyncio.sleep(1.5)
+                assert not request.exists()
+            app.stop.set()
+            await watcher
+
+    with asyncio.Runner(loop_factory=PacedLoop) as runner:
+        runner.run(story())
+    assert [note.kind for note in journal.pending_notes(9)] == ["halted"]
+    again = control(journal)
+    assert (again.stands(SELL_ALL), again.may_buy(), again.may_sell()) == (True, False, True)
+    again.resume()
+    assert not control(journal).stands(SELL_ALL)
+
+
+def holding(tmp_path: Path) -> Journal:
+    """Return a journal with an open trade."""
+    opened = Journal.open(tmp_path / "journal.sqlite3", lambda: NOW)
+    assert opened.begin_trade(trade(), intent())
+    return opened
+
+
+@pytest.mark.failure("H7")
+def test_sell_all_shows_what_is_held_and_sells_nothing_by_mistake(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Only `--yes` sells; where no daemon runs, the next one does."""
+    holding(tmp_path).close()
+    assert sell_all.run(config(tmp_path), Namespace(json=False, yes=False)) == 0
+    shown = capsys.readouterr().out
+    assert "KRW-BTC" in shown
+    assert "sell-all --yes" in shown
+    with Journal.open(tmp_path / "journal.sqlite3", lambda: NOW) as opened:
+        assert opened.standing_halts() == []
+    assert sell_all.run(config(tmp_path, "ko"), Namespace(json=False, yes=True)) == 0
+    assert "다음에 시작하면 모두 팔고" in capsys.readouterr().out
+    with Journal.open(tmp_path / "journal.sqlite3", lambda: NOW) as opened:
+        assert [halt.code for halt in opened.standing_halts()] == [SELL_ALL]
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_sell_all_waits_until_the_running_daemon_has_heard_it(
+    answers: bool,  # noqa: FBT001 - a parameter
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """One that does not answer sells nothing later, when nobody expects it."""
+    passed = iter(range(0, 1000, 5))
+
+    def sleep(_: float) -> None:
+        if answers:
+            take_request(tmp_path, SELL_ALL_REQUEST)
+
+    monkeypatch.setattr(resume, "time", SimpleNamespace(sleep=sleep, monotonic=lambda: float(next(passed))))
+    with holding(tmp_path):
+        assert sell_all.run(config(tmp_path), Namespace(json=True, yes=True)) == (0 if answers else 1)
+    told = json.loads(capsys.readouterr().out)
+    assert told["selling"] is answers
+    assert [one["market"] for one in told["open_trades"]] == ["KRW-BTC"]
+    assert not (tmp_path / SELL_ALL_REQUEST).exists()
 
 
 def config(tmp_path: Path, language: str = "en") -> Config:

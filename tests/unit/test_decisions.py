@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from math import isnan
 from types import SimpleNamespace
 from typing import Any
@@ -19,6 +20,7 @@ from trader.decisions import (
     ENTERING,
     HOLDING,
     SELLING,
+    SOLD_BY_HAND,
     Action,
     Begin,
     Buy,
@@ -95,6 +97,7 @@ def actions(
     scanned: Snapshot | None = None,
     may: bool = True,
     closing: str | None = None,
+    sell_all: bool = False,
 ) -> list[Action]:
     """Return what is decided about KRW-AAA."""
     view = View(
@@ -107,6 +110,7 @@ def actions(
         may_buy=may,
         may_sell=may,
         closing={"KRW-AAA": closing} if closing else {},
+        sell_all=sell_all,
     )
     return list(decide(view, of, PARAMETERS))
 
@@ -253,6 +257,19 @@ def test_a_strategy_that_fails_in_one_market_decides_in_the_others() -> None:
     assert isinstance(failed.error, ZeroDivisionError)
     assert isinstance(bought, Buy)
     assert bought.market == "KRW-B"
+
+
+@pytest.mark.failure("H7")
+@pytest.mark.parametrize("closing", [None, "delisting"])
+def test_a_person_who_sells_all_is_not_asked_whether_the_strategy_agrees(closing: str | None) -> None:
+    """What is held is sold for that reason; not at a stale price, while halted, or while an order is in hand."""
+    of = strategy(sell=False)
+    wanted = partial(actions, of, scanned=snapshot(), closing=closing, sell_all=True)
+    assert wanted(known=price(), active=trade(HOLDING)) == [Sell("KRW-AAA", SOLD_BY_HAND)]
+    assert wanted(known=price(), active=trade(HOLDING), may=False) == []
+    assert wanted(known=price(age_s=11), active=trade(HOLDING)) == []
+    for phase in (BUYING, SELLING):
+        assert wanted(known=price(), active=trade(phase)) == []
 
 
 @pytest.mark.failure("C1")
