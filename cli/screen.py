@@ -103,14 +103,13 @@ async def headline(app: App) -> Text:
     targets = sorted(await app.state.target_dict.snapshot())
     krw = (await app.state.wallet_dict.snapshot()).get("KRW")
     free = f"{krw.available:,.0f}" if krw else "-"
-    totals = app.journal.totals()
     rates = app.upbit.rates()
     more = f" +{len(targets) - TARGETS_SHOWN}" if len(targets) > TARGETS_SHOWN else ""
     names = " ".join(market.removeprefix("KRW-") for market in targets[:TARGETS_SHOWN]) + more
     return Text(
         f"{word(app, '대상', 'targets')} {len(targets)}/{len(app.listings)}: {names}\n"
-        f"KRW {free} · {word(app, '실현 손익', 'realised')} {totals.realised_pnl:+,.0f} · "
-        f"{word(app, '수수료', 'fees')} {totals.fees:,.1f} · "
+        f"KRW {free} · {word(app, '실현 손익', 'realised')} {app.journal.realised():+,.0f} · "
+        f"{word(app, '수수료', 'fees')} {app.journal.fees():,.1f} · "
         f"{word(app, '남은 요청', 'requests left')} order {rates['order']} candle {rates['candle']}"
     )
 

@@ -181,8 +181,13 @@ class Queries:
         row = self._db.execute("SELECT total FROM intent WHERE id = ?", (intent.identifier,)).fetchone()
         return type(ZERO)(row["total"] or 0)
 
+    @remembered
+    def fees(self) -> Decimal:
+        """Return what all orders have cost in fees, KRW."""
+        return total(type(ZERO)(row["paid_fee"]) for row in self._db.execute("SELECT paid_fee FROM intent"))
+
     def totals(self) -> Totals:
-        """Return what all fills together did to the account."""
+        """Return what all fills together did to the account: every order is read, so not while trading."""
         krw, fees, coins = ZERO, ZERO, dict[str, "Decimal"]()
         for row in self._db.execute("SELECT * FROM intent ORDER BY rowid").fetchall():
             intent = to_intent(row)

@@ -160,15 +160,22 @@ class Messages:
         return self._note(f"stopped:{at.isoformat()}", "stopped", title, color=GREY, at=at, fields=fields)
 
     def alive(
-        self, *, halts: Sequence[Halt], dead: Iterable[str], open_trades: Sequence[Trade], totals: Totals, at: datetime
+        self,
+        *,
+        halts: Sequence[Halt],
+        dead: Iterable[str],
+        open_trades: Sequence[Trade],
+        realised: Decimal,
+        fees: Decimal,
+        at: datetime,
     ) -> Note:
         """Tell once a day that the daemon lives, and in which state: that it is missing says what nobody else could."""
         wrong = [*(halt.code for halt in halts), *dead]
         fields = [
             (self._say("멈춘 원인", "Standing still because of"), ", ".join(wrong) or self._say("없음", "nothing")),
             (self._say("보유 중", "Held"), ", ".join(trade.market for trade in open_trades) or "-"),
-            (self._say("실현 손익", "Realised profit"), f"{totals.realised_pnl:+,.0f} KRW"),
-            (self._say("수수료 합계", "Fees"), f"{totals.fees:,.2f} KRW"),
+            (self._say("실현 손익", "Realised profit"), f"{realised:+,.0f} KRW"),
+            (self._say("수수료 합계", "Fees"), f"{fees:,.2f} KRW"),
         ]
         title = self._say("데몬이 살아 있습니다", "The daemon lives")
         text = self._say(

@@ -114,7 +114,8 @@ def tell_alive(app: App, dead: dict[str, str]) -> None:
         halts=app.control.reasons,
         dead=sorted(dead),
         open_trades=app.journal.open_trades(),
-        totals=app.journal.totals(),
+        realised=app.journal.realised(),
+        fees=app.journal.fees(),
         at=app.clock(),
     )
     app.journal.add_notes([note])

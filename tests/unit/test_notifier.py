@@ -19,7 +19,7 @@ import pytest
 from aiohttp import web
 
 from journal.journal import Journal
-from journal.records import Fill, Halt, Note, Totals, Trade
+from journal.records import Fill, Halt, Note, Trade
 from notifier.discord import Discord, Outcome, retry_after
 from notifier.messages import Messages
 
@@ -93,8 +93,12 @@ def standing(code: str, *, ends: str) -> Halt:
 @pytest.mark.parametrize("language", ["ko", "en"])
 def test_once_a_day_a_message_says_that_the_daemon_lives(language: str) -> None:
     """What it holds and has earned, what stands still, and what the absence of the message means."""
-    totals = Totals(krw=Decimal(0), fees=Decimal("30.5"), realised_pnl=Decimal(-1234))
-    write = partial(Messages(language=language, mode="live").alive, open_trades=[TRADE], totals=totals)
+    write = partial(
+        Messages(language=language, mode="live").alive,
+        open_trades=[TRADE],
+        realised=Decimal(-1234),
+        fees=Decimal("30.5"),
+    )
     well, ill = (
         write(halts=[], dead=[], at=NOW),
         write(halts=[standing("day_loss", ends="person")], dead=["reconcile"], at=NOW),

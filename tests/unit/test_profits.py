@@ -149,6 +149,19 @@ def test_a_sum_of_any_length_is_asked_for_with_one_query(journal: Journal) -> No
     assert asked == ["SELECT value FROM meta WHERE key = 'realised'"]
 
 
+def test_fees_are_those_of_all_orders_and_are_added_up_once(journal: Journal) -> None:
+    """Whether their trade has ended or not; a screen asks twice a second."""
+    assert journal.fees() == 0
+    bought(journal, "t1", "KRW-A", fee="0.05")
+    sold(journal, "t1", fee="0.055")
+    bought(journal, "t2", "KRW-B", fee="1.5")
+    assert journal.fees() == Decimal("1.605") == journal.totals().fees
+    asked: list[str] = []
+    journal._db.set_trace_callback(asked.append)
+    assert journal.fees() == Decimal("1.605")
+    assert asked == ["PRAGMA data_version"]
+
+
 def older_file(path: Path) -> Decimal:
     """Make a journal of format 4 with two ended trades and an open one; return what the ended have earned."""
     with sqlite3.connect(path) as old:
