@@ -58,6 +58,7 @@ async def compare_orders(app: App) -> bool:
     unknown = [order for order in sorted(shown, key=lambda order: order.created_at) if is_unknown(app, order)]
     for order in unknown:  # at once and first: once an order is known, nothing would tell of it after a death
         halt_buys_on_unknown(app, order)
+    forget_known(app, unknown)
     for order in unknown:
         await fetch(app, order.uuid)
     late = {order.market for order in unknown if order.uuid not in app.fetched}
@@ -104,6 +105,12 @@ async def fetch(app: App, uuid: str) -> None:
     order = await app.upbit.order(uuid=uuid)
     if order.is_final:
         app.fetched[uuid] = order
+
+
+def forget_known(app: App, unknown: list[Order]) -> None:
+    """Forget what was fetched and turned out to be an order in doubt: whoever followed it has written it down."""
+    for uuid in app.fetched.keys() - {order.uuid for order in unknown}:
+        del app.fetched[uuid]
 
 
 def buy_in_doubt(app: App, market: str) -> bool:

@@ -123,6 +123,24 @@ async def test_an_order_that_may_be_the_buy_in_doubt_is_left_to_it(app: Any, mon
     assert app.thorough_at is None
 
 
+@pytest.mark.failure("F6")
+async def test_what_was_fetched_and_is_known_by_now_is_forgotten(app: Any) -> None:
+    """It was the buy in doubt, which was followed to its end meanwhile."""
+    order = ours()
+    app.upbit.closed_orders.return_value = [order]
+    app.upbit.order.return_value = order
+    app.journal.live_intents.return_value = [intent()]
+    await discovery.compare_orders(app)
+    assert app.fetched == {"u": order}
+    app.journal.live_intents.return_value = []
+    app.journal.known_intent.return_value = replace(intent(), state=IntentState.FINAL)
+    app.journal.fills_of.return_value = [
+        Fill(uuid="f", identifier=NAME, price=Decimal(100), volume=Decimal(5), funds=Decimal(500), at=NOW)
+    ]
+    assert await discovery.compare_orders(app)
+    assert app.fetched == {}
+
+
 @pytest.mark.parametrize(
     ("changes", "doubt"),
     [({}, True), ({"market": "KRW-B"}, False), ({"side": "ask"}, False)],
