@@ -9,7 +9,19 @@ from typing import TYPE_CHECKING, Any
 from journal.errors import JournalBreach
 from journal.memory import remembered
 from journal.records import ZERO, Counts, IntentState, Totals
-from journal.rows import from_ms, to_attempt, to_fill, to_flow, to_halt, to_intent, to_ms, to_note, to_trade, total
+from journal.rows import (
+    from_ms,
+    paid_for_buy,
+    to_attempt,
+    to_fill,
+    to_flow,
+    to_halt,
+    to_intent,
+    to_ms,
+    to_note,
+    to_trade,
+    total,
+)
 
 if TYPE_CHECKING:
     import sqlite3
@@ -92,6 +104,19 @@ class Queries:
             to_fill(row) for row in self._db.execute("SELECT * FROM fill WHERE id = ? ORDER BY rowid", (identifier,))
         ]
 
+    def fills_of_trade(self, trade_id: str, *sides: str) -> list[Fill]:
+        """Return the fills of a trade's orders on one side or two, order by order."""
+        query = (
+            "SELECT fill.* FROM fill JOIN intent USING (id) WHERE trade_id = ? AND side IN (?, ?) "
+            "ORDER BY intent.rowid, fill.rowid"
+        )
+        return [to_fill(row) for row in self._db.execute(query, (trade_id, sides[0], sides[-1]))]
+
+    def executed_volume(self, identifier: str) -> Decimal:
+        """Return how much of an order is known to have been executed."""
+        rows = self._db.execute("SELECT volume FROM fill WHERE id = ?", (identifier,))
+        return total(type(ZERO)(row["volume"]) for row in rows)
+
     def trade(self, trade_id: str) -> Trade:
         """Return one trade with the sums of its fills."""
         row = self._db.execute("SELECT * FROM trade WHERE id = ?", (trade_id,)).fetchone()
@@ -118,9 +143,8 @@ class Queries:
         return type(ZERO)(kept)
 
     def _whole(self, row: sqlite3.Row) -> Trade:
-        intents = self.intents_of(row["id"])
-        fills = [fill for intent in intents for fill in self.fills_of(intent.identifier)]
-        return to_trade(row, intents, fills, self._flows(row["id"]))
+        fills = self.fills_of_trade(row["id"], "bid", "ask")
+        return to_trade(row, self.intents_of(row["id"]), fills, self._flows(row["id"]))
 
     def _flows(self, trade_id: str) -> list[Flow]:
         """Return what came to a trade and left it without an order, oldest first."""
@@ -160,26 +184,20 @@ class Queries:
         return {trade.market: self._committed(trade) for trade in self.open_trades()}
 
     def _committed(self, trade: Trade) -> Decimal:
-        planned = [self._total(intent) for intent in self.intents_of(trade.id) if self._counts_in_full(intent)]
-        return trade.cost_krw + total(planned)
+        return trade.cost_krw + total(promised for _, promised in self._paid_for_buys("trade_id = ?", trade.id))
 
     def spent_since(self, moment: datetime) -> Decimal:
         """Return the won spent on buys decided since `moment`; one whose outcome is unknown counts in full."""
-        rows = self._db.execute("SELECT * FROM intent WHERE side = 'bid' AND decided_ms >= ?", (to_ms(moment),))
-        return total(self._spent(to_intent(row)) for row in rows)
+        return total(paid + promised for paid, promised in self._paid_for_buys("decided_ms >= ?", to_ms(moment)))
 
-    def _spent(self, intent: Intent) -> Decimal:
-        if self._counts_in_full(intent):
-            return self._total(intent)
-        fills = self.fills_of(intent.identifier)
-        return total(fill.funds for fill in fills) + intent.paid_fee
-
-    def _counts_in_full(self, intent: Intent) -> bool:
-        return intent.side == "bid" and intent.state in IntentState.live() and not self.fills_of(intent.identifier)
-
-    def _total(self, intent: Intent) -> Decimal:
-        row = self._db.execute("SELECT total FROM intent WHERE id = ?", (intent.identifier,)).fetchone()
-        return type(ZERO)(row["total"] or 0)
+    def _paid_for_buys(self, which: str, value: object) -> list[tuple[Decimal, Decimal]]:
+        """Return what each of some buys has cost, KRW, and what it may yet, while nothing of it is known."""
+        buys = f"SELECT id FROM intent WHERE side = 'bid' AND {which}"  # noqa: S608 - ours
+        funds: dict[str, Decimal] = {}
+        for row in self._db.execute(f"SELECT id, funds FROM fill WHERE id IN ({buys})", (value,)):  # noqa: S608 - ours
+            funds[row["id"]] = funds.get(row["id"], ZERO) + type(ZERO)(row["funds"])
+        rows = self._db.execute(f"SELECT * FROM intent WHERE id IN ({buys})", (value,))  # noqa: S608 - ours
+        return [paid_for_buy(row, funds.get(row["id"])) for row in rows]
 
     @remembered
     def fees(self) -> Decimal:

@@ -81,6 +81,16 @@ def to_intent(row: sqlite3.Row) -> Intent:
     )
 
 
+def paid_for_buy(row: sqlite3.Row, funds: Decimal | None) -> tuple[Decimal, Decimal]:
+    """Return what a buy of which `funds` were executed has cost, KRW, and what it may yet: all, while nothing is known.
+
+    `funds` is None when no fill is known.
+    """
+    if funds is None and IntentState(row["state"]) in IntentState.live():
+        return ZERO, Decimal(row["total"] or 0)
+    return (funds or ZERO) + Decimal(row["paid_fee"]), ZERO
+
+
 def to_attempt(row: sqlite3.Row) -> Attempt:
     """Read an attempt."""
     state = None if row["state"] is None else IntentState(row["state"])

@@ -17,7 +17,7 @@ from journal.records import Intent, IntentState, Trade
 from strategy.portfolio import stop_price
 from trader import names
 from trader.decisions import HOLDING, SELLING
-from trader.positions import average_price, fills_of, hold_again, reserve
+from trader.positions import average_price, hold_again, reserve
 from upbit.models import NewOrder, Side
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ async def give_stop(app: App, trade: Trade) -> None:
     distance = app.strategy.enter(snapshot, app.parameters).stop_distance
     if distance is None or not math.isfinite(distance) or not trade.bought:
         return
-    stop = stop_price(average_price(fills_of(app, trade, "bid")), Decimal(repr(distance)))
+    stop = stop_price(average_price(app.journal.fills_of_trade(trade.id, "bid")), Decimal(repr(distance)))
     if stop is not None and await reserve(app, trade.market, HOLDING, SELLING):
         app.journal.set_stop(trade.id, stop)
         await hold_again(app, trade.market)

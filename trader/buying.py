@@ -11,7 +11,7 @@ from journal.records import Intent, IntentState
 from strategy.portfolio import start_of_day, stop_price
 from trader import orders, risk
 from trader.plans import plan_entry
-from trader.positions import average_price, fills_of, hold_again, let_go, note_trade_id
+from trader.positions import average_price, hold_again, let_go, note_trade_id
 from trader.protocol import affordable
 from upbit.errors import ExchangeError, InsufficientFunds
 from upbit.rules import plain, rounded_average
@@ -85,7 +85,7 @@ async def refuse(app: App, market: str, refused: risk.Refused) -> None:
 async def after_buy(app: App, trade_id: str, intent: Intent) -> None:
     """Hold what was bought, or forget the trade when nothing was."""
     trade = app.journal.trade(trade_id)
-    fills = fills_of(app, trade, "bid")
+    fills = app.journal.fills_of_trade(trade.id, "bid")
     if not fills:
         app.journal.abandon_trade(trade_id, str(intent.state))
         await after_refusal(app, intent)

@@ -17,15 +17,9 @@ if TYPE_CHECKING:
     from trader.app import App
 
 
-def fills_of(app: App, trade: Trade, *sides: str) -> list[Fill]:
-    """Return what was executed for a trade on some sides, as it was told."""
-    intents = app.journal.intents_of(trade.id)
-    return [fill for i in intents if i.side in sides for fill in app.journal.fills_of(i.identifier)]
-
-
 def last_fill_at(app: App, trade: Trade) -> datetime:
     """Return when the trade last bought or sold something."""
-    return max((fill.at for fill in fills_of(app, trade, "bid", "ask")), default=trade.decided_at)
+    return max((fill.at for fill in app.journal.fills_of_trade(trade.id, "bid", "ask")), default=trade.decided_at)
 
 
 def average_price(fills: list[Fill]) -> Decimal:
@@ -35,7 +29,7 @@ def average_price(fills: list[Fill]) -> Decimal:
 
 def position_of(app: App, trade: Trade) -> Position:
     """Return what a trade holds, read from the journal."""
-    average = average_price(fills_of(app, trade, "bid"))
+    average = average_price(app.journal.fills_of_trade(trade.id, "bid"))
     return Position(
         market=trade.market,
         entry_price=average,

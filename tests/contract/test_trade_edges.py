@@ -209,7 +209,8 @@ def test_an_adopted_trade_gets_a_stop_when_there_is_one_and_nobody_sells(
                 await adoption.give_stop(app, trade)
             stop = app.journal.trade(trade.id).stop_price
             assert (stop is not None) is stops
-            assert stop is None or stop == positions.average_price(positions.fills_of(app, trade, "bid")) - 1_000_000
+            bought = app.journal.fills_of_trade(trade.id, "bid")
+            assert stop is None or stop == positions.average_price(bought) - 1_000_000
             assert (await app.state.active_trade.snapshot())[MARKET].phase == phase
 
     told(tmp_path, story)

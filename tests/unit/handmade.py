@@ -27,7 +27,8 @@ NAME = "ub1-Sabcd-KRWA-2611021158-b-0-0"
 def daemon() -> Any:
     """Return a daemon whose journal and exchange are written by hand."""
     journal = Mock()
-    journal.fills_of.return_value = []
+    journal.executed_volume.return_value = Decimal(0)
+    journal.fills_of_trade.return_value = []
     journal.live_intents.return_value = []
     journal.open_trades.return_value = []
     journal.open_trade_in.return_value = None

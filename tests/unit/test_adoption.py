@@ -163,13 +163,13 @@ async def test_an_adopted_trade_gets_the_stop_its_strategy_would_give_it_now(
     await app.state.snapshot_dict.replace({"KRW-A": snapshot})
     await app.state.active_trade.replace({"KRW-A": ActiveTrade(market="KRW-A", started_at=NOW, phase=HOLDING)})
     app.strategy.enter.return_value = Entry(buy=False, reason=WHY, stop_distance=distance)
-    app.journal.intents_of.return_value = [intent()]
-    app.journal.fills_of.return_value = [
+    app.journal.fills_of_trade.return_value = [
         Fill(uuid="f", identifier="i", price=Decimal(100), volume=Decimal(5), funds=Decimal(500), at=NOW)
     ]
     adopted: dict[str, Any] = {"entry_reason": {"code": "adopted"}, "bought": Decimal(5)}
     trade = replace(a_trade(), **(adopted | changes))
     await adoption.give_stop(app, trade)
+    assert app.journal.fills_of_trade.mock_calls == ([call("t", "bid")] if stop else [])
     assert app.journal.set_stop.mock_calls == ([call("t", stop)] if stop else [])
     assert calls == ([("hold_again", "KRW-A")] if stop else [])
     if stop:

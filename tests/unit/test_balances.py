@@ -39,7 +39,6 @@ def test_a_position_is_quiet_when_nothing_moves_in_it(
 ) -> None:
     """No order in hand in its market, and the last fill at least five seconds ago."""
     app.journal.open_trades.return_value = [a_trade()]
-    app.journal.intents_of.return_value = []
     app.journal.live_intents.return_value = [] if busy is None else [replace(intent(), market=busy)]
     app.journal.position_volume.return_value = Decimal(7)
     found = balances.quiet_positions(app, NOW + timedelta(seconds=seconds))

@@ -10,7 +10,7 @@ from unittest.mock import call
 
 import pytest
 
-from journal.records import Fill, IntentState
+from journal.records import IntentState
 from state import ActiveTrade
 from tests.unit.handmade import NAME, NOW, daemon, name_of, ours
 from tests.unit.test_protocol import intent
@@ -159,14 +159,12 @@ def test_an_order_is_unknown_that_executed_without_the_journal(app: Any) -> None
     """Or although it should not exist. One that differs halts everything; those of others are not looked at."""
     assert discovery.is_unknown(app, ours())
     assert app.journal.known_intent.mock_calls == [call(NAME)]
-    assert app.journal.fills_of.mock_calls == [call(NAME)]
+    assert app.journal.executed_volume.mock_calls == [call(NAME)]
     app.journal.known_intent.return_value = replace(intent(), state=IntentState.REJECTED)
     assert discovery.is_unknown(app, ours())
     assert app.control.mock_calls == []
     app.journal.known_intent.return_value = replace(intent(), state=IntentState.FINAL)
-    app.journal.fills_of.return_value = [
-        Fill(uuid=uuid, identifier=NAME, price=Decimal(1), volume=Decimal(2), funds=Decimal(2), at=NOW) for uuid in "ab"
-    ]
+    app.journal.executed_volume.return_value = Decimal(4)
     assert not discovery.is_unknown(app, ours())
     (code,), facts = app.control.halt.call_args
     assert (code, facts["uuid"]) == ("order_differs", "u")

@@ -56,7 +56,9 @@ async def test_a_trade_last_moved_with_its_last_fill(app: Any, monkeypatch: pyte
     app.journal.leave(TRADE, {}, plans.plan_exit(app, trade, Decimal(1)))
     executed(app, "1", after=1)(f"ub1-{TRADE}-s-0-0")
     assert positions.last_fill_at(app, trade) == NOW + timedelta(seconds=2)
-    assert len(positions.fills_of(app, trade, "bid")) == 1
+    bought, sold = (app.journal.fills_of_trade(TRADE, side) for side in ("bid", "ask"))
+    assert ([fill.volume for fill in bought], [fill.volume for fill in sold]) == ([4], [1])
+    assert app.journal.fills_of_trade(TRADE, "bid", "ask") == bought + sold
 
 
 @pytest.mark.parametrize("taken", ["10", "4"])

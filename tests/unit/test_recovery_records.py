@@ -116,10 +116,9 @@ async def test_a_trade_is_resumed_in_the_phase_it_was_left_in(
     )
     journal = Mock()
     journal.order_in_hand.side_effect = {"t": replace(intent(), side=side, state=state)}.get
-    journal.intents_of.return_value = [intent()]
     journal.position_volume.return_value = Decimal(volume)
     fill = Fill(uuid="f", identifier="i", price=Decimal(100), volume=Decimal(5), funds=Decimal(500), at=NOW)
-    journal.fills_of.return_value = [fill]
+    journal.fills_of_trade.side_effect = lambda _, *sides: [fill] if "bid" in sides else []
     app: Any = SimpleNamespace(journal=journal, state=State(), tell=Mock())
     await recovery.resume(app, trade)
     assert await app.state.trading_dict.snapshot() == {"KRW-A": None}
