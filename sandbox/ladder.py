@@ -69,10 +69,6 @@ class Ladder:
         """Whether everything since the start is still known in this unit."""
         return self._rungs_of(unit_s)[-1].closed.complete
 
-    def newest(self, unit_s: int) -> Candle | None:
-        """Return the candle that forms, or the last one that did."""
-        return next(iter(self.candles(unit_s, None, 1)), None)
-
     def candles(self, unit_s: int, to_ms: int | None, count: int) -> list[Candle]:
         """Return the newest `count` candles that opened before `to_ms`, newest first."""
         rungs = self._rungs_of(unit_s)

@@ -8,7 +8,7 @@ from decimal import Decimal
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from sandbox.candles import DAY, HOUR, MINUTE, extend, join, opened_ms
+from sandbox.candles import DAY, HOUR, MINUTE, extend, join, moved, opened_ms
 from sandbox.feed import Candle, PublicTrade
 from sandbox.ladder import Ladder
 from sandbox.packed import Packed
@@ -94,14 +94,15 @@ class Tape:
 
     def _remember(self, days: list[Candle]) -> None:
         """Take the days before the start: the last one may still run."""
-        self._begun = days.pop() if days and days[-1].opened_ms == self._day_ms else None
-        if self._begun is not None:  # history does not say who took
-            self._bids = self._begun.volume / 2
-            self._asks = self._begun.volume - self._bids
+        begun = days.pop() if days and days[-1].opened_ms == self._day_ms else None
+        if begun is not None:  # history does not say who took
+            self._bids = begun.volume / 2
+            self._asks = begun.volume - self._bids
+        self._today = begun  # None before the first trade of a day
         for day in days:
             self._highs.add(day.opened_ms, day.high)
             self._lows.add(day.opened_ms, day.low)
-        self._prev_close = days[-1].close if days else self._begun.open if self._begun else self._start_close
+        self._prev_close = days[-1].close if days else begun.open if begun else self._start_close
 
     def add(self, trade: PublicTrade) -> None:
         """Take a trade into every figure."""
@@ -110,6 +111,7 @@ class Tape:
         turnover = price * volume + trade.besides
         one = Candle(at_ms, price, price, price, price, volume, turnover, at_ms)
         self._ladder.add(one)
+        self._today = moved(one, self._day_ms) if self._today is None else join(self._today, one)
         for unit_s, forming in self._forming.items():
             extend(forming, one, unit_s)
         self._trades.append(trade)
@@ -133,12 +135,11 @@ class Tape:
         day_ms = opened_ms(now_ms, DAY)
         if day_ms == self._day_ms:
             return
-        over = self._today()
-        if over is not None:
-            self._highs.add(over.opened_ms, over.high)
-            self._lows.add(over.opened_ms, over.low)
+        if self._today is not None:
+            self._highs.add(self._day_ms, self._today.high)
+            self._lows.add(self._day_ms, self._today.low)
         self._prev_close = self.price
-        self._day_ms, self._begun, self._asks, self._bids = day_ms, None, ZERO, ZERO
+        self._day_ms, self._today, self._asks, self._bids = day_ms, None, ZERO, ZERO
 
     @property
     def price(self) -> Decimal:
@@ -150,18 +151,11 @@ class Tape:
         self._roll(now_ms)
         return self._prev_close
 
-    def _today(self) -> Candle | None:
-        """Return the candle of the current day; None before its first trade."""
-        live = self._ladder.newest(DAY)
-        if live is None or live.opened_ms != self._day_ms:
-            return self._begun
-        return live if self._begun is None else join(self._begun, live)
-
     def ticker(self, now_ms: int) -> TickerState:
         """Return the ticker at a moment, not before the last trade. A day without a trade opens at the last price."""
         self._roll(now_ms)
         last, price = self.last, self.price
-        today = self._today() or Candle(self._day_ms, price, price, price, price, ZERO, ZERO, self._day_ms)
+        today = self._today or Candle(self._day_ms, price, price, price, price, ZERO, ZERO, self._day_ms)
         since_ms = self._day_ms - DAYS_A_YEAR * DAY * 1000
         high_52w_ms, high_52w = self._highs.best(since_ms, (self._day_ms, today.high))
         low_52w_ms, low_52w = self._lows.best(since_ms, (self._day_ms, today.low))
