@@ -263,7 +263,7 @@ class Stream:
     def _push_candles(self, now_ms: int) -> None:
         dirty, self._dirty = self._dirty, {}
         for kind, unit_s in CANDLE_UNITS.items():
-            for market, traded_ms in dirty.items():
+            for market, traded_ms in dirty.items() if self.audience.of(kind) else ():
                 if not self.audience.of_market(kind, market):
                     continue
                 first_ms = traded_ms // (unit_s * 1000) * (unit_s * 1000)

@@ -6,6 +6,7 @@ import json
 import re
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal, InvalidOperation
+from email.utils import format_datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 KST = timezone(timedelta(hours=9))
+KST_MS = 9 * 3_600_000
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DAY_MS = 86_400_000
 MOST_DIGITS = 18
@@ -73,12 +75,12 @@ def from_ms(at_ms: int) -> datetime:
 
 def utc_text(at_ms: int) -> str:
     """`2025-07-01T12:00:00`, UTC without a zone."""
-    return from_ms(at_ms).strftime("%Y-%m-%dT%H:%M:%S")
+    return from_ms(at_ms).isoformat()[:19]
 
 
 def kst_text(at_ms: int) -> str:
     """`2025-07-01T21:00:00`, KST without a zone."""
-    return from_ms(at_ms).astimezone(KST).strftime("%Y-%m-%dT%H:%M:%S")
+    return utc_text(at_ms + KST_MS)
 
 
 def kst_zoned(at_ms: int) -> str:
@@ -93,9 +95,7 @@ def kst_micros(at_ms: int) -> str:
 
 def http_date(moment: datetime) -> str:
     """Return the value of an HTTP `Date` header, independent of the process locale."""
-    day = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")[moment.weekday()]
-    month = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")[moment.month - 1]
-    return f"{day}, {moment.day:02d} {month} {moment.year} {moment:%H:%M:%S} GMT"
+    return format_datetime(moment, usegmt=True)
 
 
 def read_moment(text: str) -> datetime | None:
