@@ -11,7 +11,6 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from journal.records import IntentState
-from journal.rows import total
 from trader import names, protocol
 from trader.adoption import adopt, halt_buys_on_unknown, see_after_all
 from trader.decisions import HOLDING

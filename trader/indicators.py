@@ -6,6 +6,7 @@ numbers for every market into the journal.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from datetime import timedelta
 from decimal import Decimal
@@ -14,7 +15,8 @@ from typing import TYPE_CHECKING
 from strategy.base import PASSED, Gate, Selection, Snapshot, Window
 from strategy.grid import build_window
 from trader.candles import last_close
-from trader.loops import each_minute, keep_going
+from trader.host import SKEW_STOP, skew_of
+from trader.loops import each_minute, keep_going, pause
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -55,10 +57,19 @@ async def scan(app: App) -> None:
     active = await app.state.active_trade.snapshot()
     tell_unlisted(app, [market for market, trade in active.items() if trade.position and market not in listings])
     app.candles.forget(listings)
+    await until_closed(app, closed_at)
     missing = await app.candles.refresh(urgency(listings, active, tickers), closed_at, tickers, budget_s=BUDGET_S)
     if missing:
         log.info("candles still loading markets=%d of=%d", len(missing), len(listings))
     await publish(app, closed_at, tickers, missing)
+
+
+async def until_closed(app: App, closed_at: datetime) -> None:
+    """Wait until a moment is over by the exchange's clock, too: ours may be ahead, and its candle still change."""
+    skew = skew_of(app, asyncio.get_running_loop().time())
+    if skew is not None:
+        ahead = min(skew, SKEW_STOP)  # nothing is bought beyond
+        await pause((closed_at + ahead - app.clock()).total_seconds(), app.stop)
 
 
 def tell_unlisted(app: App, markets: Iterable[str]) -> None:

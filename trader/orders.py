@@ -203,11 +203,17 @@ def write_sight(app: App, intent: Intent, order: Order, sight: Sight) -> IntentS
     if sight is Sight.OTHER:
         halt_on_other(app, intent, order)
     elif state is not IntentState.UNKNOWN:
-        if sight is Sight.REAL and protocol.is_foreign(app.journal.attempts(intent.identifier)):
+        if sight is Sight.REAL and is_foreign(app, intent, order):
             halt_buys_beside_another(app, intent, order)  # first: after a death nothing would tell of what is seen
         app.journal.see(intent.identifier, state, order.uuid)
         app.tell("order_found", market=intent.market, identifier=intent.identifier, state=state.value)
     return state
+
+
+def is_foreign(app: App, intent: Intent, order: Order) -> bool:
+    """Return whether an order under our identifier was sent by somebody else."""
+    sent_elsewhere = protocol.is_foreign(app.journal.attempts(intent.identifier))
+    return sent_elsewhere or not protocol.is_as_asked(to_order(intent), order)
 
 
 def halt_on_other(app: App, intent: Intent, order: Order) -> None:

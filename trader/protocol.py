@@ -159,6 +159,18 @@ def judge(intent: Intent, order: Order) -> Sight:
     return Sight.REAL if (order.side, order.kind) == (intent.side, real) else Sight.OTHER
 
 
+def is_as_asked(asked: NewOrder, order: Order) -> bool:
+    """Return whether an order shown under a name has the size that was asked for under it.
+
+    Another daemon with our key gives its orders the same names, but sells what it holds itself. A size that is not
+    told is no difference, and that of a fence is its own.
+    """
+    if order.kind == "limit":
+        return True
+    shown, meant = (order.price, asked.total) if asked.side is Side.BID else (order.volume, asked.volume)
+    return shown is None or shown == meant
+
+
 def judge_fence(intent: Intent, order: Order) -> Sight:
     """Return what a fence is. One that traded after all is an order of ours like any other, if its side fits."""
     if order.executed_volume:

@@ -40,7 +40,10 @@ async def begin_sale(app: App, market: str, answer: Exit) -> bool:
     Returns:
         Whether there is an order to carry out now; else the trade is held, or over.
     """
-    trade = app.journal.trade((await app.state.active_trade.snapshot())[market].trade_id)
+    trade_id = (await app.state.active_trade.snapshot())[market].trade_id
+    if app.comparisons == 0:  # the journal may be an old copy: what it holds may have been sold since
+        await wait_for_comparison(app)
+    trade = app.journal.trade(trade_id)
     try:
         (book,) = await app.upbit.books([market])
     except ExchangeError as error:

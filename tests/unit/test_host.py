@@ -27,6 +27,7 @@ from simulation.loop import PacedLoop
 from trader import host
 from trader.control import Control
 from trader.host import Clocks, lasting, watch_clock, watch_files, watch_loop
+from trader.indicators import until_closed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -306,5 +307,25 @@ def test_a_date_that_was_heard_long_ago_is_aged(tmp_path: Path) -> None:
         app.upbit.server_date, app.upbit.server_date_at = app.clock(), asyncio.get_running_loop().time()
         await asyncio.sleep(86_400)
         assert host.skew_of(app, asyncio.get_running_loop().time()) == timedelta(0)
+
+    told(tmp_path, story)
+
+
+@pytest.mark.failure("F12")
+@pytest.mark.parametrize(
+    ("ahead_s", "waited_s"), [(None, 0.0), (-8.0, 0.0), (0.9, 0.0), (2.0, 0.0), (5.5, 3.5), (9.0, 7.0), (3600.0, 8.0)]
+)
+def test_a_candle_is_not_read_before_it_is_over_at_the_exchange(
+    ahead_s: float | None, waited_s: float, tmp_path: Path
+) -> None:
+    """Two seconds after a full minute by a clock that is ahead, Upbit may still be trading in that minute."""
+
+    async def story(app: Any, wall: Wall) -> None:
+        app.stop = asyncio.Event()
+        now_s = asyncio.get_running_loop().time()
+        if ahead_s is not None:
+            app.upbit = SimpleNamespace(server_date=wall() - timedelta(seconds=ahead_s), server_date_at=now_s)
+        await until_closed(app, wall() - timedelta(seconds=2))
+        assert asyncio.get_running_loop().time() - now_s == pytest.approx(waited_s, abs=0.01)
 
     told(tmp_path, story)

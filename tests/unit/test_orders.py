@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 from collections import deque
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from types import SimpleNamespace
@@ -118,17 +119,20 @@ def burnt(fence: Fence) -> Order:
 
 
 def executed(order: NewOrder) -> Order:
-    """Return a market buy as it ends: cancelled, with its fills."""
-    fill = Fill(uuid=f"f-{order.identifier}", price=Decimal(100), volume=Decimal(60), notional=Decimal(6000))
+    """Return a market order as it ends, with its fills: a buy is cancelled."""
+    volume = order.volume or Decimal(60)
+    fill = Fill(uuid=f"f-{order.identifier}", price=Decimal(100), volume=volume, notional=100 * volume)
     return Order(
         uuid=f"u-{order.identifier}",
         market=order.market,
         side=order.side,
-        kind="price",
-        state="cancel",
+        kind="price" if order.side is Side.BID else "market",
+        state="cancel" if order.side is Side.BID else "done",
         created_at="",
         identifier=order.identifier,
-        executed_volume=Decimal(60),
+        price=order.total,
+        volume=order.volume,
+        executed_volume=volume,
         paid_fee=Decimal(3),
         trades_count=1,
         fills=[fill],
@@ -329,6 +333,30 @@ def test_an_order_under_our_name_that_we_did_not_send_is_adopted_and_stops_buyin
 
     told(story, exchange, tmp_path)
     assert len(exchange.orders) == 1
+
+
+@pytest.mark.failure("F4")
+def test_a_sale_of_another_daemon_under_our_name_may_be_of_more_than_we_hold(tmp_path: Path) -> None:
+    """Its other coins were never ours, nor what they brought: the trade is empty, and no rule of ours is broken."""
+    exchange = Exchange("lost before")
+
+    async def story(app: Any) -> None:
+        assert (await orders.drive(app, "ub1-x-0")).state is IntentState.FINAL
+        held = app.journal.trade("t")
+        app.journal.enter_position("t", opened_at=START, stop_price=None, highest_price=Decimal(100))
+        sale = NewOrder(market="KRW-A", side=Side.ASK, identifier="ub1-x-1", volume=held.volume)
+        intent = replace(an_intent(), identifier="ub1-x-1", n=1, side="ask", request=orders.request_of(sale))
+        app.journal.leave("t", {}, intent)
+        exchange.script.append("lost before")
+        exchange.take(msgspec.structs.replace(sale, volume=3 * held.volume))
+        assert (await orders.drive(app, "ub1-x-1")).state is IntentState.FINAL
+        trade = app.journal.trade("t")
+        assert trade.sold == 3 * held.volume
+        assert app.journal.position_volume("t") == 0
+        assert trade.profit_krw == pytest.approx((trade.proceeds_krw / 3) - trade.cost_krw)
+        assert app.control.stands("second_instance")
+
+    told(story, exchange, tmp_path)
 
 
 @pytest.mark.failure("A4")

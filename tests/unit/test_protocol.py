@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 from hypothesis import given
@@ -167,6 +167,33 @@ def test_the_first_and_only_send_that_finds_its_name_taken_was_not_the_first() -
     assert protocol.is_foreign([taken])
     assert not protocol.is_foreign([attempt(), taken])
     assert not protocol.is_foreign([attempt()])
+
+
+@pytest.mark.parametrize(
+    ("side", "changes", "as_asked"),
+    [
+        (Side.BID, {"price": Decimal(10_000)}, True),
+        (Side.BID, {"price": Decimal(10_001)}, False),
+        (Side.BID, {"price": None}, True),
+        (Side.ASK, {"volume": Decimal("2.50")}, True),
+        (Side.ASK, {"volume": Decimal(3)}, False),
+        (Side.ASK, {"kind": "limit", "volume": Decimal(3)}, True),
+    ],
+)
+def test_an_order_of_another_size_is_not_the_one_that_was_sent(
+    side: Side,
+    changes: dict[str, Any],
+    as_asked: bool,  # noqa: FBT001 - a parameter
+) -> None:
+    """Another daemon gives its orders our names, but sells what it holds; a fence has a size of its own."""
+    asked = NewOrder(
+        market="KRW-A",
+        side=side,
+        identifier="ub1-x-0",
+        total=Decimal(10_000) if side is Side.BID else None,
+        volume=None if side is Side.BID else Decimal("2.5"),
+    )
+    assert protocol.is_as_asked(asked, shown(**({"side": side} | changes))) is as_asked
 
 
 @given(st.integers(0, 50), st.integers(0, 50), st.integers(0, 10_000))

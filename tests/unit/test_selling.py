@@ -263,6 +263,25 @@ async def test_coins_that_were_not_there_are_offered_again_after_a_comparison(
     assert compared == [True]
 
 
+async def test_the_first_sale_after_a_start_waits_until_the_orders_are_compared(
+    app: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An old copy of the journal holds what was sold since: only the comparison knows, and then nothing is sold."""
+    await hold(app, monkeypatch)
+    app.comparisons = 0
+    bids(app, level("1110", "1100", bid_size="50"))
+    driven = ends(monkeypatch, app, executed(app, "10"))
+
+    async def pause(*_: object) -> None:
+        app.journal.take_out(TRADE, Decimal(10), price=None)
+        app.comparisons = 1
+
+    monkeypatch.setattr(selling, "pause", pause)
+    await trades.sell(app, MARKET, leaving())
+    assert (driven, app.compare_now.is_set()) == ([], True)
+    assert app.journal.open_trades() == []
+
+
 @pytest.mark.parametrize(("after", "stops", "looks"), [(3, False, 3), (999, False, 120), (999, True, 0)])
 async def test_a_comparison_is_asked_for_and_waited_for_two_minutes_at_most(
     after: int,

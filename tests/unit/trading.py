@@ -87,6 +87,8 @@ def trading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
             strategy=SimpleNamespace(name="breakouts"),
             candles=SimpleNamespace(unit=timedelta(minutes=2)),
             resting={},
+            comparisons=1,
+            compare_now=asyncio.Event(),
             korean_name=lambda market: f"이름 {market}",
             wake_notifier=Mock(),
             pauses=pauses,
