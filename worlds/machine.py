@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from worlds.world import World
 
 T = TypeVar("T")
+ON_DISK = {"disk_full", "disk_fails"}
+"""Disasters for which the disk must stand between the journal and its file."""
 
 ADDRESS = "10.0.0.2"
 TRADING_WITHIN_S = 10.0
@@ -124,7 +126,7 @@ class Machine:
         self.stop = asyncio.Event()
         async with build(self.config(), self.clock, self.stop) as app:
             self.app = app
-            if world.plan.disasters:
+            if ON_DISK & {*world.plan.disasters}:
                 app.journal._db = OnDisk(app.journal._db, world.disasters.disk, app.config.data_dir)  # type: ignore[assignment]  # noqa: SLF001 - it is the disk's
 
             async def started(app: App) -> None:

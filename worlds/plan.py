@@ -31,22 +31,23 @@ PARAMETERS = {
 
 
 UNHURRIED: dict[str, float | timedelta | datetime] = {
-    "trader.wallet.PERIOD_S": 10.0,
-    "trader.executor.PERIOD_S": 10.0,
-    "trader.prices.PERIOD_S": 6.0,
-    "trader.prices.ASK_AFTER": timedelta(seconds=7),
-    "trader.targets.PERIOD_S": 10.0,
-    "trader.control.LOOK_S": 10.0,
-    "trader.equity.LOOK_S": 20.0,
-    "trader.host.LOOK_S": 4.0,
+    "trader.wallet.PERIOD_S": 30.0,
+    "trader.executor.PERIOD_S": 15.0,
+    "trader.prices.PERIOD_S": 14.0,
+    "trader.prices.ASK_AFTER": timedelta(seconds=16),
+    "trader.targets.PERIOD_S": 15.0,
+    "trader.control.LOOK_S": 20.0,
+    "notifier.discord.LOOK_S": 20.0,
+    "trader.equity.LOOK_S": 30.0,
+    "trader.host.LOOK_S": 10.0,
     "trader.health.WRITE_EVERY_S": 30.0,
-    "sandbox.server.QUIET_MS": 6000,
+    "sandbox.server.QUIET_MS": 13_000,
     "trader.rebuild.FIRST": datetime(2026, 11, 1, tzinfo=UTC),
 }
 """How often idle loops turn in most worlds. Prices still wake whoever decides; what is saved is looking at nothing new,
 most of what a world costs; and a lost journal is looked for from the day before the world began. Every tenth world is
-hurried: it turns as production does, for a third of the time."""
-HURRIED_EVERY, HURRIED_SHARE = 10, 1 / 3
+hurried: it turns as production does, for a quarter of the time."""
+HURRIED_EVERY, HURRIED_SHARE = 10, 1 / 4
 OFTEN = 0.4
 DISASTERS = (
     "lost_journal",
@@ -59,7 +60,7 @@ DISASTERS = (
     "fault_plan",
 )
 """What can befall the machine and the files, by the names of the methods of `worlds/disasters.py`."""
-HOURS = 3.5
+HOURS = 3.45
 """Of storm, in most worlds."""
 
 
@@ -131,7 +132,8 @@ def daemon_config(plan: Plan, *, url: str, webhook: str, folder: Path) -> Config
             max_order_krw=plan.order_krw,
             max_market_krw=2 * plan.order_krw,
             max_day_krw=Decimal(1_000_000_000),
-            wallet_max_age_s=base.risk.wallet_max_age_s if plan.hurried else 30.0,
+            price_max_age_s=base.risk.price_max_age_s if plan.hurried else 30.0,
+            wallet_max_age_s=base.risk.wallet_max_age_s if plan.hurried else 60.0,
             exclude=(LEADER,),
         ),
     )

@@ -31,7 +31,7 @@ NAMES = (
 SWING = 0.01
 """Half the height of a wave, as a fraction of the price."""
 CRASH, CRASH_A_MINUTE, CRASH_MINUTES = 0.06, 1 / 90, 3
-TRADE_EVERY_MS = 5_600
+TRADE_EVERY_MS = 12_000
 LEVELS = 6
 HOUR_MS = 3_600_000
 

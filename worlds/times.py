@@ -98,12 +98,12 @@ async def until_resolved(world: World) -> None:
     books = world.checker.books
     assert books is not None
     doubtful = {identifier for identifier, state in books.live() if state in {"UNKNOWN", "SENT"}}
-    doubtful -= set(world.person.lost())  # of these only a person can say that they never were
     began = world.loop.time()
     while doubtful and world.loop.time() - began < RESOLVED_WITHIN_S:
         await asyncio.sleep(0.5)
         assert world.checker.books is not None
         doubtful = {one for one in doubtful if world.checker.books.state(one) in {"UNKNOWN", "SENT"}}
+        doubtful -= set(world.person.lost())  # of these only a person can say that they never were
     world.worst["resolve_s"] = world.loop.time() - began
     for identifier in sorted(doubtful):
         world.story.breach("I19 still in doubt after the faults ended", identifier=identifier)
