@@ -134,9 +134,7 @@ async def test_what_was_fetched_and_is_known_by_now_is_forgotten(app: Any) -> No
     assert app.fetched == {"u": order}
     app.journal.live_intents.return_value = []
     app.journal.known_intent.return_value = replace(intent(), state=IntentState.FINAL)
-    app.journal.fills_of.return_value = [
-        Fill(uuid="f", identifier=NAME, price=Decimal(100), volume=Decimal(5), funds=Decimal(500), at=NOW)
-    ]
+    app.journal.executed_volume.return_value = Decimal(5)
     assert await discovery.compare_orders(app)
     assert app.fetched == {}
 
