@@ -36,13 +36,14 @@ async def begin_buy(app: App, snapshot: Snapshot, entry: Entry) -> bool:
     try:
         plan = risk.judge_buy(app.config, await gather_facts(app, snapshot, entry))
     except ExchangeError as error:
-        plan = risk.Refused(code=type(error).__name__, ko=str(error), en=str(error))
+        await refuse(app, market, type(error).__name__)
+        return False
     if isinstance(plan, risk.Refused):
-        await refuse(app, market, plan)
+        await refuse(app, market, plan.code)
         return False
     trade, intent = plan_entry(app, snapshot, entry, plan)
     if not app.journal.begin_trade(trade, intent):
-        await refuse(app, market, risk.Refused(code="already_decided", ko="이미 결정된 진입", en="decided before"))
+        await refuse(app, market, "already_decided")
         return False
     await note_trade_id(app, market, trade.id)
     return True
@@ -75,9 +76,9 @@ async def gather_facts(app: App, snapshot: Snapshot, entry: Entry) -> risk.Facts
     )
 
 
-async def refuse(app: App, market: str, refused: risk.Refused) -> None:
+async def refuse(app: App, market: str, why: str) -> None:
     """Let go of a market whose buy was refused, and leave it alone for a while."""
-    app.tell("refused", market=market, why=refused.code)
+    app.tell("refused", market=market, why=why)
     app.resting[market] = app.clock() + REFUSED_RESTS
     await let_go(app, market)
 

@@ -41,29 +41,28 @@ class Refused:
     """A buy that must not happen, and why."""
 
     code: str
-    ko: str
     en: str
 
 
 REFUSED = {
     refused.code: refused
     for refused in (
-        Refused(code="price_stale", ko="가격이 오래됨", en="the price is stale"),
-        Refused(code="wallet_stale", ko="지갑 정보가 오래됨", en="the wallet is stale"),
-        Refused(code="book_stale", ko="호가가 오래됨", en="the book is stale"),
-        Refused(code="market_inactive", ko="거래가 중단된 마켓", en="the market is not active"),
-        Refused(code="book_empty", ko="호가가 없음", en="the book is empty"),
-        Refused(code="book_crossed", ko="호가가 뒤집힘", en="the book is crossed"),
-        Refused(code="spread", ko="호가 차이가 큼", en="the spread is too wide"),
-        Refused(code="price_gap", ko="체결가와 호가가 어긋남", en="the last trade and the book disagree"),
-        Refused(code="no_money", ko="주문 가능한 원화가 부족", en="not enough free won"),
-        Refused(code="cannot_leave", ko="손절 시 최소 주문 금액 미만", en="its stop value would be unsellable"),
-        Refused(code="slippage", ko="예상 슬리피지 과다", en="the expected slippage is too high"),
-        Refused(code="bids_thin", ko="매수 호가 잔량 부족", en="too few bids to sell it again"),
-        Refused(code="cap_order", ko="주문당 한도 초과", en="over the cap per order"),
-        Refused(code="cap_market", ko="마켓당 한도 초과", en="over the cap per market"),
-        Refused(code="cap_day", ko="하루 한도 초과", en="over the cap per day"),
-        Refused(code="cap_trades", ko="동시 거래 수 초과", en="over the number of open trades"),
+        Refused(code="price_stale", en="the price is stale"),
+        Refused(code="wallet_stale", en="the wallet is stale"),
+        Refused(code="book_stale", en="the book is stale"),
+        Refused(code="market_inactive", en="the market is not active"),
+        Refused(code="book_empty", en="the book is empty"),
+        Refused(code="book_crossed", en="the book is crossed"),
+        Refused(code="spread", en="the spread is too wide"),
+        Refused(code="price_gap", en="the last trade and the book disagree"),
+        Refused(code="no_money", en="not enough free won"),
+        Refused(code="cannot_leave", en="its stop value would be unsellable"),
+        Refused(code="slippage", en="the expected slippage is too high"),
+        Refused(code="bids_thin", en="too few bids to sell it again"),
+        Refused(code="cap_order", en="over the cap per order"),
+        Refused(code="cap_market", en="over the cap per market"),
+        Refused(code="cap_day", en="over the cap per day"),
+        Refused(code="cap_trades", en="over the number of open trades"),
     )
 }
 """Why a buy must not happen, in words, by its code."""

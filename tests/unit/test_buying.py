@@ -144,7 +144,7 @@ async def test_a_buy_is_written_down_before_it_is_carried_out(app: Any, monkeypa
 @pytest.mark.parametrize(
     ("answer", "why"),
     [
-        (risk.Refused(code="spread", ko="가", en="a"), "spread"),
+        (risk.Refused(code="spread", en="a"), "spread"),
         (OutcomeUnknown("?"), "OutcomeUnknown"),
         (PLAN, "already_decided"),
     ],

@@ -93,7 +93,7 @@ def facts(**changed: Any) -> risk.Facts:
 def told(config: Config = Config(), **changed: Any) -> str:  # noqa: B008 - it is frozen
     """Return the code of a refusal, or "ok"."""
     answer = risk.judge_buy(config, facts(**changed))
-    assert isinstance(answer, risk.Plan) or (answer.ko and answer.en)
+    assert isinstance(answer, risk.Plan) or answer.en
     return answer.code if isinstance(answer, risk.Refused) else "ok"
 
 
