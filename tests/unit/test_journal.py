@@ -271,11 +271,19 @@ def test_a_reader_reads_beside_the_writer_and_cannot_write(journal: Journal, tmp
 
 
 def test_the_folder_is_for_its_owner_alone(tmp_path: Path) -> None:
-    """0700 and 0600."""
-    path = tmp_path / "data" / "journal.sqlite3"
+    """0700 and 0600, the lock and the reserve as well; folders above it are made when they are missing."""
+    path = tmp_path / "home" / "data" / "journal.sqlite3"
     Journal.open(path, lambda: NOW).close()
     assert path.parent.stat().st_mode & 0o777 == 0o700
-    assert path.stat().st_mode & 0o777 == 0o600
+    assert {file.name: file.stat().st_mode & 0o777 for file in path.parent.iterdir()} == dict.fromkeys(
+        ("journal.sqlite3", "lock", "reserve"), 0o600
+    )
+
+
+def test_what_is_written_is_on_the_disk_before_anything_is_sent(journal: Journal) -> None:
+    """A log that is written ahead, an fsync for each transaction, and no row that refers to nothing."""
+    kept = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
+    assert {name: journal._db.execute(f"PRAGMA {name}").fetchone()[0] for name in kept} == kept
 
 
 WRITER = """

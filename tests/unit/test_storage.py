@@ -126,6 +126,9 @@ def test_a_reserve_that_cannot_be_made_is_noticed(journal: Journal, monkeypatch:
         raise OSError(28, "No space left on device")
 
     assert journal.keep_reserve()
+    reserve = (journal._path.parent / "reserve").stat()
+    assert reserve.st_size == store.RESERVE_BYTES
+    assert reserve.st_blocks * 512 >= store.RESERVE_BYTES  # a hole would keep no room
     assert journal._reserve.free()
     assert not journal._reserve.free()
     monkeypatch.setattr(os, "posix_fallocate", full)
