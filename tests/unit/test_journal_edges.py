@@ -156,7 +156,7 @@ def test_a_file_that_is_damaged_inside_is_refused(journal: Journal, monkeypatch:
 
     for answer in ("row 1 missing from index", None):
         monkeypatch.setattr(journal, "_db", Sick(answer))
-        with pytest.raises(JournalCorrupt):
+        with pytest.raises(JournalCorrupt, match=answer or "malformed"):
             journal._verify()
     monkeypatch.undo()
 
