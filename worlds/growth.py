@@ -9,12 +9,15 @@ from typing import Any
 
 import numpy as np
 
+FloatArray = np.ndarray[Any, np.dtype[np.float64]]
+
 SETTLED_DAYS = 3.0
 """Caches fill, histories are fetched: what happens before says nothing about growth."""
 MOST_A_DAY = 0.05
 """Entries a day below which nothing is called growth: two in a month of swinging up and down."""
 CERTAIN = 4.0
 """So many standard errors must a slope be above zero."""
+MOST_REMEMBERED = 0.9
 LARGEST_LOOKED_INTO = 5_000
 
 
@@ -77,7 +80,17 @@ def slope(days: Sequence[float], values: Sequence[float], settled: float = SETTL
         return 0.0, 0.0
     a_day = float((x * y).sum()) / spread
     left = y - y.mean() - a_day * x
-    return a_day, float(np.sqrt((left * left).sum() / max(len(kept) - 2, 1) / spread))
+    error = float(np.sqrt((left * left).sum() / max(len(kept) - 2, 1) / spread))
+    return a_day, error * float(np.sqrt((1 + remembered(left)) / (1 - remembered(left))))
+
+
+def remembered(left: FloatArray) -> float:
+    """Return how much of each deviation from a line is in the next one, from 0 to `MOST_REMEMBERED`.
+
+    What lasts for days, such as which messages are the newest hundred, is measured several times: it is one sample.
+    """
+    squares = float((left * left).sum())
+    return min(max(float((left[1:] * left[:-1]).sum()) / squares, 0.0), MOST_REMEMBERED) if squares else 0.0
 
 
 def grows(days: Sequence[float], values: Sequence[float], most_a_day: float = MOST_A_DAY) -> bool:

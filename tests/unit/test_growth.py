@@ -73,6 +73,7 @@ def test_every_container_below_an_object_is_measured_once() -> None:
         (lambda day: 100.0 - day, False),
         (lambda day: 50.0 + random.Random(day).uniform(-5, 5), False),
         (lambda day: 50.0 + random.Random(day).uniform(-5, 5) + day / 2, True),
+        (lambda day: [594.0, 596.0, 594.0, 593.0, 595.0, 597.0, 598.0, 596.0, 597.0, 599.0][int(day / 3.01)], False),
     ],
 )
 def test_a_slope_is_growth_when_it_is_neither_small_nor_by_chance(value: Callable[[float], float], grows: bool) -> None:  # noqa: FBT001 - a parameter
