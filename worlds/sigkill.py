@@ -67,8 +67,8 @@ def needs(point: str) -> str:
 def deal(kills: int, lanes: int) -> list[list[Shot]]:
     """Deal shots to lanes: every point once, and those that every daemon passes again, each time deeper.
 
-    Old journals come first: what lies and fences have taught a journal cannot be told in the format before. The last
-    lane is the patient one: what takes minutes is waited for there, and nothing else.
+    Old journals come first: what lies and fences have taught a journal cannot be told in the format before. What
+    takes minutes is waited for in patient lanes, the last ones, of one shot each.
     """
     old = [Shot(point=point, need="old") for point in POINTS if needs(point) == "old"]
     slow = [Shot(point=point, need=needs(point)) for point in POINTS if needs(point) == "taken"]
@@ -78,7 +78,8 @@ def deal(kills: int, lanes: int) -> list[list[Shot]]:
     again = [shot_at(usual[number % len(usual)], number // len(usual)) for number in range(left)]
     hands = [(old[lane::lanes], again[lane::lanes], once[lane::lanes]) for lane in range(lanes)]
     middle = (len(again) // lanes) // 2  # where there is something to lose already
-    return [*(first + often[:middle] + seldom + often[middle:] for first, often, seldom in hands), slow]
+    usual_lanes = [first + often[:middle] + seldom + often[middle:] for first, often, seldom in hands]
+    return [*usual_lanes, *([shot] for shot in slow)]
 
 
 def shot_at(point: str, round_: int) -> Shot:
@@ -136,7 +137,7 @@ def starts_line(starts: Sequence[Start]) -> str:
 def main(arguments: list[str] | None = None) -> int:
     """Run all lanes."""
     parser = argparse.ArgumentParser(prog="python -m worlds.sigkill", description=__doc__)
-    parser.add_argument("--kills", type=int, default=110)
+    parser.add_argument("--kills", type=int, default=104)
     parser.add_argument("--lanes", type=int, default=LANES)
     options = parser.parse_args(arguments)
     began = time.monotonic()
@@ -144,7 +145,7 @@ def main(arguments: list[str] | None = None) -> int:
     tallies = [Tally() for _ in hands]
     with ThreadPoolExecutor(len(hands)) as pool:
         runs = {
-            pool.submit(run_lane, number, hand, tally, patient=hand is hands[-1])
+            pool.submit(run_lane, number, hand, tally, patient=number >= options.lanes)
             for number, (hand, tally) in enumerate(zip(hands, tallies, strict=True))
         }
         while runs:
