@@ -55,8 +55,8 @@ def test_two_daemons_on_one_account_both_halt_and_tell() -> None:
 
     outcome = live(replace(CALM, seed=2, hours=0.6, disasters=("other_machine",)), often)
     assert outcome.broken == []
-    assert outcome.counts["unknown_to_first"] > 3
-    assert outcome.counts["unknown_to_other"] > 3
+    assert outcome.counts["unknown_to_first"] > 1
+    assert outcome.counts["unknown_to_other"] > 1
     assert outcome.counts["resume"] > 1
 
 
