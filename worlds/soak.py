@@ -57,7 +57,7 @@ PLAN = Plan(
     seed=1, markets=2, harshness=0.0, kills_an_hour=0.0, person=False, max_open_trades=2, hurried=True, unit=timedelta()
 )
 UNIT = 30
-"""Minutes of a candle: some sixty orders a day, as many as a busy account has."""
+"""Minutes of a candle: some forty orders a day, as many as a busy account has."""
 BY_DESIGN = {
     r"^exchange\..*\._identifiers$": "one can be used once, for ever",
     r"^exchange\..*\._ladder\.": "candles of up to 400 days",
