@@ -6,6 +6,7 @@ import asyncio
 import json
 import sqlite3
 from argparse import Namespace
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -209,10 +210,9 @@ def test_a_stop_holds_even_when_the_disk_does_not_take_it(journal: Journal, capl
 def test_a_file_of_an_older_version_has_nothing_that_stands(tmp_path: Path) -> None:
     """`status` may look at a journal that was not migrated yet."""
     path = tmp_path / "old.sqlite3"
-    with sqlite3.connect(path) as old:
+    with closing(sqlite3.connect(path, isolation_level=None)) as old:
         old.execute("CREATE TABLE trade (id TEXT)")
         old.execute("PRAGMA user_version = 1")
-    old.close()
     with open_reader(path) as reader:
         assert reader.standing_halts() == []
 

@@ -107,6 +107,7 @@ def told(story: Callable[[Any], Coroutine[Any, Any, None]], bids: list[str], pat
                 mode="sandbox",
                 account="abcd",
                 sent=sent,
+                comparisons=1,
             )
             made.append(app)
             holding(app)

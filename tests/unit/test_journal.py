@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -240,9 +241,8 @@ def test_an_edited_history_is_noticed(tmp_path: Path) -> None:
     with Journal.open(path, lambda: NOW) as opened:
         opened.set_meta("a", "1")
         opened.set_meta("b", "2")
-    with sqlite3.connect(path) as other:
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("UPDATE event SET data = replace(data, '1', '7') WHERE seq = 1")
-    other.close()
     with pytest.raises(JournalCorrupt, match="event 1 was changed"):
         Journal.open(path, lambda: NOW)
 
@@ -251,9 +251,8 @@ def test_a_newer_format_is_refused(tmp_path: Path) -> None:
     """An old program does not touch what it does not understand."""
     path = tmp_path / "journal.sqlite3"
     Journal.open(path, lambda: NOW).close()
-    with sqlite3.connect(path) as other:
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("PRAGMA user_version = 99")
-    other.close()
     with pytest.raises(JournalNewer):
         Journal.open(path, lambda: NOW)
 
@@ -342,7 +341,7 @@ def test_money_adds_up_exactly_whatever_is_filled(
 def test_an_older_journal_keeps_everything_when_it_is_brought_forward(tmp_path: Path) -> None:
     """Orders, attempts and fills of format 1 are there in the current one, in their order, and a backup beside it."""
     path = tmp_path / "journal.sqlite3"
-    with sqlite3.connect(path) as old:
+    with closing(sqlite3.connect(path, isolation_level=None)) as old:
         old.executescript(f"{MIGRATIONS[0]} PRAGMA user_version = 1;")
         old.execute(
             "INSERT INTO trade (id, market, strategy, unit_s, phase, decided_ms, entry_reason) "
@@ -356,7 +355,6 @@ def test_an_older_journal_keeps_everything_when_it_is_brought_forward(tmp_path: 
             )
         old.execute("INSERT INTO attempt (id, k, begun_ms) VALUES ('a', 0, 0)")
         old.execute("INSERT INTO fill VALUES ('f', 'a', '1', '2', '2', 0)")
-    old.close()
     with Journal.open(path, lambda: NOW) as opened:
         assert [one.identifier for one in opened.intents_of("t1")] == ["b", "a"]
         assert [one.kind for one in opened.attempts("a")] == ["real"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -102,13 +103,12 @@ def test_a_fee_that_is_told_late_counts_and_never_shrinks(journal: Journal) -> N
 def test_a_reader_of_an_older_file_finds_no_flows(tmp_path: Path) -> None:
     """`status` works before the daemon has brought the file forward."""
     path = tmp_path / "old.sqlite3"
-    with sqlite3.connect(path) as old:
+    with closing(sqlite3.connect(path, isolation_level=None)) as old:
         old.executescript(f"{MIGRATIONS[0]} PRAGMA user_version = 1;")
         old.execute(
             "INSERT INTO trade (id, market, strategy, unit_s, phase, decided_ms, entry_reason) "
             "VALUES ('t', 'KRW-BTC', 's', 60, 'holding', 0, '{}')"
         )
-    old.close()
     with open_reader(path) as reader:
         assert reader.position_volume("t") == 0
         assert reader.totals().coins == {}
@@ -117,7 +117,7 @@ def test_a_reader_of_an_older_file_finds_no_flows(tmp_path: Path) -> None:
 def test_a_reader_of_a_file_without_worths_takes_the_costs(tmp_path: Path) -> None:
     """Before format 4 the journal did not keep what moved coins were worth."""
     path = tmp_path / "old.sqlite3"
-    with sqlite3.connect(path) as old:
+    with closing(sqlite3.connect(path, isolation_level=None)) as old:
         old.executescript("".join(MIGRATIONS[:3]) + "PRAGMA user_version = 3;")
         old.executescript("""
             INSERT INTO trade (id, market, strategy, unit_s, phase, decided_ms, entry_reason)
@@ -127,7 +127,6 @@ def test_a_reader_of_a_file_without_worths_takes_the_costs(tmp_path: Path) -> No
             INSERT INTO fill VALUES ('f', 'b', '50', '4', '190', 0);
             INSERT INTO flow (trade_id, market, volume, why, at_ms) VALUES ('t', 'KRW-BTC', '-1', 'taken', 0);
         """)
-    old.close()
     with open_reader(path) as reader:
         assert reader.position_volume("t") == 3
         assert reader.trade("t").taken_krw == 50

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -164,7 +165,7 @@ def test_fees_are_those_of_all_orders_and_are_added_up_once(journal: Journal) ->
 
 def older_file(path: Path) -> Decimal:
     """Make a journal of format 4 with two ended trades and an open one; return what the ended have earned."""
-    with sqlite3.connect(path) as old:
+    with closing(sqlite3.connect(path, isolation_level=None)) as old:
         old.executescript("".join(MIGRATIONS[:4]) + "PRAGMA user_version = 4;")
         for name, phase, funds in (("t1", "closed", "110.25"), ("t2", "closed", "70"), ("t3", "holding", "1")):
             market = f"KRW-{name}"
@@ -181,7 +182,6 @@ def older_file(path: Path) -> Decimal:
                     (order, order, name, market, side, fee),
                 )
                 old.execute("INSERT INTO fill VALUES (?, ?, '50', '2', ?, 0)", (order, order, krw))
-    old.close()
     return Decimal("110.25") + 70 - 200 - 6
 
 

@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -330,7 +331,7 @@ print(seen)
 
 def old_file(path: Path) -> None:
     """Make a journal of the first format with one order."""
-    with sqlite3.connect(path) as old:
+    with closing(sqlite3.connect(path, isolation_level=None)) as old:
         old.executescript(f"PRAGMA journal_mode = WAL; {MIGRATIONS[0]} PRAGMA user_version = 1;")
         old.execute(
             "INSERT INTO trade (id, market, strategy, unit_s, phase, decided_ms, entry_reason) "
@@ -340,7 +341,6 @@ def old_file(path: Path) -> None:
             "INSERT INTO intent (id, decision_key, n, trade_id, market, side, request, decided_ms, state) "
             "VALUES ('a', 'a', 0, 't1', 'KRW-BTC', 'bid', '{}', 0, 'UNKNOWN')"
         )
-    old.close()
 
 
 @pytest.mark.failure("E10")
