@@ -179,9 +179,14 @@ def a_folder_has_no_lock() -> None:
 
 
 def a_candle_counts_before_it_ends() -> None:
-    """The one that is forming decides."""
+    """The one that is forming decides, and nobody waits for its end."""
     real = candles.last_close
+
+    async def go_on(_: Any, __: Any) -> None:
+        """Do nothing."""
+
     replaced("trader.indicators.last_close", lambda now, unit: real(now, unit) + unit)
+    replaced("trader.indicators.until_closed", go_on)
 
 
 def nobody_minds_another_daemon() -> None:
