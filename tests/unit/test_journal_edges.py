@@ -191,7 +191,7 @@ def test_a_file_that_is_no_journal_is_refused_and_left_as_it_is(tmp_path: Path) 
     """Somebody may still want what is in it."""
     path = tmp_path / "journal.sqlite3"
     path.write_bytes(b"something else altogether " * 100)
-    with pytest.raises(JournalCorrupt):
+    with pytest.raises(JournalCorrupt, match=r"\(file is not a database\)"):
         store.connect(path)
     with pytest.raises(JournalCorrupt), open_reader(path):
         pass
