@@ -74,11 +74,13 @@ class Store(Queries):
             lock = take_lock(path.parent)
         except OSError as error:
             raise JournalUnwritable(path.parent, error.strerror) from error
-        try:
-            return cls(connect(path), lock, path, clock)
-        except BaseException:
-            os.close(lock)
-            raise
+        with contextlib.ExitStack() as undo:
+            undo.callback(os.close, lock)
+            connection = connect(path)
+            undo.callback(connection.close)  # before the lock
+            journal = cls(connection, lock, path, clock)
+            undo.pop_all()
+            return journal
 
     def __enter__(self) -> Self:
         return self

@@ -236,15 +236,17 @@ def test_a_second_opener_is_refused(journal: Journal, tmp_path: Path) -> None:
 
 @pytest.mark.failure("E4")
 def test_an_edited_history_is_noticed(tmp_path: Path) -> None:
-    """The chain of events breaks where somebody changed one."""
+    """The chain of events breaks where somebody changed one; a journal that is refused is let go of."""
     path = tmp_path / "journal.sqlite3"
     with Journal.open(path, lambda: NOW) as opened:
         opened.set_meta("a", "1")
         opened.set_meta("b", "2")
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("UPDATE event SET data = replace(data, '1', '7') WHERE seq = 1")
-    with pytest.raises(JournalCorrupt, match="event 1 was changed"):
+    with pytest.raises(JournalCorrupt, match="event 1 was changed") as refused:
         Journal.open(path, lambda: NOW)
+    held = [descriptor.resolve() for descriptor in Path("/dev/fd").iterdir()]
+    assert not [file for file in held if file.is_relative_to(tmp_path.resolve())], refused
 
 
 def test_a_newer_format_is_refused(tmp_path: Path) -> None:
