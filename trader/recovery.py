@@ -44,6 +44,8 @@ class WrongAccountError(Exception):
 async def recover(app: App) -> None:
     """Bring the journal and the shared dicts to where trading can go on.
 
+    A trade whose records break a rule halts everything: the daemon lives on to say so, instead of dying at every start.
+
     Raises:
         WrongAccountError: when the journal was written for another account.
         ExchangeError: when the keys are new and the exchange does not say whose they are.
@@ -52,7 +54,10 @@ async def recover(app: App) -> None:
     for intent in app.journal.live_intents():
         settle_intent(app, intent)
     for trade in app.journal.open_trades():
-        await resume(app, trade)
+        try:
+            await resume(app, trade)
+        except AssertionError as breach:
+            app.health.on_breach(trade.market, breach)
 
 
 async def check_account(app: App) -> None:

@@ -68,7 +68,7 @@ def test_what_was_being_sent_when_the_process_ended_is_found_or_fenced(arrived: 
 
 @pytest.mark.failure("B3")
 def test_nothing_is_bought_before_the_books_were_compared(tmp_path: Path) -> None:
-    """A start compares first; exits of what is held need not wait for that."""
+    """A start compares first; the first sale waits for that as well, though two minutes at most."""
 
     async def story(desk: Desk) -> None:
         async with desk.daemon() as app:

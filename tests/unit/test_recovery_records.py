@@ -12,6 +12,7 @@ from unittest.mock import AsyncMock, Mock, call
 
 import pytest
 
+from journal.errors import JournalBreach
 from journal.records import Fill, IntentState
 from state import ActiveTrade, State
 from strategy.base import Position
@@ -161,3 +162,25 @@ async def test_a_start_settles_every_order_and_resumes_every_trade(monkeypatch: 
     app.journal.open_trades.return_value = [one, other]
     await recovery.recover(app)
     assert steps == ["account", intent(), one, other]
+
+
+async def test_a_trade_that_breaks_a_rule_does_not_keep_the_others_from_being_resumed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It halts everything, which is told: a daemon that ends at every start tells nobody."""
+    breach = JournalBreach("t sold 1 more than it bought")
+    resumed: list[str] = []
+
+    async def resume(_: Any, trade: Any) -> None:
+        if trade.id == "t":
+            raise breach
+        resumed.append(trade.id)
+
+    monkeypatch.setattr(recovery, "check_account", AsyncMock())
+    monkeypatch.setattr(recovery, "resume", resume)
+    app: Any = SimpleNamespace(journal=Mock(), health=Mock())
+    app.journal.live_intents.return_value = []
+    app.journal.open_trades.return_value = [a_trade(), replace(a_trade(), id="u")]
+    await recovery.recover(app)
+    assert resumed == ["u"]
+    assert app.health.mock_calls == [call.on_breach("KRW-A", breach)]
