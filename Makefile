@@ -50,7 +50,7 @@ coverage: $(STAMP) # every line and branch of orders, journal and risk, run by t
 
 MUTATION_JOBS ?= 2
 .PHONY: mutation
-mutation: $(STAMP) # every small change to the money rules, one at a time, against types and tests; an hour or two
+mutation: $(STAMP) # every small change to the money rules, one at a time, against types and tests; some fifteen minutes
 	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python bench/mutate.py run --max-children $(MUTATION_JOBS)
 	@$(BIN)/mutmut results --all true | $(BIN)/python bench/mutation_table.py
 

@@ -96,7 +96,7 @@ async def test_balances_are_not_looked_at_twice_within_a_quarter_of_a_minute(
 @pytest.mark.parametrize(
     ("phase", "left", "step"),
     [
-        (HOLDING, "3", "hold_again"),
+        (HOLDING, "0.3", "hold_again"),
         (HOLDING, "0", "end_taken"),
         (SELLING, "3", None),
         (SELLING, "0", None),

@@ -40,9 +40,9 @@ def written(tmp_path: Path) -> Iterator[Book]:
 async def written_off(written: Book, *levels: BookLevel, available: str, locked: str = "0") -> rebuild.Rebuilt:
     """Compare that journal with an account and a book."""
     other = Account(currency="KRW", available=Decimal(10**6), locked=Decimal(0))
-    coins = Account(currency="BTC", available=Decimal(available), locked=Decimal(locked))
+    coins = [Account(currency="BTC", available=Decimal(available), locked=Decimal(locked))] if available else []
     of_market = msgspec.structs.replace(book(), levels=list(levels))
-    upbit = SimpleNamespace(accounts=AsyncMock(return_value=[other, coins]), books=AsyncMock(return_value=[of_market]))
+    upbit = SimpleNamespace(accounts=AsyncMock(return_value=[other, *coins]), books=AsyncMock(return_value=[of_market]))
     app: Any = SimpleNamespace(journal=written.journal, upbit=upbit, clock=lambda: written.now)
     rebuilt = rebuild.Rebuilt()
     await rebuild.write_off(app, rebuilt)
@@ -59,6 +59,13 @@ async def test_what_is_not_in_the_account_any_more_is_taken_out_at_the_best_bid(
     assert rebuilt.gone == {"KRW-BTC": Decimal("0.75")}
     held = written.journal.trade("t1")
     assert (held.phase, held.volume, held.taken_krw) == ("holding", Decimal("1.25"), Decimal(7500))
+
+
+async def test_a_coin_that_the_account_does_not_list_is_gone_as_a_whole(written: Book) -> None:
+    """Its trade is over."""
+    rebuilt = await written_off(written, *DEEP, available="")
+    assert rebuilt.gone == {"KRW-BTC": Decimal(2)}
+    assert written.journal.open_trades() == []
 
 
 async def test_where_nobody_bids_the_worth_of_what_is_gone_is_not_known(written: Book) -> None:
