@@ -32,9 +32,8 @@ AHEAD = timedelta(minutes=5)
 
 
 class Verdict(Enum):
-    """What an order of ours at the exchange is to the journal."""
+    """What an order of ours at the exchange is to a journal that has another volume of it."""
 
-    FINE = auto()  # known, and equal; or it has bought and sold nothing
     WAIT = auto()  # not over, or followed by somebody
     UNKNOWN = auto()  # executed, and not in the journal
     AFTER_ALL = auto()  # executed, although the journal has proof that it never would
@@ -82,18 +81,16 @@ def is_unknown(app: App, order: Order) -> bool:
     filled = app.journal.executed_volume(name.identifier)
     if order.executed_volume == filled:  # so it is with nearly all
         return False
-    verdict = judge_order(order, app.journal.known_intent(name.identifier), filled)
+    verdict = judge_order(order, app.journal.known_intent(name.identifier))
     if verdict is Verdict.DIFFERENT:
         halt_on_difference(app, order, filled)
     return verdict in {Verdict.UNKNOWN, Verdict.AFTER_ALL}
 
 
-def judge_order(order: Order, known: Intent | None, filled: Decimal) -> Verdict:
-    """Return what an order that the exchange shows is to the journal, which has `filled` units of it."""
+def judge_order(order: Order, known: Intent | None) -> Verdict:
+    """Return what an order is to the journal, which does not know as much of it as the exchange shows."""
     if order.state not in protocol.ENDED or (known is not None and known.state in IntentState.live()):
         return Verdict.WAIT
-    if order.executed_volume == filled:
-        return Verdict.FINE
     if known is None:
         return Verdict.UNKNOWN
     return Verdict.DIFFERENT if known.state is IntentState.FINAL else Verdict.AFTER_ALL

@@ -120,9 +120,10 @@ def ended_with(app: App, intent: Intent, error: type[ExchangeError]) -> bool:
 
 
 async def wait_for_comparison(app: App) -> None:
-    """Have all orders compared before coins that were not there are offered again under another name.
+    """Have all orders compared before coins are offered that may have been sold already, two minutes at most.
 
-    Another daemon may have sold them under this one: Upbit looks at the money before it looks at the name.
+    At a start the journal may be an old copy. After a refusal for want of coins another daemon may have sold them under
+    the same name: Upbit looks at the money before it looks at the name.
     """
     before = app.comparisons
     app.compare_now.set()
