@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 from cli.daemon import JOURNAL_FILE, make_messages
 from cli.exits import ERROR, OK
+from cli.request import NOT_TAKEN, taken
 from cli.status import print_halts, print_json, state_of
 from journal.errors import JournalLocked
 from journal.journal import Journal
@@ -21,15 +21,8 @@ if TYPE_CHECKING:
     from config.settings import Config
     from journal.records import Halt
 
-PATIENCE_S = 10.0
-LOOK_S = 0.1
-
 NOTHING = {"ko": "멈춘 것이 없습니다. 할 일이 없습니다.", "en": "Nothing is halted; there is nothing to do."}
 RESUMED = {"ko": "다시 시작합니다.", "en": "Trading may go on."}
-NOT_TAKEN = {
-    "ko": "실행 중인 데몬이 응답하지 않습니다. `python main.py health`로 확인하고, 데몬을 끝낸 뒤 다시 하세요.",
-    "en": "The running daemon does not answer. Look with `python main.py health`, stop the daemon, and try again.",
-}
 RAISED_AGAIN = {
     "ko": "원인이 그대로여서 바로 다시 멈췄습니다. 위의 이유를 먼저 해결하세요.",
     "en": "The cause is still there, so it stands still again. Mend the reason above first.",
@@ -58,17 +51,6 @@ def standing(path: Path) -> list[Halt]:
     """Return why trading stands still, as the journal says."""
     with open_reader(path) as journal:
         return journal.standing_halts()
-
-
-def taken(request: Path) -> bool:
-    """Wait until the running daemon has taken a request; take it back when it does not."""
-    deadline = time.monotonic() + PATIENCE_S
-    while request.exists():
-        if time.monotonic() > deadline:
-            request.unlink(missing_ok=True)
-            return False
-        time.sleep(LOOK_S)
-    return True
 
 
 def say(

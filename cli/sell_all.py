@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from cli.daemon import JOURNAL_FILE, make_messages
 from cli.exits import ERROR, OK
-from cli.resume import NOT_TAKEN, taken
+from cli.request import NOT_TAKEN, taken
 from cli.status import print_json, print_trades
 from journal.errors import JournalLocked
 from journal.journal import Journal

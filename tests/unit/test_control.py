@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 import pytest
 
-from cli import resume, sell_all
+from cli import request, resume, sell_all
 from config.settings import Config
 from journal.errors import JournalBreach
 from journal.journal import Journal
@@ -369,7 +369,7 @@ def test_sell_all_waits_until_the_running_daemon_has_heard_it(
         if answers:
             take_request(tmp_path, SELL_ALL_REQUEST)
 
-    monkeypatch.setattr(resume, "time", SimpleNamespace(sleep=sleep, monotonic=lambda: float(next(passed))))
+    monkeypatch.setattr(request, "time", SimpleNamespace(sleep=sleep, monotonic=lambda: float(next(passed))))
     with holding(tmp_path):
         assert sell_all.run(config(tmp_path), Namespace(json=True, yes=True)) == (0 if answers else 1)
     told = json.loads(capsys.readouterr().out)
@@ -432,7 +432,7 @@ def test_resume_of_a_running_daemon_waits_until_it_has_taken_the_request(
         (False, False, 1, "does not answer"),
     ):
         box.halt("breach", **WORDS)
-        monkeypatch.setattr(resume, "time", daemon(again, answers=answers))
+        monkeypatch.setattr(request, "time", daemon(again, answers=answers))
         assert resume.run(config(tmp_path), Namespace(json=False)) == code
         assert words in capsys.readouterr().out
         assert not (tmp_path / REQUEST).exists()
