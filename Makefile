@@ -1,11 +1,13 @@
-# Every target sets itself up: it needs only python3 (3.11 or newer) with venv, and a C compiler.
+# Every target sets itself up: it needs only python3 (3.11 or newer) with venv; below 3.12 a C compiler, too.
 PYTHON ?= python3
 BIN := .venv/bin
+# What the program needs is installed; and the tools of those who change it.
+RUNS := .venv/.runs
 STAMP := .venv/.installed
 
 .PHONY: demo test contract lint fmt docs lock clean
 
-demo: $(STAMP)
+demo: $(RUNS)
 	@$(BIN)/python main.py demo
 
 test: $(STAMP)
@@ -85,19 +87,31 @@ docs: $(STAMP)
 	@$(BIN)/python tests/catalogue.py failures > docs/failures.md
 	@$(BIN)/python tests/fault_page.py > docs/faults.md
 
-COMPILE := uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate pyproject.toml
+COMPILE := uv pip compile -q --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate
+LOCK := $(COMPILE) --universal pyproject.toml
 
-lock:
-	$(COMPILE) -o requirements.txt
-	$(COMPILE) --extra research -o requirements-research.txt
-	$(COMPILE) --extra research --extra dev -o requirements-dev.txt
-	$(COMPILE) --extra bench -c requirements.txt -o requirements-bench.txt
+.PHONY: wheels
+wheels: $(STAMP) # every package of requirements.txt is there as a wheel for x86-64 and aarch64, Python 3.12 and 3.13
+	@$(BIN)/python bench/wheels.py
+
+lock: # needs uv
+	$(LOCK) -o requirements.txt
+	$(LOCK) --extra research -o requirements/research.txt
+	$(LOCK) --extra research --extra dev -o requirements/dev.txt
+	$(LOCK) --extra bench -c requirements.txt -o requirements/bench.txt
+	$(COMPILE) --group build -c requirements.txt -o requirements/build.txt
 
 clean:
 	rm -rf mutants .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-$(STAMP): requirements-dev.txt
+$(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.txt
-	@touch $(STAMP)
+	@$(PYTHON) -m venv .venv
+
+$(RUNS): requirements.txt | $(BIN)/python
+	@sh requirements/install.sh $(BIN)/python requirements.txt
+	@touch $(RUNS)
+
+$(STAMP): requirements/dev.txt | $(BIN)/python
+	@sh requirements/install.sh $(BIN)/python requirements/dev.txt
+	@touch $(RUNS) $(STAMP)

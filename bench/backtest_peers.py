@@ -6,7 +6,7 @@ limit: both hold every market that rises. Each peer runs in a process of its own
 memory and ends with the last trade; its own way of feeding candles and its own indicators are included, imports and
 compilation are not.
 
-    python -m venv /tmp/bench && /tmp/bench/bin/pip install --require-hashes -r requirements-bench.txt
+    python -m venv /tmp/bench && /tmp/bench/bin/pip install --require-hashes -r requirements/bench.txt
     /tmp/bench/bin/python bench/backtest_peers.py
 
 A peer that is not installed is left out. The slow ones get a tenth of the candles (column "candles"), or all of them
@@ -287,7 +287,7 @@ def compare(case: str, *, whole: bool) -> None:
     first = 0.0
     for name, (module, _, slow) in PEERS.items():
         if module is not None and importlib.util.find_spec(module) is None:
-            print(f"{name:16}not installed: pip install --require-hashes -r requirements-bench.txt")
+            print(f"{name:16}not installed: pip install --require-hashes -r requirements/bench.txt")
             continue
         one = measure(name, markets, candles // SLOW_PART if slow and not whole else candles)
         rate = one["candles"] / one["seconds"]

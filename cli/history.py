@@ -21,7 +21,7 @@ class ResearchMissing(BacktestError):
     """The libraries of the research extra are not installed."""
 
     def __init__(self) -> None:
-        command = "pip install --require-hashes -r requirements-research.txt"
+        command = "pip install --require-hashes -r requirements/research.txt"
         super().__init__(
             f"이 기능에는 추가 라이브러리가 필요합니다. 설치하세요: {command}",
             f"This needs libraries that trading does not. Install them: {command}",

@@ -206,7 +206,7 @@ def test_without_the_research_extra_it_is_said_how_to_install_it(
     """The daemon does without pyarrow; these verbs do not."""
     monkeypatch.setattr("cli.history.find_spec", lambda name: None if name == "pyarrow" else find_spec(name))
     assert main(list(words)) == 1
-    assert "pip install --require-hashes -r requirements-research.txt" in capsys.readouterr().err
+    assert "pip install --require-hashes -r requirements/research.txt" in capsys.readouterr().err
 
 
 def test_the_folder_of_history_that_cannot_be_written_is_said(
