@@ -9,7 +9,7 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cli.exits import USAGE
+from cli.common.exits import USAGE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -297,9 +297,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = build_parser().parse_args(given)
     except SystemExit as end:
         return USAGE if end.code else 0
-    from cli import verbs  # noqa: PLC0415 - so that --help does not wait for numpy and aiohttp
+    from cli.common import dispatch  # noqa: PLC0415 - so that --help does not wait for numpy and aiohttp
 
-    return verbs.dispatch(options)
+    return dispatch.dispatch(options)
 
 
 if __name__ == "__main__":

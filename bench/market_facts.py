@@ -21,9 +21,9 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from sandbox.generator import Generator
-from sandbox.ticks import tick_size
-from sandbox.walk import DAY_PROFILE, KST_HOURS
+from sandbox.market.sources.generator import Generator
+from sandbox.market.sources.walk import DAY_PROFILE, KST_HOURS
+from sandbox.market.ticks import tick_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

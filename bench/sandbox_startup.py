@@ -22,8 +22,8 @@ import aiohttp
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from sandbox.generator import Generator  # noqa: E402 - it lies beside this folder
-from sandbox.market import Markets  # noqa: E402 - same
+from sandbox.market.markets import Markets  # noqa: E402 - same
+from sandbox.market.sources.generator import Generator  # noqa: E402 - it lies beside this folder
 
 START_MS = 1_793_577_600_000  # 2026-11-02 00:00 UTC
 PAGE = 200

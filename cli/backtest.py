@@ -17,8 +17,8 @@ from backtest.rules import ORDER, Rules
 from backtest.show import to_json
 from backtest.units import from_ms, name_of
 from backtest.words import BASELINES, ROWS, band_text, verdict, written
-from cli.exits import OK
-from cli.history import known, open_store, read_markets, read_period, read_unit
+from cli.common.exits import OK
+from cli.common.period import known, open_store, read_markets, read_period, read_unit
 from cli.status import print_json
 from strategy import registry
 

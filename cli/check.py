@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from cli.exits import CONFIGURATION, ERROR, OK
+from cli.common.exits import CONFIGURATION, ERROR, OK
 from cli.status import print_json
 from notifier.explain import explain
 from simulation.loop import wall_clock
 from strategy import registry
-from trader.account import CanWithdrawError, Withdrawal, probe_withdrawal
+from trader.guards.account import CanWithdrawError, Withdrawal, probe_withdrawal
 from upbit.errors import ExchangeError, InsufficientFunds, Unauthorized
 from upbit.models import NewOrder, Side
 from upbit.rest import Upbit

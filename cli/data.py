@@ -11,8 +11,8 @@ from rich.table import Table
 
 from backtest.check import examine_one
 from backtest.units import name_of
-from cli.exits import ERROR, OK
-from cli.history import known, open_store, read_markets, read_unit
+from cli.common.exits import ERROR, OK
+from cli.common.period import known, open_store, read_markets, read_unit
 from cli.status import print_json, print_table
 
 if TYPE_CHECKING:

@@ -16,15 +16,15 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from cli import log as logs
-from cli.daemon import build, serve
-from cli.exits import ERROR, OK
+from cli.common import log as logs
+from cli.common.exits import ERROR, OK
+from cli.common.screen import follow
 from cli.run import first_of, plain_loop, stop_on_signals
 from cli.sandbox import box_options
-from cli.screen import follow
 from config.settings import Secret
 from sandbox.server import Sandbox, open_source
 from simulation.loop import LoopClock, PacedLoop, library_clocks
+from trader.daemon import build, serve
 
 if TYPE_CHECKING:
     import argparse

@@ -16,9 +16,9 @@ from rich.progress import Progress as Bar
 
 from backtest.history import Download, choose_markets, closed_by
 from backtest.units import from_ms, to_ms
-from cli import log as logs
-from cli.exits import INTERRUPTED, OK
-from cli.history import open_store, read_markets, read_period, read_unit
+from cli.common import log as logs
+from cli.common.exits import INTERRUPTED, OK
+from cli.common.period import open_store, read_markets, read_period, read_unit
 from cli.run import first_of, plain_loop, stop_on_signals
 from simulation.loop import wall_clock
 from upbit.rest import Upbit

@@ -18,8 +18,8 @@ from backtest.show import numbers
 from backtest.space import space_of
 from backtest.units import name_of
 from cli.backtest import load, reach, rules_of
-from cli.exits import OK
-from cli.history import ResearchMissing, open_store, read_markets, read_period, read_unit
+from cli.common.exits import OK
+from cli.common.period import ResearchMissing, open_store, read_markets, read_period, read_unit
 from cli.status import print_json
 from strategy import registry
 

@@ -8,8 +8,7 @@ import os
 import shutil
 from typing import TYPE_CHECKING
 
-from cli.daemon import JOURNAL_FILE, build
-from cli.exits import OK
+from cli.common.exits import OK
 from cli.run import NO_KEYS
 from config.problems import ConfigError
 from journal.errors import JournalError, JournalUnwritable
@@ -17,8 +16,9 @@ from journal.journal import Journal
 from journal.records import IntentState
 from journal.store import take_lock
 from simulation.loop import wall_clock
-from trader import protocol
-from trader.rebuild import rebuild
+from trader.books.rebuild import rebuild
+from trader.daemon import JOURNAL_FILE, build
+from trader.orders import protocol
 from upbit.errors import OrderNotFound
 from upbit.rest import Upbit
 from upbit.transport import open_session
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from config.settings import Config
-    from trader.rebuild import Rebuilt
+    from trader.books.rebuild import Rebuilt
 
 DRAFT = "recovering"
 LOST = {

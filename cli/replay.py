@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cli.exits import ERROR, OK
+from cli.common.exits import ERROR, OK
 
 if TYPE_CHECKING:
     import argparse

@@ -9,8 +9,8 @@ from rich.console import Console
 
 from backtest.errors import unwritable
 from cli.backtest import make_report
-from cli.exits import OK
-from cli.history import ResearchMissing, open_store
+from cli.common.exits import OK
+from cli.common.period import ResearchMissing, open_store
 from cli.status import print_json
 
 if TYPE_CHECKING:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cli.daemon import JOURNAL_FILE, make_messages
-from cli.exits import ERROR, OK
-from cli.request import NOT_TAKEN, taken
+from cli.common.exits import ERROR, OK
+from cli.common.request import NOT_TAKEN, taken
 from cli.status import print_halts, print_json, state_of
 from journal.errors import JournalLocked
 from journal.journal import Journal
 from journal.reader import open_reader
 from simulation.loop import wall_clock
 from trader.control import Control, ask_to_resume
+from trader.daemon import JOURNAL_FILE, make_messages
 
 if TYPE_CHECKING:
     import argparse

@@ -8,23 +8,23 @@ import signal
 from typing import TYPE_CHECKING
 
 from backtest.errors import BacktestError, UsageProblem
-from cli import log as logs
-from cli.daemon import build, mode_of, serve
-from cli.exits import CONFIGURATION, ERROR, INTERRUPTED, OK, SECOND_DAEMON, USAGE
-from cli.screen import follow
-from cli.start import come_up
-from cli.watchdog import SystemWatchdog
+from cli.common import log as logs
+from cli.common.exits import CONFIGURATION, ERROR, INTERRUPTED, OK, SECOND_DAEMON, USAGE
+from cli.common.screen import follow
 from config.problems import ConfigError, Problem
 from config.settings import most_spent
 from journal.journal import JournalError, JournalLocked
 from notifier.explain import explain
 from sandbox.faults.reading import PlanError
-from sandbox.replay import ReplayError
+from sandbox.market.sources.replay import ReplayError
 from simulation.loop import wall_clock
 from strategy.registry import StrategyError
-from trader.account import CanWithdrawError, WrongModeError
-from trader.rebuild import UnclearAccountError
-from trader.recovery import WrongAccountError
+from trader.admission import come_up
+from trader.books.rebuild import UnclearAccountError
+from trader.books.recovery import WrongAccountError
+from trader.daemon import build, mode_of, serve
+from trader.guards.account import CanWithdrawError, WrongModeError
+from trader.guards.watchdog import SystemWatchdog
 from upbit.errors import ExchangeError, Unauthorized
 
 if TYPE_CHECKING:

@@ -10,16 +10,16 @@ import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from cli import log as logs
-from cli.accounts import account_of, check_keys, read_accounts
-from cli.exits import OK
+from cli.common import log as logs
+from cli.common.accounts import account_of, check_keys, read_accounts
+from cli.common.exits import OK
 from cli.run import plain_loop, stop_on_signals
 from config.problems import ConfigError, Problem
 from sandbox.discord import PREFIX as WEBHOOKS
 from sandbox.faults.reading import find_plan
 from sandbox.keys import MAIN
 from sandbox.server import Sandbox, SandboxOptions, open_source
-from sandbox.stream import PRIVATE_PATH, PUBLIC_PATH
+from sandbox.stream.stream import PRIVATE_PATH, PUBLIC_PATH
 from simulation.loop import LoopClock, wall_clock
 
 if TYPE_CHECKING:

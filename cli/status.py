@@ -9,11 +9,11 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from cli.daemon import JOURNAL_FILE
-from cli.exits import OK
+from cli.common.exits import OK
 from journal.reader import open_reader
 from notifier.messages import held
 from trader.control import Level
+from trader.daemon import JOURNAL_FILE
 
 if TYPE_CHECKING:
     import argparse

@@ -9,27 +9,27 @@ from typing import TYPE_CHECKING, Self
 
 from aiohttp import web
 
-from sandbox.api import Answer, Api
 from sandbox.auth import ApiKey, Gate
-from sandbox.call import Call
 from sandbox.discord import PREFIX as WEBHOOKS
 from sandbox.discord import Discord
-from sandbox.door import Door, read_body, refused
 from sandbox.errors import ApiError
-from sandbox.exchange import Exchange
+from sandbox.exchange.desk import Exchange
 from sandbox.faults.admin import PREFIX as ADMIN
 from sandbox.faults.admin import Admin
 from sandbox.faults.answers import WEBHOOK, WEBSOCKET, send
 from sandbox.faults.engine import Faults
 from sandbox.faults.source import FaultySource
 from sandbox.faults.state import SkewedClock, World
+from sandbox.http import Door, read_body, refused
 from sandbox.keys import KEY_LIFE, KeyOptions, PocketOptions
 from sandbox.limits import Limits
-from sandbox.market import Markets
-from sandbox.porter import Porter
-from sandbox.rest_exchange import ExchangeRest
-from sandbox.rest_quotation import Quotation
-from sandbox.stream import BOOK_GRID_MS, PATHS, Stream
+from sandbox.listener import Porter
+from sandbox.market.markets import Markets
+from sandbox.rest.api import Answer, Api
+from sandbox.rest.call import Call
+from sandbox.rest.exchange import ExchangeRest
+from sandbox.rest.quotation import Quotation
+from sandbox.stream.stream import BOOK_GRID_MS, PATHS, Stream
 from sandbox.timers import Timers
 from sandbox.wire import from_ms, to_ms
 
@@ -41,8 +41,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from sandbox.faults.plan import Plan
-    from sandbox.feed import Source
     from sandbox.keys import PocketId
+    from sandbox.market.feed import Source
 
 PUMP_MS = 50  # market time between two looks at the public trades, at least
 PUMP_SECONDS = 0.005  # loop time between them, at least: at high speed the pump must not eat the loop
@@ -87,11 +87,11 @@ def open_source(options: SandboxOptions, now: datetime) -> Opened:
     Raises `ReplayError` when the records cannot be used.
     """
     if options.replay is not None:
-        from sandbox.replay import Replay  # noqa: PLC0415  # only the source in use is loaded
+        from sandbox.market.sources.replay import Replay  # noqa: PLC0415  # only the source in use is loaded
 
         replay = Replay(options.replay, options.seed)
         return Opened(replay, from_ms(replay.start_ms))
-    from sandbox.generator import Generator  # noqa: PLC0415  # same
+    from sandbox.market.sources.generator import Generator  # noqa: PLC0415  # same
 
     start = options.start or now
     return Opened(Generator(options.seed, options.markets, to_ms(start)), start)

@@ -1,7 +1,8 @@
 """`execute_trades`: start a trade in each market of `trading_dict`, and take each to its end.
 
 Reads `trading_dict`, `snapshot_dict` and `wallet_dict`; writes `active_trade`; removes ended trades from the shared
-dicts. A step takes one view, lets `trader/decisions.py` decide, and starts the order flows of `trader/trades.py`.
+dicts. A step takes one view, lets `trader/decisions.py` decide, and starts the order flows of
+`trader/trades/lifecycle.py`.
 """
 
 from __future__ import annotations
@@ -14,13 +15,13 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from state import ActiveTrade
-from trader.breach import guard
+from trader.books.breach import guard
+from trader.books.reconcile import is_compared
 from trader.control import SELL_ALL
 from trader.decisions import BUYING, ENTERING, HOLDING, SELLING, Begin, Buy, Drop, Failed, Raise, Sell, View, decide
 from trader.loops import every, keep_going
-from trader.positions import let_go, reserve
-from trader.reconcile import is_compared
-from trader.trades import buy, carry_on, sell
+from trader.trades.lifecycle import buy, carry_on, sell
+from trader.trades.positions import let_go, reserve
 
 if TYPE_CHECKING:
     from trader.app import App

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from strategy.base import PASSED, Gate, Selection, Snapshot, Window
 from strategy.grid import build_window
 from trader.candles import last_close
-from trader.host import SKEW_STOP, skew_of
+from trader.guards.host import SKEW_STOP, skew_of
 from trader.loops import each_minute, keep_going, pause
 
 if TYPE_CHECKING:

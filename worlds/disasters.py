@@ -11,8 +11,7 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from cli.daemon import JOURNAL_FILE, build, serve
-from cli.exits import SECOND_DAEMON
+from cli.common.exits import SECOND_DAEMON
 from cli.recover import recover
 from cli.run import explain_failure
 from journal.errors import JournalError
@@ -20,9 +19,10 @@ from journal.reader import copy_to
 from sandbox.faults.reading import find_plan, ready_plans
 from simulation.virtual import Host
 from trader.control import ask_to_resume
-from worlds.beside import STANDING
-from worlds.books import Books
+from trader.daemon import JOURNAL_FILE, build, serve
 from worlds.disk import Disk
+from worlds.judges.books import Books
+from worlds.judges.two_daemons import STANDING
 from worlds.plan import daemon_config
 
 if TYPE_CHECKING:

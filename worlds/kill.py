@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from simulation.disk import inherit
-from worlds.books import OPEN_TRADES
+from worlds.judges.books import OPEN_TRADES
 from worlds.lies import LieRates
 from worlds.plan import Plan
 from worlds.pool import Pool, answer, map_forked

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from sandbox.call import Call
 from sandbox.errors import ApiError
+from sandbox.rest.call import Call
 from sandbox.server import Sandbox
 
 if TYPE_CHECKING:

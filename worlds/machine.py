@@ -10,15 +10,15 @@ import asyncio
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from cli.daemon import JOURNAL_FILE, build, serve
 from journal.errors import JournalError
 from journal.store import RESERVE
 from simulation.disk import inherit, lose_power
 from simulation.virtual import Host
+from trader.daemon import JOURNAL_FILE, build, serve
 from upbit.errors import ExchangeError
-from worlds.books import Books
 from worlds.disk import OnDisk
-from worlds.ear import describe, leaves
+from worlds.judges.books import Books
+from worlds.judges.log_listener import describe, leaves
 from worlds.plan import daemon_config
 
 if TYPE_CHECKING:

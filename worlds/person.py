@@ -15,18 +15,18 @@ from typing import TYPE_CHECKING
 from cli.recover import say_never
 from journal.errors import JournalError
 from sandbox.errors import ApiError
-from sandbox.orders import floor_volume
-from sandbox.ticks import tick_size
+from sandbox.exchange.orders import floor_volume
+from sandbox.market.ticks import tick_size
 from sandbox.wire import plain
 from trader.control import ask_to_resume
-from worlds.books import ZERO
-from worlds.names import is_ours
+from worlds.judges.books import ZERO
+from worlds.judges.names import is_ours
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sandbox.exchange import Exchange
-    from sandbox.orders import Order
+    from sandbox.exchange.desk import Exchange
+    from sandbox.exchange.orders import Order
     from worlds.world import World
 
 EVERY_S = 600.0

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from config.settings import Config, Secret
-from worlds.seesaw import LEADER
+from worlds.market import LEADER
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,11 +38,11 @@ UNHURRIED: dict[str, float | timedelta | datetime] = {
     "trader.targets.PERIOD_S": 15.0,
     "trader.control.LOOK_S": 20.0,
     "notifier.discord.LOOK_S": 20.0,
-    "trader.equity.LOOK_S": 30.0,
-    "trader.host.LOOK_S": 10.0,
+    "trader.guards.equity.LOOK_S": 30.0,
+    "trader.guards.host.LOOK_S": 10.0,
     "trader.health.WRITE_EVERY_S": 30.0,
     "sandbox.server.QUIET_MS": 13_000,
-    "trader.rebuild.FIRST": datetime(2026, 11, 1, tzinfo=UTC),
+    "trader.books.rebuild.FIRST": datetime(2026, 11, 1, tzinfo=UTC),
 }
 """How often idle loops turn in most worlds. Prices still wake whoever decides; what is saved is looking at nothing new,
 most of what a world costs; and a lost journal is looked for from the day before the world began. Every tenth world is

@@ -4,7 +4,8 @@ Every six hours everything that could grow is measured: memory of the process, t
 and every container that hangs on an object of the daemon or of the exchange (`worlds/growth.py`). A line is fitted from
 the third day on. What the simulation writes down for its own judge is thrown away meanwhile, and the exchange remembers
 few orders, so that what is left is the daemon's. The journal is the one thing that is meant to grow: by how much an
-order is said. Idle loops turn less often than in production (`worlds/pace.py`); the report begins with how much less.
+order is said. Idle loops turn less often than in production (`worlds/soak_settings.py`); the report begins with how
+much less.
 """
 
 from __future__ import annotations
@@ -28,17 +29,17 @@ from unittest import mock
 
 import msgspec
 
-from cli.daemon import JOURNAL_FILE
 from journal.journal import Journal
 from simulation.loop import wall_clock
 from simulation.weather import Rates
+from trader.daemon import JOURNAL_FILE
 from trader.indicators import SCANS_KEPT
 from worlds import growth
 from worlds.lies import LieRates
-from worlds.pace import LOOPS, MEMORY, differences, unhurried_config
 from worlds.plan import Plan
 from worlds.pool import map_forked
 from worlds.simulate import memory_disk
+from worlds.soak_settings import LOOPS, MEMORY, differences, unhurried_config
 from worlds.times import sweep
 from worlds.world import in_world
 

@@ -12,7 +12,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING
 
-from worlds.books import OPEN_TRADES
+from worlds.judges.books import OPEN_TRADES
 from worlds.plan import Outcome
 from worlds.storm import cut_now_and_then, kill_now_and_then
 

@@ -23,23 +23,23 @@ from simulation.network import Network
 from simulation.virtual import Host, VirtualLoop, owned_libraries, run
 from simulation.weather import Storm, draw_rates
 from worlds import times
-from worlds.checker import Checker
 from worlds.disasters import OTHER_ADDRESS, Disasters
-from worlds.ear import Ear
+from worlds.judges.checker import Checker
+from worlds.judges.log_listener import Ear
+from worlds.judges.verdict import Verdict
 from worlds.lies import LyingBox, draw_lies
 from worlds.machine import Machine
+from worlds.market import Seesaw
 from worlds.person import Person
 from worlds.plan import ACCESS_KEY, SECRET_KEY, UNHURRIED, Outcome, Plan
-from worlds.seesaw import Seesaw
 from worlds.storm import Aim
 from worlds.story import Story
-from worlds.verdict import Verdict
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Coroutine
 
-    from sandbox.call import Call
+    from sandbox.rest.call import Call
 
 T = TypeVar("T")
 

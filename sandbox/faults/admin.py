@@ -11,15 +11,15 @@ from __future__ import annotations
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
-from sandbox.api import Answer
 from sandbox.faults.reading import LARGEST, PlanError, read_plan
+from sandbox.rest.api import Answer
 from sandbox.wire import to_json
 
 if TYPE_CHECKING:
     from collections import Counter
 
-    from sandbox.call import Call
     from sandbox.faults.engine import Faults
+    from sandbox.rest.call import Call
 
 PREFIX = "/admin/"
 

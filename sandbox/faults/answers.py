@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from sandbox.api import JSON, Answer
 from sandbox.errors import CATALOGUE, ApiError, quotation_error, refuse
 from sandbox.limits import RULES
+from sandbox.rest.api import JSON, Answer
 from sandbox.wire import http_date, to_json
 
 if TYPE_CHECKING:

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
     from aiohttp import web
 
-    from sandbox.api import Answer
-    from sandbox.call import Call
     from sandbox.faults.chance import Dice
     from sandbox.faults.plan import CallRule, Calls
     from sandbox.faults.state import Sleep
+    from sandbox.rest.api import Answer
+    from sandbox.rest.call import Call
 
     Proceed = Callable[[], Awaitable[web.StreamResponse]]
 

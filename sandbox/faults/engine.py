@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from decimal import Decimal
 
-    from sandbox.api import Answer
-    from sandbox.call import Call
     from sandbox.faults.plan import AnyRule, Plan, StateRule
     from sandbox.faults.state import Undo, World
+    from sandbox.rest.api import Answer
+    from sandbox.rest.call import Call
 
 LOOK_AGAIN_MS = 1_000  # between two looks for a coin the account may hold by now
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from sandbox.faults.chance import Dice
     from sandbox.faults.plan import FrameRule, Frames
-    from sandbox.session import Session
+    from sandbox.stream.session import Session
 
 PUBLIC_PATH = "/websocket/v1"
 GARBAGE = b"\xff\xfe{"

@@ -6,18 +6,18 @@ from contextlib import contextmanager
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from sandbox.exchange.ledger import EXACT, ZERO
+from sandbox.exchange.orders import floor_volume
 from sandbox.faults.chance import fits, fits_market
 from sandbox.faults.plan import Partial, Stuck
-from sandbox.ledger import EXACT, ZERO
-from sandbox.orders import floor_volume
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from sandbox.exchange.matching import Offer
+    from sandbox.exchange.orders import Order
     from sandbox.faults.chance import Dice
     from sandbox.faults.plan import OrderRule
-    from sandbox.matching import Offer
-    from sandbox.orders import Order
 
 
 class OrderFaults:

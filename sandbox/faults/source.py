@@ -6,14 +6,14 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from sandbox.feed import Book, Level, PublicTrade
-from sandbox.orders import SATOSHI, floor_volume
-from sandbox.ticks import tick_size
+from sandbox.exchange.orders import SATOSHI, floor_volume
+from sandbox.market.feed import Book, Level, PublicTrade
+from sandbox.market.ticks import tick_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from sandbox.feed import Candle, Source
+    from sandbox.market.feed import Candle, Source
 
 ONE = Decimal(1)
 

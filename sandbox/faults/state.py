@@ -9,11 +9,11 @@ from decimal import Decimal
 from functools import singledispatch
 from typing import TYPE_CHECKING, Protocol
 
+from sandbox.exchange.orders import SATOSHI, floor_volume
 from sandbox.faults.chance import moment_ms
 from sandbox.faults.plan import Delisted, Flagged, Gap, Halted, Key, Refusing, Skewed, Spike, Thin
 from sandbox.faults.source import on_tick
-from sandbox.feed import PublicTrade
-from sandbox.orders import SATOSHI, floor_volume
+from sandbox.market.feed import PublicTrade
 from sandbox.wire import KST, to_ms
 
 if TYPE_CHECKING:
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sandbox.auth import Gate
-    from sandbox.exchange import Exchange
+    from sandbox.exchange.desk import Exchange
     from sandbox.faults.plan import StateRule
     from sandbox.faults.source import FaultySource
-    from sandbox.feed import Taker
-    from sandbox.market import Markets
+    from sandbox.market.feed import Taker
+    from sandbox.market.markets import Markets
 
     Undo = Callable[[], object]
 

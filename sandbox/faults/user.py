@@ -8,16 +8,16 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from sandbox.errors import ApiError
+from sandbox.exchange.ledger import EXACT, ZERO, LedgerError
+from sandbox.exchange.orders import floor_volume
 from sandbox.faults.source import on_tick
-from sandbox.ledger import EXACT, ZERO, LedgerError
-from sandbox.orders import floor_volume
 from sandbox.wire import plain
 
 if TYPE_CHECKING:
+    from sandbox.exchange.orders import Order
     from sandbox.faults.orders import OrderFaults
     from sandbox.faults.plan import User
     from sandbox.faults.state import World
-    from sandbox.orders import Order
 
 logger = logging.getLogger(__name__)
 

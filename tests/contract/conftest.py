@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest_asyncio
 
-from tests.contract.sandbox_desk import Desk, open_desk
+from tests.helpers.sandbox_desk import Desk, open_desk
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -9,13 +9,13 @@ from unittest.mock import patch
 
 import pytest
 
-from tests.contract.trading_desk import MARKET, Desk, buy, rounds, sell, told
-from trader.balances import APART_S, compare_balance
+from tests.helpers.trading_desk import MARKET, Desk, buy, rounds, sell, told
+from trader.books.balances import APART_S, compare_balance
+from trader.books.reconcile import reconcile
 from trader.decisions import HOLDING, SELLING
-from trader.plans import plan_exit
-from trader.positions import let_go, reserve
-from trader.reconcile import reconcile
-from trader.selling import free_of
+from trader.orders.plans import plan_exit
+from trader.trades.positions import let_go, reserve
+from trader.trades.selling import free_of
 
 if TYPE_CHECKING:
     from pathlib import Path

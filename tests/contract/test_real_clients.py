@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.contract.judges import ACCESS_KEY, SECRET_KEY, Box, judge, open_box
+from tests.helpers.judges import ACCESS_KEY, SECRET_KEY, Box, judge, open_box
 
 pytestmark = pytest.mark.slow  # live streams beside other tests on a busy machine come late; `make contract`
 

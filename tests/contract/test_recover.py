@@ -18,10 +18,11 @@ from config.problems import ConfigError
 from config.settings import Config, Secret
 from journal.errors import JournalLocked, JournalUnwritable
 from journal.records import IntentState
-from tests.contract.sandbox_desk import PRICE
-from tests.contract.trading_desk import MARKET, Desk, buy, rounds, sell, told
-from trader import names, orders, rebuild
-from trader.rebuild import UnclearAccountError
+from tests.helpers.sandbox_desk import PRICE
+from tests.helpers.trading_desk import MARKET, Desk, buy, rounds, sell, told
+from trader.books import rebuild
+from trader.books.rebuild import UnclearAccountError
+from trader.orders import drive, names
 from upbit.errors import DuplicatedIdentifier, OutcomeUnknown
 from upbit.models import Order, Side
 from upbit.rest import Upbit
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from journal.journal import Journal
-    from sandbox.orders import Order as BoxOrder
+    from sandbox.exchange.orders import Order as BoxOrder
 
 
 def settings(desk: Desk) -> Config:
@@ -307,7 +308,7 @@ def test_nobody_can_say_so_of_an_order_that_may_still_come_or_is_there(tmp_path:
         async with desk.daemon() as app:
             app.journal.begin_attempt(identifier)
             app.journal.end_attempt(identifier, IntentState.UNKNOWN, outcome="DuplicatedIdentifier")
-            await app.upbit.place(orders.to_order(app.journal.intent(identifier)))
+            await app.upbit.place(drive.to_order(app.journal.intent(identifier)))
         with pytest.raises(verb.NotDoubtful, match="Upbit shows it"):
             await say_never(desk, identifier)
 

@@ -8,15 +8,15 @@ from unittest.mock import patch
 
 import pytest
 
-from cli.daemon import serve
 from journal.records import IntentState
 from sandbox.keys import KeyOptions, PocketOptions
-from tests.contract.trading_desk import MARKET, Desk, buy, sell, told
-from trader import orders
+from tests.helpers.trading_desk import MARKET, Desk, buy, sell, told
+from trader.books.reconcile import reconcile
+from trader.books.recovery import WrongAccountError, recover
+from trader.daemon import serve
 from trader.decisions import BUYING, HOLDING, SELLING
-from trader.reconcile import reconcile
-from trader.recovery import WrongAccountError, recover
-from trader.trades import carry_on
+from trader.orders import drive
+from trader.trades.lifecycle import carry_on
 from upbit.errors import NotSent
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def test_what_was_being_sent_when_the_process_ended_is_found_or_fenced(arrived: 
             (intent,) = app.journal.live_intents()
             assert intent.state is IntentState.UNKNOWN
             await asyncio.sleep(30)
-            ended = await orders.drive(app, intent.identifier)
+            ended = await drive.drive(app, intent.identifier)
         assert ended.state is (IntentState.FINAL if arrived else IntentState.FENCED)
         assert len(desk.orders()) == 1
 
@@ -154,7 +154,7 @@ def test_an_order_in_hand_is_carried_on_by_the_next_process(sale: bool, tmp_path
         async with desk.started() as app:
             if sale:
                 await buy(app)
-            with patch.object(orders, "track", side_effect=KeyboardInterrupt), pytest.raises(KeyboardInterrupt):
+            with patch.object(drive, "track", side_effect=KeyboardInterrupt), pytest.raises(KeyboardInterrupt):
                 await (sell if sale else buy)(app)
         await asyncio.sleep(1)
         async with desk.started() as app:

@@ -14,8 +14,8 @@ import pytest
 from yarl import URL
 
 from sandbox.keys import VIEW_ACCOUNT, KeyOptions, PocketOptions
-from sandbox.stream import PATHS
-from tests.contract.sandbox_desk import Desk, open_desk
+from sandbox.stream.stream import PATHS
+from tests.helpers.sandbox_desk import Desk, open_desk
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

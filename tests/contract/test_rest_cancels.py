@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sandbox.feed import PublicTrade
+from sandbox.market.feed import PublicTrade
 
 if TYPE_CHECKING:
-    from tests.contract.sandbox_desk import Desk
+    from tests.helpers.sandbox_desk import Desk
 
 BUY = {"side": "bid", "ord_type": "price", "price": "6000"}
 RESTING = {"side": "bid", "ord_type": "limit", "price": "100000000", "volume": "0.0001"}

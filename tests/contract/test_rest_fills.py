@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sandbox.feed import PublicTrade
-from tests.contract.sandbox_desk import PRICE, START_MS, draw
+from sandbox.market.feed import PublicTrade
+from tests.helpers.sandbox_desk import PRICE, START_MS, draw
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tests.contract.sandbox_desk import Desk
+    from tests.helpers.sandbox_desk import Desk
 
 BUY = {"side": "bid", "ord_type": "price", "price": "6000"}
 FEE = Decimal("0.0005")

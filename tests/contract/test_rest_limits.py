@@ -11,7 +11,7 @@ from sandbox.limits import CALM_MS, FIRST_BLOCK_MS, STRIKES
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tests.contract.sandbox_desk import Desk
+    from tests.helpers.sandbox_desk import Desk
 
 BUY = {"market": "KRW-BTC", "side": "bid", "ord_type": "price", "price": "6000"}
 TICKER = ("GET", "/v1/ticker", {"markets": "KRW-BTC"})

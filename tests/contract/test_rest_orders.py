@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.contract.sandbox_desk import PRICE, draw
+from tests.helpers.sandbox_desk import PRICE, draw
 
 if TYPE_CHECKING:
-    from tests.contract.sandbox_desk import Desk
+    from tests.helpers.sandbox_desk import Desk
 
 BUY = {"market": "KRW-BTC", "side": "bid", "ord_type": "price", "price": "6000"}
 BID = {"market": "KRW-BTC", "side": "bid", "ord_type": "limit", "price": "100000000", "volume": "0.0001"}

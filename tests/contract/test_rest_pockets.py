@@ -11,8 +11,8 @@ import pytest_asyncio
 
 from sandbox.auth import ApiKey, Gate
 from sandbox.keys import MANAGE_POCKETS, TRADING, VIEW_ACCOUNT, WITHDRAW, KeyOptions, PocketOptions
-from sandbox.routes import MOVES_MONEY, NOT_HERE
-from tests.contract.sandbox_desk import PRICE, START, Desk, open_desk
+from sandbox.rest.routes import MOVES_MONEY, NOT_HERE
+from tests.helpers.sandbox_desk import PRICE, START, Desk, open_desk
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

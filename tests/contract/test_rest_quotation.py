@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sandbox.feed import PublicTrade
-from tests.contract.sandbox_desk import PRICE, START, START_MS, draw
+from sandbox.market.feed import PublicTrade
+from tests.helpers.sandbox_desk import PRICE, START, START_MS, draw
 
 if TYPE_CHECKING:
-    from tests.contract.sandbox_desk import Desk
+    from tests.helpers.sandbox_desk import Desk
 
 MINUTES = "/v1/candles/minutes/1"
 COMMON = {

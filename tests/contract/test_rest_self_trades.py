@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.contract.sandbox_desk import draw
+from tests.helpers.sandbox_desk import draw
 
 if TYPE_CHECKING:
-    from tests.contract.sandbox_desk import Desk
+    from tests.helpers.sandbox_desk import Desk
 
 BUY = {"side": "bid", "ord_type": "price", "price": "6000"}
 FEE = Decimal("0.0005")

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from cli.accounts import read_accounts
+from cli.common.accounts import read_accounts
 from main import build_parser
-from tests.contract.judges import ACCESS_KEY, PATIENCE_S, SECRET_KEY, environment, open_box
+from tests.helpers.judges import ACCESS_KEY, PATIENCE_S, SECRET_KEY, environment, open_box
 
 PAGE = Path(__file__).resolve().parent.parent.parent / "docs" / "sandbox.md"
 ADDRESS = "127.0.0.1:18090"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 import pytest
 
-from tests.contract.fault_desk import FaultyDesk, Rule, play
+from tests.helpers.fault_desk import FaultyDesk, Rule, play
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -10,7 +10,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.contract.fault_desk import FaultyDesk, Rule, play
+from tests.helpers.fault_desk import FaultyDesk, Rule, play
 
 ORDERS = {"methods": ["POST"], "paths": ["/v1/orders"]}
 BUY: Rule = {"side": "bid", "ord_type": "price", "price": "100000"}

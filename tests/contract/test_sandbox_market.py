@@ -16,7 +16,7 @@ import aiohttp
 import jwt
 import pytest
 
-from sandbox.market import IDS_A_MS, OWN_IDS
+from sandbox.market.markets import IDS_A_MS, OWN_IDS
 from sandbox.server import Sandbox, SandboxOptions, open_source
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ import aiohttp.web
 import pytest
 import pytest_asyncio
 
-from sandbox.feed import PublicTrade
-from tests.contract.sandbox_desk import PRICE, START_MS, Desk, open_desk
-from tests.contract.stream_line import (
+from sandbox.market.feed import PublicTrade
+from tests.helpers.sandbox_desk import PRICE, START_MS, Desk, open_desk
+from tests.helpers.stream_line import (
     BOOK_KEYS,
     CANDLE_KEYS,
     FORMATS,

@@ -16,20 +16,12 @@ from aiohttp.test_utils import make_mocked_request
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.session import FAREWELL_SECONDS, IDLE_SECONDS, STATUS_SECONDS
-from sandbox.subscription import PRIVATE_TYPES, PUBLIC_TYPES, StreamError, read_message
+from sandbox.stream.session import FAREWELL_SECONDS, IDLE_SECONDS, STATUS_SECONDS
+from sandbox.stream.subscription import PRIVATE_TYPES, PUBLIC_TYPES, StreamError, read_message
 from sandbox.wire import to_json
 from simulation.loop import PacedLoop
-from tests.contract.sandbox_desk import Desk, open_desk
-from tests.contract.stream_line import (
-    FORMATS,
-    PRIVATE,
-    PUBLIC,
-    TICKER,
-    Line,
-    connect,
-    only_session,
-)
+from tests.helpers.sandbox_desk import Desk, open_desk
+from tests.helpers.stream_line import FORMATS, PRIVATE, PUBLIC, TICKER, Line, connect, only_session
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -250,7 +242,7 @@ def test_a_silent_connection_is_dropped(*, keeps_pinging: bool) -> None:
 
 async def test_a_client_that_does_not_read_is_dropped(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """A queue has an end."""
-    monkeypatch.setattr("sandbox.session.MOST_QUEUED", 3)
+    monkeypatch.setattr("sandbox.stream.session.MOST_QUEUED", 3)
     async with connect(desk) as line:
         assert await line.nothing_more()
         session = only_session(desk)

@@ -9,11 +9,11 @@ import pytest
 import pytest_asyncio
 
 from sandbox.auth import ApiKey
-from sandbox.feed import PublicTrade
 from sandbox.keys import MAKE_ORDERS, VIEW_ACCOUNT, VIEW_ORDERS, KeyOptions, PocketOptions
+from sandbox.market.feed import PublicTrade
 from sandbox.wire import to_ms
-from tests.contract.sandbox_desk import PRICE, START, Desk, open_desk
-from tests.contract.stream_line import (
+from tests.helpers.sandbox_desk import PRICE, START, Desk, open_desk
+from tests.helpers.stream_line import (
     ANNOUNCEMENT_KEYS,
     ASSET_KEYS,
     BALANCE_KEYS,

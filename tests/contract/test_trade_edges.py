@@ -15,12 +15,14 @@ import pytest
 from journal.errors import JournalFull
 from journal.records import IntentState, Trade
 from strategy.base import Entry, Exit, Snapshot
-from tests.contract.sandbox_desk import PRICE
-from tests.contract.trading_desk import MARKET, WHY, Desk, buy, see_the_world, sell, told
-from trader import adoption, buying, discovery, names, orders, plans, positions, reconcile, risk, trades
-from trader.breach import guard
+from tests.helpers.sandbox_desk import PRICE
+from tests.helpers.trading_desk import MARKET, WHY, Desk, buy, see_the_world, sell, told
+from trader.books import adoption, discovery, reconcile
+from trader.books.breach import guard
+from trader.books.recovery import settle_intent
 from trader.decisions import HOLDING, SELLING
-from trader.recovery import settle_intent
+from trader.orders import drive, names, plans, risk
+from trader.trades import buying, lifecycle, positions
 from upbit.errors import UnderMinTotal
 from upbit.models import NewOrder, Side
 
@@ -114,7 +116,7 @@ def test_a_sale_that_waits_is_left_to_the_next_start_when_the_daemon_ends(
             assert await positions.reserve(app, MARKET, HOLDING, SELLING)
             began = app.clock()
             with patch.object(risk, "confirms_exit", return_value=locked):
-                await trades.sell(app, MARKET, Exit(sell=True, reason=WHY))
+                await lifecycle.sell(app, MARKET, Exit(sell=True, reason=WHY))
             assert (app.clock() - began).total_seconds() < 1
             assert (await app.state.active_trade.snapshot())[MARKET].phase == HOLDING
             assert len(app.journal.intents_of(trade.id)) == 1
@@ -253,6 +255,6 @@ def test_an_adopted_order_of_a_trade_whose_sale_is_in_hand_leaves_the_trade_to_i
             app.journal.adopt(trade, found, [fill], Decimal(0), [])
             assert app.journal.trade(trade.id).phase == "leaving"
             assert app.journal.trade(trade.id).volume == 0
-            assert orders.to_order(sale).volume == trade.volume
+            assert drive.to_order(sale).volume == trade.volume
 
     told(tmp_path, story)

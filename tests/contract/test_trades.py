@@ -11,9 +11,9 @@ import pytest
 
 from journal.errors import Breach
 from journal.records import IntentState
-from tests.contract.trading_desk import MARKET, Desk, buy, sell, told
-from trader import buying
-from trader.reconcile import reconcile
+from tests.helpers.trading_desk import MARKET, Desk, buy, sell, told
+from trader.books.reconcile import reconcile
+from trader.trades import buying
 from upbit.errors import InsufficientFunds, OutcomeUnknown, UnderMinTotal
 
 if TYPE_CHECKING:

@@ -14,16 +14,16 @@ import pytest
 
 from journal.records import IntentState
 from strategy.base import Exit
-from tests.contract.trading_desk import MARKET, WHY, Desk, buy, rounds, see_the_world, sell, told
-from trader import orders
+from tests.helpers.trading_desk import MARKET, WHY, Desk, buy, rounds, see_the_world, sell, told
+from trader.books.reconcile import reconcile
+from trader.books.recovery import recover
 from trader.decisions import HOLDING, SELLING
 from trader.executor import look
-from trader.positions import reserve
-from trader.reconcile import reconcile
-from trader.recovery import recover
-from trader.selling import wait_for_comparison
-from trader.trades import carry_on
-from trader.trades import sell as sell_now
+from trader.orders import drive
+from trader.trades.lifecycle import carry_on
+from trader.trades.lifecycle import sell as sell_now
+from trader.trades.positions import reserve
+from trader.trades.selling import wait_for_comparison
 from upbit.errors import OutcomeUnknown
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def test_a_journal_from_the_moment_of_a_buy_learns_its_sale_after_it(tmp_path: P
     async def story(desk: Desk) -> None:
         async with desk.daemon() as app:
             await recover(app)
-            with patch("trader.trades.carry_on"):
+            with patch("trader.trades.lifecycle.carry_on"):
                 await buy(app)
             (planned,) = app.journal.live_intents()
             app.journal.begin_attempt(planned.identifier)
@@ -145,7 +145,7 @@ def test_an_adopted_sale_does_not_hide_the_order_in_hand(tmp_path: Path) -> None
     async def story(desk: Desk) -> None:
         async with desk.started() as app:
             trade = await buy(app)
-            with patch("trader.trades.carry_on"):
+            with patch("trader.trades.lifecycle.carry_on"):
                 await sell(app)
             (sale,) = app.journal.live_intents()
             app.journal.begin_attempt(sale.identifier)
@@ -187,7 +187,7 @@ def test_an_order_that_was_executed_after_all_is_taken_up(tmp_path: Path) -> Non
             (intent,) = app.journal.live_intents()
             app.journal.see(intent.identifier, IntentState.FENCED, "fence")  # what must not be
             app.journal.abandon_trade(intent.trade_id, "FENCED")
-            await app.upbit.place(orders.to_order(intent))
+            await app.upbit.place(drive.to_order(intent))
             await asyncio.sleep(1)
             async with app.state.active_trade.locked() as active:
                 active.clear()

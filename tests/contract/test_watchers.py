@@ -9,10 +9,10 @@ from unittest.mock import patch
 
 import pytest
 
-from cli.daemon import serve
 from journal.errors import JournalFull
-from tests.contract.trading_desk import Desk, told
+from tests.helpers.trading_desk import Desk, told
 from trader.control import ask_to_resume
+from trader.daemon import serve
 from trader.health import FILE, read_health
 
 if TYPE_CHECKING:

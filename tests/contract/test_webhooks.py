@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tests.contract.sandbox_desk import Desk
+    from tests.helpers.sandbox_desk import Desk
 
 
 async def test_the_webhook_keeps_messages_in_order(desk: Desk) -> None:

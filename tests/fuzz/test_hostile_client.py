@@ -19,7 +19,6 @@ from hypothesis import strategies as st
 from sandbox.auth import body_texts
 from sandbox.server import Opened, Sandbox, SandboxOptions
 from simulation.loop import PacedLoop
-from tests.contract.sandbox_desk import START, FakeSource
 from tests.fuzz.hostile import (
     METHODS,
     TOTAL,
@@ -33,6 +32,7 @@ from tests.fuzz.hostile import (
     raw_http,
     tokens,
 )
+from tests.helpers.sandbox_desk import START, FakeSource
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

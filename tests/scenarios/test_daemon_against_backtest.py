@@ -31,12 +31,12 @@ from backtest.panel import build_panel
 from backtest.prepare import prepare
 from backtest.rules import ORDER, Rules
 from cli import demo
-from cli.daemon import JOURNAL_FILE
 from config.reading import load
 from journal.reader import open_reader
 from main import build_parser
 from simulation.loop import PacedLoop
 from strategy import registry
+from trader.daemon import JOURNAL_FILE
 
 if TYPE_CHECKING:
     from config.settings import Config

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cli.check import examine
-from tests.scenarios.daemon_desk import opened, serving, told, trading
+from tests.helpers.daemon_desk import opened, serving, told, trading
 from trader.control import SELL_ALL, ask_to_sell_all
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.scenarios.daemon_desk import Desk
+    from tests.helpers.daemon_desk import Desk
     from trader.app import App
 
 
@@ -132,7 +132,7 @@ def test_a_task_that_vanishes_halts_trading_and_ends_the_process_with_its_cause(
             assert desk.app.control.state.name == "ACTIVE"
 
     with monkeypatch.context() as patch:
-        patch.setattr("cli.daemon.watch_equity", vanishing)
+        patch.setattr("trader.daemon.watch_equity", vanishing)
         with pytest.raises(BaseExceptionGroup) as caught:
             told(story)
     assert caught.group_contains(AssertionError, match="equity ended by itself")

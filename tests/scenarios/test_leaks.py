@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.scenarios.daemon_desk import told, trading
+from tests.helpers.daemon_desk import told, trading
 from trader.app import EVENTS_KEPT
 from worlds.growth import sizes
 

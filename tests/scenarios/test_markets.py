@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from config.reading import load
-from tests.scenarios.daemon_desk import told, trading
+from tests.helpers.daemon_desk import told, trading
 from trader.decisions import HOLDING
 from trader.indicators import CAUTION, WARNING, barrier
 from upbit.models import Market, MarketEvent, StreamTicker
@@ -20,7 +20,7 @@ from upbit.models import Market, MarketEvent, StreamTicker
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.scenarios.daemon_desk import Desk
+    from tests.helpers.daemon_desk import Desk
 
 
 async def held(desk: Desk) -> str:

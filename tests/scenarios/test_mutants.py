@@ -22,8 +22,9 @@ import pytest
 
 from journal.journal import Journal
 from journal.records import EDGES, IntentState
-from trader import candles, orders, protocol
-from trader.protocol import Step
+from trader import candles
+from trader.orders import drive, protocol
+from trader.orders.protocol import Step
 from upbit.models import NewOrder
 from upbit.rest import Upbit
 from worlds.lies import LieRates
@@ -92,15 +93,15 @@ def not_found_five_times_is_rejected() -> None:
             force(app, intent.identifier, IntentState.REJECTED)
         return missed >= 5
 
-    replaced("trader.orders.take_step", count)
+    replaced("trader.orders.drive.take_step", count)
 
 
 def the_fence_is_skipped() -> None:
     """Where the fence would be sent, the order counts as fenced."""
-    real = orders.take_step
+    real = drive.take_step
 
     async def expire(app: Any, intent: Any, missed: int) -> bool:
-        wanted = orders.why_not(app, intent) is None
+        wanted = drive.why_not(app, intent) is None
         if missed >= protocol.LOOKS_BEFORE_SENDING and not wanted:
             force(app, intent.identifier, IntentState.FENCED)
             return True
@@ -109,13 +110,13 @@ def the_fence_is_skipped() -> None:
     def never(doubt: protocol.Doubt) -> Step:
         return Step.SEND if doubt.missed >= protocol.LOOKS_BEFORE_SENDING and doubt.wanted else Step.LOOK
 
-    replaced("trader.orders.take_step", expire)
-    replaced("trader.protocol.next_step", never)
+    replaced("trader.orders.drive.take_step", expire)
+    replaced("trader.orders.protocol.next_step", never)
 
 
 def fills_are_counted_by_state() -> None:
     """An order that ended as `cancel` bought nothing."""
-    real = orders.write_progress
+    real = drive.write_progress
 
     def by_state(app: Any, intent: Any, order: Any) -> bool:
         if order.state == "cancel":
@@ -123,7 +124,7 @@ def fills_are_counted_by_state() -> None:
             return True
         return real(app, intent, order)
 
-    replaced("trader.orders.write_progress", by_state)
+    replaced("trader.orders.drive.write_progress", by_state)
 
 
 def the_whole_wallet_is_sold() -> None:
@@ -132,7 +133,7 @@ def the_whole_wallet_is_sold() -> None:
     def everything(ours: Any, wallet: Any, _: Any) -> Any:
         return ours if wallet is None else max(ours, wallet.available)
 
-    replaced("trader.risk.sellable", everything)
+    replaced("trader.orders.risk.sellable", everything)
 
 
 def resumes_without_asking() -> None:
@@ -144,8 +145,8 @@ def resumes_without_asking() -> None:
     async def trust(app: Any) -> None:
         app.reconciled, app.compared_s = True, asyncio.get_running_loop().time()
 
-    replaced("trader.recovery.settle_intent", forget)
-    replaced("trader.reconcile.reconcile", trust)
+    replaced("trader.books.recovery.settle_intent", forget)
+    replaced("trader.books.reconcile.reconcile", trust)
 
 
 MUTANTS = (
@@ -165,12 +166,12 @@ def what_is_taken_is_kept() -> None:
     async def trust(_: Any) -> None:
         """Do nothing."""
 
-    replaced("trader.reconcile.compare_balances", trust)
+    replaced("trader.books.reconcile.compare_balances", trust)
 
 
 def one_look_is_believed() -> None:
     """What an answer does not show is written off at once, whatever it does not show."""
-    replaced("trader.balances.surely_gone", lambda _, __: Decimal("0.001"))
+    replaced("trader.books.balances.surely_gone", lambda _, __: Decimal("0.001"))
 
 
 def a_folder_has_no_lock() -> None:
@@ -191,8 +192,8 @@ def a_candle_counts_before_it_ends() -> None:
 
 def nobody_minds_another_daemon() -> None:
     """Orders that were never sent from here are written down like any other."""
-    replaced("trader.discovery.halt_buys_on_unknown", lambda *_: None)
-    replaced("trader.orders.halt_buys_beside_another", lambda *_: None)
+    replaced("trader.books.discovery.halt_buys_on_unknown", lambda *_: None)
+    replaced("trader.orders.drive.halt_buys_beside_another", lambda *_: None)
 
 
 def a_wrong_clock_is_trusted() -> None:
@@ -201,8 +202,8 @@ def a_wrong_clock_is_trusted() -> None:
     async def go_on(_: Any, __: Any) -> None:
         """Do nothing."""
 
-    replaced("trader.host.start_over", go_on)
-    replaced("trader.host.judge_skew", lambda *_, **__: False)
+    replaced("trader.guards.host.start_over", go_on)
+    replaced("trader.guards.host.judge_skew", lambda *_, **__: False)
 
 
 def what_cannot_be_written_is_done_all_the_same() -> None:

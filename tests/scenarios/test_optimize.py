@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.scenarios.made_up import ROOT, run_main, write_history
+from tests.helpers.made_up import ROOT, run_main, write_history
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self
 
 import pytest
 
-from tests.scenarios.made_up import run_main, write_history
+from tests.helpers.made_up import run_main, write_history
 
 if TYPE_CHECKING:
     from pathlib import Path

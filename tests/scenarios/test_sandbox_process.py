@@ -22,7 +22,7 @@ import jwt
 import pytest
 
 from cli import sandbox as cli_sandbox
-from cli.accounts import read_accounts
+from cli.common.accounts import read_accounts
 from sandbox.server import Sandbox, SandboxOptions, open_source
 from simulation.loop import LoopClock, PacedLoop
 

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cli.daemon import serve
 from cli.run import explain_failure
-from cli.start import LONGEST_PAUSE_S, come_up
-from tests.scenarios.daemon_desk import beside, told, trading
-from trader.account import NO_WITHDRAWAL, CanWithdrawError
+from tests.helpers.daemon_desk import beside, told, trading
+from trader.admission import LONGEST_PAUSE_S, come_up
+from trader.daemon import serve
+from trader.guards.account import NO_WITHDRAWAL, CanWithdrawError
 from trader.health import read_health
 from upbit.errors import ExchangeError, IpNotAllowed
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.scenarios.daemon_desk import Desk
+    from tests.helpers.daemon_desk import Desk
 
 REST = {"paths": ["/v1/*"]}
 TEN_MINUTES = [0, 10]
@@ -160,7 +160,7 @@ def test_a_key_that_can_withdraw_is_not_waited_for(tmp_path: Path, monkeypatch: 
             assert caught.group_contains(CanWithdrawError, match="can withdraw")
             assert waits(desk) == []
 
-    monkeypatch.setattr("cli.start.refuse_withdrawal", can_withdraw)
+    monkeypatch.setattr("trader.admission.refuse_withdrawal", can_withdraw)
     told(story)
 
 

@@ -17,9 +17,9 @@ from notifier.messages import Messages
 from sandbox.keys import MAKE_ORDERS, TRADING, VIEW_ACCOUNT, VIEW_ORDERS, WITHDRAW
 from sandbox.server import Sandbox, SandboxOptions
 from simulation.loop import LoopClock, PacedLoop
-from trader import account
-from trader.account import CanWithdrawError, Withdrawal, WrongModeError, claim_mode, judge_withdrawal
 from trader.control import Control
+from trader.guards import account
+from trader.guards.account import CanWithdrawError, Withdrawal, WrongModeError, claim_mode, judge_withdrawal
 from trader.health import Health
 from upbit.circuit import KEY, PROBE_EVERY_S, Circuit, permission_of
 from upbit.errors import (

@@ -15,10 +15,10 @@ import pytest
 from journal.records import Fill, IntentState
 from state import ActiveTrade
 from strategy.base import Entry, Reason, Snapshot
-from tests.unit.handmade import NAME, NOW, daemon, name_of, ours, recorded
+from tests.helpers.handmade import NAME, NOW, daemon, name_of, ours, recorded
 from tests.unit.test_protocol import intent
 from tests.unit.test_trading_decisions import a_trade
-from trader import adoption
+from trader.books import adoption
 from trader.decisions import HOLDING, SELLING
 from upbit.models import Side
 

@@ -13,12 +13,12 @@ from backtest.candles import Stored
 from backtest.store import Store
 from backtest.units import UNITS
 from main import main
-from tests.unit.scripted import UNIT, candles
+from tests.helpers.scripted import UNIT, candles
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.unit.scripted import Row
+    from tests.helpers.scripted import Row
 
 
 def wave(count: int, seed: int) -> list[Row]:
@@ -204,7 +204,7 @@ def test_without_the_research_extra_it_is_said_how_to_install_it(
     history: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
 ) -> None:
     """The daemon does without pyarrow; these verbs do not."""
-    monkeypatch.setattr("cli.history.find_spec", lambda name: None if name == "pyarrow" else find_spec(name))
+    monkeypatch.setattr("cli.common.period.find_spec", lambda name: None if name == "pyarrow" else find_spec(name))
     assert main(list(words)) == 1
     assert "pip install --require-hashes -r requirements/research.txt" in capsys.readouterr().err
 

@@ -20,7 +20,7 @@ from backtest.rules import Rules
 from strategy import registry
 from strategy.base import Position, Snapshot
 from strategy.portfolio import stop_price
-from tests.unit.scripted import BUY, QUIET, SELL, START, UNIT, Parameters, Row, Scripted, candles, flat, ready
+from tests.helpers.scripted import BUY, QUIET, SELL, START, UNIT, Parameters, Row, Scripted, candles, flat, ready
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -22,7 +22,7 @@ from backtest.history import choose_markets, closed_by
 from backtest.panel import build_panel
 from backtest.store import Store
 from backtest.units import UNITS, from_ms, unit_ms
-from tests.unit.scripted import START, UNIT, candles, flat
+from tests.helpers.scripted import START, UNIT, candles, flat
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -26,13 +26,13 @@ from backtest.metrics import (
 )
 from backtest.results import band, longest_losing_streak, run_seeds, trade_figures
 from backtest.rules import Rules
-from tests.unit.scripted import BUY, SELL, START, flat, ready
+from tests.helpers.scripted import BUY, SELL, START, flat, ready
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from strategy.base import Floats
-    from tests.unit.scripted import Row
+    from tests.helpers.scripted import Row
 
 DAY_MS = 86_400_000
 FREE = Rules(fee_rate=0.0, slippage_scale=0.0)

@@ -14,10 +14,10 @@ from unittest.mock import call
 import pytest
 
 from state import ActiveTrade, Price
-from tests.unit.handmade import NOW, daemon, recorded
+from tests.helpers.handmade import NOW, daemon, recorded
 from tests.unit.test_protocol import intent
 from tests.unit.test_trading_decisions import a_trade
-from trader import balances
+from trader.books import balances
 from trader.decisions import BUYING, HOLDING, SELLING
 from upbit.models import Account
 

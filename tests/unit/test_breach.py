@@ -17,13 +17,13 @@ import pytest
 from journal.errors import Breach, JournalBroken, JournalFull, require
 from journal.records import IntentState
 from state import ActiveTrade
-from tests.contract.trading_desk import MARKET, Desk, buy, sell, told
-from trader import plans
-from trader.breach import come_back, guard, on_breach, take_up_again
+from tests.helpers.trading_desk import MARKET, Desk, buy, sell, told
+from trader.books.breach import come_back, guard, on_breach, take_up_again
+from trader.books.reconcile import reconcile
+from trader.books.storage import look_after_storage
 from trader.decisions import BUYING, HOLDING, SELLING
-from trader.orders import to_order
-from trader.reconcile import reconcile
-from trader.storage import look_after_storage
+from trader.orders import plans
+from trader.orders.drive import to_order
 
 if TYPE_CHECKING:
     from trader.app import App

@@ -14,8 +14,7 @@ import pytest
 
 from state import Balance
 from strategy.base import Position
-from tests.unit.test_risk import book, chance, level
-from tests.unit.trading import (
+from tests.helpers.trading import (
     BUY,
     CLOSED,
     ENTRY,
@@ -30,8 +29,10 @@ from tests.unit.trading import (
     refused,
     trading,
 )
-from trader import buying, plans, risk, trades
+from tests.unit.test_risk import book, chance, level
 from trader.decisions import BUYING, HOLDING
+from trader.orders import plans, risk
+from trader.trades import buying, lifecycle
 from upbit.errors import OutcomeUnknown
 from upbit.models import Account, NewOrder, Side
 
@@ -115,7 +116,7 @@ async def test_a_buy_is_written_down_before_it_is_carried_out(app: Any, monkeypa
     await active(app, BUYING)
     planned_buy(app, monkeypatch, PLAN)
     driven = ends(monkeypatch, app, lambda name: app.journal.abandon(name, "deadline"))
-    await trades.buy(app, SNAPSHOT, ENTRY)
+    await lifecycle.buy(app, SNAPSHOT, ENTRY)
     assert driven == [BUY]
     trade, intent = app.journal.trade(TRADE), app.journal.intent(BUY)
     assert (trade.market, trade.strategy, trade.unit, trade.decided_at) == (
@@ -158,7 +159,7 @@ async def test_a_buy_that_is_refused_lets_its_market_rest(
     await active(app, BUYING)
     planned_buy(app, monkeypatch, answer)
     driven = ends(monkeypatch, app, lambda _: None)
-    await trades.buy(app, SNAPSHOT, ENTRY)
+    await lifecycle.buy(app, SNAPSHOT, ENTRY)
     assert driven == []
     assert app.tell.mock_calls == [call("refused", market=MARKET, why=why)]
     assert app.resting == {MARKET: NOW + timedelta(minutes=1)}
@@ -221,7 +222,7 @@ async def test_a_buy_that_bought_nothing_is_over(
     app.journal.begin_trade(trade, intent)
     await active(app, BUYING, trade.id)
     ends(monkeypatch, app, refused(app, outcome) if outcome else lambda name: app.journal.abandon(name, "deadline"))
-    await trades.carry_on(app, MARKET)
+    await lifecycle.carry_on(app, MARKET)
     assert app.journal.trade(TRADE).phase == "abandoned"
     (event,) = app.journal._db.execute("SELECT data FROM event WHERE kind = 'trade' ORDER BY seq DESC LIMIT 1")
     assert msgspec.json.decode(event["data"])["why"] == ("REJECTED" if outcome else "ABANDONED")
@@ -248,7 +249,7 @@ async def test_a_refusal_for_money_that_is_there_stops_buying(
     app.journal.begin_trade(trade, intent)
     await active(app, BUYING, trade.id)
     ends(monkeypatch, app, refused(app, "InsufficientFunds"))
-    await trades.carry_on(app, MARKET)
+    await lifecycle.carry_on(app, MARKET)
     assert app.control.halt_buys.called is halts
     if halts:
         (code,), facts = app.control.halt_buys.call_args

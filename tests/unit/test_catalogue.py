@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.catalogue import CATALOGUES, ROOT, Catalogue
+from tests.helpers.catalogue import CATALOGUES, ROOT, Catalogue
 
 
 @pytest.fixture(params=list(CATALOGUES))

@@ -10,9 +10,9 @@ from cli.run import explain_failure
 from config.problems import ConfigError, Problem
 from journal.errors import JournalCorrupt, JournalLocked, JournalUnwritable
 from notifier.explain import explain
-from sandbox.replay import ReplayError
+from sandbox.market.sources.replay import ReplayError
 from strategy.registry import StrategyError
-from trader.recovery import WrongAccountError
+from trader.books.recovery import WrongAccountError
 from upbit.errors import error_from
 
 

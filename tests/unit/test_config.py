@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cli.log import redact
+from cli.common.log import redact
 from config.problems import ConfigError
 from config.reading import load, take_secrets
 from config.settings import Config, Secret, most_spent

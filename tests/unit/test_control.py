@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 import pytest
 
-from cli import request, resume, sell_all
+from cli import resume, sell_all
+from cli.common import request
 from config.settings import Config
 from journal.errors import JournalBreach
 from journal.journal import Journal

@@ -12,9 +12,9 @@ import pytest
 
 from journal.records import IntentState
 from state import ActiveTrade
-from tests.unit.handmade import NAME, NOW, daemon, name_of, ours
+from tests.helpers.handmade import NAME, NOW, daemon, name_of, ours
 from tests.unit.test_protocol import intent
-from trader import discovery
+from trader.books import discovery
 from trader.decisions import BUYING, HOLDING, SELLING
 
 

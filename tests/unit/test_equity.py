@@ -19,9 +19,9 @@ from journal.records import Intent, IntentState, Trade
 from notifier.messages import Messages
 from simulation.loop import PacedLoop
 from state import Price, State
-from trader import equity
 from trader.control import Control
-from trader.equity import Mark, look, losses_over, profit_now, renew
+from trader.guards import equity
+from trader.guards.equity import Mark, look, losses_over, profit_now, renew
 from trader.health import Health
 from upbit.models import Fill
 

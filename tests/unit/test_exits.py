@@ -17,8 +17,8 @@ from journal.records import Intent, IntentState, Trade
 from simulation.loop import LoopClock, PacedLoop
 from state import ActiveTrade, State
 from strategy.base import Exit, Reason
-from trader import trades
 from trader.decisions import HOLDING, SELLING
+from trader.trades import lifecycle
 from upbit.models import Book, BookLevel, Fill
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def told(story: Callable[[Any], Coroutine[Any, Any, None]], bids: list[str], pat
     async def carry_on(_: Any, market: str) -> None:
         sent.append(market)
 
-    monkeypatch.setattr(trades, "carry_on", carry_on)
+    monkeypatch.setattr(lifecycle, "carry_on", carry_on)
     made: list[Any] = []
 
     async def run() -> None:
@@ -125,13 +125,13 @@ def test_a_stop_that_the_book_denies_is_held_on(tmp_path: Path, monkeypatch: pyt
     """One wild trade under the stop while bids stand at 990: nothing is sold; when the bids fall, it is."""
 
     async def story(app: Any) -> None:
-        await trades.sell(app, MARKET, because("stop"))
+        await lifecycle.sell(app, MARKET, because("stop"))
         assert app.sent == []
         held = (await app.state.active_trade.snapshot())[MARKET]
         assert held.phase == HOLDING
         assert app.journal.trade(held.trade_id).phase == "holding"
         app.tell.assert_called_once()
-        await trades.sell(app, MARKET, because("stop"))
+        await lifecycle.sell(app, MARKET, because("stop"))
         assert app.sent == [MARKET]
 
     told(story, ["990", "905"], tmp_path, monkeypatch)
@@ -141,7 +141,7 @@ def test_an_exit_for_another_reason_needs_no_fall(tmp_path: Path, monkeypatch: p
     """A trend that is over is over at any price."""
 
     async def story(app: Any) -> None:
-        await trades.sell(app, MARKET, because("trend_end"))
+        await lifecycle.sell(app, MARKET, because("trend_end"))
         assert app.sent == [MARKET]
 
     told(story, ["990"], tmp_path, monkeypatch)
@@ -152,10 +152,10 @@ def test_a_market_without_bids_is_waited_for_and_is_no_dust(tmp_path: Path, monk
     """A suspended market's book is empty; the position is worth what it is, and is sold when somebody bids again."""
 
     async def story(app: Any) -> None:
-        await trades.sell(app, MARKET, because("trend_end"))
+        await lifecycle.sell(app, MARKET, because("trend_end"))
         assert app.sent == []
         assert app.journal.trade("Sabcd-KRWA-1").phase == "holding"
-        await trades.sell(app, MARKET, because("trend_end"))
+        await lifecycle.sell(app, MARKET, because("trend_end"))
         assert app.sent == [MARKET]
 
     told(story, ["0", "950"], tmp_path, monkeypatch)
@@ -168,7 +168,7 @@ def test_what_an_exit_may_expect_is_written_down_before_it_is_sent(
     """Beside its reason, to be compared with its fills."""
 
     async def story(app: Any) -> None:
-        await trades.sell(app, MARKET, because("trend_end"))
+        await lifecycle.sell(app, MARKET, because("trend_end"))
         reason = app.journal.trade("Sabcd-KRWA-1").exit_reason
         assert reason["code"] == "trend_end"
         assert Decimal(reason["expected_price"]) == 990

@@ -12,7 +12,7 @@ import pytest
 from sandbox.faults.engine import tag_of
 from sandbox.faults.plan import AnyRule, Plan
 from sandbox.faults.reading import PlanError, find_plan, read_plan, ready_plans
-from tests.fault_page import document
+from tests.helpers.fault_page import document
 
 
 def read(*rules: dict[str, Any], **more: Any) -> Plan:

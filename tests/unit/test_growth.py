@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from worlds import growth
-from worlds.pace import LOOPS, differences, unhurried_config
 from worlds.soak import PLAN, Life, Sample, report
+from worlds.soak_settings import LOOPS, differences, unhurried_config
 
 if TYPE_CHECKING:
     from collections.abc import Callable

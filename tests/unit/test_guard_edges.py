@@ -20,10 +20,11 @@ from notifier.messages import Messages
 from state import ActiveTrade, Price
 from strategy.base import Position
 from tests.unit.test_risk import NOW, facts, gate
-from trader import account, risk
-from trader.account import Withdrawal
 from trader.control import Control
 from trader.decisions import HOLDING, View, decide
+from trader.guards import account
+from trader.guards.account import Withdrawal
+from trader.orders import risk
 from upbit.errors import InsufficientFunds, OutcomeUnknown
 from upbit.models import NewOrder, Side
 

@@ -20,13 +20,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cli import watchdog
 from journal.journal import Journal
 from notifier.messages import Messages
 from simulation.loop import PacedLoop
-from trader import host
 from trader.control import Control
-from trader.host import Clocks, lasting, watch_clock, watch_files, watch_loop
+from trader.guards import host, watchdog
+from trader.guards.host import Clocks, lasting, watch_clock, watch_files, watch_loop
 from trader.indicators import until_closed
 
 if TYPE_CHECKING:

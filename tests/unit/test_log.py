@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cli import log as logs
+from cli.common import log as logs
 from config.reading import load
 from tests.unit.test_container import BOT
 from trader.app import Event

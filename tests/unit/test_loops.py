@@ -12,9 +12,9 @@ import pytest
 
 from simulation.loop import LoopClock, PacedLoop
 from state import State
+from trader.books.reconcile import rounds
 from trader.health import LIMITS_S, Health, read_health, write_report
 from trader.loops import each_minute, every, keep_going
-from trader.reconcile import rounds
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine

@@ -19,8 +19,8 @@ from journal.errors import Breach
 from journal.records import Attempt, IntentState
 from tests.unit import test_protocol as fixed
 from tests.unit.test_orders import START, Exchange, an_intent, executed, told
-from trader import orders
-from trader.protocol import Kind, Sight, Step
+from trader.orders import drive
+from trader.orders.protocol import Kind, Sight, Step
 from upbit.errors import NotSent, OrderNotFound, OutcomeUnknown, RateLimited, Withheld
 from upbit.models import Account, Fence, NewOrder, Side
 
@@ -40,7 +40,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
         asked.append(what)
         await asyncio.sleep(0)
 
-    monkeypatch.setattr(orders, "pause", pause)
+    monkeypatch.setattr(drive, "pause", pause)
     return asked
 
 
@@ -64,14 +64,14 @@ def attempts(app: Any) -> list[tuple[Any, ...]]:
 
 def test_looks_come_less_often_while_they_bring_nothing(tmp_path: Path, pauses: list[tuple[object, ...]]) -> None:
     """What was not found and what could not be asked both count; an answer that says nothing begins anew."""
-    whole = executed(orders.to_order(an_intent()))
+    whole = executed(drive.to_order(an_intent()))
     nowhere = OrderNotFound("no", name="order_not_found", status=404)
     nameless = msgspec.structs.replace(whole, identifier=None)
     looks = [nowhere, OutcomeUnknown("?"), OutcomeUnknown("?"), nowhere, nameless, whole, whole]
 
     async def story(app: Any) -> None:
         app.upbit = SimpleNamespace(place=Exchange("lost before").place, order=scripted(looks))
-        assert (await orders.drive(app, NAME)).state is IntentState.FINAL
+        assert (await drive.drive(app, NAME)).state is IntentState.FINAL
 
     told(story, Exchange(), tmp_path)
     assert pauses == [(0.5,), (1.0,), (2.0,), (4.0,), (2.0,), (1.0,), (0.1,)]
@@ -79,12 +79,12 @@ def test_looks_come_less_often_while_they_bring_nothing(tmp_path: Path, pauses: 
 
 def test_an_accepted_order_is_looked_at_less_and_less_often(tmp_path: Path, pauses: list[tuple[object, ...]]) -> None:
     """From a tenth of a second to ten seconds."""
-    whole = executed(orders.to_order(an_intent()))
+    whole = executed(drive.to_order(an_intent()))
     looks = [*[msgspec.structs.replace(whole, state="wait", fills=[], trades_count=0)] * 8, whole]
 
     async def story(app: Any) -> None:
         app.upbit = SimpleNamespace(place=Exchange().place, order=scripted(looks))
-        await orders.drive(app, NAME)
+        await drive.drive(app, NAME)
 
     told(story, Exchange(), tmp_path)
     assert pauses == [(0.1,), (0.3,), (0.5,), (1.0,), (2.0,), (5.0,), (10.0,), (10.0,), (10.0,)]
@@ -105,7 +105,7 @@ async def test_what_was_surely_not_taken_is_sent_again_after_a_rest(
 ) -> None:
     """As long as Upbit asks for, else a second; a daemon that stops does not wait."""
     app: Any = SimpleNamespace(stop=asyncio.Event(), journal=Mock())
-    await orders.rest_before_next(app, an_intent(), error)
+    await drive.rest_before_next(app, an_intent(), error)
     assert pauses == [(seconds, app.stop)]
     assert app.journal.mock_calls == []
 
@@ -113,7 +113,7 @@ async def test_what_was_surely_not_taken_is_sent_again_after_a_rest(
 async def test_what_our_gate_keeps_back_is_given_up_for_its_reason() -> None:
     """And not waited for."""
     app: Any = SimpleNamespace(journal=Mock())
-    await orders.rest_before_next(app, an_intent(), Withheld("no", name="cap_day"))
+    await drive.rest_before_next(app, an_intent(), Withheld("no", name="cap_day"))
     assert app.journal.mock_calls == [call.abandon(NAME, "cap_day")]
 
 
@@ -121,7 +121,7 @@ def test_every_send_is_written_with_what_came_of_it(tmp_path: Path) -> None:
     """A doubt, a refusal by rate, the order itself."""
 
     async def story(app: Any) -> None:
-        await orders.drive(app, NAME)
+        await drive.drive(app, NAME)
         assert attempts(app) == [
             ("real", "PLANNED", "RateLimited", 429, "too_many_requests"),
             ("real", "UNKNOWN", "OutcomeUnknown", None, ""),
@@ -142,7 +142,7 @@ def test_an_order_that_was_found_is_told_and_followed_by_its_uuid(tmp_path: Path
     """Its state is what seeing it makes of it."""
 
     async def story(app: Any) -> None:
-        await orders.drive(app, NAME)
+        await drive.drive(app, NAME)
         assert app.tell.mock_calls[-1] == call("order_found", market="KRW-A", identifier=NAME, state="ACCEPTED")
         assert app.journal.intent(NAME).uuid == f"u-{NAME}"
         assert app.control.may_buy()
@@ -157,7 +157,7 @@ def test_a_fence_is_written_with_its_request_and_ends_the_doubt(tmp_path: Path) 
         app.control.halt_buys("x", ko="x", en="x")
         app.journal.begin_attempt(NAME)
         app.journal.end_attempt(NAME, IntentState.UNKNOWN, outcome="time-out")
-        assert (await orders.drive(app, NAME)).state is IntentState.FENCED
+        assert (await drive.drive(app, NAME)).state is IntentState.FENCED
         assert attempts(app)[1:] == [("fence", "UNKNOWN", "answered with fence", 201, None)]
         (row,) = app.journal._db.execute("SELECT request FROM attempt WHERE kind = 'fence'").fetchall()
         fence = msgspec.json.decode(row["request"], type=Fence)
@@ -176,7 +176,7 @@ def test_an_order_whose_answer_nobody_waited_for_is_in_doubt(tmp_path: Path) -> 
     async def story(app: Any) -> None:
         app.upbit = SimpleNamespace(place=never)
         async with asyncio.TaskGroup() as tasks:
-            flow = tasks.create_task(orders.drive(app, NAME))
+            flow = tasks.create_task(drive.drive(app, NAME))
             await asyncio.sleep(1)
             flow.cancel()
         assert attempts(app) == [("real", "UNKNOWN", "cancelled", None, None)]
@@ -190,7 +190,7 @@ def test_an_order_that_somebody_else_sends_is_not_driven(tmp_path: Path) -> None
     async def story(app: Any) -> None:
         app.journal.begin_attempt(NAME)
         with pytest.raises(Breach, match=f"{NAME} is being sent by somebody else"):
-            await orders.drive(app, NAME)
+            await drive.drive(app, NAME)
 
     told(story, Exchange(), tmp_path)
 
@@ -219,8 +219,8 @@ def test_why_a_planned_order_is_not_sent(
         stop.set()
     control = SimpleNamespace(permits=lambda asked: asked == side, state=SimpleNamespace(name="HALT_BUYS"))
     app: Any = SimpleNamespace(clock=lambda: START + timedelta(seconds=late), control=control, stop=stop)
-    assert orders.why_not(app, replace(an_intent(), side=side)) == why
-    assert orders.why_not(app, replace(an_intent(), side="other", deadline=None)) == "HALT_BUYS"
+    assert drive.why_not(app, replace(an_intent(), side=side)) == why
+    assert drive.why_not(app, replace(an_intent(), side="other", deadline=None)) == "HALT_BUYS"
 
 
 @pytest.mark.failure("E9")
@@ -228,10 +228,10 @@ def test_why_a_planned_order_is_not_sent(
 def test_a_sale_is_not_sent_when_its_coins_were_sold_since(held: str, why: str | None) -> None:
     """A restored journal finds their sale under another name: what would be sold now is the user's."""
     order = NewOrder(market="KRW-A", side=Side.ASK, volume=Decimal("1.5"), identifier="ub1-x-0")
-    sale = replace(an_intent(), side="ask", request=orders.request_of(order), deadline=None)
+    sale = replace(an_intent(), side="ask", request=drive.request_of(order), deadline=None)
     journal = Mock(trade=lambda trade_id: {"t": SimpleNamespace(volume=Decimal(held))}[trade_id])
     app: Any = SimpleNamespace(control=SimpleNamespace(permits=lambda _: True), journal=journal, stop=asyncio.Event())
-    assert orders.why_not(app, sale) == why
+    assert drive.why_not(app, sale) == why
 
 
 @pytest.mark.parametrize(("after", "told_of"), [(timedelta(seconds=119), False), (timedelta(minutes=2), True)])
@@ -239,7 +239,7 @@ def test_a_long_doubt_is_told(after: timedelta, told_of: bool) -> None:  # noqa:
     """From two minutes on; with what a person can do when its name is used up."""
     app: Any = SimpleNamespace(clock=lambda: START + after, journal=Mock(), messages=Mock(), wake_notifier=Mock())
     app.journal.attempts.return_value = [fixed.attempt(outcome="DuplicatedIdentifier")]
-    orders.tell_long_doubt(app, an_intent())
+    drive.tell_long_doubt(app, an_intent())
     assert app.wake_notifier.called is told_of
     assert app.messages.long_doubt.mock_calls == ([call(an_intent(), burnt=True, at=START + after)] if told_of else [])
     if told_of:
@@ -250,14 +250,14 @@ def test_a_long_doubt_is_told(after: timedelta, told_of: bool) -> None:  # noqa:
 def test_a_halt_keeps_what_was_shown() -> None:
     """A person compares it with what was meant, at Upbit."""
     app: Any = SimpleNamespace(control=Mock())
-    other = msgspec.structs.replace(executed(orders.to_order(an_intent())), market="KRW-B")
-    orders.halt_on_other(app, an_intent(), other)
+    other = msgspec.structs.replace(executed(drive.to_order(an_intent())), market="KRW-B")
+    drive.halt_on_other(app, an_intent(), other)
     (code,), facts = app.control.halt.call_args
     assert (code, facts["meant"], facts["market"]) == ("wrong_answer", an_intent().request, "KRW-A")
     assert json.loads(json.dumps(facts["shown"], default=str))["market"] == "KRW-B"
     assert NAME in facts["ko"]
     assert NAME in facts["en"]
-    orders.halt_buys_beside_another(app, an_intent(), other)
+    drive.halt_buys_beside_another(app, an_intent(), other)
     (code,), facts = app.control.halt_buys.call_args
     assert (code, facts["market"], facts["uuid"]) == ("second_instance", "KRW-A", other.uuid)
     assert NAME in facts["ko"]
@@ -296,7 +296,7 @@ async def test_what_is_sent_in_doubt_is_what_the_account_can_pay_for(
     side: Side, funds: tuple[int, str], step: Step, what: type | None, paid_by: Side | None
 ) -> None:
     """The order itself where it is wanted and affordable, else a fence from the side that has the means."""
-    request = await orders.what_to_send(paying(*funds), fixed.intent(side), step)
+    request = await drive.what_to_send(paying(*funds), fixed.intent(side), step)
     assert (None if request is None else type(request)) is what
     assert (None if request is None else request.side) is paid_by
 
@@ -305,9 +305,9 @@ async def test_a_buy_needs_no_bids_and_a_sale_does() -> None:
     """Nobody can say what coins are worth that nobody bids for."""
     app = paying(10**6, "60")
     app.upbit.books = scripted([[msgspec.structs.replace(fixed.book(Decimal(100)), levels=[])] for _ in range(2)])
-    assert await orders.what_to_send(app, fixed.intent(Side.BID), Step.SEND) == orders.to_order(fixed.intent(Side.BID))
+    assert await drive.what_to_send(app, fixed.intent(Side.BID), Step.SEND) == drive.to_order(fixed.intent(Side.BID))
     app.upbit.accounts = scripted([[Account(currency="A", available=Decimal(60), locked=Decimal(0))]])
-    assert await orders.what_to_send(app, fixed.intent(Side.ASK), Step.SEND) is None
+    assert await drive.what_to_send(app, fixed.intent(Side.ASK), Step.SEND) is None
 
 
 @pytest.mark.parametrize(
@@ -335,15 +335,15 @@ async def test_a_step_in_doubt_is_taken_by_what_was_sent(
     async def send(_: Any, about: Any, request: str) -> None:
         tried.append((about, request))
 
-    monkeypatch.setattr(orders, "what_to_send", what)
-    monkeypatch.setattr(orders, "send", send)
+    monkeypatch.setattr(drive, "what_to_send", what)
+    monkeypatch.setattr(drive, "send", send)
     sent = [fixed.attempt()] * reals + [fixed.attempt(kind=Kind.FENCE)] * fences
     control = SimpleNamespace(may_sell=lambda: sell, permits=lambda _: True)
     app: Any = SimpleNamespace(journal=Mock(), control=control, stop=asyncio.Event(), clock=lambda: START)
     app.journal.attempts.return_value = sent
     if stops:
         app.stop.set()
-    assert await orders.take_step(app, an_intent(), missed) is (step is not None)
+    assert await drive.take_step(app, an_intent(), missed) is (step is not None)
     assert tried == ([] if step is None else [(an_intent(), step), (an_intent(), "request")])
     app.journal.attempts.assert_called_once_with(NAME)
 
@@ -354,11 +354,11 @@ async def test_what_cannot_be_paid_for_is_no_step(monkeypatch: pytest.MonkeyPatc
     async def what(*_: object) -> None:
         return None
 
-    monkeypatch.setattr(orders, "what_to_send", what)
+    monkeypatch.setattr(drive, "what_to_send", what)
     control = SimpleNamespace(may_sell=lambda: True, permits=lambda _: True)
     app: Any = SimpleNamespace(journal=Mock(), control=control, stop=asyncio.Event(), clock=lambda: START)
     app.journal.attempts.return_value = [fixed.attempt()]
-    assert not await orders.take_step(app, an_intent(), 3)
+    assert not await drive.take_step(app, an_intent(), 3)
 
 
 @pytest.mark.parametrize("readable", [True, False])
@@ -367,7 +367,7 @@ async def test_nothing_is_sent_in_doubt_while_the_account_cannot_be_read(readabl
     app = paying(10**6, "0")
     if not readable:
         app.upbit.accounts = scripted([OutcomeUnknown("?")])
-    sent = await orders.what_to_send(app, fixed.intent(), Step.FENCE)
+    sent = await drive.what_to_send(app, fixed.intent(), Step.FENCE)
     assert (sent is not None) is readable
 
 
@@ -376,7 +376,7 @@ def test_a_sight_is_written_only_when_it_ends_the_doubt(sight: Sight, state: Int
     """What says nothing changes nothing."""
     app: Any = SimpleNamespace(journal=Mock(), tell=Mock(), control=Mock())
     order = fixed.shown(Kind.FENCE)
-    assert orders.write_sight(app, an_intent(), order, sight) is state
+    assert drive.write_sight(app, an_intent(), order, sight) is state
     wrote = [] if state is IntentState.UNKNOWN else [call.see(NAME, state, "u")]
     assert app.journal.mock_calls == wrote
     assert app.tell.called is bool(wrote)
@@ -392,11 +392,11 @@ def test_buying_stops_before_an_order_of_another_daemon_is_written_down() -> Non
     happened: list[str] = []
     app.journal.see.side_effect = lambda *_: happened.append("written down")
     app.control.halt_buys.side_effect = lambda code, **_: happened.append(code)
-    orders.write_sight(app, an_intent(), fixed.shown(Kind.REAL), Sight.REAL)
+    drive.write_sight(app, an_intent(), fixed.shown(Kind.REAL), Sight.REAL)
     assert happened == ["second_instance", "written down"]
     app.journal.attempts.return_value = [taken, taken]  # the first may have been ours, and its answer another's
     happened.clear()
-    orders.write_sight(app, an_intent(), fixed.shown(Kind.REAL), Sight.REAL)
+    drive.write_sight(app, an_intent(), fixed.shown(Kind.REAL), Sight.REAL)
     assert happened == ["written down"]
 
 
@@ -408,6 +408,6 @@ def test_an_order_bears_a_uuid_only_when_it_is_surely_its_own(
 ) -> None:
     """A fence that was taken says nothing of the order until it is seen."""
     app: Any = SimpleNamespace(journal=Mock(), control=Mock())
-    orders.write_answer(app, fixed.intent(), fixed.shown(kind), kind, doubtful=doubtful)
+    drive.write_answer(app, fixed.intent(), fixed.shown(kind), kind, doubtful=doubtful)
     assert app.journal.end_attempt.call_args.kwargs["uuid"] == uuid
     assert app.control.mock_calls == []

@@ -20,9 +20,9 @@ from journal.journal import Journal
 from journal.records import Intent, IntentState, Trade
 from notifier.messages import Messages
 from simulation.loop import LoopClock, PacedLoop
-from trader import orders
 from trader.control import Control
-from trader.protocol import MOST_REAL_SENDS
+from trader.orders import drive
+from trader.orders.protocol import MOST_REAL_SENDS
 from upbit.errors import (
     DuplicatedIdentifier,
     InsufficientFunds,
@@ -185,7 +185,7 @@ def an_intent() -> Intent:
         trade_id="t",
         market="KRW-A",
         side="bid",
-        request=orders.request_of(order),
+        request=drive.request_of(order),
         decided_at=START,
         deadline=START + timedelta(seconds=10),
     )
@@ -213,7 +213,7 @@ def test_an_order_ends_well_whatever_happens_to_its_answers(
     exchange = Exchange(*script)
 
     async def story(app: Any) -> None:
-        intent = await orders.drive(app, "ub1-x-0")
+        intent = await drive.drive(app, "ub1-x-0")
         assert intent.state is state
         filled = app.journal.fills_of("ub1-x-0")
         assert len(filled) == len(exchange.orders)
@@ -229,7 +229,7 @@ def test_a_refusal_after_a_doubt_is_no_refusal(tmp_path: Path) -> None:
     exchange = Exchange("lost after", "refuse", seen_after=4)
 
     async def story(app: Any) -> None:
-        intent = await orders.drive(app, "ub1-x-0")
+        intent = await drive.drive(app, "ub1-x-0")
         assert intent.state is IntentState.FINAL
         assert len(app.journal.fills_of("ub1-x-0")) == 1
 
@@ -244,7 +244,7 @@ def test_a_buy_whose_time_has_passed_is_not_sent(tmp_path: Path) -> None:
 
     async def story(app: Any) -> None:
         await asyncio.sleep(11)
-        assert (await orders.drive(app, "ub1-x-0")).state is IntentState.ABANDONED
+        assert (await drive.drive(app, "ub1-x-0")).state is IntentState.ABANDONED
 
     told(story, exchange, tmp_path)
     assert exchange.sends == []
@@ -255,7 +255,7 @@ def late_story(exchange: Exchange, path: Path, *, arrives: bool, ends: IntentSta
 
     async def story(app: Any) -> None:
         async with asyncio.TaskGroup() as tasks:
-            driven = tasks.create_task(orders.drive(app, "ub1-x-0"))
+            driven = tasks.create_task(drive.drive(app, "ub1-x-0"))
             await asyncio.sleep(4)
             if arrives:
                 exchange.take(exchange.late[0])
@@ -293,7 +293,7 @@ def test_a_doubt_that_nobody_can_resolve_stays_one_and_a_person_is_told(tmp_path
     async def story(app: Any) -> None:
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(3600):
-                await orders.drive(app, "ub1-x-0")
+                await drive.drive(app, "ub1-x-0")
         assert app.journal.intent("ub1-x-0").state is IntentState.UNKNOWN
         assert app.journal.pending_notes(1)[0].kind == "problem"
         assert len(app.journal.pending_notes(9)) == 1  # an hour, a message
@@ -310,7 +310,7 @@ def test_a_name_that_is_used_up_without_an_order_is_left_alone_and_told(tmp_path
     async def story(app: Any) -> None:
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(3600):
-                await orders.drive(app, "ub1-x-0")
+                await drive.drive(app, "ub1-x-0")
         assert "recover --never ub1-x-0" in json.dumps(app.journal.pending_notes(1)[0].body)
 
     told(story, exchange, tmp_path)
@@ -322,10 +322,10 @@ def test_a_name_that_is_used_up_without_an_order_is_left_alone_and_told(tmp_path
 def test_an_order_under_our_name_that_we_did_not_send_is_adopted_and_stops_buying(tmp_path: Path) -> None:
     """Another daemon on this account decided the same: there is one order, and a person is told."""
     exchange = Exchange()
-    exchange.take(orders.to_order(an_intent()))
+    exchange.take(drive.to_order(an_intent()))
 
     async def story(app: Any) -> None:
-        assert (await orders.drive(app, "ub1-x-0")).state is IntentState.FINAL
+        assert (await drive.drive(app, "ub1-x-0")).state is IntentState.FINAL
         assert len(app.journal.fills_of("ub1-x-0")) == 1
         assert app.control.stands("second_instance")
         assert not app.control.may_buy()
@@ -341,15 +341,15 @@ def test_a_sale_of_another_daemon_under_our_name_may_be_of_more_than_we_hold(tmp
     exchange = Exchange("lost before")
 
     async def story(app: Any) -> None:
-        assert (await orders.drive(app, "ub1-x-0")).state is IntentState.FINAL
+        assert (await drive.drive(app, "ub1-x-0")).state is IntentState.FINAL
         held = app.journal.trade("t")
         app.journal.enter_position("t", opened_at=START, stop_price=None, highest_price=Decimal(100))
         sale = NewOrder(market="KRW-A", side=Side.ASK, identifier="ub1-x-1", volume=held.volume)
-        intent = replace(an_intent(), identifier="ub1-x-1", n=1, side="ask", request=orders.request_of(sale))
+        intent = replace(an_intent(), identifier="ub1-x-1", n=1, side="ask", request=drive.request_of(sale))
         app.journal.leave("t", {}, intent)
         exchange.script.append("lost before")
         exchange.take(msgspec.structs.replace(sale, volume=3 * held.volume))
-        assert (await orders.drive(app, "ub1-x-1")).state is IntentState.FINAL
+        assert (await drive.drive(app, "ub1-x-1")).state is IntentState.FINAL
         trade = app.journal.trade("t")
         assert trade.sold == 3 * held.volume
         assert app.journal.position_volume("t") == 0
@@ -373,7 +373,7 @@ def test_the_attempt_is_durable_before_the_first_byte(tmp_path: Path) -> None:
             return await place(order)
 
         app.upbit = SimpleNamespace(place=watched, order=exchange.order)
-        await orders.drive(app, "ub1-x-0")
+        await drive.drive(app, "ub1-x-0")
 
     told(story, exchange, tmp_path)
     assert states == [IntentState.SENT]
@@ -393,7 +393,7 @@ def test_another_order_under_our_name_stops_everything(tmp_path: Path) -> None:
         app.upbit = SimpleNamespace(place=swapped, order=exchange.order)
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(600):
-                await orders.drive(app, "ub1-x-0")
+                await drive.drive(app, "ub1-x-0")
         assert not app.control.may_sell()
         assert app.journal.intent("ub1-x-0").state is IntentState.UNKNOWN
         (halt,) = app.journal.standing_halts()
@@ -416,7 +416,7 @@ def test_while_buys_are_halted_none_is_sent_or_sent_again(
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(600):
                 asyncio.get_running_loop().call_later(0.1, lambda: app.control.halt_buys("x", ko="x", en="x"))
-                await orders.drive(app, "ub1-x-0")
+                await drive.drive(app, "ub1-x-0")
         assert app.journal.intent("ub1-x-0").state == state
 
     told(story, exchange, tmp_path)
@@ -428,7 +428,7 @@ def test_what_our_own_gate_keeps_back_is_given_up(tmp_path: Path) -> None:
     exchange = Exchange("withhold")
 
     async def story(app: Any) -> None:
-        assert (await orders.drive(app, "ub1-x-0")).state is IntentState.ABANDONED
+        assert (await drive.drive(app, "ub1-x-0")).state is IntentState.ABANDONED
 
     told(story, exchange, tmp_path)
     assert exchange.orders == {}
@@ -441,7 +441,7 @@ def test_while_the_daemon_stops_nothing_new_is_sent(tmp_path: Path) -> None:
 
     async def story(app: Any) -> None:
         app.stop.set()
-        assert (await orders.drive(app, "ub1-x-0")).state is IntentState.ABANDONED
+        assert (await drive.drive(app, "ub1-x-0")).state is IntentState.ABANDONED
 
     told(story, exchange, tmp_path)
     assert exchange.sends == []
@@ -468,7 +468,7 @@ def test_what_is_no_evidence_counts_towards_nothing(tmp_path: Path) -> None:
 
     async def story(app: Any) -> None:
         app.upbit = SimpleNamespace(place=exchange.place, order=order, accounts=accounts, books=exchange.books)
-        assert (await orders.drive(app, "ub1-x-0")).state is IntentState.FINAL
+        assert (await drive.drive(app, "ub1-x-0")).state is IntentState.FINAL
 
     told(story, exchange, tmp_path)
     assert exchange.sends == ["ub1-x-0"]
@@ -478,7 +478,7 @@ def test_what_is_no_evidence_counts_towards_nothing(tmp_path: Path) -> None:
 def test_an_accepted_order_is_followed_until_every_fill_is_listed(tmp_path: Path) -> None:
     """Unreadable, without its name, half filled, ended with a fill missing: not final; its fills count as they come."""
     exchange = Exchange()
-    whole = executed(orders.to_order(an_intent()))
+    whole = executed(drive.to_order(an_intent()))
     half = Fill(uuid="half", price=Decimal(100), volume=Decimal(20), notional=Decimal(2000))
     rest = Fill(uuid="rest", price=Decimal(100), volume=Decimal(40), notional=Decimal(4000))
     shown = [
@@ -493,7 +493,7 @@ def test_an_accepted_order_is_followed_until_every_fill_is_listed(tmp_path: Path
 
     async def story(app: Any) -> None:
         app.upbit = SimpleNamespace(place=exchange.place, order=flaky(order))
-        assert (await orders.drive(app, "ub1-x-0")).paid_fee == 3
+        assert (await drive.drive(app, "ub1-x-0")).paid_fee == 3
         assert [fill.uuid for fill in app.journal.fills_of("ub1-x-0")] == ["half", "rest"]
 
     told(story, exchange, tmp_path)
@@ -520,13 +520,13 @@ def test_a_look_up_that_shows_another_order_halts_everything(doubt: bool, tmp_pa
     exchange = Exchange("lost after" if doubt else "answer")
 
     async def other(**_: Any) -> Order:
-        return msgspec.structs.replace(executed(orders.to_order(an_intent())), market="KRW-B")
+        return msgspec.structs.replace(executed(drive.to_order(an_intent())), market="KRW-B")
 
     async def story(app: Any) -> None:
         app.upbit = SimpleNamespace(place=exchange.place, order=other)
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(600):
-                await orders.drive(app, "ub1-x-0")
+                await drive.drive(app, "ub1-x-0")
         assert app.control.stands("wrong_answer")
         assert app.journal.intent("ub1-x-0").state is (IntentState.UNKNOWN if doubt else IntentState.ACCEPTED)
         assert app.journal.fills_of("ub1-x-0") == []

@@ -8,20 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.unit.trading import (
-    ENTRY,
-    MARKET,
-    NOW,
-    PLAN,
-    SNAPSHOT,
-    TRADE,
-    active,
-    executed,
-    hold,
-    trading,
-)
-from trader import plans, positions
+from tests.helpers.trading import ENTRY, MARKET, NOW, PLAN, SNAPSHOT, TRADE, active, executed, hold, trading
 from trader.decisions import HOLDING, SELLING
+from trader.orders import plans
+from trader.trades import positions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

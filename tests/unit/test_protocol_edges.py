@@ -8,8 +8,8 @@ from decimal import Decimal
 import pytest
 
 from tests.unit.test_protocol import intent
-from trader import protocol
-from trader.protocol import Doubt, Step
+from trader.orders import protocol
+from trader.orders.protocol import Doubt, Step
 from upbit.models import Book, BookLevel, Side
 
 DOUBT = Doubt(missed=3, sends=1, burnt=False, wanted=True, may_send=True)

@@ -12,13 +12,13 @@ from unittest.mock import AsyncMock, Mock, call
 import msgspec
 import pytest
 
-from tests.unit.handmade import NAME, NOW, daemon, name_of, ours, recorded
+from tests.helpers.handmade import NAME, NOW, daemon, name_of, ours, recorded
 from tests.unit.test_journal_queries import sell
 from tests.unit.test_journal_rows import Book, buy
 from tests.unit.test_risk import book, level
 from tests.unit.test_trading_decisions import a_trade
-from trader import rebuild
-from trader.discovery import AHEAD
+from trader.books import rebuild
+from trader.books.discovery import AHEAD
 from upbit.models import Account
 
 if TYPE_CHECKING:

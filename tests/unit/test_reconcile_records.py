@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from state import ActiveTrade
-from tests.unit.handmade import NOW, daemon, recorded
+from tests.helpers.handmade import NOW, daemon, recorded
 from tests.unit.test_trading_decisions import a_trade
-from trader import reconcile
+from trader.books import reconcile
 from trader.decisions import BUYING, HOLDING, SELLING
 
 

@@ -18,7 +18,7 @@ from state import ActiveTrade, State
 from strategy.base import Position
 from tests.unit.test_protocol import intent, shown
 from tests.unit.test_trading_decisions import a_trade
-from trader import recovery
+from trader.books import recovery
 from trader.decisions import BUYING, HOLDING, SELLING
 from upbit.errors import OrderNotFound
 

@@ -20,10 +20,10 @@ from journal.records import Intent, IntentState, Trade
 from notifier.messages import Messages
 from state import Balance
 from strategy.portfolio import start_of_day
-from trader import risk
 from trader.control import Control
-from trader.gate import Gate
-from trader.orders import request_of
+from trader.orders import risk
+from trader.orders.drive import request_of
+from trader.orders.gate import Gate
 from upbit.errors import Withheld
 from upbit.models import (
     Account,

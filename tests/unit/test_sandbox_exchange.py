@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Literal
 import pytest
 
 from sandbox.errors import ApiError
-from sandbox.exchange import Exchange
-from sandbox.feed import Book, Level, PublicTrade
+from sandbox.exchange.desk import Exchange
 from sandbox.keys import PocketId
+from sandbox.market.feed import Book, Level, PublicTrade
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sandbox.orders import Fill, Order
+    from sandbox.exchange.orders import Fill, Order
 
 MARKET = "KRW-BTC"
 PRICE = Decimal(160_594_000)
@@ -181,7 +181,7 @@ def test_the_oldest_ended_order_is_forgotten_and_its_identifier_is_not(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A sandbox that runs for months stays small; what still trades is kept, and an identifier is used up for ever."""
-    monkeypatch.setattr("sandbox.exchange.ORDERS_KEPT", 3)
+    monkeypatch.setattr("sandbox.exchange.desk.ORDERS_KEPT", 3)
     resting = desk.place(side="bid", ord_type="limit", price="100000000", volume="0.0001", identifier="resting")
     names = [f"n{number}" for number in range(5)]
     orders = [desk.place(**BUY_6000, identifier=name) for name in names]
@@ -200,7 +200,7 @@ def test_the_oldest_ended_order_is_forgotten_and_its_identifier_is_not(
 
 def test_nothing_is_forgotten_that_still_trades(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """However many they are."""
-    monkeypatch.setattr("sandbox.exchange.ORDERS_KEPT", 1)
+    monkeypatch.setattr("sandbox.exchange.desk.ORDERS_KEPT", 1)
     for _ in range(3):
         desk.place(side="bid", ord_type="limit", price="100000000", volume="0.0001")
     assert len(desk.exchange.orders) == 3

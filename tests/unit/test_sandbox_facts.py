@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from sandbox.coins import COINS
-from sandbox.generator import Generator
-from sandbox.habits import RATES, SIZES, TURNOVERS, Quantiles, at_rank, draw_habits, mean_of
-from sandbox.listings import make_listings
-from sandbox.ticks import STEPS, tick_size
+from sandbox.market.sources.coins import COINS
+from sandbox.market.sources.generator import Generator
+from sandbox.market.sources.habits import RATES, SIZES, TURNOVERS, Quantiles, at_rank, draw_habits, mean_of
+from sandbox.market.sources.listings import make_listings
+from sandbox.market.ticks import STEPS, tick_size
 
 if TYPE_CHECKING:
-    from sandbox.feed import PublicTrade
+    from sandbox.market.feed import PublicTrade
 
 START = 1_793_577_600_000  # 2026-11-02 00:00 UTC
 MINUTE_MS = 60_000

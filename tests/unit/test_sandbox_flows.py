@@ -16,15 +16,15 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from sandbox.errors import ApiError
-from sandbox.exchange import Exchange
-from sandbox.feed import Book, Level, PublicTrade
+from sandbox.exchange.desk import Exchange
 from sandbox.keys import PocketId
+from sandbox.market.feed import Book, Level, PublicTrade
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-    from sandbox.orders import Fill, Order
-    from sandbox.pockets import Pocket
+    from sandbox.exchange.orders import Fill, Order
+    from sandbox.exchange.pockets import Pocket
 
 ZERO, FEE = Decimal(0), Decimal("0.0005")
 EXACT = Context(prec=80)

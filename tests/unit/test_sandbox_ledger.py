@@ -6,8 +6,8 @@ from decimal import Decimal
 
 import pytest
 
-from sandbox.accounts import Accounts
-from sandbox.ledger import Holder, Ledger, LedgerError, Move
+from sandbox.exchange.accounts import Accounts
+from sandbox.exchange.ledger import Holder, Ledger, LedgerError, Move
 
 FREE, HELD, WORLD = Holder.AVAILABLE, Holder.LOCKED, Holder.COUNTERPARTY
 

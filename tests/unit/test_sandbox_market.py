@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sandbox.candles import DAY, MINUTE, MONTH, WEEK, aggregate, opened_ms
-from sandbox.generator import Generator
-from sandbox.market import Markets
-from sandbox.replay import Replay, ReplayError
-from sandbox.ticks import tick_size
+from sandbox.market.candles import DAY, MINUTE, MONTH, WEEK, aggregate, opened_ms
+from sandbox.market.markets import Markets
+from sandbox.market.sources.generator import Generator
+from sandbox.market.sources.replay import Replay, ReplayError
+from sandbox.market.ticks import tick_size
 
 if TYPE_CHECKING:
-    from sandbox.feed import Candle
+    from sandbox.market.feed import Candle
 
 START = 1_793_577_600_000  # 2026-11-02 00:00 UTC, a Monday
 RECORDED = Path(__file__).resolve().parent.parent.parent.parent / "shared" / "data" / "candles" / "1m"

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sandbox.feed import Candle
-from sandbox.market import Markets
-from sandbox.replay import Replay, ReplayError, split, true_to
+from sandbox.market.feed import Candle
+from sandbox.market.markets import Markets
+from sandbox.market.sources.replay import Replay, ReplayError, split, true_to
 
 CANDLES = Path(__file__).resolve().parent.parent.parent.parent / "shared" / "data" / "candles"
 UNITS = ("1m", "1m_sparse", "3m", "5m", "5m_old", "15m", "60m", "240m", "240m_old", "day", "day_old")

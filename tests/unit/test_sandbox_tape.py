@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sandbox.candles import DAY, MINUTE, QUARTER, SECOND, aggregate
-from sandbox.feed import Book, Candle, Listing, PublicTrade
-from sandbox.generator import Generator
-from sandbox.ladder import KEPT, Ladder, read_candle, write_candle
-from sandbox.market import Markets
-from sandbox.packed import BLOCK, Packed
-from sandbox.tape import TRADES_KEPT, Extreme
+from sandbox.market.candles import DAY, MINUTE, QUARTER, SECOND, aggregate
+from sandbox.market.feed import Book, Candle, Listing, PublicTrade
+from sandbox.market.ladder import KEPT, Ladder, read_candle, write_candle
+from sandbox.market.markets import Markets
+from sandbox.market.packed import BLOCK, Packed
+from sandbox.market.sources.generator import Generator
+from sandbox.market.tape import TRADES_KEPT, Extreme
 
 START = 1_793_577_600_000  # 2026-11-02 00:00 UTC, a Monday
 LISTING = Listing("KRW-AAA", "가", "A", warning=False, caution=frozenset())

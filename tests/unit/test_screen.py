@@ -11,7 +11,7 @@ from unittest.mock import Mock, call
 
 import pytest
 
-from cli.screen import headline
+from cli.common.screen import headline
 from config.settings import Config
 from state import Balance, State
 

@@ -17,8 +17,7 @@ import pytest
 from journal.records import IntentState
 from state import Balance
 from strategy.gates import STOP
-from tests.unit.test_risk import level
-from tests.unit.trading import (
+from tests.helpers.trading import (
     ENTRY,
     MARKET,
     NOW,
@@ -33,8 +32,10 @@ from tests.unit.trading import (
     refused,
     trading,
 )
-from trader import plans, selling, trades
+from tests.unit.test_risk import level
 from trader.decisions import HOLDING
+from trader.orders import plans
+from trader.trades import lifecycle, selling
 from upbit.errors import InsufficientFunds, OutcomeUnknown
 from upbit.models import NewOrder, Side
 
@@ -56,7 +57,7 @@ async def test_a_sale_is_written_down_and_ends_the_trade(app: Any, monkeypatch: 
     app.later(10)
     bids(app, level("1110", "1100", bid_size="5"), level("1120", "1000", bid_size="50"))
     driven = ends(monkeypatch, app, executed(app, "10", price="1050", fee="5.25"))
-    await trades.sell(app, MARKET, leaving())
+    await lifecycle.sell(app, MARKET, leaving())
     sale = f"ub1-{TRADE}-s-0-0"
     assert driven == [sale]
     intent = app.journal.intent(sale)
@@ -100,7 +101,7 @@ async def test_a_sale_that_was_refused_is_tried_again_later(
     app.wake_notifier.reset_mock()
     bids(app, level("1010", "1000"))
     ends(monkeypatch, app, refused(app, outcome))
-    await trades.sell(app, MARKET, leaving())
+    await lifecycle.sell(app, MARKET, leaving())
     assert app.pauses == [(seconds, app.stop)]
     assert [kind for kind, *_ in app.messages.made] == told
     if told:
@@ -119,7 +120,7 @@ async def test_a_part_that_was_sold_leaves_the_rest_for_the_next_leg(app: Any, m
     await hold(app, monkeypatch)
     bids(app, level("1010", "1000"))
     ends(monkeypatch, app, executed(app, "4"))
-    await trades.sell(app, MARKET, leaving())
+    await lifecycle.sell(app, MARKET, leaving())
     assert app.pauses == []
     (held,) = (await app.state.active_trade.snapshot()).values()
     assert held.phase == HOLDING
@@ -151,7 +152,7 @@ async def test_a_stop_that_the_bids_deny_is_held_on(
     await hold(app, monkeypatch)
     bids(app, level("1010", "1000"))
     driven = ends(monkeypatch, app, executed(app, "10"))
-    await trades.sell(app, MARKET, leaving(code))
+    await lifecycle.sell(app, MARKET, leaving(code))
     assert bool(driven) is sells
     if not sells:
         assert app.pauses == [(3.0, app.stop)]
@@ -167,7 +168,7 @@ async def test_without_a_book_the_trade_is_held_and_nothing_is_carried_out(
     await hold(app, monkeypatch)
     app.upbit = SimpleNamespace(books=AsyncMock(side_effect=OutcomeUnknown("no answer")))
     driven = ends(monkeypatch, app, executed(app, "10"))
-    await trades.sell(app, MARKET, leaving())
+    await lifecycle.sell(app, MARKET, leaving())
     assert driven == []
     assert (await app.state.active_trade.snapshot())[MARKET].phase == HOLDING
     assert app.journal.trade(TRADE).phase == "holding"
@@ -177,7 +178,7 @@ async def test_a_market_without_a_book_confirms_no_exit(app: Any, monkeypatch: p
     """There is nobody to sell to."""
     await hold(app, monkeypatch)
     bids(app)
-    await trades.sell(app, MARKET, leaving())
+    await lifecycle.sell(app, MARKET, leaving())
     assert app.tell.mock_calls[-1] == call(
         "exit_not_confirmed", level=logging.WARNING, market=MARKET, reason="trend_end", bid=Decimal(0)
     )
@@ -191,7 +192,7 @@ async def test_coins_that_somebody_locks_are_waited_for(app: Any, monkeypatch: p
     await app.state.wallet_dict.replace({"AAA": free, "KRW": replace(free, available=Decimal(10**9))})
     bids(app, level("1010", "1000"))
     app.wake_notifier.reset_mock()
-    await trades.sell(app, MARKET, leaving())
+    await lifecycle.sell(app, MARKET, leaving())
     assert app.tell.mock_calls[-1] == call("locked", level=logging.WARNING, market=MARKET, volume=Decimal(10))
     kind, (told, volume), facts = app.messages.made[-1]
     assert (kind, told.id, volume, facts) == ("locked", TRADE, Decimal(10), {"at": app.clock()})
@@ -205,7 +206,7 @@ async def test_what_upbit_would_not_take_ends_the_trade_as_dust(app: Any, monkey
     """With the reason for which it should have been sold."""
     await hold(app, monkeypatch)
     bids(app, level("401", "400"))
-    await trades.sell(app, MARKET, leaving())
+    await lifecycle.sell(app, MARKET, leaving())
     trade = app.journal.trade(TRADE)
     assert (trade.phase, trade.dust) == ("closed", Decimal(10))
     assert trade.exit_reason == {"code": "trend_end", "ko": "까닭", "en": "because", "numbers": {}}
@@ -223,7 +224,7 @@ async def test_a_sale_whose_coins_were_all_taken_meanwhile_is_over(app: Any, mon
     app.journal.take_out(TRADE, Decimal(10), price=Decimal(1200))
     bids(app, level("1010", "1000"))
     driven = ends(monkeypatch, app, lambda _: None)
-    await trades.sell(app, MARKET, leaving())
+    await lifecycle.sell(app, MARKET, leaving())
     assert driven == []
     trade = app.journal.trade(TRADE)
     assert (trade.phase, trade.dust, trade.profit_krw) == ("closed", Decimal(0), Decimal(12_000 - 10_005))
@@ -256,10 +257,10 @@ async def test_coins_that_were_not_there_are_offered_again_after_a_comparison(
     monkeypatch.setattr(selling, "wait_for_comparison", wait_for_comparison)
     bids(app, level("1010", "1000"))
     ends(monkeypatch, app, refused(app, "UnderMinTotal"))
-    await trades.sell(app, MARKET, leaving())
+    await lifecycle.sell(app, MARKET, leaving())
     assert compared == []
     ends(monkeypatch, app, refused(app, "InsufficientFunds"))
-    await trades.sell(app, MARKET, leaving())
+    await lifecycle.sell(app, MARKET, leaving())
     assert compared == [True]
 
 
@@ -277,7 +278,7 @@ async def test_the_first_sale_after_a_start_waits_until_the_orders_are_compared(
         app.comparisons = 1
 
     monkeypatch.setattr(selling, "pause", pause)
-    await trades.sell(app, MARKET, leaving())
+    await lifecycle.sell(app, MARKET, leaving())
     assert (driven, app.compare_now.is_set()) == ([], True)
     assert app.journal.open_trades() == []
 

@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from journal.journal import Journal
-from worlds.child import ARMED
-from worlds.lane import Start, Tally, settings_text
-from worlds.needs import LOST_BY_AGING, OLDER, WAYS, is_whole
-from worlds.points import IN_CHECKPOINT, IN_SQL, PLACES, POINTS, VARIABLE, Fuse, Orders, around, wait_for_write
-from worlds.ripple import BEAT_MS, NAMES, Ripple, first_beat
-from worlds.seesaw import LEADER, MINUTE_MS
-from worlds.sigkill import IN_TURN, deal, judge, needs, place_of, progress
+from worlds.market import LEADER, MINUTE_MS
+from worlds.sigkill.child import ARMED
+from worlds.sigkill.market import BEAT_MS, NAMES, Ripple, first_beat
+from worlds.sigkill.points import IN_CHECKPOINT, IN_SQL, PLACES, POINTS, VARIABLE, Fuse, Orders, around, wait_for_write
+from worlds.sigkill.preparations import LOST_BY_AGING, OLDER, WAYS, is_whole
+from worlds.sigkill.run import IN_TURN, deal, judge, needs, place_of, progress
+from worlds.sigkill.victims import Start, Tally, settings_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable

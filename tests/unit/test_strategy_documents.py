@@ -18,7 +18,7 @@ from bench.strategy_report import (
 )
 from bench.strategy_tables import PERIODS, rewritten, short
 from strategy.registry import STRATEGIES
-from tests.scenarios.made_up import run_main
+from tests.helpers.made_up import run_main
 
 SHARED = Path(__file__).resolve().parent.parent.parent.parent / "shared" / "data" / "candles"
 

@@ -15,13 +15,14 @@ from journal.records import IntentState, Trade
 from state import Balance
 from strategy.base import Entry, Exit, Reason
 from tests.unit.test_protocol import intent, shown
-from trader import names, plans, recovery
-from trader.adoption import adopted_intent, created_at, request_of
-from trader.balances import surely_gone
-from trader.discovery import Verdict as Found
-from trader.discovery import judge_order
-from trader.exits import Sale, Verdict, judge_sale
-from trader.protocol import Kind, affordable
+from trader.books import recovery
+from trader.books.adoption import adopted_intent, created_at, request_of
+from trader.books.balances import surely_gone
+from trader.books.discovery import Verdict as Found
+from trader.books.discovery import judge_order
+from trader.orders import names, plans
+from trader.orders.protocol import Kind, affordable
+from trader.orders.sale import Sale, Verdict, judge_sale
 from upbit.models import NewOrder, Side
 
 NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)

@@ -1,0 +1,206 @@
+"""The matching engine: orders meet the public book and each other, and rest until public trades go through them."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from typing import TYPE_CHECKING, Protocol
+
+from sandbox.exchange.ledger import EXACT, ZERO
+from sandbox.exchange.matching import Depth, fillable, joined, offers, prevented
+from sandbox.exchange.orders import floor_volume
+from sandbox.market.feed import Book, Level
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from decimal import Decimal
+
+    from sandbox.exchange.clearing import Clearing
+    from sandbox.exchange.matching import Offer, Step
+    from sandbox.exchange.orders import Fill, Order, Side
+    from sandbox.market.feed import PublicTrade
+
+
+LEVELS = 30  # of a side that are shown
+
+
+class Venue(Protocol):
+    """The public market our orders meet."""
+
+    def book(self, market: str) -> Book:
+        """Return the order book of a market now."""
+
+    def record_fill(self, market: str, fill: Fill) -> None:
+        """Take notice of a fill of ours that took liquidity."""
+
+
+class Resting:
+    """The limit orders that wait in one market, on each side the best price first and the older one at a price."""
+
+    def __init__(self) -> None:
+        self._sides: dict[Side, list[Order]] = {"bid": [], "ask": []}
+
+    def add(self, order: Order) -> None:
+        """Let an order wait; one that waits already keeps its place."""
+        side, index = self._place(order)
+        if not (index < len(side) and side[index] is order):
+            insort(side, order, key=_rank)
+
+    def remove(self, order: Order) -> None:
+        """Forget an order, if it waits here."""
+        side, index = self._place(order)
+        if index < len(side) and side[index] is order:
+            del side[index]
+
+    def of(self, side: Side) -> Iterator[Order]:
+        """Yield the orders of a side as they are now, whatever happens to them meanwhile."""
+        return iter(tuple(self._sides[side]))
+
+    @property
+    def empty(self) -> bool:
+        """Whether no order waits."""
+        return not any(self._sides.values())
+
+    def best(self, side: Side) -> Order | None:
+        """Return the order that trades first."""
+        return self._sides[side][0] if self._sides[side] else None
+
+    def _place(self, order: Order) -> tuple[list[Order], int]:
+        side = self._sides[order.asked.side]
+        return side, bisect_left(side, _rank(order), key=_rank)
+
+
+def _price(level: Level) -> Decimal:
+    return level.price
+
+
+def _rank(order: Order) -> tuple[Decimal, int]:
+    price = order.asked.price
+    assert price is not None  # only limit orders wait
+    return price.copy_negate() if order.asked.side == "bid" else price, order.number
+
+
+class Engine:
+    """Matches orders; `offered` may take something away from what an order would meet."""
+
+    def __init__(self, venue: Venue, clearing: Clearing) -> None:
+        self.offered: Callable[[Order, list[Offer]], list[Offer]] = lambda _, met: met
+        self._venue = venue
+        self._clearing = clearing
+        self._depth = Depth()
+        self._resting: dict[str, Resting] = {}
+
+    def levels(self, side: Side, market: str) -> list[Step]:
+        """Return the public levels a taker of a side would meet now, best first."""
+        return self._depth.against(side, self._venue.book(market))
+
+    def shown(self, market: str) -> Book:
+        """Return the book as everybody sees it: what was taken is gone, and clients' orders stand in it."""
+        book = self._venue.book(market)
+        resting = self._resting.get(market)
+        if self._depth.whole(market) and (resting is None or resting.empty):
+            return book
+        asks, bids = self._depth.against("bid", book), self._depth.against("ask", book)
+        own = resting or Resting()
+        shown_asks = joined(asks, own.of("ask"), bids[0][0] if bids else None)
+        shown_bids = joined(bids, own.of("bid"), asks[0][0] if asks else None)
+        return Book(
+            market,
+            book.at_ms,
+            tuple(sorted(shown_asks, key=_price)[:LEVELS]),
+            tuple(sorted(shown_bids, key=_price, reverse=True)[:LEVELS]),
+        )
+
+    def match(self, order: Order) -> None:
+        """Let an order meet the book: it takes what it may, then rests or ends."""
+        if not order.open:
+            return
+        asked = order.asked
+        book = self._venue.book(asked.market)
+        met = self.offered(order, self._offers(order, book))
+        if (asked.time_in_force == "post_only" and met) or (asked.time_in_force == "fok" and not fillable(order, met)):
+            self.end_cancelled(order)
+            return
+        rests = asked.ord_type == "limit" and asked.time_in_force in {None, "post_only"}
+        self._clearing.tell(order, "wait")  # seen live for a market buy too, before its first trade
+        for offer in met:
+            volume = min(offer.size, order.affordable(offer.price))
+            if volume <= 0 or not order.open:
+                break
+            self._take(order, offer, volume, book)
+        self._conclude(order, rests=rests)
+
+    def end_cancelled(self, order: Order) -> None:
+        """End an order before it is filled completely."""
+        self._forget(order)
+        self._clearing.end(order, "cancel")
+
+    def on_trades(self, trades: Iterable[PublicTrade]) -> None:
+        """Fill resting orders whose price public trades went through, at most by the volume that traded."""
+        for trade in trades:
+            resting = self._resting.get(trade.market)
+            if resting is not None:
+                self._fill_resting(resting, "bid", trade)
+                self._fill_resting(resting, "ask", trade)
+
+    def _fill_resting(self, resting: Resting, side: Side, trade: PublicTrade) -> None:
+        left = floor_volume(trade.volume)
+        while left > 0 and (order := resting.best(side)) is not None:
+            price, remaining = order.asked.price, order.remaining_volume
+            assert price is not None
+            assert remaining is not None
+            if not (trade.price < price if side == "bid" else trade.price > price):
+                return
+            volume = min(left, remaining)
+            left = EXACT.subtract(left, volume)
+            self._clearing.fill(order, price, volume, maker=True)
+            self._conclude(order, rests=True)
+
+    def _offers(self, order: Order, book: Book) -> list[Offer]:
+        asked = order.asked
+        levels = self._depth.against(asked.side, book)
+        limit = asked.price if asked.ord_type == "limit" else None
+        if asked.ord_type == "best":
+            limit = levels[0][0] if levels else ZERO
+        resting = self._resting.get(asked.market)
+        own = resting.of("ask" if asked.side == "bid" else "bid") if resting else ()
+        return offers(levels, own, asked.side, limit)
+
+    def _take(self, order: Order, offer: Offer, volume: Decimal, book: Book) -> None:
+        if offer.maker is not None and prevented(order, offer.maker):
+            self._prevent(order, offer.maker, offer.price, volume)
+            return
+        if offer.maker is None:
+            self._depth.take(order.asked.side, book, offer.price, volume)
+        else:
+            self._clearing.fill(offer.maker, offer.price, volume, maker=True)
+            self._conclude(offer.maker, rests=True)
+        fill = self._clearing.fill(order, offer.price, volume, maker=False)
+        self._venue.record_fill(order.asked.market, fill)
+
+    def _prevent(self, taker: Order, maker: Order, price: Decimal, volume: Decimal) -> None:
+        """Keep two orders of one account from trading with each other, in the way the taker asks for."""
+        mode = taker.asked.smp_type
+        if mode in {"cancel_maker", "reduce"}:
+            self._give_up(maker, volume if mode == "reduce" else None, price)
+        if mode in {"cancel_taker", "reduce"}:
+            self._give_up(taker, volume if mode == "reduce" else None, price)
+
+    def _give_up(self, order: Order, volume: Decimal | None, price: Decimal) -> None:
+        self._clearing.prevent(order, volume, price)
+        if order.satisfied:
+            self.end_cancelled(order)
+
+    def _conclude(self, order: Order, *, rests: bool) -> None:
+        if not order.open:
+            return
+        if order.satisfied:
+            self._forget(order)
+            self._clearing.end(order, "done")
+        elif rests:
+            self._resting.setdefault(order.asked.market, Resting()).add(order)
+        else:
+            self.end_cancelled(order)
+
+    def _forget(self, order: Order) -> None:
+        if order.asked.ord_type == "limit" and order.asked.market in self._resting:
+            self._resting[order.asked.market].remove(order)

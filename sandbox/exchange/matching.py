@@ -1,0 +1,123 @@
+"""How an incoming order walks a book: pure arithmetic over levels, and what earlier takers left of each level."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, NamedTuple
+
+from sandbox.exchange.ledger import EXACT, ZERO
+from sandbox.market.feed import Level
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from sandbox.exchange.orders import Order, Side
+    from sandbox.market.feed import Book
+
+Step = tuple[Decimal, Decimal]  # price, volume
+
+
+class Depth:
+    """The public book minus what our own takers already took from it.
+
+    A level's reduction lasts until the public size at that price changes: then somebody renewed it.
+    """
+
+    def __init__(self) -> None:
+        self._taken: dict[tuple[str, Side], dict[Decimal, tuple[Decimal, Decimal]]] = {}
+
+    def against(self, side: Side, book: Book) -> list[Step]:
+        """Return the levels a taker of this side meets, best first, without what is already taken."""
+        levels: Sequence[Level] = book.asks if side == "bid" else book.bids
+        taken = self._taken.get((book.market, side))
+        if not taken:
+            return [(level.price, level.size) for level in levels]
+        sizes = {level.price: level.size for level in levels}
+        for price in [price for price, (size, _) in taken.items() if sizes.get(price) != size]:
+            del taken[price]
+        steps = (
+            (price, EXACT.subtract(size, taken[price][1]) if price in taken else size) for price, size in sizes.items()
+        )
+        return [(price, size) for price, size in steps if size > 0]
+
+    def whole(self, market: str) -> bool:
+        """Whether nothing was taken from a market lately."""
+        return not (self._taken.get((market, "bid")) or self._taken.get((market, "ask")))
+
+    def take(self, side: Side, book: Book, price: Decimal, volume: Decimal) -> None:
+        """Remember what a taker took from a level of this book."""
+        size = next(level.size for level in (book.asks if side == "bid" else book.bids) if level.price == price)
+        taken = self._taken.setdefault((book.market, side), {})
+        taken[price] = (size, EXACT.add(taken.get(price, (ZERO, ZERO))[1], volume))
+
+
+def joined(levels: Iterable[Step], own: Iterable[Order], best_opposite: Decimal | None) -> tuple[Level, ...]:
+    """Return what a side of the book shows: public levels and resting orders, those aside that it has passed."""
+    sizes = dict(levels)
+    for order in own:
+        price, volume = order.asked.price, order.remaining_volume
+        assert price is not None
+        assert volume is not None
+        passed = best_opposite is not None and (
+            price >= best_opposite if order.asked.side == "bid" else price <= best_opposite
+        )
+        if not passed:
+            sizes[price] = EXACT.add(sizes.get(price, ZERO), volume)
+    return tuple(Level(price, size) for price, size in sizes.items())
+
+
+class Offer(NamedTuple):
+    """Something a taker may meet; `maker` is a resting order of a pocket, None for the public."""
+
+    price: Decimal
+    size: Decimal
+    maker: Order | None
+
+
+def offers(levels: Iterable[Step], own: Iterable[Order], side: Side, limit: Decimal | None) -> list[Offer]:
+    """Return what a taker of this side meets, best price first and the public first at a price, up to its limit."""
+    found = [Offer(price, size, None) for price, size in levels]
+    for maker in own:  # resting orders are limit orders: they have a price and a volume
+        assert maker.asked.price is not None
+        assert maker.remaining_volume is not None
+        found += [Offer(maker.asked.price, maker.remaining_volume, maker)]
+    if limit is not None:
+        found = [offer for offer in found if (offer.price <= limit if side == "bid" else offer.price >= limit)]
+    return sorted(found, key=lambda offer: offer.price, reverse=side == "ask")
+
+
+def prevented(taker: Order, maker: Order) -> bool:
+    """Whether two orders must not trade: they are one account's, and the taker did not choose that they may."""
+    return maker.pocket.account == taker.pocket.account and taker.asked.smp_type != "none"
+
+
+def fillable(order: Order, met: Iterable[Offer]) -> bool:
+    """Whether offers can fill an order completely (a total: whether they are worth it).
+
+    Meeting an order of the same account costs the taker something, unless its mode cancels the other one.
+    """
+    steps: list[Step] = []
+    for offer in met:
+        if offer.maker is None or not prevented(order, offer.maker):
+            steps.append((offer.price, offer.size))
+        elif order.asked.smp_type != "cancel_maker":
+            break
+    if order.asked.volume is None:
+        return total_funds(steps) >= order.remaining_funds
+    return total_volume(steps) >= order.asked.volume
+
+
+def total_volume(levels: Iterable[Step]) -> Decimal:
+    """Sum the sizes."""
+    total = ZERO
+    for _, size in levels:
+        total = EXACT.add(total, size)
+    return total
+
+
+def total_funds(levels: Iterable[Step]) -> Decimal:
+    """Sum price x size."""
+    total = ZERO
+    for price, size in levels:
+        total = EXACT.add(total, EXACT.multiply(price, size))
+    return total

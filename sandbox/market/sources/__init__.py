@@ -1,0 +1,1 @@
+"""Where public trades and books come from: a generator with a seed, or recorded candles."""

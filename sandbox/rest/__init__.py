@@ -1,0 +1,1 @@
+"""The REST interface: from a request to an answer."""

@@ -1,0 +1,1 @@
+"""The WebSocket interface: sessions, what they ask for, and the frames they are sent."""

@@ -1,0 +1,321 @@
+"""The WebSocket side: connections, what they ask for, and the frames they are sent."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from sandbox.auth import ApiKey, read_token
+from sandbox.errors import ApiError
+from sandbox.keys import VIEW_ACCOUNT, VIEW_ORDERS
+from sandbox.market import views
+from sandbox.market.grouping import grouped, supported_levels
+from sandbox.stream import frames
+from sandbox.stream.audience import Audience, send
+from sandbox.stream.session import Session
+from sandbox.stream.subscription import (
+    CANDLE_UNITS,
+    CATEGORIES,
+    INFO_TYPES,
+    PRIVATE_TYPES,
+    PUBLIC_TYPES,
+    Message,
+    StreamError,
+)
+from sandbox.wire import http_date, to_json, to_ms, trim
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+    from datetime import datetime
+
+    from sandbox.auth import Gate
+    from sandbox.exchange.desk import Exchange
+    from sandbox.exchange.orders import Fill, Order
+    from sandbox.exchange.pockets import Pocket
+    from sandbox.limits import Limits
+    from sandbox.market.feed import Book, Candle, PublicTrade
+    from sandbox.market.markets import Markets
+    from sandbox.stream.subscription import Depth, Subscription
+
+logger = logging.getLogger(__name__)
+
+PUBLIC_PATH = "/websocket/v1"
+PRIVATE_PATH = "/websocket/v1/private"
+INFO_PATH = "/websocket/v1/info"
+PATHS = {PUBLIC_PATH: PUBLIC_TYPES, PRIVATE_PATH: PRIVATE_TYPES, INFO_PATH: INFO_TYPES}
+NOTICES = "https://upbit.com/service_center/notice?id="
+SCOPES = {"myOrder": VIEW_ORDERS, "myAsset": VIEW_ACCOUNT}
+BOOK_GRID_MS = 100
+CANDLE_GRID_MS = 1_000
+MOST_CANDLES = 5  # of one unit sent at once when time made a jump
+
+
+class Stream:
+    """Serves the WebSocket paths and pushes what happens to the sessions that asked for it."""
+
+    def __init__(
+        self,
+        markets: Markets,
+        exchange: Exchange,
+        *,
+        gate: Gate,
+        limits: Limits,
+        clock: Callable[[], datetime],
+        rng: random.Random,
+        on_violation: Callable[[str], None],
+        on_internal_error: Callable[[], None],
+    ) -> None:
+        self.audience = Audience()
+        self.on_open: Callable[[Session, str], None] = lambda _session, _path: None
+        self._markets = markets
+        self._exchange = exchange
+        self._gate = gate
+        self._limits = limits
+        self._clock = clock
+        self._rng = rng
+        self._on_violation = on_violation
+        self._on_internal_error = on_internal_error
+        self._books: dict[str, Book] = {}  # last sent
+        self._dirty: dict[str, int] = {}  # market -> time of its first trade since candles were last sent
+        self._book_grid = self._candle_grid = 0
+
+    # -- connections
+
+    async def serve(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
+        """Serve one connection from its upgrade to its end."""
+        now = self._clock()
+        group, caller = self._who(request)
+        try:
+            self._limits.spend(group, caller, to_ms(now))
+        except ApiError as error:
+            self._on_violation(str(error.name))
+            headers = {"Remaining-Req": self._limits.header(group, caller, to_ms(now))}
+            body = to_json(error.body())
+            return web.Response(body=body, status=error.status, headers=headers, content_type="application/json")
+        socket = web.WebSocketResponse(autoping=False)
+        socket.headers["Remaining-Req"] = self._limits.header(group, caller, to_ms(now))
+        socket.headers["Date"] = http_date(now)
+        try:
+            await socket.prepare(request)
+        except ConnectionError:
+            return web.Response()  # the client left before it was answered: there is nobody to tell
+        session = Session(
+            socket,
+            request,
+            types=PATHS[path],
+            now_ms=self._now_ms,
+            on_message=self._on_message,
+            on_violation=self._on_violation,
+        )
+        self.on_open(session, path)
+        try:
+            await self._run(session, request, private=path != PUBLIC_PATH)
+        except Exception:
+            logger.exception("A session of the sandbox failed path=%s", path)
+            self._on_internal_error()
+            session.drop()
+        return socket
+
+    def _who(self, request: web.BaseRequest) -> tuple[str, str]:
+        """Return the group and the caller a handshake counts for: the pocket of a token, or else the address."""
+        if "Origin" in request.headers:
+            return "origin", request.remote or ""
+        try:
+            key = self._gate.keys.get(read_token(request.headers.get("Authorization")).access_key)
+        except ApiError:
+            key = None
+        return "websocket", f"stream of {key.pocket if key else request.remote}"
+
+    async def _run(self, session: Session, request: web.BaseRequest, *, private: bool) -> None:
+        key: ApiKey | None = None
+        if private:
+            try:
+                token = read_token(request.headers.get("Authorization"))
+                key = self._gate.check(token, (), ip=request.remote or "", now=self._clock())
+            except ApiError:
+                await session.refuse(StreamError("INVALID_AUTH"))
+                return
+        self.audience.add(session, key)
+        try:
+            await session.run()
+        finally:
+            self.audience.remove(session)
+
+    async def close(self) -> None:
+        """Close every connection."""
+        for session in list(self.audience.sessions):
+            await session.close()
+
+    def _now_ms(self) -> int:
+        return to_ms(self._clock())
+
+    # -- requests
+
+    async def _on_message(self, session: Session, message: Message) -> None:
+        if message.subscriptions is None:
+            shown = [subscription.listed() for subscription in session.subscriptions]
+            answer: frames.Json = {"method": "LIST_SUBSCRIPTIONS", "result": shown, "ticket": message.ticket}
+            session.send(frames.encode(answer, frames.SUBSCRIPTIONS, session.format))
+            return
+        key = self.audience.sessions[session]
+        for subscription in message.subscriptions:
+            scope = SCOPES.get(subscription.type)
+            if scope and (key is None or scope not in key.permissions):
+                raise StreamError("INVALID_AUTH")
+        session.subscriptions = tuple(map(self._possible, message.subscriptions))
+        self.audience.changed()
+        await self._send_snapshots(session)
+
+    def _possible(self, subscription: Subscription) -> Subscription:
+        """Leave out markets that have no book of the grouping asked for: nothing is sent about them."""
+        if not subscription.level:
+            return subscription
+        wanted = {
+            market: depth
+            for market, depth in subscription.wanted.items()
+            if market in self._exchange.markets
+            and depth.grouping in supported_levels(self._markets.ticker(market).price)
+        }
+        return replace(subscription, wanted=wanted)
+
+    async def _send_snapshots(self, session: Session) -> None:
+        """Send a snapshot of each market, one at a time so that a large request delays nobody else."""
+        owed = {
+            (subscription.type, market): depth
+            for subscription in session.subscriptions
+            if subscription.snapshot
+            for market, depth in subscription.wanted.items()
+            if market in self._exchange.markets
+        }
+        session.owed.update(owed)
+        for (kind, market), depth in owed.items():
+            for frame, names in self._snapshot(kind, market, depth, self._now_ms()):
+                session.send(frames.encode(frame, names, session.format))
+            session.owed.discard((kind, market))
+            await asyncio.sleep(0)
+
+    def _snapshot(
+        self, kind: str, market: str, depth: Depth, now_ms: int
+    ) -> Iterator[tuple[frames.Json, Mapping[str, str]]]:
+        if kind == "ticker":
+            yield views.ticker_frame(self._markets.ticker(market), now_ms, "SNAPSHOT"), frames.TICKER
+        elif kind == "orderbook":
+            yield _book_frame(self._exchange.book(market), "SNAPSHOT", depth), frames.ORDERBOOK
+        elif kind == "trade":
+            for trade in self._markets.recent_trades(market, 1):
+                yield self._trade_frame(trade, now_ms, "SNAPSHOT"), frames.TRADE
+        elif kind in CANDLE_UNITS:
+            for candle in self._markets.forming(market, CANDLE_UNITS[kind], 1):
+                yield views.candle_frame(kind, market, candle, "SNAPSHOT"), frames.CANDLE
+
+    def _trade_frame(self, trade: PublicTrade, now_ms: int, stream_type: str) -> frames.Json:
+        previous = self._markets.previous_close(trade.market)
+        return frames.trade_frame(trade, previous, self._exchange.book(trade.market), now_ms, stream_type)
+
+    # -- public events
+
+    def on_trades(self, trades: Iterable[PublicTrade]) -> None:
+        """Push what new public trades mean: tickers once per market, trades one by one; candles follow later."""
+        trades = list(trades)
+        now_ms = self._now_ms()
+        for trade in trades:
+            self._dirty.setdefault(trade.market, trade.at_ms)
+        for market in dict.fromkeys(trade.market for trade in trades):
+            self.audience.push("ticker", market, frames.TICKER, partial(self._ticker_frame, market, now_ms))
+        for trade in trades:
+            self.audience.push("trade", trade.market, frames.TRADE, partial(self._next_trade_frame, trade, now_ms))
+
+    def _ticker_frame(self, market: str, now_ms: int, _: Depth) -> frames.Json:
+        return views.ticker_frame(self._markets.ticker(market), now_ms, "REALTIME")
+
+    def _next_trade_frame(self, trade: PublicTrade, now_ms: int, _: Depth) -> frames.Json:
+        return self._trade_frame(trade, now_ms, "REALTIME")
+
+    @property
+    def watches_books(self) -> bool:
+        """Whether anybody wants to see books change."""
+        return bool(self.audience.of("orderbook"))
+
+    def tick(self, now_ms: int) -> None:
+        """Push books on their 100 ms grid and candles once a second."""
+        if now_ms // BOOK_GRID_MS != self._book_grid:
+            self._book_grid = now_ms // BOOK_GRID_MS
+            self._push_books()
+        if now_ms // CANDLE_GRID_MS != self._candle_grid:
+            self._candle_grid = now_ms // CANDLE_GRID_MS
+            self._push_candles(now_ms)
+
+    def _push_books(self) -> None:
+        watched = {market for _, subscription in self.audience.of("orderbook") for market in subscription.wanted}
+        for market in sorted(watched.intersection(self._exchange.markets)):
+            book, last = self._exchange.book(market), self._books.get(market)
+            if last is not None and (book.asks, book.bids) == (last.asks, last.bids):
+                continue
+            self._books[market] = book
+            self.audience.push("orderbook", market, frames.ORDERBOOK, partial(_book_frame, book, "REALTIME"))
+
+    def _push_candles(self, now_ms: int) -> None:
+        dirty, self._dirty = self._dirty, {}
+        for kind, unit_s in CANDLE_UNITS.items():
+            for market, traded_ms in dirty.items() if self.audience.of(kind) else ():
+                if not self.audience.of_market(kind, market):
+                    continue
+                first_ms = traded_ms // (unit_s * 1000) * (unit_s * 1000)
+                count = min((now_ms - first_ms) // (unit_s * 1000) + 1, MOST_CANDLES)
+                for candle in self._markets.forming(market, unit_s, count):
+                    if candle.opened_ms >= first_ms:
+                        self.audience.push(kind, market, frames.CANDLE, partial(_candle_frame, kind, market, candle))
+
+    # -- private events
+
+    def on_order(self, order: Order, event: str, fill: Fill | None) -> None:
+        """Push a `myOrder` event."""
+        market = order.asked.market
+        wanted = [(session, 0) for session in self.audience.of_pocket("myOrder", order.pocket, market)]
+        send(wanted, frames.MY_ORDER, partial(_order_frame, order, event, fill, self._now_ms()))
+
+    def on_assets(self, pocket: Pocket, currencies: Collection[str]) -> None:
+        """Push a `myAsset` event."""
+        wanted = [(session, 0) for session in self.audience.of_pocket("myAsset", pocket.id)]
+        if wanted:
+            balances = {name: pocket.accounts.of(name) for name in sorted(currencies)}
+            frame = frames.asset_frame(self._new_uuid(), balances, self._now_ms())
+            send(wanted, frames.MY_ASSET, lambda _: frame)
+
+    def announce(self, title: str, category: str, body: str | None = None) -> None:
+        """Publish a notice, as the exchange does before maintenance or a delisting."""
+        if category not in CATEGORIES:
+            raise ValueError(f"unknown category {category!r}: one of {', '.join(sorted(CATEGORIES))}")
+        now_ms, name = self._now_ms(), self._new_uuid()
+        told = frames.Announcement(
+            uuid=name, title=title, category=category, url=NOTICES + name, body=body, listed_ms=now_ms
+        )
+        wanted = [
+            (session, int(subscription.include_body))
+            for session, subscription in self.audience.of("announcement")
+            if category in subscription.categories
+        ]
+        send(wanted, frames.ANNOUNCEMENT, lambda body_too: frames.announcement_frame(told, now_ms, body_too=body_too))
+
+    def _new_uuid(self) -> str:
+        return str(uuid.UUID(int=self._rng.getrandbits(128), version=4))
+
+
+def _book_frame(book: Book, stream_type: str, depth: Depth) -> frames.Json:
+    frame = frames.book_frame(grouped(book, depth.grouping), depth.levels, stream_type)
+    return frame | {"level": trim(depth.grouping)}
+
+
+def _candle_frame(kind: str, market: str, candle: Candle, _: Depth) -> frames.Json:
+    return views.candle_frame(kind, market, candle, "REALTIME")
+
+
+def _order_frame(order: Order, event: str, fill: Fill | None, now_ms: int, _: int) -> frames.Json:
+    return frames.order_frame(order, event, fill, now_ms)

@@ -1,0 +1,167 @@
+"""A daemon's parts around a real journal, and orders that end as a test says."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+from unittest.mock import Mock
+
+import msgspec
+
+from config.settings import Config
+from journal.journal import Journal
+from journal.records import IntentState, Note
+from state import ActiveTrade, Price, State
+from strategy.base import Entry, Exit, Reason, Snapshot
+from tests.unit.test_journal import fill
+from tests.unit.test_risk import book
+from trader.decisions import BUYING
+from trader.orders import plans, risk
+from trader.trades import lifecycle, positions, selling
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    import pytest
+
+MARKET = "KRW-AAA"
+NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)
+CLOSED = datetime(2026, 11, 2, 11, 58, tzinfo=UTC)
+TRADE = "Sabcd-KRWAAA-2611021158"
+BUY = f"ub1-{TRADE}-b-0-0"
+ENTRY = Entry(
+    buy=True, reason=Reason(code="breakout", ko="돌파", en="breakout", numbers={"x": 1.5}), stop_distance=50.5
+)
+PLAN = risk.Plan(total=Decimal(10_000), expected_price=Decimal("1001.50"), slippage=Decimal("0.0015"))
+SNAPSHOT = Snapshot(
+    market=MARKET,
+    candle_closed_at=CLOSED,
+    numbers={},
+    failed_gate=None,
+    price=Decimal(1010),
+    price_as_of=NOW - timedelta(seconds=2),
+)
+
+
+class Messages:
+    """Writes no words: a note says which message it is, and what it was made of is kept."""
+
+    def __init__(self) -> None:
+        self.made: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = []
+
+    def __getattr__(self, kind: str) -> Callable[..., Note]:
+        def make(*what: Any, **facts: Any) -> Note:
+            self.made.append((kind, what, facts))
+            return Note(key=f"{kind}{len(self.made)}", kind=kind, body={})
+
+        return make
+
+
+@contextmanager
+def trading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Return a daemon's parts around a real journal, whose pauses do not last."""
+    pauses: list[tuple[object, ...]] = []
+
+    async def pause(*what: object) -> None:
+        pauses.append(what)
+
+    monkeypatch.setattr(selling, "pause", pause)
+    now = [NOW]
+    with Journal.open(tmp_path / "journal.sqlite3", lambda: now[0]) as journal:
+        yield SimpleNamespace(
+            config=Config(),
+            journal=journal,
+            state=State(),
+            clock=lambda: now[0],
+            later=lambda seconds: now.__setitem__(0, now[0] + timedelta(seconds=seconds)),
+            stop=asyncio.Event(),
+            tell=Mock(),
+            control=Mock(),
+            messages=Messages(),
+            mode="sandbox",
+            account="abcd",
+            strategy=SimpleNamespace(name="breakouts"),
+            candles=SimpleNamespace(unit=timedelta(minutes=2)),
+            resting={},
+            comparisons=1,
+            compare_now=asyncio.Event(),
+            korean_name=lambda market: f"이름 {market}",
+            wake_notifier=Mock(),
+            pauses=pauses,
+            upbit=Mock(),
+        )
+
+
+def ends(monkeypatch: pytest.MonkeyPatch, app: Any, end: Callable[[str], None]) -> list[str]:
+    """Let the order in hand come to this end; return the names of the orders that were driven."""
+    driven: list[str] = []
+
+    async def drive(_: Any, identifier: str) -> Any:
+        driven.append(identifier)
+        end(identifier)
+        return app.journal.intent(identifier)
+
+    monkeypatch.setattr(drive, "drive", drive)
+    return driven
+
+
+def executed(app: Any, *volumes: str, price: str = "1000", fee: str = "5", after: int = 0) -> Callable[[str], None]:
+    """Return the end of an order that was executed in these parts, some seconds from now."""
+
+    def end(identifier: str) -> None:
+        app.later(after)
+        app.journal.begin_attempt(identifier)
+        app.journal.end_attempt(identifier, IntentState.ACCEPTED, outcome="accepted", uuid=f"u-{identifier}")
+        fills = [fill(f"{identifier}-{part}", price, volume) for part, volume in enumerate(volumes)]
+        app.journal.record_fills(identifier, fills, Decimal(fee))
+        app.journal.finish(identifier)
+
+    return end
+
+
+def refused(app: Any, outcome: str) -> Callable[[str], None]:
+    """Return the end of an order that Upbit refused."""
+
+    def end(identifier: str) -> None:
+        app.journal.begin_attempt(identifier)
+        app.journal.end_attempt(identifier, IntentState.REJECTED, outcome=outcome)
+
+    return end
+
+
+async def active(app: Any, phase: str, trade_id: str = "") -> None:
+    """Put the market into the shared dicts."""
+    await app.state.active_trade.replace(
+        {MARKET: ActiveTrade(market=MARKET, started_at=NOW, phase=phase, trade_id=trade_id)}
+    )
+    await app.state.trading_dict.replace({MARKET: Price(price=Decimal(1005), as_of=NOW)})
+
+
+async def hold(app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Buy ten units in two parts, for 10,000 won and a fee of 5."""
+    await active(app, BUYING)
+    trade, intent = plans.plan_entry(app, SNAPSHOT, ENTRY, PLAN)
+    assert app.journal.begin_trade(trade, intent)
+    await positions.note_trade_id(app, MARKET, trade.id)
+    ends(monkeypatch, app, executed(app, "4", "6", after=1))
+    await lifecycle.carry_on(app, MARKET)
+
+
+def bids(app: Any, *levels: Any) -> None:
+    """Let the book have these levels."""
+
+    async def books(markets: list[str]) -> Any:
+        assert markets == [MARKET]
+        return [msgspec.structs.replace(book(), levels=list(levels))]
+
+    app.upbit = SimpleNamespace(books=books)
+
+
+def leaving(code: str = "trend_end") -> Exit:
+    """Return a decision to sell."""
+    return Exit(sell=True, reason=Reason(code=code, ko="까닭", en="because"))

@@ -1,0 +1,119 @@
+"""Rebuild a lost journal from the exchange alone: every order whose identifier is ours, oldest first, with its fills.
+
+What the exchange does not know cannot come back: why a trade was begun or ended, its stop (computed anew by the running
+daemon), the highest price since its entry, messages and verdicts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from strategy.portfolio import MIN_TOTAL
+from trader.books.adoption import adopted_intent, created_at, trade_for
+from trader.books.discovery import AHEAD
+from trader.books.recovery import check_account
+from trader.loops import pause
+from trader.orders import names
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from journal.records import Trade
+    from trader.app import App
+    from upbit.models import Order
+
+FIRST = datetime(2024, 10, 18, tzinfo=UTC)
+"""Upbit keeps the identifiers of orders created since."""
+LOOK_AGAIN_S = 1.0
+
+
+class UnclearAccountError(Exception):
+    """Orders of several bots are on this account, and none of the keys in use."""
+
+    def __init__(self, accounts: Sequence[str]) -> None:
+        several = ", ".join(accounts)
+        self.ko = f"이 계정에는 여러 봇의 주문이 있습니다({several}). --account 로 하나를 고르세요."
+        self.en = f"There are orders of several bots on this account ({several}). Choose one with --account."
+        super().__init__(self.en)
+
+
+@dataclass(slots=True)
+class Rebuilt:
+    """What came back."""
+
+    orders: int = 0
+    account: str = ""
+    held: list[Trade] = field(default_factory=list)
+    gone: dict[str, Decimal] = field(default_factory=dict)  # market: units that are not in the account any more
+
+
+async def rebuild(app: App, account: str | None = None) -> Rebuilt:
+    """Fill the empty journal of `app` with what the exchange knows.
+
+    Args:
+        app: with a new journal.
+        account: four characters that stand for the bot in its identifiers; None: those of the keys in use, or of the
+            only bot there is.
+
+    Raises:
+        UnclearAccountError: when nobody can say whose orders to take.
+        ExchangeError: when the exchange does not answer; nothing is half done, the journal is thrown away.
+    """
+    now = app.clock()
+    shown = await app.upbit.closed_orders(start=FIRST, end=now + AHEAD)
+    app.account = choose_account(app, shown, account)
+    await check_account(app)
+    rebuilt = Rebuilt(account=app.account)
+    for order in sorted(shown, key=lambda order: (created_at(order) or now, order.uuid)):
+        name = names.read_name(order.identifier, names.prefix_of(app))
+        if name is not None and order.executed_volume:
+            put(app, await whole(app, order), name)
+            rebuilt.orders += 1
+    await write_off(app, rebuilt)
+    app.journal.note_import(now)
+    rebuilt.held = app.journal.open_trades()
+    return rebuilt
+
+
+async def whole(app: App, shown: Order) -> Order:
+    """Return an order that has ended with all of its fills: what is asked for at once may be shown late."""
+    while True:
+        order = await app.upbit.order(uuid=shown.uuid)
+        if order.is_final and order.executed_volume == shown.executed_volume:
+            return order
+        await pause(LOOK_AGAIN_S)
+
+
+def choose_account(app: App, shown: Sequence[Order], wished: str | None) -> str:
+    """Return which bot's orders are ours."""
+    found = {bot for order in shown if order.identifier and (bot := names.bot_in(order.identifier, app.mode))}
+    if wished is not None or app.account in found or not found:
+        return wished or app.account
+    if len(found) > 1:
+        raise UnclearAccountError(sorted(found))
+    return found.pop()
+
+
+def put(app: App, order: Order, name: names.Name) -> None:
+    """Write one order down under its trade."""
+    trade = trade_for(app, order, name)
+    app.journal.adopt(trade, adopted_intent(app, trade, order, name), order.fills, order.paid_fee, [])
+
+
+async def write_off(app: App, rebuilt: Rebuilt) -> None:
+    """End what is dust by now, and take out what is not in the account any more."""
+    held = {account.currency: account.available + account.locked for account in await app.upbit.accounts()}
+    for trade in app.journal.open_trades():
+        (book,) = await app.upbit.books([trade.market])
+        gone = trade.volume - held.get(trade.market.split("-")[1], Decimal(0))
+        if gone > 0:
+            bid = book.levels[0].bid_price if book.levels else None
+            app.journal.take_out(trade.id, gone, price=bid)
+            rebuilt.gone[trade.market] = gone
+        left = app.journal.position_volume(trade.id)
+        worth = left * book.levels[0].bid_price if book.levels else MIN_TOTAL
+        if worth < MIN_TOTAL and (trade.sold or not left):
+            app.journal.close_trade(trade.id, closed_at=app.clock(), dust=left)

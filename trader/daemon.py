@@ -1,0 +1,225 @@
+"""Build the daemon from its settings and run its five coroutines until it is told to stop.
+
+`run` and `demo` both call `serve`; they differ in the base URL, the clock and the loop, never in what runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import logging
+import random
+from functools import partial
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from config.checks import LIVE_HOST
+from config.settings import most_spent
+from journal.journal import Journal
+from notifier.discord import Discord
+from notifier.messages import Messages
+from strategy import registry
+from trader.app import App
+from trader.books.breach import on_breach
+from trader.books.reconcile import reconcile_periodically
+from trader.books.recovery import recover
+from trader.candles import CandleStore
+from trader.control import Control, watch_control
+from trader.executor import execute_trades
+from trader.guards.account import claim_mode, heed, watch_account
+from trader.guards.equity import watch_equity
+from trader.guards.host import lasting, watch_clock, watch_files, watch_loop
+from trader.health import FILE as HEALTH_FILE
+from trader.health import Health, watch_health
+from trader.indicators import update_indicators_periodically
+from trader.orders.gate import Gate
+from trader.prices import update_prices
+from trader.targets import update_trading_dict
+from trader.wallet import update_wallet_realtime
+from upbit.rest import Upbit
+from upbit.stream import TickerStream
+from upbit.transport import open_session
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Coroutine
+    from datetime import datetime
+
+    import aiohttp
+
+    from config.settings import Config
+    from strategy.base import Strategy
+    from trader.guards.host import Watchdog
+
+log = logging.getLogger("daemon")
+
+COROUTINES = (
+    update_indicators_periodically,
+    update_trading_dict,
+    update_prices,
+    update_wallet_realtime,
+    execute_trades,
+)
+GRACE_S = 8.0
+"""Seconds the orders in hand get to finish after a stop; what does not is found again at the next start."""
+
+JOURNAL_FILE = "journal.sqlite3"
+
+
+def mode_of(config: Config) -> str:
+    """Return whether orders go to the real exchange."""
+    return "live" if urlsplit(config.base_url).hostname == LIVE_HOST else "sandbox"
+
+
+def fingerprint_of(access_key: str) -> str:
+    """Return what the journal keeps of an access key: enough to tell another, nothing to use it."""
+    return hashlib.sha256(access_key.encode()).hexdigest()[:16]
+
+
+@contextlib.asynccontextmanager
+async def build(config: Config, clock: Callable[[], datetime], stop: asyncio.Event) -> AsyncIterator[App]:
+    """Make every part of the daemon, and close those that hold something open.
+
+    Raises:
+        JournalError: when the data folder cannot be used.
+        WrongModeError: when its journal is of the other mode.
+        StrategyError: when the strategy or a parameter of it does not exist.
+    """
+    strategy, parameters = registry.load(config.strategy.name, config.strategy.parameters)
+    access_key, secret_key = keys_of(config)
+    seed = config.trading.seed if config.trading.seed is not None else random.SystemRandom().getrandbits(32)
+    with Journal.open(config.data_dir / JOURNAL_FILE, clock) as journal:
+        claim_mode(journal, mode_of(config))
+        async with open_session() as session, open_session() as webhook_session:
+            discord = make_discord(config, webhook_session, journal)
+            control = Control(journal, make_messages(config), clock)
+            gate = Gate(config, control, journal, clock)
+            upbit = Upbit(session, base_url=config.base_url, access_key=access_key, secret_key=secret_key, gate=gate)
+            yield App(
+                config=config,
+                upbit=upbit,
+                tickers=TickerStream(config.websocket_url, rng=random.Random(seed)),
+                journal=journal,
+                control=control,
+                messages=make_messages(config),
+                strategy=strategy,
+                parameters=parameters,
+                candles=make_candles(config, upbit, strategy, parameters),
+                health=Health(asyncio.get_running_loop().time),
+                clock=clock,
+                rng=random.Random(seed),
+                seed=seed,
+                discord=discord,
+                account=fingerprint_of(access_key)[:4],
+                fingerprint=fingerprint_of(access_key),
+                mode=mode_of(config),
+                stop=stop,
+            )
+
+
+def keys_of(config: Config) -> tuple[str, str]:
+    """Return both keys as text; the caller has checked that they are there."""
+    assert config.access_key is not None
+    assert config.secret_key is not None
+    return config.access_key.reveal(), config.secret_key.reveal()
+
+
+def make_messages(config: Config) -> Messages:
+    """Return the writer of messages."""
+    return Messages(language=config.language, mode=mode_of(config))
+
+
+def make_candles(config: Config, upbit: Upbit, strategy: Strategy, parameters: Any) -> CandleStore:
+    """Return an empty store for the candles the strategy decides on."""
+    return CandleStore(
+        upbit=upbit, unit=config.strategy.unit, history=strategy.history(parameters, config.strategy.unit)
+    )
+
+
+def make_discord(config: Config, session: aiohttp.ClientSession, journal: Journal) -> Discord | None:
+    """Return the deliverer of messages; None without a webhook, which is said once."""
+    if config.webhook_url is None:
+        log.warning("no WEBHOOK_URL: trading without messages")
+        return None
+    return Discord(session, config.webhook_url.reveal(), journal, rng=random.Random(0))
+
+
+async def serve(
+    app: App,
+    *,
+    beside: Callable[[App], Coroutine[None, None, None]] | None = None,
+    watchdog: Watchdog | None = None,
+) -> None:
+    """Recover, then run the five coroutines until `app.stop`; `beside` runs with them (the terminal).
+
+    A task that ends by itself ends the process; first trading halts, so that the next one stays halted, with evidence.
+    """
+    heed(app)
+    app.health.on_breach = partial(on_breach, app)
+    await recover(app)
+    announce_start(app)
+    try:
+        await run_all(app, beside, watchdog)
+    except* AssertionError as group:
+        on_breach(app, "daemon", first_of(group))
+        if app.discord is not None:
+            await app.discord.flush(GRACE_S)
+        raise
+    await announce_stop(app)
+
+
+async def run_all(
+    app: App, beside: Callable[[App], Coroutine[None, None, None]] | None, watchdog: Watchdog | None
+) -> None:
+    """Run everything that runs until the stop, under one roof: what fails or ends before takes the rest with it."""
+    async with asyncio.TaskGroup() as tasks:
+
+        def start(name: str, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+            return tasks.create_task(lasting(name, work, app.stop), name=name)
+
+        loops = [start(coroutine.__name__, coroutine(app)) for coroutine in COROUTINES]
+        others = [
+            start("health", watch_health(app, app.config.data_dir / HEALTH_FILE)),
+            start("account", watch_account(app)),
+            start("equity", watch_equity(app)),
+            start("control", watch_control(app, app.config.data_dir)),
+            start("clock", watch_clock(app)),
+            start("loop", watch_loop(app, watchdog)),
+            start("reconcile", reconcile_periodically(app)),
+        ]
+        if watchdog is not None:
+            others.append(start("files", watch_files(app, watchdog)))
+        if app.discord is not None:
+            others.append(start("discord", app.discord.run()))
+        if beside is not None:
+            others.append(tasks.create_task(beside(app), name="beside"))  # it may end as it likes
+        await app.stop.wait()
+        _, late = await asyncio.wait(loops, timeout=GRACE_S)
+        for task in [*late, *others]:
+            task.cancel()
+
+
+def first_of(group: BaseExceptionGroup[AssertionError]) -> AssertionError:
+    """Return the first broken rule of a group."""
+    inner = group.exceptions[0]
+    return first_of(inner) if isinstance(inner, BaseExceptionGroup) else inner
+
+
+def announce_start(app: App) -> None:
+    """Say what may be spent at most, with which seed and strategy."""
+    most = most_spent(app.config)
+    app.tell("started", mode=app.mode, strategy=app.strategy.name, seed=app.seed, most_spent_krw=most)
+    note = app.messages.started(
+        strategy=app.strategy, unit=app.candles.unit, most_spent_krw=most, seed=app.seed, at=app.clock()
+    )
+    app.journal.add_notes([note])
+
+
+async def announce_stop(app: App) -> None:
+    """Say that trading has stopped and what is still held; give the messages a last chance to leave."""
+    open_trades = app.journal.open_trades()
+    app.tell("stopped", open_trades=len(open_trades))
+    note = app.messages.stopped(open_trades=open_trades, totals=app.journal.totals(), at=app.clock())
+    app.journal.add_notes([note])
+    if app.discord is not None:
+        await app.discord.flush(GRACE_S)

@@ -1,0 +1,1 @@
+"""One order, exactly once: what an answer proves, how it is carried out, named, planned, allowed and sized."""

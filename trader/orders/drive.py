@@ -1,0 +1,298 @@
+"""The only place that places orders: written down first, sent once, and never given up on a doubt.
+
+    PLANNED -> attempt written (fsync) -> POST /v1/orders -> outcome written -> GET /v1/order until final -> fills
+
+What every answer proves and what to do next is decided in `trader/orders/protocol.py`; here it is carried out. The
+journal refuses every change of state that the protocol does not know.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from itertools import count
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from journal.errors import require
+from journal.records import ZERO, IntentState
+from trader.loops import pause
+from trader.orders import protocol
+from trader.orders.protocol import Answer, Doubt, Kind, Sight, Step
+from upbit.errors import ExchangeError, OrderNotFound, Withheld
+from upbit.models import NewOrder
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+    from journal.records import Intent
+    from trader.app import App
+    from upbit.models import Fence, Order
+
+log = logging.getLogger("trader.orders")
+
+TRACK_S = (0.1, 0.3, 0.5, 1.0, 2.0, 5.0, 10.0)
+"""Pauses between looks at an accepted order that is not final; the last one repeats."""
+LONG_DOUBT = timedelta(minutes=2)
+"""After this a person is told about an order that Upbit does not show, once an hour."""
+NOT_SENT_RESTS_S = 1.0
+CLOCK_SLIP = timedelta(seconds=5)
+"""A clock that is set right by less than this makes no decision old."""
+
+
+async def drive(app: App, identifier: str) -> Intent:
+    """Take an intent to its end, from whatever state it is in; also what a restart calls."""
+    while True:
+        intent = app.journal.intent(identifier)
+        match intent.state:
+            case IntentState.PLANNED:
+                await send_planned(app, intent)
+            case IntentState.UNKNOWN:
+                await resolve(app, intent)
+            case IntentState.ACCEPTED:
+                await track(app, intent)
+            case _:
+                require(intent.state is not IntentState.SENT, f"{identifier} is being sent by somebody else")
+                return intent
+
+
+async def send_planned(app: App, intent: Intent) -> None:
+    """Send an intent that no byte has left of, or give it up when it is too late or not allowed."""
+    why = why_not(app, intent)
+    if why:
+        app.journal.abandon(intent.identifier, why)
+        return
+    await send(app, intent, to_order(intent))
+
+
+def why_not(app: App, intent: Intent) -> str | None:
+    """Return why a planned intent is not sent; None when it is. The price of an old decision is history.
+
+    One of the future is old as well: the clock was set back since, and would let it live for so much longer. So is a
+    sale of coins that were found to be sold since, under another name: it would sell the user's.
+    """
+    if intent.deadline is not None and not intent.decided_at - CLOCK_SLIP <= app.clock() <= intent.deadline:
+        return "deadline"
+    if not is_held(app, intent):
+        return "sold"
+    if not app.control.permits(intent.side):
+        return app.control.state.name
+    return "stopping" if app.stop.is_set() else None
+
+
+async def send(app: App, intent: Intent, request: NewOrder | Fence) -> None:
+    """Make one attempt: durable before the first byte, weighed and written before anything else happens."""
+    kind = Kind.REAL if isinstance(request, NewOrder) else Kind.FENCE
+    doubtful = protocol.is_doubtful(app.journal.attempts(intent.identifier))
+    app.journal.begin_attempt(intent.identifier, kind, None if kind is Kind.REAL else request_of(request))
+    try:
+        order = await app.upbit.place(request)
+    except ExchangeError as error:
+        state = protocol.after_send(protocol.weigh(error), kind, doubtful=doubtful)
+        write_failure(app, intent, state, error)
+        if state is IntentState.PLANNED:
+            await rest_before_next(app, intent, error)
+    except BaseException:
+        # Cancelled while the answer was awaited: the order may exist. Written down, because the process may live on.
+        app.journal.end_attempt(intent.identifier, IntentState.UNKNOWN, outcome="cancelled")
+        raise
+    else:
+        write_answer(app, intent, order, kind, doubtful=doubtful)
+
+
+async def rest_before_next(app: App, intent: Intent, error: ExchangeError) -> None:
+    """Wait before an intent that surely was not taken is sent again; what our own gate keeps back is given up."""
+    if isinstance(error, Withheld):
+        app.journal.abandon(intent.identifier, error.name or "withheld")
+    else:
+        await pause(getattr(error, "retry_after", None) or NOT_SENT_RESTS_S, app.stop)
+
+
+def write_answer(app: App, intent: Intent, order: Order, kind: Kind, *, doubtful: bool) -> None:
+    """Write down what a success says: nothing is accepted that is not what was asked for."""
+    sight = protocol.judge(intent, order)
+    taken = sight is Sight.REAL and kind is Kind.REAL
+    state = protocol.after_send(Answer.TAKEN if taken else Answer.DOUBT, kind, doubtful=doubtful)
+    uuid = order.uuid if state is IntentState.ACCEPTED else None
+    outcome = "accepted" if taken else f"answered with {sight.name.lower()}"
+    app.journal.end_attempt(intent.identifier, state, outcome=outcome, uuid=uuid, http=201)
+    if sight is Sight.OTHER:
+        halt_on_other(app, intent, order)
+
+
+def write_failure(app: App, intent: Intent, state: IntentState, error: ExchangeError) -> None:
+    """Write down and log how an attempt failed."""
+    app.journal.end_attempt(
+        intent.identifier, state, outcome=type(error).__name__, http=error.status, name=str(error.name or "")
+    )
+    app.tell(
+        "order_" + state.value.lower(),
+        level=logging.WARNING,
+        market=intent.market,
+        identifier=intent.identifier,
+        error=error.name or type(error).__name__,
+    )
+
+
+async def resolve(app: App, intent: Intent) -> None:
+    """Look for a doubtful order until it or its fence is seen; return when its state may have changed."""
+    missed = failed = 0
+    attempts = app.journal.attempts(intent.identifier)
+    while True:
+        await pause(protocol.pause_before_look(missed=missed, failed=failed, attempts=len(attempts)))
+        try:
+            order = await app.upbit.order(identifier=intent.identifier)
+        except OrderNotFound:
+            missed, failed = missed + 1, 0  # weak evidence: it may be on its way
+        except ExchangeError as error:
+            failed += 1  # no evidence at all
+            log.warning("look-up failed identifier=%s error=%s", intent.identifier, error)
+        else:
+            sight = protocol.judge(intent, order)
+            if write_sight(app, intent, order, sight) is not IntentState.UNKNOWN:
+                return
+            missed, failed = 0, failed + 1  # something is there, so nothing is sent
+        tell_long_doubt(app, intent)
+        if await take_step(app, intent, missed):
+            return
+
+
+async def take_step(app: App, intent: Intent, missed: int) -> bool:
+    """Send again or fence when it is time to; return whether anything was sent."""
+    attempts = app.journal.attempts(intent.identifier)
+    doubt = Doubt(
+        missed=missed,
+        sends=sum(attempt.kind == Kind.REAL for attempt in attempts),
+        burnt=protocol.is_burnt(attempts),
+        wanted=why_not(app, intent) is None,
+        may_send=app.control.may_sell() and not app.stop.is_set(),
+    )
+    step = protocol.next_step(doubt)
+    if step is Step.LOOK:
+        return False
+    request = await what_to_send(app, intent, step)
+    if request is not None:
+        await send(app, intent, request)
+    return request is not None
+
+
+async def what_to_send(app: App, intent: Intent, step: Step) -> NewOrder | Fence | None:
+    """Return the order or the fence that the account can pay for now; None when there is none, or nobody knows."""
+    try:
+        free = {account.currency: account.available for account in await app.upbit.accounts()}
+        order, krw, coins = to_order(intent), balance(free, "KRW"), balance(free, intent.market.split("-")[1])
+        (book,) = await app.upbit.books([intent.market])
+    except ExchangeError as error:
+        log.warning("nothing sent in doubt identifier=%s error=%s", intent.identifier, error)
+        return None
+    bid = book.levels[0].bid_price if book.levels else ZERO
+    if step is Step.SEND and protocol.affordable(order, krw=krw, coins=coins, bid=bid):
+        return order
+    return protocol.make_fence(intent, book, krw=krw, coins=coins)
+
+
+def balance(free: dict[str, Decimal], currency: str) -> Decimal:
+    """Return what is free of a currency."""
+    return free.get(currency, ZERO)
+
+
+def write_sight(app: App, intent: Intent, order: Order, sight: Sight) -> IntentState:
+    """Write down what was seen under the identifier of a doubtful intent, and return what it makes of the intent."""
+    state = protocol.after_sight(sight)
+    if sight is Sight.OTHER:
+        halt_on_other(app, intent, order)
+    elif state is not IntentState.UNKNOWN:
+        if sight is Sight.REAL and is_foreign(app, intent, order):
+            halt_buys_beside_another(app, intent, order)  # first: after a death nothing would tell of what is seen
+        app.journal.see(intent.identifier, state, order.uuid)
+        app.tell("order_found", market=intent.market, identifier=intent.identifier, state=state.value)
+    return state
+
+
+def is_foreign(app: App, intent: Intent, order: Order) -> bool:
+    """Return whether an order under our identifier was sent by somebody else."""
+    sent_elsewhere = protocol.is_foreign(app.journal.attempts(intent.identifier))
+    return sent_elsewhere or not protocol.is_as_asked(to_order(intent), order)
+
+
+def halt_on_other(app: App, intent: Intent, order: Order) -> None:
+    """Stop everything when Upbit's order is not the one that was sent: no data beats wrong data."""
+    app.control.halt(
+        "wrong_answer",
+        ko=f"업비트가 {intent.identifier} 주문에 다른 주문의 내용으로 답했습니다. "
+        "업비트 주문 내역을 확인한 뒤 resume 하세요.",
+        en=f"Upbit answered {intent.identifier} with an order that is not ours. Look at Upbit's orders, then resume.",
+        meant=intent.request,
+        market=intent.market,
+        shown=msgspec.to_builtins(order),
+    )
+
+
+def halt_buys_beside_another(app: App, intent: Intent, order: Order) -> None:
+    """Buy nothing more when somebody else has sent an order under our name: another daemon trades this account."""
+    app.control.halt_buys(
+        "second_instance",
+        ko=f"우리가 보내지 않은 {intent.identifier} 주문이 업비트에 이미 있습니다. "
+        "같은 계정으로 도는 다른 데몬을 끄고 resume 하세요.",
+        en=f"{intent.identifier} is at Upbit, but not from here. "
+        "Stop the other daemon that trades this account, then resume.",
+        market=intent.market,
+        uuid=order.uuid,
+    )
+
+
+def tell_long_doubt(app: App, intent: Intent) -> None:
+    """Tell a person, once an hour, about an order that Upbit has not shown for long; its market stays frozen."""
+    if app.clock() - intent.decided_at < LONG_DOUBT:
+        return
+    burnt = protocol.is_burnt(app.journal.attempts(intent.identifier))
+    note = app.messages.long_doubt(intent, burnt=burnt, at=app.clock())
+    app.journal.add_notes([note])
+    app.wake_notifier()
+
+
+async def track(app: App, intent: Intent) -> None:
+    """Follow an accepted order until it is final, and write its fills.
+
+    The state alone says nothing: a filled market buy normally ends as `cancel`. It is final when every fill is listed.
+    """
+    for round_ in count():
+        await pause(TRACK_S[min(round_, len(TRACK_S) - 1)])
+        try:
+            order = await app.upbit.order(uuid=intent.uuid)
+        except ExchangeError as error:
+            log.warning("order not readable identifier=%s error=%s", intent.identifier, error)
+            continue
+        if write_progress(app, intent, order):
+            return
+        tell_long_doubt(app, intent)
+
+
+def write_progress(app: App, intent: Intent, order: Order) -> bool:
+    """Write the fills of an accepted order; return whether it is final."""
+    sight = protocol.judge(intent, order)
+    if sight is Sight.OTHER:
+        halt_on_other(app, intent, order)
+    if sight is not Sight.REAL:
+        return False
+    app.journal.record_fills(intent.identifier, order.fills, order.paid_fee)
+    if order.is_final:
+        app.journal.finish(intent.identifier)
+    return order.is_final
+
+
+def is_held(app: App, intent: Intent) -> bool:
+    """Return whether what an intent sells is still held."""
+    volume = to_order(intent).volume
+    return volume is None or volume <= app.journal.trade(intent.trade_id).volume
+
+
+def to_order(intent: Intent) -> NewOrder:
+    """Rebuild the request from the journal: what is sent is what was written."""
+    return msgspec.json.decode(intent.request, type=NewOrder)
+
+
+def request_of(order: NewOrder | Fence) -> str:
+    """Return the text the journal keeps of a request."""
+    return msgspec.json.encode(order).decode()

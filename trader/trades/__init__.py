@@ -1,0 +1,1 @@
+"""One trade from its first order to its end: bought, held, sold, told and forgotten."""

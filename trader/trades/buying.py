@@ -1,0 +1,138 @@
+"""How a trade begins: what a buy would cost, whether the rules allow it, and what its order has made of it."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from journal.records import Intent, IntentState
+from strategy.portfolio import start_of_day, stop_price
+from trader.orders import drive, risk
+from trader.orders.plans import plan_entry
+from trader.orders.protocol import affordable
+from trader.trades.positions import average_price, hold_again, let_go, note_trade_id
+from upbit.errors import ExchangeError, InsufficientFunds
+from upbit.rules import plain, rounded_average
+
+if TYPE_CHECKING:
+    from strategy.base import Entry, Snapshot
+    from trader.app import App
+
+log = logging.getLogger("trader.buying")
+
+REFUSED_RESTS = timedelta(minutes=1)
+REFUSED_AGAIN_RESTS = timedelta(days=1)
+
+
+async def begin_buy(app: App, snapshot: Snapshot, entry: Entry) -> bool:
+    """Ask what a target costs, check the caps and write the trade down with its buy.
+
+    Returns:
+        Whether there is an order to carry out now; a buy that is refused lets its market go.
+    """
+    market = snapshot.market
+    try:
+        plan = risk.judge_buy(app.config, await gather_facts(app, snapshot, entry))
+    except ExchangeError as error:
+        await refuse(app, market, type(error).__name__)
+        return False
+    if isinstance(plan, risk.Refused):
+        await refuse(app, market, plan.code)
+        return False
+    trade, intent = plan_entry(app, snapshot, entry, plan)
+    if not app.journal.begin_trade(trade, intent):
+        await refuse(app, market, "already_decided")
+        return False
+    await note_trade_id(app, market, trade.id)
+    return True
+
+
+async def gather_facts(app: App, snapshot: Snapshot, entry: Entry) -> risk.Facts:
+    """Ask Upbit what a buy would cost and may be now, and put it beside what we know."""
+    asked_at = app.clock()
+    chance = await app.upbit.chance(snapshot.market)
+    (book,) = await app.upbit.books([snapshot.market])
+    prices = await app.state.trading_dict.snapshot()
+    price = prices.get(snapshot.market)
+    wallet = await app.state.wallet_dict.snapshot()
+    exposure = risk.Exposure(
+        by_market=app.journal.exposure(),
+        spent_today=app.journal.spent_since(start_of_day(app.clock())),
+        open_trades=len(await app.state.active_trade.snapshot()),
+    )
+    return risk.Facts(
+        market=snapshot.market,
+        now=app.clock(),
+        price=price.price if price else snapshot.price,
+        price_as_of=price.as_of if price else snapshot.price_as_of,
+        asked_at=asked_at,
+        chance=chance,
+        book=book,
+        wallet=wallet.get("KRW"),
+        exposure=exposure,
+        stop_fraction=entry.stop_distance / float(snapshot.price) if entry.stop_distance else None,
+    )
+
+
+async def refuse(app: App, market: str, why: str) -> None:
+    """Let go of a market whose buy was refused, and leave it alone for a while."""
+    app.tell("refused", market=market, why=why)
+    app.resting[market] = app.clock() + REFUSED_RESTS
+    await let_go(app, market)
+
+
+async def after_buy(app: App, trade_id: str, intent: Intent) -> None:
+    """Hold what was bought, or forget the trade when nothing was."""
+    trade = app.journal.trade(trade_id)
+    fills = app.journal.fills_of_trade(trade.id, "bid")
+    if not fills:
+        app.journal.abandon_trade(trade_id, str(intent.state))
+        await after_refusal(app, intent)
+        await let_go(app, intent.market)
+        return
+    average = average_price(fills)
+    stop = stop_price(average, trade.stop_distance)
+    opened_at = fills[0].at
+    fee = app.journal.intent(intent.identifier).paid_fee
+    note = app.messages.bought(
+        trade, korean_name=app.korean_name(trade.market), fills=fills, fee=fee, stop_price=stop, at=opened_at
+    )
+    app.journal.enter_position(trade_id, opened_at=opened_at, stop_price=stop, highest_price=average, notes=[note])
+    hoped = trade.entry_reason.get("expected_price")
+    krw = sum(fill.funds for fill in fills)
+    app.tell("bought", market=trade.market, price=plain(rounded_average(average)), expected=hoped, krw=krw, fee=fee)
+    await hold_again(app, trade.market)
+
+
+async def after_refusal(app: App, intent: Intent) -> None:
+    """Leave a market alone for a while after a buy that came to nothing, and longer when Upbit refuses it again."""
+    rests = REFUSED_RESTS
+    if intent.state is IntentState.REJECTED:
+        again = app.journal.rejections(intent.market, app.clock() - REFUSED_AGAIN_RESTS)
+        rests = REFUSED_AGAIN_RESTS if again > 1 else REFUSED_RESTS
+        await explain_refusal(app, intent)
+    app.resting[intent.market] = app.clock() + rests
+
+
+async def explain_refusal(app: App, intent: Intent) -> None:
+    """Read the account again when Upbit found too little money for a buy; stop buying when there is enough."""
+    last = app.journal.attempts(intent.identifier)[-1]
+    if last.outcome != InsufficientFunds.__name__:
+        return
+    try:
+        free = {account.currency: account.available for account in await app.upbit.accounts()}
+    except ExchangeError as error:
+        log.warning("account not readable after a refusal error=%s", error)
+        return
+    krw = free.get("KRW", Decimal(0))
+    if affordable(drive.to_order(intent), krw=krw, coins=Decimal(0), bid=Decimal(0)):
+        app.control.halt_buys(
+            "unexplained_refusal",
+            ko="잔고가 충분한데 업비트가 잔고 부족이라고 합니다. 계정을 확인한 뒤 resume 하세요.",
+            en="Upbit says that there is too little money, and there is enough. Look at the account, then resume.",
+            market=intent.market,
+            request=intent.request,
+            free=krw,
+        )

@@ -1,0 +1,145 @@
+"""How a trade is left: what can be sold now, what is waited for, and what a sale has made of it."""
+
+from __future__ import annotations
+
+import logging
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from journal.errors import require
+from journal.records import Intent, IntentState, Trade
+from state import Balance
+from strategy.gates import STOP
+from trader.loops import pause
+from trader.orders import risk
+from trader.orders.plans import expected, plan_exit, words
+from trader.orders.sale import Verdict, judge_sale
+from trader.trades.positions import end, hold_or_end, last_fill_at
+from upbit.errors import ExchangeError, InsufficientFunds, MarketUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from strategy.base import Exit
+    from trader.app import App
+
+log = logging.getLogger("trader.selling")
+
+SELL_AGAIN_S = 10.0
+COMPARED_WITHIN_S = 120
+"""After this a sale goes on without a comparison: a loss that grows is worse than what it guards against."""
+SUSPENDED_S = 60.0
+"""Pause between tries to sell in a market that Upbit does not trade now."""
+NOT_CONFIRMED_S = 3.0
+"""Pause after the book did not confirm an exit, before it is looked at again."""
+
+
+async def begin_sale(app: App, market: str, answer: Exit) -> bool:
+    """Write down the next sale of the trade of `market`: never more than it bought, never more than is free.
+
+    Returns:
+        Whether there is an order to carry out now; else the trade is held, or over.
+    """
+    trade_id = (await app.state.active_trade.snapshot())[market].trade_id
+    if app.comparisons == 0:  # the journal may be an old copy: what it holds may have been sold since
+        await wait_for_comparison(app)
+    trade = app.journal.trade(trade_id)
+    try:
+        (book,) = await app.upbit.books([market])
+    except ExchangeError as error:
+        log.warning("book not readable, selling later market=%s error=%s", market, error)
+        await hold_or_end(app, trade.id)
+        return False
+    best_bid = book.levels[0].bid_price if book.levels else Decimal(0)
+    if not risk.confirms_exit(app.config, trade.stop_price if answer.reason.code == STOP.code else None, book):
+        app.tell("exit_not_confirmed", level=logging.WARNING, market=market, reason=answer.reason.code, bid=best_bid)
+        await pause(NOT_CONFIRMED_S, app.stop)
+        await hold_or_end(app, trade.id)
+        return False
+    wallet = free_of(market.removeprefix("KRW-"), await app.state.wallet_dict.snapshot())
+    trade = app.journal.trade(trade.id)  # from here on nothing is awaited until the sale is written down
+    ours = app.journal.position_volume(trade.id)
+    if ours <= 0:
+        await hold_or_end(app, trade.id)
+        return False
+    verdict, volume = judge_sale(ours, wallet, last_fill_at(app, trade), best_bid)
+    if verdict is Verdict.DUST:
+        await end_with_dust(app, trade, ours, words(answer))
+        return False
+    if verdict is Verdict.WAIT:
+        await wait_for_coins(app, trade, ours)
+        return False
+    intent = plan_exit(app, trade, volume)
+    average = risk.exit_price(book, volume)
+    begun = app.journal.leave(trade.id, words(answer) | expected(average, 1 - average / best_bid), intent)
+    require(begun, f"{market} has a live order besides {intent.identifier}")
+    return True
+
+
+def free_of(currency: str, wallet: Mapping[str, Balance]) -> Balance | None:
+    """Return what a wallet says of a currency: nothing of one that Upbit does not list; None while it was not read."""
+    if currency in wallet or not wallet:
+        return wallet.get(currency)
+    as_of = min(balance.as_of for balance in wallet.values())
+    return Balance(available=Decimal(0), locked=Decimal(0), as_of=as_of)
+
+
+async def wait_for_coins(app: App, trade: Trade, ours: Decimal) -> None:
+    """Hold on to coins that an order of the user locks, and tell a person that their sale waits."""
+    app.tell("locked", level=logging.WARNING, market=trade.market, volume=ours)
+    app.journal.add_notes([app.messages.locked(trade, ours, at=app.clock())])
+    app.wake_notifier()
+    await pause(SELL_AGAIN_S, app.stop)
+    await hold_or_end(app, trade.id)
+
+
+async def end_with_dust(app: App, trade: Trade, ours: Decimal, reason: dict[str, object]) -> None:
+    """End a trade whose rest is worth less than Upbit takes: it is recorded as dust and left in the account."""
+    app.tell("dust", level=logging.WARNING, market=trade.market, volume=ours)
+    await end(app, trade, dust=ours, reason=reason)
+
+
+async def after_sell(app: App, trade_id: str, intent: Intent) -> None:
+    """End the trade when everything is sold; else keep holding the rest, and try again in a while."""
+    trade = app.journal.trade(trade_id)
+    left = app.journal.position_volume(trade_id)
+    if left <= 0:
+        await end(app, trade, dust=Decimal(0))
+        return
+    if intent.state is not IntentState.FINAL:
+        await pause(SUSPENDED_S if is_suspended(app, intent) else SELL_AGAIN_S, app.stop)
+    if ended_with(app, intent, InsufficientFunds):
+        await wait_for_comparison(app)
+    await hold_or_end(app, trade_id)
+
+
+def ended_with(app: App, intent: Intent, error: type[ExchangeError]) -> bool:
+    """Return whether an order was refused for good with an error of this kind."""
+    attempts = app.journal.attempts(intent.identifier)
+    return intent.state is IntentState.REJECTED and bool(attempts) and attempts[-1].outcome == error.__name__
+
+
+async def wait_for_comparison(app: App) -> None:
+    """Have all orders compared before coins are offered that may have been sold already, two minutes at most.
+
+    At a start the journal may be an old copy. After a refusal for want of coins another daemon may have sold them under
+    the same name: Upbit looks at the money before it looks at the name.
+    """
+    before = app.comparisons
+    app.compare_now.set()
+    for _ in range(COMPARED_WITHIN_S):
+        if app.comparisons != before or app.stop.is_set():
+            return
+        await pause(1.0, app.stop)
+
+
+def is_suspended(app: App, intent: Intent) -> bool:
+    """Return whether Upbit does not trade this market now; if so, tell a person what is at stake, once an hour."""
+    attempts = app.journal.attempts(intent.identifier)
+    if not attempts or attempts[-1].outcome != MarketUnavailable.__name__:
+        return False
+    trade = app.journal.trade(intent.trade_id)
+    app.tell("suspended", level=logging.WARNING, market=trade.market, volume=trade.volume)
+    app.journal.add_notes([app.messages.suspended(trade, at=app.clock())])
+    app.wake_notifier()
+    return True

@@ -1,0 +1,1 @@
+"""The real program, real files, real SIGKILLs at every named point."""
