@@ -18,8 +18,9 @@ from backtest.show import to_json
 from backtest.units import from_ms, name_of
 from backtest.words import BASELINES, ROWS, band_text, verdict, written
 from cli.common.exits import OK
+from cli.common.options import add_assumptions, add_period
 from cli.common.period import known, open_store, read_markets, read_period, read_unit
-from cli.status import print_json
+from cli.common.printing import print_json
 from strategy import registry
 
 if TYPE_CHECKING:
@@ -35,6 +36,13 @@ if TYPE_CHECKING:
 
 BYTES_A_CELL = 180
 """Measured with 100 markets of 43,200 candles: 106 to 121 for candles and numbers on the grid, 56 as they are read."""
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add its options."""
+    parser.add_argument("--unit", metavar="UNIT", help="length of the candles, e.g. 240m (default: strategy.unit)")
+    add_period(parser)
+    add_assumptions(parser)
 
 
 def run(config: Config, options: argparse.Namespace) -> int:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from cli.common.exits import CONFIGURATION, ERROR, OK
-from cli.status import print_json
+from cli.common.printing import print_json
 from notifier.explain import explain
 from simulation.loop import wall_clock
 from strategy import registry

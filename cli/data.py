@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -12,14 +13,27 @@ from rich.table import Table
 from backtest.check import examine_one
 from backtest.units import name_of
 from cli.common.exits import ERROR, OK
+from cli.common.options import add_action
 from cli.common.period import known, open_store, read_markets, read_unit
-from cli.status import print_json, print_table
+from cli.common.printing import print_json, print_table
 
 if TYPE_CHECKING:
     import argparse
 
     from backtest.check import Findings
     from config.settings import Config
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add its options."""
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    bring = add_action(actions, "import", "bring in CSV files: time_utc,open,high,low,close,volume[,value]")
+    bring.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="KRW-XXX.csv[.gz] files, or folders of them")
+    bring.add_argument("--unit", required=True, metavar="UNIT", help="length of their candles, e.g. 240m")
+    check = add_action(actions, "check", "first, last, rows, gaps and duplicates of every market")
+    check.add_argument("--unit", required=True, metavar="UNIT", help="which candles, e.g. 240m")
+    check.add_argument("--markets", nargs="+", metavar="MARKET", help="only these, e.g. KRW-BTC KRW-ETH")
+    add_action(actions, "list", "which units there are, of how many markets")
 
 
 def run(config: Config, options: argparse.Namespace) -> int:

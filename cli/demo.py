@@ -18,8 +18,10 @@ from rich.table import Table
 
 from cli.common import log as logs
 from cli.common.exits import ERROR, OK
+from cli.common.failures import first_of
+from cli.common.loop import plain_loop, stop_on_signals
+from cli.common.options import add_market, positive
 from cli.common.screen import follow
-from cli.run import first_of, plain_loop, stop_on_signals
 from cli.sandbox import box_options
 from config.settings import Secret
 from sandbox.server import Sandbox, open_source
@@ -63,6 +65,17 @@ class Summary(msgspec.Struct, kw_only=True):
     internal_errors: int
     ledger_equal: bool
     wall_seconds: float
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add its options."""
+    parser.add_argument(
+        "--speed", type=positive, default=60.0, metavar="N", help="times wall speed (default 60; inf: no pauses)"
+    )
+    parser.add_argument(
+        "--minutes", type=positive, metavar="N", help="end after N market minutes (default: until Ctrl-C)"
+    )
+    add_market(parser)
 
 
 def run(config: Config, options: argparse.Namespace) -> int:

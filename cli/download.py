@@ -18,8 +18,10 @@ from backtest.history import Download, choose_markets, closed_by
 from backtest.units import from_ms, to_ms
 from cli.common import log as logs
 from cli.common.exits import INTERRUPTED, OK
+from cli.common.failures import first_of
+from cli.common.loop import plain_loop, stop_on_signals
+from cli.common.options import add_period
 from cli.common.period import open_store, read_markets, read_period, read_unit
-from cli.run import first_of, plain_loop, stop_on_signals
 from simulation.loop import wall_clock
 from upbit.rest import Upbit
 from upbit.transport import open_session
@@ -40,6 +42,12 @@ STOPPED = {
     "ko": "중단했습니다. 받은 캔들은 저장되었습니다. 같은 명령을 다시 실행하면 이어서 받습니다.",
     "en": "Stopped. What came is saved; the same command goes on where it was.",
 }
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add its options."""
+    parser.add_argument("--unit", required=True, metavar="UNIT", help="1m, 3m, 5m, 10m, 15m, 30m, 60m, 240m or day")
+    add_period(parser)
 
 
 def run(config: Config, options: argparse.Namespace) -> int:

@@ -19,8 +19,9 @@ from backtest.space import space_of
 from backtest.units import name_of
 from cli.backtest import load, reach, rules_of
 from cli.common.exits import OK
+from cli.common.options import add_assumptions, add_period
 from cli.common.period import ResearchMissing, open_store, read_markets, read_period, read_unit
-from cli.status import print_json
+from cli.common.printing import print_json
 from strategy import registry
 
 if TYPE_CHECKING:
@@ -31,6 +32,34 @@ if TYPE_CHECKING:
     from config.settings import Config
 
 FOLDER = "searches"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add its options."""
+    parser.add_argument("--unit", metavar="UNIT", help="length of the candles, e.g. 240m (default: strategy.unit)")
+    parser.add_argument("--trials", type=int, default=60, metavar="N", help="variants tried in each fold (default 60)")
+    parser.add_argument("--folds", type=int, default=4, metavar="N", help="tests, one after the other (default 4)")
+    parser.add_argument(
+        "--training",
+        type=float,
+        default=0.5,
+        metavar="X",
+        help="share of the period before the first test (default 0.5)",
+    )
+    parser.add_argument(
+        "--space",
+        nargs="+",
+        metavar="NAME=LOW:HIGH[:STEP]",
+        help="what is searched (default: half to twice every default)",
+    )
+    parser.add_argument("--sampler", choices=("tpe", "random"), default="tpe", help="who proposes (default tpe)")
+    parser.add_argument("--sampler-seed", type=int, default=0, metavar="N", help="seed of the proposals (default 0)")
+    parser.add_argument("--workers", type=int, metavar="N", help="processes (default: one a core)")
+    parser.add_argument(
+        "--cluster", metavar="ADDRESS", help="a Dask scheduler that judges instead, e.g. tcp://host:8786"
+    )
+    add_period(parser)
+    add_assumptions(parser)
 
 
 def run(config: Config, options: argparse.Namespace) -> int:

@@ -58,6 +58,14 @@ class NotDoubtful(JournalError):
         super().__init__(f"{identifier}: {ko}", f"{identifier}: {en}")
 
 
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add its options."""
+    parser.add_argument("--account", metavar="XXXX", help="the bot whose orders to take: the 4 characters after ub1-L")
+    parser.add_argument(
+        "--never", metavar="IDENTIFIER", help="instead: an order in doubt that Upbit's own list does not show never was"
+    )
+
+
 def run(config: Config, options: argparse.Namespace) -> int:
     """Rebuild, or settle one order; print what came back and what cannot."""
     if config.access_key is None or config.secret_key is None:

@@ -7,11 +7,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cli.common.exits import ERROR, OK
+from cli.common.options import positive
 
 if TYPE_CHECKING:
     import argparse
 
     from config.settings import Config
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add its options."""
+    parser.add_argument("seed", type=int, metavar="SEED", help="the seed of the world")
+    parser.add_argument(
+        "--hours", type=positive, metavar="H", help="simulated hours of storm (default: as make simulate)"
+    )
 
 
 def run(_: Config, options: argparse.Namespace) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -10,14 +11,22 @@ from rich.console import Console
 from backtest.errors import unwritable
 from cli.backtest import make_report
 from cli.common.exits import OK
+from cli.common.options import add_assumptions, add_period
 from cli.common.period import ResearchMissing, open_store
-from cli.status import print_json
+from cli.common.printing import print_json
 
 if TYPE_CHECKING:
     import argparse
-    from pathlib import Path
 
     from config.settings import Config
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add its options."""
+    parser.add_argument("--unit", metavar="UNIT", help="length of the candles, e.g. 240m (default: strategy.unit)")
+    parser.add_argument("--out", type=Path, default=Path("report.html"), metavar="FILE", help="(default report.html)")
+    add_period(parser)
+    add_assumptions(parser)
 
 
 def run(config: Config, options: argparse.Namespace) -> int:

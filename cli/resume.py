@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cli.common.exits import ERROR, OK
+from cli.common.printing import print_halts, print_json, state_of
 from cli.common.request import NOT_TAKEN, taken
-from cli.status import print_halts, print_json, state_of
 from journal.errors import JournalLocked
 from journal.journal import Journal
 from journal.reader import open_reader

@@ -8,12 +8,14 @@ import logging
 import os
 import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cli.common import log as logs
 from cli.common.accounts import account_of, check_keys, read_accounts
 from cli.common.exits import OK
-from cli.run import plain_loop, stop_on_signals
+from cli.common.loop import plain_loop, stop_on_signals
+from cli.common.options import account, add_market, moment, positive
 from config.problems import ConfigError, Problem
 from sandbox.discord import PREFIX as WEBHOOKS
 from sandbox.faults.reading import find_plan
@@ -38,6 +40,31 @@ REPLAY_STARTS = Problem(
     ko="--start와 --replay는 함께 쓸 수 없습니다. 재생은 기록된 시각에 시작합니다.",
     en="--start and --replay exclude each other: a replay begins when it was recorded.",
 )
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add its options."""
+    parser.add_argument(
+        "--speed", type=positive, default=1.0, metavar="N", help="market seconds per second (default 1)"
+    )
+    parser.add_argument("--access-key", default="sandbox-access-key", help="the key it accepts")
+    parser.add_argument("--secret-key", default="sandbox-secret-key-0123456789abcdef0123", help="its secret")
+    parser.add_argument(
+        "--account",
+        action="append",
+        type=account,
+        default=[],
+        metavar="NAME:ACCESS:SECRET:WON",
+        dest="accounts",
+        help="open another account with a key and won; may be repeated",
+    )
+    parser.add_argument(
+        "--accounts", type=Path, metavar="FILE", dest="accounts_file", help="open the accounts of a JSON file"
+    )
+    parser.add_argument(
+        "--start", type=moment, metavar="TIME", help="market time at the start, e.g. 2026-11-02T00:00Z (default: now)"
+    )
+    add_market(parser)
 
 
 def run(config: Config, options: argparse.Namespace) -> int:

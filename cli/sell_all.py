@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cli.common.exits import ERROR, OK
+from cli.common.printing import print_json, print_trades
 from cli.common.request import NOT_TAKEN, taken
-from cli.status import print_json, print_trades
 from journal.errors import JournalLocked
 from journal.journal import Journal
 from journal.reader import open_reader
@@ -32,6 +32,11 @@ AT_NEXT_START = {
     "ko": "실행 중인 데몬이 없습니다. 다음에 시작하면 모두 팔고, resume 할 때까지 사지 않습니다.",
     "en": "No daemon is running. The next one sells all it holds, and buys nothing until you resume.",
 }
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add its options."""
+    parser.add_argument("--yes", action="store_true", help="really sell")
 
 
 def run(config: Config, options: argparse.Namespace) -> int:

@@ -16,7 +16,6 @@ from enum import IntEnum
 from typing import TYPE_CHECKING
 
 from journal.records import Halt
-from trader.loops import every, keep_going
 from upbit.errors import Withheld
 from upbit.models import Fence, Side
 
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
 
     from journal.journal import Journal
     from notifier.messages import Messages
-    from trader.app import App
     from upbit.models import NewOrder
 
 log = logging.getLogger("trader.control")
@@ -37,7 +35,6 @@ REQUEST, SELL_ALL_REQUEST = "resume.request", "sell-all.request"
 """Files in the data folder: `resume` and `sell-all` make them, the running daemon takes them away."""
 SELL_ALL = "sell_all"
 """While this reason stands, everything that is held is sold: over restarts, and once, however often it is asked for."""
-LOOK_S = 1.0
 
 
 class Level(IntEnum):
@@ -215,19 +212,3 @@ def take_request(folder: Path, name: str = REQUEST) -> bool:
     except FileNotFoundError:
         return False
     return True
-
-
-async def watch_control(app: App, folder: Path) -> None:
-    """Resume, or sell all, when a person asks for it, until the stop."""
-    answers = {REQUEST: app.control.resume, SELL_ALL_REQUEST: app.control.sell_all}
-    for name in answers:
-        take_request(folder, name)  # one that was meant for an earlier daemon
-
-    async def look() -> None:
-        app.control.write_again()
-        for name, answer in answers.items():
-            if (folder / name).exists():
-                answer()
-                take_request(folder, name)  # last: what the disk did not take is tried again
-
-    await keep_going("control", every(LOOK_S, app.stop), look, health=app.health, stop=app.stop)

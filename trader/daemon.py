@@ -25,13 +25,15 @@ from trader.books.breach import on_breach
 from trader.books.reconcile import reconcile_periodically
 from trader.books.recovery import recover
 from trader.candles import CandleStore
-from trader.control import Control, watch_control
+from trader.control import Control
 from trader.executor import execute_trades
 from trader.guards.account import claim_mode, heed, watch_account
 from trader.guards.equity import watch_equity
+from trader.guards.heartbeat import watch_health
 from trader.guards.host import lasting, watch_clock, watch_files, watch_loop
+from trader.guards.requests import watch_control
 from trader.health import FILE as HEALTH_FILE
-from trader.health import Health, watch_health
+from trader.health import Health
 from trader.indicators import update_indicators_periodically
 from trader.orders.gate import Gate
 from trader.prices import update_prices

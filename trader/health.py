@@ -1,28 +1,22 @@
 """Whether the daemon is alive: when each loop last finished a step, written to a file for the container's check.
 
-A person is told once a day that it is. A process that has died can tell nobody; a message that is missing can.
+`guards/heartbeat.py` writes the file; its reader may be another process, so nothing here loads more than it must.
 """
 
 from __future__ import annotations
 
 import contextlib
-import logging
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from trader.loops import every, keep_going
-
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from trader.app import App
-
 FILE = "health.json"
-WRITE_EVERY_S = 5.0
 FILE_MAX_AGE = timedelta(seconds=60)
 
 LIMITS_S = {
@@ -81,45 +75,6 @@ class Health:
             for loop, limit in LIMITS_S.items()
             if now - self._alive[loop] > limit
         }
-
-
-async def watch_health(app: App, path: Path) -> None:
-    """Write the health file every few seconds, and tell a person once when a loop has died, until the stop."""
-    told: set[str] = set()
-    day = app.clock().date()
-
-    async def look() -> None:
-        nonlocal day
-        dead = app.health.dead()
-        if app.clock().date() != day:
-            day = app.clock().date()
-            tell_alive(app, dead)
-        for loop in sorted(dead.keys() - told):
-            app.tell("loop_dead", level=logging.ERROR, loop=loop, error=dead[loop])
-            app.journal.add_notes([app.messages.problem("loop_dead", f"{loop}: {dead[loop]}", at=app.clock())])
-            app.wake_notifier()
-        told.clear()
-        told.update(dead)
-        write_report(path, dead)  # last: on a full disk a person is told all the same
-
-    try:
-        await keep_going("health", every(WRITE_EVERY_S, app.stop), look, health=app.health, stop=app.stop)
-    finally:
-        forget(path)
-
-
-def tell_alive(app: App, dead: dict[str, str]) -> None:
-    """Queue the message of a new day (UTC, so at 09:00 in Korea); the same day is told once, also over restarts."""
-    note = app.messages.alive(
-        halts=app.control.reasons,
-        dead=sorted(dead),
-        open_trades=app.journal.open_trades(),
-        realised=app.journal.realised(),
-        fees=app.journal.fees(),
-        at=app.clock(),
-    )
-    app.journal.add_notes([note])
-    app.wake_notifier()
 
 
 def forget(path: Path) -> None:

@@ -12,8 +12,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from cli.common.exits import SECOND_DAEMON
+from cli.common.failures import explain_failure
 from cli.recover import recover
-from cli.run import explain_failure
 from journal.errors import JournalError
 from journal.reader import copy_to
 from sandbox.faults.reading import find_plan, ready_plans

@@ -36,11 +36,11 @@ UNHURRIED: dict[str, float | timedelta | datetime] = {
     "trader.prices.PERIOD_S": 14.0,
     "trader.prices.ASK_AFTER": timedelta(seconds=16),
     "trader.targets.PERIOD_S": 15.0,
-    "trader.control.LOOK_S": 20.0,
+    "trader.guards.requests.LOOK_S": 20.0,
     "notifier.discord.LOOK_S": 20.0,
     "trader.guards.equity.LOOK_S": 30.0,
     "trader.guards.host.LOOK_S": 10.0,
-    "trader.health.WRITE_EVERY_S": 30.0,
+    "trader.guards.heartbeat.WRITE_EVERY_S": 30.0,
     "sandbox.server.QUIET_MS": 13_000,
     "trader.books.rebuild.FIRST": datetime(2026, 11, 1, tzinfo=UTC),
 }

@@ -68,4 +68,4 @@ def test_every_command_of_the_page_exists() -> None:
     assert len(commands) >= 5
     for command in commands:
         if "--help" not in command:
-            build_parser().parse_args(command.split())
+            build_parser(command.split()[0]).parse_args(command.split())

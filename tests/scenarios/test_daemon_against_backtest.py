@@ -70,7 +70,7 @@ def by_the_daemon(config: Config, folder: Path, minutes: int) -> Deals:
     """Let the whole daemon trade on a replay of the recorded minutes, and return what its journal says."""
     words = ["demo", "--replay", str(RECORDED), "--speed", "inf", "--minutes", str(minutes), "--json"]
     with asyncio.Runner(loop_factory=lambda: PacedLoop(math.inf)) as runner:
-        summary = runner.run(demo.rehearse(config, build_parser().parse_args(words), folder))
+        summary = runner.run(demo.rehearse(config, build_parser("demo").parse_args(words), folder))
     assert summary.ledger_equal
     assert summary.violations == 0
     deals: Deals = {}

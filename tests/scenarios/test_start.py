@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cli.run import explain_failure
+from cli.common.failures import explain_failure
 from tests.helpers.daemon_desk import beside, told, trading
 from trader.admission import LONGEST_PAUSE_S, come_up
 from trader.daemon import serve

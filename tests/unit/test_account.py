@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cli.run import explain_failure
+from cli.common.failures import explain_failure
 from config.reading import load
 from journal.journal import Journal
 from notifier.messages import Messages

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.run import explain_failure
+from cli.common.failures import explain_failure
 from config.problems import ConfigError, Problem
 from journal.errors import JournalCorrupt, JournalLocked, JournalUnwritable
 from notifier.explain import explain

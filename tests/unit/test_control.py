@@ -33,8 +33,8 @@ from trader.control import (
     ask_to_resume,
     ask_to_sell_all,
     take_request,
-    watch_control,
 )
+from trader.guards.requests import watch_control
 from trader.health import Health
 from upbit.errors import Withheld
 from upbit.models import Fence, NewOrder, Side

@@ -1,0 +1,74 @@
+"""How verbs print: tables for people, one JSON document for machines."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from trader.control import Level
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from config.settings import Config
+    from journal.records import Halt, Trade
+
+
+def print_trades(trades: Sequence[Trade], config: Config) -> None:
+    """Print one row for every open trade."""
+    korean = config.language == "ko"
+    rows = [
+        [
+            t.market,
+            t.phase,
+            f"{t.volume:f}",
+            f"{t.cost_krw:,.0f}",
+            str(t.stop_price or "-"),
+            shown(t.opened_at),
+            why(t.entry_reason, config),
+        ]
+        for t in trades
+    ]
+    heads = (
+        "마켓 상태 수량 매수금액 손절가 시작(UTC) 이유" if korean else "market phase volume cost stop since(UTC) reason"
+    )
+    print_table(heads.split(), rows)
+
+
+def state_of(halts: Sequence[Halt]) -> str:
+    """Return how much is forbidden."""
+    return max((Level[halt.level] for halt in halts), default=Level.ACTIVE).name
+
+
+def print_halts(halts: Sequence[Halt], language: str) -> None:
+    """Print the state of trading and every reason that stands."""
+    Console().print(f"{'상태' if language == 'ko' else 'state'}: {state_of(halts)}")
+    for halt in halts:
+        Console().print(f"  {shown(halt.since)} {halt.code}: {getattr(halt, language)}", markup=False)
+
+
+def why(reason: dict[str, object], config: Config) -> str:
+    """Return a reason in the language of the settings."""
+    return str(reason.get(config.language, "-"))
+
+
+def shown(moment: object) -> str:
+    """Return a time to the minute."""
+    return str(moment)[:16] if moment else "-"
+
+
+def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print rows under their heads."""
+    table = Table(*heads, box=None)
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)
+
+
+def print_json(value: object) -> None:
+    """Print one JSON document; money as exact text."""
+    print(json.dumps(json.loads(msgspec.json.encode(value)), ensure_ascii=False))  # noqa: T201 - what was asked for
