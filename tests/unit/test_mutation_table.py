@@ -5,13 +5,13 @@ from __future__ import annotations
 from bench.mutation_table import read, table
 
 RESULTS = """
-    trader.risk.x_walk__mutmut_1: killed
-    trader.risk.x_walk__mutmut_2: caught by type check
-    trader.risk.x_walk__mutmut_3: survived
-    trader.risk.x_walk__mutmut_4: timeout
-    trader.exits.x_judge_sale__mutmut_1: no tests
-    trader.exits.x_judge_sale__mutmut_2: segfault
-    trader.exits.x_judge_sale__mutmut_3: not checked
+    trader.orders.risk.x_walk__mutmut_1: killed
+    trader.orders.risk.x_walk__mutmut_2: caught by type check
+    trader.orders.risk.x_walk__mutmut_3: survived
+    trader.orders.risk.x_walk__mutmut_4: timeout
+    trader.orders.sale.x_judge_sale__mutmut_1: no tests
+    trader.orders.sale.x_judge_sale__mutmut_2: segfault
+    trader.orders.sale.x_judge_sale__mutmut_3: not checked
 """
 
 
@@ -26,11 +26,11 @@ def test_a_score_is_what_was_noticed_of_what_was_run() -> None:
     assert lines[4:] == [
         "",
         "trader.orders.sale",
-        "    trader.exits.x_judge_sale__mutmut_1: no tests",
-        "    trader.exits.x_judge_sale__mutmut_2: segfault",
+        "    trader.orders.sale.x_judge_sale__mutmut_1: no tests",
+        "    trader.orders.sale.x_judge_sale__mutmut_2: segfault",
         "",
         "trader.orders.risk",
-        "    trader.risk.x_walk__mutmut_3: survived",
+        "    trader.orders.risk.x_walk__mutmut_3: survived",
     ]
 
 
