@@ -121,9 +121,10 @@ async def build(config: Config, clock: Callable[[], datetime], stop: asyncio.Eve
 
 def keys_of(config: Config) -> tuple[str, str]:
     """Return both keys as text; the caller has checked that they are there."""
-    assert config.access_key is not None
-    assert config.secret_key is not None
-    return config.access_key.reveal(), config.secret_key.reveal()
+    access, secret = config.access_key, config.secret_key
+    if access is None or secret is None:
+        raise ValueError("a daemon needs both keys")
+    return access.reveal(), secret.reveal()
 
 
 def make_messages(config: Config) -> Messages:

@@ -20,7 +20,7 @@ from strategy.base import Entry, Exit, Reason, Snapshot
 from tests.unit.test_journal import fill
 from tests.unit.test_risk import book
 from trader.decisions import BUYING
-from trader.orders import plans, risk
+from trader.orders import drive, plans, risk
 from trader.trades import lifecycle, positions, selling
 
 if TYPE_CHECKING:
@@ -101,12 +101,12 @@ def ends(monkeypatch: pytest.MonkeyPatch, app: Any, end: Callable[[str], None]) 
     """Let the order in hand come to this end; return the names of the orders that were driven."""
     driven: list[str] = []
 
-    async def drive(_: Any, identifier: str) -> Any:
+    async def driving(_: Any, identifier: str) -> Any:
         driven.append(identifier)
         end(identifier)
         return app.journal.intent(identifier)
 
-    monkeypatch.setattr(drive, "drive", drive)
+    monkeypatch.setattr(drive, "drive", driving)
     return driven
 
 

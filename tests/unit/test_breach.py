@@ -49,7 +49,7 @@ def test_no_rule_of_orders_journal_and_risk_hangs_on_assert(room: str) -> None:
     """They use `require`, or raise."""
     found = [
         f"{path.name}:{node.lineno}"
-        for path in (ROOT / room).glob("*.py")
+        for path in (ROOT / room).rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Assert)
     ]

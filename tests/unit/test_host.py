@@ -132,7 +132,7 @@ def test_the_watchdog_hears_of_every_turn_and_is_closed_at_the_end(tmp_path: Pat
 
 HANG = """
 import asyncio, time
-from cli import watchdog
+from trader.guards import watchdog
 watchdog.END_AFTER_S = 1.0
 async def hang():
     dog = watchdog.SystemWatchdog()
