@@ -18,12 +18,12 @@ TITLES = ("types", "killed", "timeout", "survived", "no tests", "not run")
 
 
 def read(lines: Iterable[str]) -> dict[str, dict[str, str]]:
-    """Return the status of each mutant by module, `trader.risk`, and name, `trader.risk.x_walk__mutmut_3`."""
+    """Return the status of each mutant by module, `trader.orders.risk`, and name, `trader.orders.risk.x_walk__mutmut_3`."""
     modules: dict[str, dict[str, str]] = defaultdict(dict)
     for line in lines:
         name, _, status = line.strip().partition(": ")
         if status:
-            modules[".".join(name.split(".")[:2])][name] = status
+            modules[name.rpartition(".")[0]][name] = status
     return dict(sorted(modules.items()))
 
 
@@ -34,7 +34,7 @@ def row(title: str, statuses: Iterable[str]) -> str:
     run = counts.total() - counts["not checked"]
     cells = [f"{counts[column]:>9}" for column in COLUMNS]
     scores = [percent(types + killed + timeout, run), percent(killed + timeout, run - types)]
-    return f"{title:<20}{counts.total():>8}{''.join(cells)}{''.join(scores)}"
+    return f"{title:<26}{counts.total():>8}{''.join(cells)}{''.join(scores)}"
 
 
 def percent(part: int, whole: int) -> str:
@@ -44,7 +44,7 @@ def percent(part: int, whole: int) -> str:
 
 def table(modules: dict[str, dict[str, str]]) -> list[str]:
     """Return the table, and below it the mutants that were not noticed, for `mutmut show`."""
-    head = f"{'module':<20}{'mutants':>8}{''.join(f'{title:>9}' for title in TITLES)}{'score':>10}{'by tests':>10}"
+    head = f"{'module':<26}{'mutants':>8}{''.join(f'{title:>9}' for title in TITLES)}{'score':>10}{'by tests':>10}"
     lines = [head, *(row(module, names.values()) for module, names in modules.items())]
     lines.append(row("all", [status for names in modules.values() for status in names.values()]))
     noticed = {*COLUMNS[:3], "not checked"}

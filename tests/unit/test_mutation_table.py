@@ -19,18 +19,18 @@ def test_a_score_is_what_was_noticed_of_what_was_run() -> None:
     """What was not run counts for nothing, what no test reaches counts against us, and so does any odd end."""
     lines = table(read(RESULTS.splitlines()))
     assert [line.split() for line in lines[1:4]] == [
-        ["trader.orders.sale", "3", "0", "0", "0", "1", "1", "1", "0.0%", "0.0%"],
         ["trader.orders.risk", "4", "1", "1", "1", "1", "0", "0", "75.0%", "66.7%"],
+        ["trader.orders.sale", "3", "0", "0", "0", "1", "1", "1", "0.0%", "0.0%"],
         ["all", "7", "1", "1", "1", "2", "1", "1", "50.0%", "40.0%"],
     ]
     assert lines[4:] == [
         "",
+        "trader.orders.risk",
+        "    trader.orders.risk.x_walk__mutmut_3: survived",
+        "",
         "trader.orders.sale",
         "    trader.orders.sale.x_judge_sale__mutmut_1: no tests",
         "    trader.orders.sale.x_judge_sale__mutmut_2: segfault",
-        "",
-        "trader.orders.risk",
-        "    trader.orders.risk.x_walk__mutmut_3: survived",
     ]
 
 
