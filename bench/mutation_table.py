@@ -18,7 +18,7 @@ TITLES = ("types", "killed", "timeout", "survived", "no tests", "not run")
 
 
 def read(lines: Iterable[str]) -> dict[str, dict[str, str]]:
-    """Return the status of each mutant by module, `trader.orders.risk`, and name, `trader.orders.risk.x_walk__mutmut_3`."""
+    """Return the status of each mutant by module, `trader.control`, and name, `trader.control.x_ask__mutmut_3`."""
     modules: dict[str, dict[str, str]] = defaultdict(dict)
     for line in lines:
         name, _, status = line.strip().partition(": ")
