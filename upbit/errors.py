@@ -170,6 +170,10 @@ UNITS_S = {"s": 1, "초": 1, "m": 60, "분": 60, "h": 3600, "시": 3600}
 DURATION = re.compile(r"(\d+(?:\.\d+)?) ?(s|초|m|분|h|시)", re.IGNORECASE)
 
 
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What reading bytes ends in: they are no JSON, of another shape, or nested deeper than anybody can read."""
+
+
 class Told(NamedTuple):
     """What an error body says; `name` is None when it is no error of Upbit's form."""
 
@@ -190,7 +194,7 @@ def read_body(body: bytes) -> Told:
     """Read an error body; one that is HTML, plain text or nothing has no name."""
     try:
         inner = msgspec.json.decode(body, type=_Body).error
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         return Told(None, body[:200].decode(errors="replace"))
     return Told(inner.name, inner.message)
 

@@ -9,7 +9,7 @@ import re
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
@@ -19,6 +19,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 ZERO = Decimal(0)
+MOST = Decimal(10) ** 18
+"""No price, volume or total of Upbit's is as large, and with it every sum and step still fits 28 digits."""
+LEAST_PRICE = Decimal(10) ** -12
+MOST_DIGITS = 40
+"""A number with more is nobody's money, and sums over it would be rounded."""
+LENGTH_OF_TIME = len("2026-11-24T09:00:00")
+FIRST_YEAR, LAST_YEAR = "2000", "2100"
+Millis = Annotated[int, msgspec.Meta(ge=0, lt=4_102_444_800_000)]
+"""Epoch milliseconds before the year 2100."""
+NULL = msgspec.Raw(b"null")
+LONGEST_TOLD = 100
 LONGEST_IDENTIFIER = 64
 PLAIN = re.compile(r"[A-Za-z0-9_.:-]+")
 """A space, for one, is hashed differently by different readers of Upbit's documents."""
@@ -32,7 +43,7 @@ class Side(StrEnum):
 
 
 class Wire(msgspec.Struct, frozen=True, kw_only=True):
-    """Base of every answer: unknown fields are ignored, a missing required field is an error."""
+    """Base of every answer: unknown fields are ignored, and only fields somebody uses are asked for."""
 
 
 class MarketEvent(Wire, frozen=True, kw_only=True):
@@ -47,7 +58,6 @@ class Market(Wire, frozen=True, kw_only=True):
 
     market: str
     korean_name: str
-    english_name: str
     event: MarketEvent = msgspec.field(name="market_event", default_factory=MarketEvent)
 
 
@@ -67,6 +77,9 @@ class Candle(Wire, frozen=True, kw_only=True):
         for price in (self.open, self.high, self.low, self.close):
             need_price(price)
         need_amounts(self.volume, self.turnover)
+        if len(self.opened_at_utc) != LENGTH_OF_TIME or not FIRST_YEAR <= self.opened_at_utc < LAST_YEAR:
+            raise ValueError(f"not the start of a candle: {self.opened_at_utc:.40}")
+        _ = self.opened_at
 
     @property
     def opened_at(self) -> datetime:
@@ -79,7 +92,7 @@ class Ticker(Wire, frozen=True, kw_only=True):
 
     market: str
     price: Decimal = msgspec.field(name="trade_price")  # KRW
-    traded_at_ms: int = msgspec.field(name="trade_timestamp")  # last trade
+    traded_at_ms: Millis = msgspec.field(name="trade_timestamp")  # last trade
     turnover_24h: Decimal = msgspec.field(name="acc_trade_price_24h")  # KRW
 
     @property
@@ -109,7 +122,6 @@ class Book(Wire, frozen=True, kw_only=True):
 
     market: str
     levels: list[BookLevel] = msgspec.field(name="orderbook_units")
-    changed_at_ms: int = msgspec.field(name="timestamp")
 
 
 class Account(Wire, frozen=True, kw_only=True):
@@ -118,10 +130,10 @@ class Account(Wire, frozen=True, kw_only=True):
     currency: str
     available: Decimal = msgspec.field(name="balance")
     locked: Decimal
-    average_price: Decimal = msgspec.field(name="avg_buy_price", default=ZERO)
 
     def __post_init__(self) -> None:
         need_amounts(self.available, self.locked)
+        need_few_digits(self.available, self.locked)
 
 
 class Bounds(Wire, frozen=True, kw_only=True):
@@ -139,7 +151,6 @@ class ChanceMarket(Wire, frozen=True, kw_only=True):
     market: str = msgspec.field(name="id")
     bid: Bounds
     ask: Bounds
-    max_total: Decimal = ZERO
     state: str = "active"
 
 
@@ -149,8 +160,6 @@ class Chance(Wire, frozen=True, kw_only=True):
     bid_fee: Decimal  # fee rate of a market buy
     ask_fee: Decimal
     market: ChanceMarket
-    bid_account: Account
-    ask_account: Account
 
     def __post_init__(self) -> None:
         need_amounts(self.bid_fee, self.ask_fee)
@@ -163,15 +172,17 @@ class Fill(Wire, frozen=True, kw_only=True):
     price: Decimal  # KRW per unit
     volume: Decimal  # units of base currency
     notional: Decimal = msgspec.field(name="funds")  # KRW
-    created_at: str = ""
 
     def __post_init__(self) -> None:
         need_price(self.price)
         need_amounts(self.volume, self.notional)
+        need_few_digits(self.price, self.volume, self.notional)
+        if not self.volume or not self.notional or not self.uuid:
+            raise ValueError(f"a fill of nothing: {self.volume} units, {self.notional} KRW, uuid {self.uuid!r}")
 
 
 class Order(Wire, frozen=True, kw_only=True):
-    """An order as Upbit tells it. `fills` are there only when one order was asked for."""
+    """An order as Upbit tells it. `fills` are there only when it was asked for by name, and each is there once."""
 
     uuid: str
     market: str
@@ -186,7 +197,14 @@ class Order(Wire, frozen=True, kw_only=True):
     paid_fee: Decimal = ZERO  # KRW
     trades_count: int = 0
     time_in_force: str | None = None
-    fills: list[Fill] = msgspec.field(name="trades", default_factory=list)
+    fills: list[Fill] = []  # read one by one from `RawFills`
+
+    def __post_init__(self) -> None:
+        known = [amount for amount in (self.price, self.volume) if amount is not None]
+        need_amounts(*known, self.executed_volume, self.paid_fee)
+        need_few_digits(*known, self.executed_volume, self.paid_fee)
+        if not self.uuid:
+            raise ValueError("an order without a uuid")
 
     @property
     def is_final(self) -> bool:
@@ -201,11 +219,23 @@ class Order(Wire, frozen=True, kw_only=True):
         )
 
 
+class RawFills(Wire, frozen=True, kw_only=True):
+    """The fills of an order as they came."""
+
+    trades: list[msgspec.Raw] | None = None
+
+
+class OrderName(Wire, frozen=True, kw_only=True):
+    """All that is read of an order that is not ours."""
+
+    identifier: str | None = None
+
+
 class ApiKey(Wire, frozen=True, kw_only=True):
     """One API key of the account."""
 
     access_key: str
-    expires_at: datetime = msgspec.field(name="expire_at")
+    expires_at: Annotated[datetime, msgspec.Meta(tz=True)] = msgspec.field(name="expire_at")
 
 
 class StreamTicker(Wire, frozen=True, kw_only=True):
@@ -213,22 +243,25 @@ class StreamTicker(Wire, frozen=True, kw_only=True):
 
     market: str = msgspec.field(name="code")
     price: Decimal = msgspec.field(name="trade_price")
-    traded_at_ms: int = msgspec.field(name="trade_timestamp")
-    sent_at_ms: int = msgspec.field(name="timestamp")
-    market_state: str = "ACTIVE"  # PREVIEW, ACTIVE, DELISTED; unknown words are possible
-    delisting_date: object = (
-        None  # {"year": 2026, "month": 12, "day": 1}, None without one; only that it is there counts
-    )
+    traded_at_ms: Millis = msgspec.field(name="trade_timestamp")
+    sent_at_ms: Millis = msgspec.field(name="timestamp")
+    market_state: str | None = "ACTIVE"  # PREVIEW, ACTIVE, DELISTED; unknown words are possible
+    delisting_date: msgspec.Raw = NULL  # {"year": 2026, "month": 12, "day": 1}; only that it is there counts
 
     def __post_init__(self) -> None:
         need_price(self.price)
 
     @property
+    def told_at(self) -> datetime:
+        """Until when the price is known to be the last one, by the exchange's clock, UTC."""
+        return from_ms(max(self.traded_at_ms, self.sent_at_ms))
+
+    @property
     def closing(self) -> str | None:
         """Why this market is no ordinary one: its state, or that its end is announced. None for an ordinary one."""
-        if self.delisting_date is not None:
-            return f"delisting {msgspec.json.encode(self.delisting_date).decode()}"
-        return None if self.market_state == "ACTIVE" else self.market_state
+        if self.delisting_date != NULL:
+            return f"delisting {bytes(self.delisting_date)[:LONGEST_TOLD].decode(errors='replace')}"
+        return None if self.market_state in {"ACTIVE", None} else self.market_state
 
 
 class StreamOrder(Wire, frozen=True, kw_only=True):
@@ -242,15 +275,23 @@ class StreamOrder(Wire, frozen=True, kw_only=True):
 
 def need_price(price: Decimal) -> None:
     """Refuse at the edge what would poison everything behind it."""
-    if not price.is_finite() or price <= 0:
-        raise ValueError(f"not a price: {price}")
+    if not price.is_finite() or not LEAST_PRICE <= price < MOST:
+        raise ValueError(f"not a price: {price:.12g}")
 
 
 def need_amounts(*amounts: Decimal) -> None:
-    """Refuse at the edge an amount that is no number, or below nothing."""
+    """Refuse at the edge an amount that is no number, below nothing, or larger than anything is."""
     for amount in amounts:
-        if not amount.is_finite() or amount < 0:
-            raise ValueError(f"not an amount: {amount}")
+        if not amount.is_finite() or not 0 <= amount < MOST:
+            raise ValueError(f"not an amount: {amount:.12g}")
+
+
+def need_few_digits(*amounts: Decimal) -> None:
+    """Refuse at the edge what could not be added up and written down exactly."""
+    for amount in amounts:
+        _, digits, exponent = amount.as_tuple()
+        if len(digits) > MOST_DIGITS or not -MOST_DIGITS <= int(exponent) <= MOST_DIGITS:
+            raise ValueError(f"more digits than money has: {amount:.12g}")
 
 
 def from_ms(milliseconds: int) -> datetime:

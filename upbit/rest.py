@@ -6,15 +6,19 @@ https://docs.upbit.com/kr/reference
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from itertools import chain, pairwise
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from upbit.decoding import RawRows, Rows, decode_order, ours, usable
+from upbit.errors import OutcomeUnknown
 from upbit.models import Account, ApiKey, Book, Candle, Chance, Fence, Market, Order, Side, Ticker
-from upbit.transport import Rows, Transport, usable
+from upbit.transport import Pairs, Transport
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     import aiohttp
 
@@ -22,6 +26,7 @@ if TYPE_CHECKING:
     from upbit.models import NewOrder
 
 OPEN_PAGE = 100
+MOST_PAGES = 1000
 CLOSED_PAGE = 1000
 LONGEST_CLOSED_WINDOW = timedelta(days=7)
 MINUTE_UNITS = frozenset({1, 3, 5, 10, 15, 30, 60, 240})
@@ -47,41 +52,69 @@ class Upbit(Transport):
 
     # --- quotation ----------------------------------------------------------------------------------------------
 
-    async def markets(self) -> list[Market]:
+    async def markets(self) -> Rows[Market]:
         """List every market with its protection flags."""
-        return usable(await self._read("market", "/v1/market/all", [("is_details", "true")], Rows), Market)
+        return await self._list("market", "/v1/market/all", [("is_details", "true")], Market, name="market")
 
     async def candles(
         self, market: str, unit: timedelta, *, count: int = 200, to: datetime | None = None
     ) -> list[Candle]:
         """Return up to 200 candles that opened before `to`, newest first; the newest may still be forming.
 
+        With one odd candle the answer is of another shape: without it the series would show a market in which nothing
+        was traded.
         https://docs.upbit.com/kr/reference/list-candles-minutes
         """
         params = [("market", market), ("count", str(count))]
         if to is not None:
             params.append(("to", whole_second(to)))
-        return await self._read("candle", f"/v1/candles/{candle_path(unit)}", params, list[Candle])
+        candles = await self._read("candle", f"/v1/candles/{candle_path(unit)}", params, list[Candle])
+        if odd := oddity(candles, market, count=count, to=to):
+            raise OutcomeUnknown(f"candles of another shape: {odd}", status=HTTPStatus.OK)
+        return candles
 
-    async def tickers(self, markets: Iterable[str]) -> list[Ticker]:
-        """Return the last trade and day figures of some markets."""
-        names = ",".join(markets)
-        return await self._read("ticker", "/v1/ticker", [("markets", names)], list[Ticker]) if names else []
+    async def tickers(self, markets: Iterable[str]) -> Rows[Ticker]:
+        """Return the last trade and day figures of some markets; one may be missing."""
+        names = list(markets)
+        if not names:
+            return Rows()
+        asked = frozenset(names)
+        params = [("markets", ",".join(names))]
+        return await self._list(
+            "ticker", "/v1/ticker", params, Ticker, name="market", wanted=lambda ticker: ticker.market in asked
+        )
 
-    async def all_tickers(self, quote: str = "KRW") -> list[Ticker]:
+    async def all_tickers(self, quote: str = "KRW") -> Rows[Ticker]:
         """Return the last trade and day figures of every market of a quote currency."""
-        return usable(await self._read("ticker", "/v1/ticker/all", [("quote_currencies", quote)], Rows), Ticker)
+        params = [("quote_currencies", quote)]
+        return await self._list(
+            "ticker",
+            "/v1/ticker/all",
+            params,
+            Ticker,
+            name="market",
+            wanted=lambda ticker: ticker.market.startswith(f"{quote}-"),
+        )
 
     async def books(self, markets: Iterable[str], *, count: int = 30) -> list[Book]:
-        """Return order books, best level first."""
-        params = [("markets", ",".join(markets)), ("count", str(count))]
-        return await self._read("orderbook", "/v1/orderbook", params, list[Book]) if params[0][1] else []
+        """Return the order book of each of some markets, in their order, best level first.
+
+        Raises:
+            OutcomeUnknown: when one is missing, or has no levels.
+        """
+        names = list(markets)
+        params = [("markets", ",".join(names)), ("count", str(count))]
+        rows = await self._list("orderbook", "/v1/orderbook", params, Book, name="market") if names else Rows()
+        told = {book.market: book for book in rows if book.levels}
+        if missing := [name for name in names if name not in told]:
+            raise OutcomeUnknown(f"no order book of {', '.join(missing)}", status=HTTPStatus.OK)
+        return [told[name] for name in names]
 
     # --- exchange -----------------------------------------------------------------------------------------------
 
-    async def accounts(self) -> list[Account]:
-        """Return the balance of every currency the account holds."""
-        return await self._read("default", "/v1/accounts", [], list[Account], signed=True)
+    async def accounts(self) -> Rows[Account]:
+        """Return the balance of every currency the account holds; one that cannot be read is among the dropped."""
+        return await self._list("default", "/v1/accounts", [], Account, name="currency", signed=True)
 
     async def chance(self, market: str) -> Chance:
         """Return fees, least totals and balances for orders in a market."""
@@ -104,9 +137,9 @@ class Upbit(Transport):
             last=lambda: self._gate(order),
         )
 
-    async def test_order(self, order: NewOrder) -> Order:
+    async def test_order(self, order: NewOrder) -> None:
         """Ask whether an order would be taken, without placing it."""
-        return await self._send("order-test", "POST", "/v1/orders/test", body=order.to_wire(), kind=Order)
+        await self._send("order-test", "POST", "/v1/orders/test", body=order.to_wire(), kind=msgspec.Raw)
 
     async def order(self, *, uuid: str | None = None, identifier: str | None = None) -> Order:
         """Return one order with its fills.
@@ -114,13 +147,18 @@ class Upbit(Transport):
         Raises:
             OrderNotFound: when none of that name is known now; it may still be on its way.
         """
-        return await self._read("default", "/v1/order", [one_name(uuid, identifier)], Order, signed=True, urgent=True)
+        name = one_name(uuid, identifier)
+        answer = await self._read("default", "/v1/order", [name], msgspec.Raw, signed=True, urgent=True)
+        order = decode_order(answer)
+        if name not in {("uuid", order.uuid), ("identifier", order.identifier)}:
+            raise OutcomeUnknown(f"asked for order {name[1]}, told of {order.uuid}", status=HTTPStatus.OK)
+        return order
 
-    async def open_orders(self, market: str | None = None) -> list[Order]:
-        """Return every resting order, newest first."""
-        orders: list[Order] = []
+    async def open_orders(self, market: str | None = None, *, prefix: str = "") -> Rows[Order]:
+        """Return the resting orders whose identifier begins with `prefix`, newest first."""
+        pages: list[RawRows] = []
         only = [("market", market)] if market else []
-        for number in range(1, 1000):
+        for number in range(1, MOST_PAGES + 1):
             params = [
                 *only,
                 ("states[]", "wait"),
@@ -128,37 +166,45 @@ class Upbit(Transport):
                 ("page", str(number)),
                 ("limit", str(OPEN_PAGE)),
             ]
-            page = await self._read("default", "/v1/orders/open", params, list[Order], signed=True)
-            orders += page
-            if len(page) < OPEN_PAGE:
+            pages.append(await self._read("default", "/v1/orders/open", params, RawRows, signed=True))
+            if len(pages[-1]) < OPEN_PAGE:
                 break
-        return once_each(orders)
+        return self._ours(chain.from_iterable(pages), prefix)
 
-    async def closed_orders(self, *, start: datetime, end: datetime, market: str | None = None) -> list[Order]:
-        """Return the ended orders created in `start`..`end`, newest first.
+    async def closed_orders(
+        self, *, start: datetime, end: datetime, market: str | None = None, prefix: str = ""
+    ) -> Rows[Order]:
+        """Return the ended orders created in `start`..`end` whose identifier begins with `prefix`, newest first."""
+        return self._ours(await self._closed(start, end, [("market", market)] if market else []), prefix)
+
+    async def _closed(self, start: datetime, end: datetime, only: Pairs) -> RawRows:
+        """Return the ended orders of a window as they came.
 
         A window longer than Upbit takes, or with more orders than one answer holds, is cut in halves. The halves share
         a second: whether Upbit counts the ends of a window in is not documented.
         """
         if end - start <= LONGEST_CLOSED_WINDOW:
-            params = [("market", market)] if market else []
-            params += [("start_time", epoch_ms(start)), ("end_time", epoch_ms(end)), ("limit", str(CLOSED_PAGE))]
-            page = await self._read("default", "/v1/orders/closed", params, list[Order], signed=True)
+            window = [("start_time", epoch_ms(start)), ("end_time", epoch_ms(end)), ("limit", str(CLOSED_PAGE))]
+            page = await self._read("default", "/v1/orders/closed", [*only, *window], RawRows, signed=True)
             if len(page) < CLOSED_PAGE or end - start <= timedelta(seconds=2):
                 return page
         middle = start + (end - start) / 2
-        later = await self.closed_orders(start=middle, end=end, market=market)
-        earlier = await self.closed_orders(start=start, end=middle + timedelta(seconds=0.5), market=market)
-        return once_each(later + earlier)
+        later = await self._closed(middle, end, only)
+        return later + await self._closed(start, middle + timedelta(seconds=0.5), only)
 
-    async def cancel(self, *, uuid: str | None = None, identifier: str | None = None) -> Order:
-        """Ask for a cancellation; the answer only says that it was accepted."""
+    def _ours(self, rows: Iterable[msgspec.Raw], prefix: str) -> Rows[Order]:
+        found = ours(rows, prefix)
+        self._complaints.tell(Order, found.dropped)
+        return found
+
+    async def cancel(self, *, uuid: str | None = None, identifier: str | None = None) -> None:
+        """Ask for a cancellation; that it was accepted says nothing about the order."""
         name = one_name(uuid, identifier)
-        return await self._send("default", "DELETE", "/v1/order", params=[name], kind=Order, urgent=True)
+        await self._send("default", "DELETE", "/v1/order", params=[name], kind=msgspec.Raw, urgent=True)
 
-    async def api_keys(self) -> list[ApiKey]:
-        """Return the account's keys and when they expire."""
-        return await self._read("default", "/v1/api_keys", [], list[ApiKey], signed=True)
+    async def api_keys(self) -> Rows[ApiKey]:
+        """Return the account's keys and when they expire; what cannot be read is logged nowhere, it may be a key."""
+        return usable(await self._read("default", "/v1/api_keys", [], RawRows, signed=True), ApiKey, name="access_key")
 
     async def cancel_withdrawal(self, uuid: str) -> None:
         """Ask for the cancellation of a withdrawal. With a uuid that nobody has, its refusal tells the key's rights.
@@ -176,9 +222,18 @@ def one_name(uuid: str | None, identifier: str | None) -> tuple[str, str]:
     return ("uuid", uuid) if uuid else ("identifier", identifier or "")
 
 
-def once_each(orders: list[Order]) -> list[Order]:
-    """Drop orders that stand in two answers; the list may have moved between them."""
-    return list({order.uuid: order for order in orders}.values())
+def oddity(candles: Sequence[Candle], market: str, *, count: int, to: datetime | None) -> str:
+    """Return what about a list of candles is not what was asked for; empty when all is well."""
+    if len(candles) > count:
+        return f"{len(candles)} instead of {count}"
+    if other := next((one.market for one in candles if one.market != market), None):
+        return f"{other} instead of {market}"
+    times = [candle.opened_at for candle in candles]
+    if to is not None and times and times[0] >= to:
+        return f"one that opened at {times[0]:%Y-%m-%d %H:%M:%S}, not before {to:%Y-%m-%d %H:%M:%S}"
+    if any(newer <= older for newer, older in pairwise(times)):
+        return "not the newest first, each once"
+    return ""
 
 
 def epoch_ms(moment: datetime) -> str:

@@ -22,6 +22,7 @@ from yarl import URL
 from upbit.address import is_safe
 from upbit.auth import body_text, encode, query_text, token
 from upbit.circuit import Circuit, permission_of
+from upbit.decoding import Complaints, RawRows, Rows, decode, usable
 from upbit.errors import LIMITED, ExchangeError, NonceUsed, NotSent, OutcomeUnknown, RateLimited, error_from
 from upbit.limits import RateLimiter
 
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("upbit.transport")
 
 T = TypeVar("T")
-Rows = list[msgspec.Raw]
 Pairs = list[tuple[str, str]]
 
 TIMEOUT = aiohttp.ClientTimeout(total=10.0, connect=5.0, sock_read=8.0)
@@ -93,6 +93,7 @@ class Transport:
         self._base_url = base_url.rstrip("/")
         self._keys = (access_key, secret_key) if access_key and secret_key else None
         self._limiter = limiter or RateLimiter()
+        self._complaints = Complaints()
         self.circuit = Circuit()
         self.server_date: datetime | None = None  # the last Date header, UTC, to the second
         self.server_date_at: float | None = None  # loop time at which it was heard
@@ -113,6 +114,22 @@ class Transport:
                     raise
             await asyncio.sleep(PAUSE_S * attempt)
         return await self._request(group, "GET", path, kind, params=params, signed=signed, urgent=urgent)
+
+    async def _list(
+        self,
+        group: str,
+        path: str,
+        params: Pairs,
+        kind: type[T],
+        *,
+        name: str,
+        wanted: Callable[[T], bool] = lambda _: True,
+        signed: bool = False,
+    ) -> Rows[T]:
+        """Ask for a list, row by row: `name` is the wire's name of the field that names a row."""
+        rows = usable(await self._read(group, path, params, RawRows, signed=signed), kind, name=name, wanted=wanted)
+        self._complaints.tell(kind, rows.dropped)
+        return rows
 
     async def _send(
         self,
@@ -210,32 +227,10 @@ async def read_whole(answer: aiohttp.ClientResponse) -> bytes:
     return bytes(content)
 
 
-def decode(content: bytes, kind: type[T], status: int) -> T:
-    """Turn a body into its type; one of another shape is no answer at all."""
-    try:
-        return msgspec.json.decode(content, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise OutcomeUnknown(f"an answer of another shape: {error}", status=status) from error
-
-
-def usable(rows: Rows, kind: type[T]) -> list[T]:
-    """Turn the rows of a list about the whole market into their type; one nonsensical market does not hide the rest."""
-    found, broken = [], []
-    for row in rows:
-        try:
-            found.append(msgspec.json.decode(row, type=kind))
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            broken.append(f"{error}: {bytes(row)[:80]!r}")
-    if broken and not found:
-        raise OutcomeUnknown(f"no usable row: {broken[0]}", status=HTTPStatus.OK)
-    if broken:
-        log.warning("rows left out kind=%s count=%d of=%d first=%s", kind.__name__, len(broken), len(rows), broken[0])
-    return found
-
-
 def read_date(header: str | None) -> datetime | None:
     """Read a Date header; None when there is none that can be read."""
     try:
-        return parsedate_to_datetime(header).astimezone(UTC) if header else None
-    except ValueError:
+        date = parsedate_to_datetime(header) if header else None
+        return date and (date if date.tzinfo else date.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, TypeError, OverflowError):
         return None

@@ -89,9 +89,9 @@ def test_orders_of_a_day_are_compared_at_a_start_and_hourly_and_of_minutes_in_be
             asked: list[float] = []
             closed_orders = app.upbit.closed_orders
 
-            async def note(*, start: datetime, end: datetime) -> Any:
+            async def note(*, start: datetime, end: datetime, prefix: str) -> Any:
                 asked.append((app.clock() - start).total_seconds())
-                return await closed_orders(start=start, end=end)
+                return await closed_orders(start=start, end=end, prefix=prefix)
 
             app.thorough_at = None
             with patch.object(app.upbit, "closed_orders", side_effect=note):

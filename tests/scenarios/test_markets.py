@@ -15,6 +15,7 @@ from config.reading import load
 from tests.helpers.daemon_desk import told, trading
 from trader.decisions import HOLDING
 from trader.indicators import CAUTION, WARNING, barrier
+from upbit.decoding import Rows
 from upbit.models import Market, MarketEvent, StreamTicker
 
 if TYPE_CHECKING:
@@ -119,8 +120,8 @@ def test_what_is_held_under_a_name_that_is_gone_is_told_and_kept(tmp_path: Path)
             market = await held(desk)
             app, ask = desk.app, desk.app.upbit.markets
 
-            async def markets() -> list[Market]:
-                return [one for one in await ask() if one.market != market]
+            async def markets() -> Rows[Market]:
+                return Rows(one for one in await ask() if one.market != market)
 
             app.upbit.markets = markets  # type: ignore[method-assign]  # the list without one name
             await asyncio.sleep(180)
@@ -149,7 +150,7 @@ def test_a_market_with_a_flag_is_entered_only_when_the_settings_say_so(
     """Both flags bar by default; each has its own switch."""
     app: Any = SimpleNamespace(config=load({}, overrides=overrides))
     event = MarketEvent(warning=warning, caution={"PRICE_FLUCTUATIONS": caution})
-    listing = Market(market="KRW-A", korean_name="가", english_name="A", event=event)
+    listing = Market(market="KRW-A", korean_name="가", event=event)
     assert barrier(app, listing) is gate
 
 

@@ -25,6 +25,7 @@ def app() -> Any:
 
 
 DAY, QUARTER = timedelta(days=1), timedelta(minutes=15)
+PREFIX = "ub1-Sabcd-"
 
 
 @pytest.mark.parametrize("before", [None, NOW - timedelta(hours=3)])
@@ -45,8 +46,10 @@ async def test_orders_are_asked_for_from_before_the_last_time(
     app.thorough_at = thorough_at
     app.journal.imported_until.return_value = before
     assert await discovery.compare_orders(app)
-    assert app.upbit.closed_orders.await_args == call(start=(before or NOW) - back, end=NOW + timedelta(minutes=5))
-    assert app.upbit.open_orders.await_args == call()
+    assert app.upbit.closed_orders.await_args == call(
+        start=(before or NOW) - back, end=NOW + timedelta(minutes=5), prefix=PREFIX
+    )
+    assert app.upbit.open_orders.await_args == call(prefix=PREFIX)
     assert app.journal.note_import.mock_calls == [call(NOW)]
     assert app.thorough_at == (NOW if back == DAY else thorough_at)
 

@@ -77,7 +77,6 @@ def told(story: Callable[[Any], Coroutine[Any, Any, None]], bids: list[str], pat
                     ask_price=Decimal(bid) + 10, bid_price=Decimal(bid), ask_size=Decimal(500), bid_size=Decimal(500)
                 )
             ],
-            changed_at_ms=0,
         )
         for bid in bids
     ]

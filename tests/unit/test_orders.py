@@ -101,7 +101,7 @@ class Exchange:
     async def books(self, _: list[str]) -> list[Book]:
         """Return a book around 100."""
         level = BookLevel(ask_price=Decimal(101), bid_price=Decimal(100), ask_size=Decimal(1), bid_size=Decimal(1))
-        return [Book(market="KRW-A", levels=[level], changed_at_ms=0)]
+        return [Book(market="KRW-A", levels=[level])]
 
 
 def burnt(fence: Fence) -> Order:

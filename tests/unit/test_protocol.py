@@ -208,7 +208,7 @@ def book(price: Decimal) -> Book:
     """Return a book around a price."""
     step = tick_size(price)
     level = BookLevel(ask_price=price + step, bid_price=price, ask_size=Decimal(1), bid_size=Decimal(1))
-    return Book(market="KRW-A", levels=[level], changed_at_ms=0)
+    return Book(market="KRW-A", levels=[level])
 
 
 @pytest.mark.failure("A3")
@@ -257,10 +257,10 @@ def test_a_fence_is_paid_for_with_its_fee_to_the_last_won() -> None:
 def test_a_fence_nobody_can_pay_for_is_none() -> None:
     """A refusal would use the identifier up and prove nothing; an empty book gives no price."""
     assert protocol.make_fence(intent(), book(Decimal(100)), krw=Decimal(5000), coins=Decimal(0)) is None
-    empty = Book(market="KRW-A", levels=[], changed_at_ms=0)
+    empty = Book(market="KRW-A", levels=[])
     assert protocol.make_fence(intent(), empty, krw=Decimal(10**9), coins=Decimal(10**9)) is None
     one_sided = BookLevel(ask_price=Decimal(0), bid_price=Decimal(0), ask_size=Decimal(0), bid_size=Decimal(0))
-    nothing = Book(market="KRW-A", levels=[one_sided], changed_at_ms=0)
+    nothing = Book(market="KRW-A", levels=[one_sided])
     assert protocol.make_fence(intent(), nothing, krw=Decimal(10**9), coins=Decimal(10**9)) is None
 
 

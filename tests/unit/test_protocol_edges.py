@@ -57,7 +57,7 @@ def test_the_pause_before_a_look_doubles_with_each_that_brought_nothing(
 def test_a_fence_that_an_ask_could_meet_is_none(ask: int, stands: bool) -> None:  # noqa: FBT001 - a parameter
     """In a book that is upside down half of the best bid may still be a price somebody sells at."""
     level = BookLevel(ask_price=Decimal(ask), bid_price=Decimal(1000), ask_size=Decimal(1), bid_size=Decimal(1))
-    book = Book(market="KRW-A", levels=[level], changed_at_ms=0)
+    book = Book(market="KRW-A", levels=[level])
     fence = protocol.make_fence(intent(Side.BID), book, krw=Decimal(10**9), coins=Decimal(0))
     assert (fence is not None) is stands
     assert fence is None or fence.price == 500

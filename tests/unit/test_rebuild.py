@@ -129,7 +129,7 @@ async def test_what_was_executed_comes_back_oldest_first(monkeypatch: pytest.Mon
     assert rebuilt == rebuild.Rebuilt(orders=4, account="abcd", held=[a_trade()])
     assert app.account == "abcd"
     assert [step for step, *_ in steps] == ["check_account", "write_off"]
-    assert app.upbit.closed_orders.mock_calls == [call(start=rebuild.FIRST, end=NOW + AHEAD)]
+    assert app.upbit.closed_orders.mock_calls == [call(start=rebuild.FIRST, end=NOW + AHEAD, prefix="ub1-S")]
     assert app.journal.note_import.mock_calls == [call(NOW)]
 
 

@@ -57,19 +57,16 @@ def level(ask: str, bid: str, ask_size: str = "1000", bid_size: str = "1000") ->
 
 def book(*levels: BookLevel) -> Book:
     """Return a book; a deep one around 1,000 without levels."""
-    return Book(market="KRW-AAA", levels=list(levels or [level("1001", "999")]), changed_at_ms=0)
+    return Book(market="KRW-AAA", levels=list(levels or [level("1001", "999")]))
 
 
 def chance(**market: Any) -> Chance:
     """Return what an open market allows."""
-    nothing = Account(currency="KRW", available=Decimal(0), locked=Decimal(0))
     rules = {"bid": Bounds(min_total=Decimal(5000)), "ask": Bounds(min_total=Decimal(5000))} | market
     return Chance(
         bid_fee=Decimal("0.0005"),
         ask_fee=Decimal("0.0005"),
         market=ChanceMarket(market="KRW-AAA", **rules),
-        bid_account=nothing,
-        ask_account=nothing,
     )
 
 
@@ -124,7 +121,7 @@ def test_a_buy_on_good_facts_is_for_the_wish() -> None:
         ({"asked_at": old(3.1)}, "book_stale"),
         ({"asked_at": old(3)}, "ok"),
         ({"chance": chance(state="preview")}, "market_inactive"),
-        ({"book": Book(market="KRW-AAA", levels=[], changed_at_ms=0)}, "book_empty"),
+        ({"book": Book(market="KRW-AAA", levels=[])}, "book_empty"),
         ({"book": book(level("0", "999"))}, "book_empty"),
         ({"book": book(level("1001", "0"))}, "book_empty"),
         ({"book": book(level("999", "999"))}, "book_crossed"),
@@ -220,7 +217,7 @@ def test_a_buy_may_be_exactly_what_its_limits_allow(changed: dict[str, Any], tot
 
 def test_a_book_without_levels_confirms_nothing() -> None:
     """Nobody bids."""
-    assert not risk.confirms_exit(Config(), None, Book(market="KRW-AAA", levels=[], changed_at_ms=0))
+    assert not risk.confirms_exit(Config(), None, Book(market="KRW-AAA", levels=[]))
 
 
 @pytest.mark.failure("C13")

@@ -6,17 +6,15 @@ import asyncio
 import gzip
 import hashlib
 import json
-import warnings
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-import jwt
 import pytest
 from aiohttp.test_utils import unused_port
-from jwt.warnings import InsecureKeyLengthWarning
 
+from tests.helpers.wire import DROP, SECRET, Wire, asking, http, serving
 from upbit import transport
 from upbit.address import is_safe
 from upbit.errors import MarketUnavailable, NotSent, OrderNotFound, OutcomeUnknown, RateLimited
@@ -27,7 +25,6 @@ from upbit.transport import open_session
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-SECRET = "0123456789abcdef0123456789abcdef01234567"
 BUY = NewOrder(market="KRW-BTC", side=Side.BID, total=Decimal(6000), identifier="ub1-a")
 ORDER = {
     "uuid": "u1",
@@ -38,77 +35,21 @@ ORDER = {
     "created_at": "2026-11-24T09:00:00+09:00",
     "identifier": "ub1-a",
 }
-DROP = b""
-
-
-def http(status: int, body: object, *headers: str) -> bytes:
-    """Spell an answer byte for byte."""
-    content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    lines = [f"HTTP/1.1 {status} X", f"Content-Length: {len(content)}", *headers]
-    return "\r\n".join(lines).encode() + b"\r\n\r\n" + content
-
-
-class Wire:
-    """A raw HTTP server: notes every request it sees and plays back bytes; `DROP` closes without a word."""
-
-    def __init__(self) -> None:
-        self.answers: list[bytes] = []
-        self.seen: list[str] = []
-        self.bodies: list[bytes] = []
-        self.port = 0
-        self.writers: list[asyncio.StreamWriter] = []
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Answer requests of one connection until there is nothing left to say."""
-        self.writers.append(writer)
-        try:
-            while head := (await reader.readuntil(b"\r\n\r\n")).decode():
-                length = next((int(x[15:]) for x in head.split("\r\n") if x.lower().startswith("content-length:")), 0)
-                self.bodies.append(await reader.readexactly(length))
-                self.seen.append(head)
-                answer = self.answers.pop(0) if self.answers else DROP
-                if answer == DROP:
-                    break
-                writer.write(answer)
-                await writer.drain()
-                if b"Connection: close" in answer:
-                    break
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass
-        writer.close()
-
-    def tokens(self) -> list[dict[str, str]]:
-        """Return the verified claims of every request."""
-        found = [line[22:] for head in self.seen for line in head.split("\r\n") if line.startswith("Authorization")]
-        return [decode(token) for token in found]
-
-
-def decode(token: str) -> dict[str, str]:
-    """Verify a token as Upbit would."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", InsecureKeyLengthWarning)  # Upbit's keys have 40 characters
-        return dict(jwt.decode(token, SECRET, algorithms=["HS512"]))
 
 
 @pytest.fixture
 async def wire() -> AsyncIterator[Wire]:
     """Serve on a free port of this machine."""
-    wire = Wire()
-    server = await asyncio.start_server(wire.serve, "127.0.0.1", 0)
-    wire.port = server.sockets[0].getsockname()[1]
-    yield wire
-    server.close()
-    for writer in wire.writers:
-        writer.close()
-    await server.wait_closed()
+    async with serving() as wire:
+        yield wire
 
 
 @pytest.fixture
 async def upbit(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Upbit]:
     """Return a client of that server, with keys, that does not pause between reads."""
     monkeypatch.setattr(transport, "PAUSE_S", 0.0)
-    async with open_session() as session:
-        yield Upbit(session, base_url=f"http://127.0.0.1:{wire.port}", access_key="AK", secret_key=SECRET)
+    async with asking(wire) as upbit:
+        yield upbit
 
 
 async def test_a_read_on_a_dropped_connection_is_signed_afresh(wire: Wire, upbit: Upbit) -> None:

@@ -52,7 +52,10 @@ async def compare_orders(app: App) -> bool:
     now = app.clock()
     thorough = app.thorough_at is None or not timedelta(0) <= now - app.thorough_at < THOROUGH_EVERY
     since = (app.journal.imported_until() or now) - (LOOK_BACK if thorough else RECENT)
-    shown = [*await app.upbit.closed_orders(start=since, end=now + AHEAD), *await app.upbit.open_orders()]
+    prefix = names.prefix_of(app)
+    ended = await app.upbit.closed_orders(start=since, end=now + AHEAD, prefix=prefix)
+    resting = await app.upbit.open_orders(prefix=prefix)
+    shown = [*ended, *resting]
     unknown = [order for order in sorted(shown, key=lambda order: order.created_at) if is_unknown(app, order)]
     for order in unknown:  # at once and first: once an order is known, nothing would tell of it after a death
         halt_buys_on_unknown(app, order)

@@ -63,7 +63,7 @@ async def rebuild(app: App, account: str | None = None) -> Rebuilt:
         ExchangeError: when the exchange does not answer; nothing is half done, the journal is thrown away.
     """
     now = app.clock()
-    shown = await app.upbit.closed_orders(start=FIRST, end=now + AHEAD)
+    shown = await app.upbit.closed_orders(start=FIRST, end=now + AHEAD, prefix=names.family_of(app.mode))
     app.account = choose_account(app, shown, account)
     await check_account(app)
     rebuilt = Rebuilt(account=app.account)

@@ -35,6 +35,11 @@ class Name:
     candle_closed_at: datetime
 
 
+def family_of(mode: str) -> str:
+    """Return how the identifier of every order of any bot of ours in a mode begins."""
+    return f"ub1-{mode[0].upper()}"
+
+
 def prefix_of(app: App) -> str:
     """Return how the identifier of every order of this bot begins."""
     return f"ub1-{bot_of(app)}-"
@@ -94,5 +99,5 @@ def read_name(identifier: str | None, prefix: str) -> Name | None:
 
 def bot_in(identifier: str, mode: str) -> str | None:
     """Return the four characters of the bot that named an order in a mode; None for an order of nobody of ours."""
-    found = re.fullmatch(rf"ub1-{mode[0].upper()}(?P<bot>[0-9a-f]{{4}})-{FORM.pattern}", identifier)
+    found = re.fullmatch(rf"{family_of(mode)}(?P<bot>[0-9a-f]{{4}})-{FORM.pattern}", identifier)
     return found["bot"] if found else None
