@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -56,19 +56,37 @@ def merge(old: Candles, new: Candles) -> Candles:
     return Candles(**joined)
 
 
-def first_bad(candles: Candles, unit_ms: int) -> tuple[int, str] | None:
+class Fault(NamedTuple):
+    """Why something cannot be used, in both languages."""
+
+    ko: str
+    en: str
+
+
+NO_PRICE = Fault("0보다 크지 않은 가격", "a price that is not above 0")
+BAD_RANGE = Fault("저가 <= 시가, 종가 <= 고가가 아님", "low <= open, close <= high does not hold")
+NO_VOLUME = Fault("거래량이 없음", "the volume is missing")
+NEGATIVE_VOLUME = Fault("0보다 작은 거래량", "a volume below 0")
+INFINITE_TURNOVER = Fault("무한대인 거래대금", "an infinite turnover")
+NEGATIVE_TURNOVER = Fault("0보다 작은 거래대금", "a turnover below 0")
+OFF_GRID = Fault("캔들 단위의 배수 시각에 시작하지 않음", "it does not begin at a multiple of the unit")
+
+
+def first_bad(candles: Candles, unit_ms: int) -> tuple[int, Fault] | None:
     """Return the index of the first candle that cannot be one, and why; None when all can."""
     lowest = np.minimum(candles.open, candles.close)
     highest = np.maximum(candles.open, candles.close)
     faults = {
-        "a price that is not above 0": ~(candles.low > 0) | ~np.isfinite(candles.high),
-        "low <= open, close <= high does not hold": ~((candles.low <= lowest) & (highest <= candles.high)),
-        "the volume is missing": ~np.isfinite(candles.volume),
-        "a volume below 0": candles.volume < 0,
-        "it does not begin at a multiple of the unit": candles.opened_at_ms % unit_ms != 0,
+        NO_PRICE: ~(candles.low > 0) | ~np.isfinite(candles.high),
+        BAD_RANGE: ~((candles.low <= lowest) & (highest <= candles.high)),
+        NO_VOLUME: ~np.isfinite(candles.volume),
+        NEGATIVE_VOLUME: candles.volume < 0,
+        INFINITE_TURNOVER: np.isposinf(candles.turnover),
+        NEGATIVE_TURNOVER: candles.turnover < 0,
+        OFF_GRID: candles.opened_at_ms % unit_ms != 0,
     }
     found = [(int(fault.argmax()), why) for why, fault in faults.items() if fault.any()]
-    return min(found, default=None)
+    return min(found, default=None, key=lambda one: one[0])
 
 
 def duplicates(candles: Candles) -> int:

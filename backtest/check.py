@@ -5,16 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from backtest.candles import duplicates, first_bad, gaps
+from backtest.candles import Fault, duplicates, gaps
 from backtest.errors import Damaged
-from backtest.units import from_ms, unit_ms
+from backtest.files.judge import first_fault, resting
+from backtest.files.names import is_market
+from backtest.units import from_ms, to_ms, unit_ms
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from datetime import datetime, timedelta
 
     from backtest.candles import Candles
     from backtest.store import Store
+
+NO_MARKET = Fault("원화 마켓의 이름이 아님", "this is not the name of a won market")
+DISORDER = Fault("캔들이 시간 순서가 아님", "the candles are not in order of time")
+NOT_CLOSED = Fault("아직 끝나지 않은 캔들", "a candle that is still forming")
+NO_TRADES = Fault("거래가 없는 캔들 (업비트는 만들지 않음)", "a candle without a trade, which Upbit makes none of")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,32 +35,27 @@ class Findings:
     missing: int = 0  # candles that fit into the gaps
     longest_gap_hours: float = 0.0
     duplicates: int = 0
-    fault: str | None = None  # why the file cannot be used; None: it can
+    fault: Fault | None = None  # why the file cannot be used; None: it can
 
 
-def examine(store: Store, unit: timedelta, markets: Sequence[str]) -> list[Findings]:
-    """Look at every candle of some markets."""
-    return [examine_one(store, unit, market) for market in markets]
-
-
-def examine_one(store: Store, unit: timedelta, market: str) -> Findings:
+def examine_one(store: Store, unit: timedelta, market: str, now: datetime) -> Findings:
     """Look at every candle of a market; a file that cannot be read is a finding, not an error."""
+    if not is_market(market):
+        return Findings(market=market, fault=NO_MARKET)
     try:
         candles = store.read(unit, market).candles
     except Damaged as error:
-        return Findings(market=market, fault=error.en)
-    return findings_of(market, candles, unit_ms(unit))
+        return Findings(market=market, fault=Fault(error.ko, error.en))
+    return findings_of(market, candles, unit, now)
 
 
-def findings_of(market: str, candles: Candles, length_ms: int) -> Findings:
+def findings_of(market: str, candles: Candles, unit: timedelta, now: datetime) -> Findings:
     """Say what is true of some candles."""
     if not len(candles):
         return Findings(market=market)
+    length_ms = unit_ms(unit)
     holes = gaps(candles, length_ms)
-    bad = first_bad(candles, length_ms)
     times = candles.opened_at_ms
-    backwards = bool((times[1:] < times[:-1]).any())
-    fault = f"{from_ms(int(times[bad[0]])):%Y-%m-%dT%H:%M:%SZ}: {bad[1]}" if bad else None
     return Findings(
         market=market,
         first=from_ms(int(times[0])),
@@ -64,5 +65,26 @@ def findings_of(market: str, candles: Candles, length_ms: int) -> Findings:
         missing=sum((hole.end_ms - hole.begin_ms) // length_ms for hole in holes),
         longest_gap_hours=max((hole.end_ms - hole.begin_ms for hole in holes), default=0) / 3_600_000,
         duplicates=duplicates(candles),
-        fault=fault or ("the candles are not in order of time" if backwards else None),
+        fault=fault_of(candles, unit, now),
     )
+
+
+def fault_of(candles: Candles, unit: timedelta, now: datetime) -> Fault | None:
+    """Return why candles cannot be used: everything an import refuses, and what it would leave out."""
+    times = candles.opened_at_ms
+    if bad := first_fault(candles, unit, to_ms(now)):
+        index, why = bad
+        return why if index is None else at(int(times[index]), why)
+    if (times[1:] < times[:-1]).any():
+        return DISORDER
+    late, idle = times + unit_ms(unit) > to_ms(now), resting(candles)
+    for found, why in ((late, NOT_CLOSED), (idle, NO_TRADES)):
+        if found.any():
+            return at(int(times[found][0]), why)
+    return None
+
+
+def at(opened_at_ms: int, why: Fault) -> Fault:
+    """Return a fault with the candle it is of."""
+    moment = f"{from_ms(opened_at_ms):%Y-%m-%dT%H:%M:%SZ}"
+    return Fault(f"{moment}: {why.ko}", f"{moment}: {why.en}")

@@ -1,4 +1,4 @@
-"""`data import`, `data check`, `data list`: the candle history on disk."""
+"""`data import`, `data convert`, `data check`, `data list`: the candle history on disk."""
 
 from __future__ import annotations
 
@@ -11,11 +11,14 @@ from rich.progress import track
 from rich.table import Table
 
 from backtest.check import examine_one
+from backtest.errors import UsageProblem
 from backtest.units import name_of
+from cli.common import bring_in
 from cli.common.exits import ERROR, OK
 from cli.common.options import add_action
 from cli.common.period import known, open_store, read_markets, read_unit
 from cli.common.printing import print_json, print_table
+from simulation.loop import wall_clock
 
 if TYPE_CHECKING:
     import argparse
@@ -27,37 +30,59 @@ if TYPE_CHECKING:
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add its options."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    bring = add_action(actions, "import", "bring in CSV files: time_utc,open,high,low,close,volume[,value]")
-    bring.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="KRW-XXX.csv[.gz] files, or folders of them")
-    bring.add_argument("--unit", required=True, metavar="UNIT", help="length of their candles, e.g. 240m")
-    check = add_action(actions, "check", "first, last, rows, gaps and duplicates of every market")
+    bring = add_action(actions, "import", "bring in files of candles, whoever made them (docs/backtest.md)")
+    bring.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="files of candles, or folders of them")
+    bring.add_argument(
+        "--unit", metavar="UNIT", help="length of their candles, e.g. 240m (default: as each file shows)"
+    )
+    bring.add_argument("--zone", choices=("kst", "utc"), help="in which their times are that name no zone")
+    bring.add_argument("--market", nargs=1, dest="markets", metavar="MARKET", help="whose they are, if nothing says it")
+    turn = add_action(actions, "convert", "write the history as files of other programs (docs/backtest.md)")
+    turn.add_argument("--to", required=True, metavar="FORM", help="e.g. pyupbit, upbit-json, ccxt-csv, freqtrade-json")
+    turn.add_argument("--unit", required=True, metavar="UNIT", help="which candles, e.g. 240m")
+    turn.add_argument("--markets", nargs="+", metavar="MARKET", help="only these, e.g. KRW-BTC KRW-ETH")
+    turn.add_argument("--out", required=True, type=Path, metavar="FOLDER", help="where to")
+    turn.add_argument("--force", action="store_true", help="replace files that are there")
+    check = add_action(actions, "check", "first, last, rows, gaps, duplicates and faults of every market")
     check.add_argument("--unit", required=True, metavar="UNIT", help="which candles, e.g. 240m")
     check.add_argument("--markets", nargs="+", metavar="MARKET", help="only these, e.g. KRW-BTC KRW-ETH")
     add_action(actions, "list", "which units there are, of how many markets")
 
 
 def run(config: Config, options: argparse.Namespace) -> int:
-    """Run one of the three."""
-    return {"import": bring_in, "check": check, "list": show_list}[options.action](config, options)
+    """Run one of the four."""
+    return {"import": bring_in.run, "convert": convert, "check": check, "list": show_list}[options.action](
+        config, options
+    )
 
 
-def bring_in(config: Config, options: argparse.Namespace) -> int:
-    """`data import`: bring CSV files into the store."""
+def convert(config: Config, options: argparse.Namespace) -> int:
+    """`data convert`: write the history as files that other programs read."""
     store, unit = open_store(config), read_unit(options.unit)
-    from backtest.csv_files import import_files  # noqa: PLC0415 - loads pyarrow
+    markets = known(store.need(unit), read_markets(options))
+    from backtest.files.writing import WRITERS, save  # noqa: PLC0415 - loads pyarrow
 
-    with store.lock():
-        results = import_files(store, unit, options.paths, lambda _: None)
-    repeated = sum(one.repeated for one in results)
-    rows = sum(one.rows for one in results)
+    write = WRITERS.get(options.to)
+    if write is None:
+        forms = ", ".join(WRITERS)
+        raise UsageProblem(
+            f"--to {options.to}: 그런 형식은 없습니다. 가능한 값: {forms}",
+            f"--to {options.to}: there is no such form. Possible: {forms}",
+        )
+    files, count = [], 0
+    for market in markets:
+        candles = store.read(unit, market).candles
+        count += len(candles)
+        for name, content in write(market, unit, candles):
+            files.append(str(save(options.out, name, content, replace=options.force)))
     if options.json:
-        print_json({"files": len(results), "rows": rows, "repeated": repeated, "unit": name_of(unit)})
+        print_json({"form": options.to, "unit": name_of(unit), "candles": count, "files": files})
         return OK
     sentence = {
-        "ko": f"{len(results)}개 파일, 캔들 {rows:,}개를 가져왔습니다 (중복 {repeated:,}개).",
-        "en": f"Imported {rows:,} candles of {len(results)} files ({repeated:,} repeated).",
+        "ko": f"캔들 {count:,}개를 {options.out} 폴더의 {len(files)}개 파일로 썼습니다 ({options.to}).",
+        "en": f"Wrote {count:,} candles to {len(files)} files in {options.out} ({options.to}).",
     }
-    Console().print(sentence[config.language])
+    Console().print(sentence[config.language], highlight=False)
     return OK
 
 
@@ -65,28 +90,30 @@ def check(config: Config, options: argparse.Namespace) -> int:
     """`data check`: look at every candle; exit 1 when a file cannot be used."""
     store, unit = open_store(config), read_unit(options.unit)
     markets = known(store.need(unit), read_markets(options))
+    now = wall_clock()
     shown = track(markets, console=Console(stderr=True), transient=True, disable=options.json)
-    findings = [examine_one(store, unit, market) for market in shown]
+    findings = [examine_one(store, unit, market, now) for market in shown]
     total = {name: sum(getattr(one, name) for one in findings) for name in ("rows", "gaps", "missing", "duplicates")}
     faulty = [one for one in findings if one.fault or one.duplicates]
     if options.json:
-        print_json({"unit": name_of(unit), "markets": [asdict(one) for one in findings], "total": total})
+        rows = [{**asdict(one), "fault": one.fault.en if one.fault else None} for one in findings]
+        print_json({"unit": name_of(unit), "markets": rows, "total": total})
         return ERROR if faulty else OK
     english = "market first(UTC) last candles gaps missing doubles fault"
     heads = "마켓 처음(UTC) 마지막 캔들 공백 빠짐 중복 문제" if config.language == "ko" else english
     table = Table(*heads.split(), box=None, padding=(0, 1, 0, 0))
     for one in findings:
-        table.add_row(*row_of(one))
+        table.add_row(*row_of(one, config.language))
     table.add_row(f"= {len(findings)}", "", "", *(f"{count:,}" for count in total.values()), "")
     Console().print(table)
     return ERROR if faulty else OK
 
 
-def row_of(one: Findings) -> list[str]:
+def row_of(one: Findings, language: str) -> list[str]:
     """Return one line of the table."""
     times = [f"{moment:%Y-%m-%dT%H:%M}" if moment else "-" for moment in (one.first, one.last)]
     counts = [f"{count:,}" for count in (one.rows, one.gaps, one.missing, one.duplicates)]
-    return [one.market, *times, *counts, one.fault or ""]
+    return [one.market, *times, *counts, getattr(one.fault, language) if one.fault else ""]
 
 
 def show_list(config: Config, options: argparse.Namespace) -> int:

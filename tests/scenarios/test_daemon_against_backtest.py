@@ -25,8 +25,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from backtest.csv_files import read_csv
 from backtest.engine import simulate
+from backtest.files.content import sources_of
+from backtest.files.reading import Wishes, read
 from backtest.panel import build_panel
 from backtest.prepare import prepare
 from backtest.rules import ORDER, Rules
@@ -89,7 +90,9 @@ def by_the_daemon(config: Config, folder: Path, minutes: int) -> Deals:
 def by_the_backtester(config: Config, minutes: int) -> Deals:
     """Test the same strategy with the same account on the same minutes, without slippage."""
     strategy, parameters = registry.load(config.strategy.name, config.strategy.parameters)
-    history = {path.name.split(".")[0]: read_csv(path, 60_000)[0] for path in sorted(RECORDED.glob("KRW-*"))}
+    wishes = Wishes(now=BEGIN + timedelta(days=365), unit=MINUTE)
+    files = [source for path in sorted(RECORDED.glob("KRW-*")) for source in sources_of(path)]
+    history = {market: one for file in files for market, one in read(file, wishes).candles.items()}
     warm_up = strategy.history(parameters, MINUTE) + 100
     panel = build_panel(history, MINUTE, BEGIN, BEGIN + minutes * MINUTE, warm_up=warm_up)
     rules = Rules(

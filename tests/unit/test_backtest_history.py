@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import errno
-import gzip
 from dataclasses import fields
+from datetime import timedelta
 from decimal import Decimal
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -16,10 +16,8 @@ from hypothesis import strategies as st
 
 from backtest.candles import Candles, Stored, add_span, gaps, merge, missing_spans
 from backtest.check import examine_one
-from backtest.csv_files import import_files, read_csv
 from backtest.errors import Damaged, NothingThere, Unwritable, UsageProblem
 from backtest.history import choose_markets, closed_by
-from backtest.panel import build_panel
 from backtest.store import Store
 from backtest.units import UNITS, from_ms, unit_ms
 from tests.helpers.scripted import START, UNIT, candles, flat
@@ -27,7 +25,7 @@ from tests.helpers.scripted import START, UNIT, candles, flat
 if TYPE_CHECKING:
     from pathlib import Path
 
-HEADER = "time_utc,open,high,low,close,volume,value\n"
+LATER = START + timedelta(days=365)
 LENGTH = unit_ms(UNIT)
 
 
@@ -86,7 +84,7 @@ def test_a_damaged_file_is_named(tmp_path: Path, content: bytes | None) -> None:
         store.read(UNIT, "KRW-BTC")
     assert str(path) in caught.value.en
     assert "fetch it again" in caught.value.en
-    assert examine_one(store, UNIT, "KRW-BTC").fault is not None
+    assert examine_one(store, UNIT, "KRW-BTC", LATER).fault is not None
 
 
 @given(st.lists(st.integers(0, 40), unique=True), st.lists(st.integers(0, 40), unique=True))
@@ -125,7 +123,7 @@ def test_gaps_stay_gaps_and_are_counted(tmp_path: Path) -> None:
     store = Store(tmp_path)
     known = candles([flat(1), None, flat(1), None, None, flat(1)])
     store.write(UNIT, "KRW-BTC", Stored(candles=known))
-    found = examine_one(store, UNIT, "KRW-BTC")
+    found = examine_one(store, UNIT, "KRW-BTC", LATER)
     assert (found.rows, found.gaps, found.missing, found.longest_gap_hours, found.duplicates) == (3, 2, 3, 8.0, 0)
     assert (found.first, found.last, found.fault) == (START, START + 5 * UNIT, None)
     assert [(from_ms(gap.begin_ms), from_ms(gap.end_ms)) for gap in gaps(known, LENGTH)] == [
@@ -139,102 +137,10 @@ def test_doubles_and_disorder_are_found(tmp_path: Path) -> None:
     store = Store(tmp_path)
     known = candles([flat(1), flat(2), flat(3)])
     store.write(UNIT, "KRW-BTC", Stored(candles=known.take(np.array([0, 2, 1, 1]))))
-    found = examine_one(store, UNIT, "KRW-BTC")
+    found = examine_one(store, UNIT, "KRW-BTC", LATER)
     assert found.duplicates == 1
-    assert found.fault == "the candles are not in order of time"
-
-
-# --- CSV -------------------------------------------------------------------------------------------------------------
-
-
-def csv_file(folder: Path, *rows: str, name: str = "KRW-BTC.csv.gz", header: str = HEADER) -> Path:
-    """Write a CSV file."""
-    path = folder / name
-    content = (header + "".join(row + "\n" for row in rows)).encode()
-    path.write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
-    return path
-
-
-GOOD = (
-    "2024-01-01T00:00:00Z,100,110,90,105,2.5,255.5",
-    "2024-01-01T04:00:00Z,105,120,100,119,0.00000001,",
-)
-
-
-@pytest.mark.parametrize("name", ["KRW-BTC.csv", "KRW-BTC.csv.gz"])
-def test_csv_files_come_in_again_and_again_without_a_double(tmp_path: Path, name: str) -> None:
-    """Plain or gzipped, a row twice, a turnover that is not known; the second time nothing changes."""
-    path = csv_file(tmp_path, *GOOD, GOOD[1], name=name)
-    store = Store(tmp_path / "store")
-    for _ in range(2):
-        (result,) = import_files(store, UNIT, [path], lambda _: None)
-        assert (result.rows, result.repeated, result.total) == (3, 1, 2)
-    read = store.read(UNIT, "KRW-BTC").candles
-    assert read.close.tolist() == [105, 119]
-    assert read.volume.tolist() == [2.5, 1e-8]
-    assert read.turnover[0] == 255.5
-    assert np.isnan(read.turnover[1])
-
-
-def test_a_second_file_of_a_market_joins_the_first(tmp_path: Path) -> None:
-    """An older stretch lies in another folder: both are one market, with the hole between them."""
-    store = Store(tmp_path / "store")
-    (tmp_path / "old").mkdir()
-    csv_file(tmp_path, *GOOD)
-    csv_file(tmp_path / "old", "2021-12-05T08:00:00Z,50,55,45,52,1,52")
-    import_files(store, UNIT, [tmp_path, tmp_path / "old"], lambda _: None)
-    read = store.read(UNIT, "KRW-BTC").candles
-    assert read.close.tolist() == [52, 105, 119]
-    panel = build_panel({"KRW-BTC": read}, UNIT, from_ms(int(read.opened_at_ms[0])), START + UNIT, warm_up=0)
-    assert panel.window.markets == ("KRW-BTC", "KRW-BTC")
-
-
-@pytest.mark.parametrize(
-    ("rows", "header", "words"),
-    [
-        (("2024-01-01T00:00:00Z,100,110,90,x,1,1",), HEADER, "KRW-BTC.csv.gz cannot be read"),
-        (("2024-01-01T00:00:00Z,100,110,90",), HEADER, "cannot be read"),
-        (("yesterday,100,110,90,100,1,1",), HEADER, "cannot be read"),
-        ((GOOD[0], "2024-01-01T04:00:00Z,100,110,90,120,1,1"), HEADER, "row 3: low <= open, close <= high"),
-        (("2024-01-01T00:00:00Z,100,110,0,100,1,1",), HEADER, "row 2: a price that is not above 0"),
-        (("2024-01-01T00:00:00Z,100,110,90,100,-1,1",), HEADER, "row 2: a volume below 0"),
-        (("2024-01-01T00:00:00Z,100,110,90,100,,",), HEADER, "row 2: the volume is missing"),
-        (("2024-01-01T01:00:00Z,100,110,90,100,1,1",), HEADER, "row 2: it does not begin at a multiple of the unit"),
-        ((",100,110,90,100,1,1",), HEADER, "a row without a time"),
-        (("2024-01-01T00:00:00Z,1,1,1,1",), "time_utc,open,high,low,close\n", "no column volume"),
-    ],
-)
-def test_a_damaged_csv_is_named_with_its_row(tmp_path: Path, rows: tuple[str, ...], header: str, words: str) -> None:
-    """And what its columns should be."""
-    with pytest.raises(Damaged) as caught:
-        read_csv(csv_file(tmp_path, *rows, header=header), LENGTH)
-    assert words in caught.value.en
-    assert "time_utc,open,high,low,close,volume[,value]" in caught.value.ko
-
-
-def test_files_before_a_damaged_one_are_kept(tmp_path: Path) -> None:
-    """Finished work is not thrown away."""
-    csv_file(tmp_path, *GOOD, name="KRW-AAA.csv")
-    csv_file(tmp_path, "rubbish", name="KRW-BBB.csv")
-    store = Store(tmp_path / "store")
-    with pytest.raises(Damaged):
-        import_files(store, UNIT, [tmp_path], lambda _: None)
-    assert store.markets(UNIT) == ["KRW-AAA"]
-
-
-def test_a_cut_off_archive_is_damaged(tmp_path: Path) -> None:
-    """Half of a gzip file."""
-    path = csv_file(tmp_path, *GOOD * 50)
-    path.write_bytes(path.read_bytes()[:60])
-    with pytest.raises(Damaged):
-        read_csv(path, LENGTH)
-
-
-def test_nothing_to_import_is_said(tmp_path: Path) -> None:
-    """A folder without candle files, a path that is not there."""
-    for path in (tmp_path, tmp_path / "KRW-X.csv"):
-        with pytest.raises(NothingThere, match="nothing to import"):
-            import_files(Store(tmp_path), UNIT, [path], lambda _: None)
+    assert found.fault is not None
+    assert found.fault.en == "the candles are not in order of time"
 
 
 # --- what is asked ---------------------------------------------------------------------------------------------------

@@ -1,0 +1,1 @@
+"""Candles in anybody's files: recognised, read, judged, brought into the store, and written back."""
