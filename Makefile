@@ -86,6 +86,7 @@ docs: $(STAMP)
 	@$(BIN)/python tests/helpers/catalogue.py statements > docs/sandbox-contract.md
 	@$(BIN)/python tests/helpers/catalogue.py failures > docs/failures.md
 	@$(BIN)/python tests/helpers/fault_page.py > docs/faults.md
+	@$(BIN)/python -m worlds.promises > docs/worlds.md
 
 COMPILE := uv pip compile -q --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate
 LOCK := $(COMPILE) --universal pyproject.toml

@@ -25,9 +25,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(_: Config, options: argparse.Namespace) -> int:
     """Replay the world of a seed; 1 when it broke a promise."""
+    from worlds.phases import run_world  # noqa: PLC0415 - same
     from worlds.plan import HOURS, draw_plan  # noqa: PLC0415 - same
     from worlds.pool import map_forked  # noqa: PLC0415 - the trading daemon never loads a simulation
-    from worlds.world import run_world  # noqa: PLC0415 - same
 
     def tell(seed: int) -> bytes:
         with tempfile.TemporaryDirectory(prefix="world-") as folder:

@@ -27,7 +27,7 @@ LARGEST_BODY = 1024**2  # bytes, unpacked
 KEEP_ALIVE_S = 3600.0
 
 
-class Door(web.Server):
+class HttpServer(web.Server):
     """Makes the protocol of each connection. `on_error` is told of failures that are ours."""
 
     def __init__(
@@ -60,7 +60,7 @@ class Connection(web.RequestHandler):
 
     __slots__ = ("_on_error", "_patience", "begun")
 
-    def __init__(self, manager: Door, on_error: Callable[[], None], **more: Any) -> None:
+    def __init__(self, manager: HttpServer, on_error: Callable[[], None], **more: Any) -> None:
         super().__init__(manager, **more)
         self._on_error = on_error
         self.begun = False  # whether a request has come

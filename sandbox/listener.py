@@ -1,4 +1,4 @@
-"""The door of the sandbox: the port it listens on, which can be shut for a while and opened again."""
+"""The port the sandbox listens on, which can be shut for a while and opened again."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-class Porter:
+class Listener:
     """Listens for a server. While nobody listens new connections are refused, and open ones go on."""
 
     def __init__(self, runner: web.ServerRunner, host: str, port: int, on_error: Callable[[], None]) -> None:
@@ -31,7 +31,7 @@ class Porter:
         """Listen, and return where; raise `OSError` when the port is taken."""
         await self._open()
         self._host, self._port = self._runner.addresses[0][:2]
-        self._task = asyncio.get_running_loop().create_task(self._mind(), name="sandbox porter")
+        self._task = asyncio.get_running_loop().create_task(self._mind(), name="sandbox listener")
         return self._host, self._port
 
     def listen(self, wanted: bool) -> None:  # noqa: FBT001  # the name of the method says what it is

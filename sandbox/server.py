@@ -19,11 +19,11 @@ from sandbox.faults.admin import Admin
 from sandbox.faults.answers import WEBHOOK, WEBSOCKET, send
 from sandbox.faults.engine import Faults
 from sandbox.faults.source import FaultySource
-from sandbox.faults.state import SkewedClock, World
-from sandbox.http import Door, read_body, refused
+from sandbox.faults.state import FragileExchange, SkewedClock
+from sandbox.http import HttpServer, read_body, refused
 from sandbox.keys import KEY_LIFE, KeyOptions, PocketOptions
 from sandbox.limits import Limits
-from sandbox.listener import Porter
+from sandbox.listener import Listener
 from sandbox.market.markets import Markets
 from sandbox.rest.api import Answer, Api
 from sandbox.rest.call import Call
@@ -138,7 +138,7 @@ class Sandbox:
         )
         self.exchange.listeners.append(self._stream)
         self.markets.on_own_trade = lambda trade: self._stream.on_trades([trade])
-        self._porter: Porter | None = None
+        self._listener: Listener | None = None
         for pocket in pockets:
             self.exchange.open_pocket(pocket.id)
             for currency, amount in pocket.balances.items():
@@ -148,7 +148,7 @@ class Sandbox:
         self._admin = Admin(self.faults, self.violations) if options.admin and self.faults else None
 
     def _make_faults(self, source: FaultySource) -> Faults:
-        world = World(
+        fragile = FragileExchange(
             exchange=self.exchange,
             gate=self.gate,
             markets=self.markets,
@@ -159,14 +159,14 @@ class Sandbox:
             listen=self._listen,
             announce=self._stream.announce,
         )
-        faults = Faults(world, seed=self.options.seed, answer=self._answer, group=self._group)
+        faults = Faults(fragile, seed=self.options.seed, answer=self._answer, group=self._group)
         self._stream.on_open = faults.frames.watch
         self.exchange.listeners.append(faults)
         return faults
 
     def _listen(self, wanted: bool) -> None:  # noqa: FBT001  # the name of the method says what it is
-        if self._porter is not None:
-            self._porter.listen(wanted)
+        if self._listener is not None:
+            self._listener.listen(wanted)
 
     # -- what a test or the demo looks at
 
@@ -201,15 +201,15 @@ class Sandbox:
     # -- life
 
     async def __aenter__(self) -> Self:
-        runner = web.ServerRunner(Door(self._handle, self._on_internal_error), shutdown_timeout=1.0)
+        runner = web.ServerRunner(HttpServer(self._handle, self._on_internal_error), shutdown_timeout=1.0)
         await runner.setup()
-        porter = Porter(runner, self.options.host, self.options.port, self._on_internal_error)
+        listener = Listener(runner, self.options.host, self.options.port, self._on_internal_error)
         try:
-            host, port = await porter.open()
+            host, port = await listener.open()
         except OSError:
             await runner.cleanup()
             raise
-        self._porter = porter
+        self._listener = listener
         self._url = f"http://{host}:{port}"
         self._pump()
         if self.faults is not None and self.options.faults is not None:
@@ -221,8 +221,8 @@ class Sandbox:
     ) -> None:
         self._timers.close()
         await self._stream.close()
-        if self._porter is not None:
-            await self._porter.close()
+        if self._listener is not None:
+            await self._listener.close()
 
     # -- time
 

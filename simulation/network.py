@@ -1,4 +1,4 @@
-"""A network in memory: names, listening sockets and connections between the hosts of a `VirtualLoop`.
+"""A network in memory: names, listening sockets and connections between hosts, for a loop whose `network` it is.
 
 What TCP promises holds: bytes of one direction arrive in order, once, or not at all. When they arrive, in how many
 pieces, and whether a connection is refused, reset or silent, decides the weather (`simulation/weather.py`).
@@ -15,12 +15,12 @@ import weakref
 from collections import deque
 from typing import TYPE_CHECKING, Any, Protocol
 
-from simulation.virtual import HOST
+from simulation.hosts import HOST
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from simulation.virtual import Host, VirtualLoop
+    from simulation.hosts import Host
 
 Address = tuple[str, int]
 FIRST_PORT = 32_768
@@ -287,7 +287,7 @@ class Endpoint(asyncio.Transport):
 class Network:
     """All hosts' sockets. `on_fault` is told each kind of thing the weather did."""
 
-    def __init__(self, loop: VirtualLoop, weather: Weather | None = None) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, weather: Weather | None = None) -> None:
         self.loop = loop
         self.weather: Weather = weather or Calm()
         self.on_fault: Callable[[str], None] = lambda _: None
@@ -296,7 +296,6 @@ class Network:
         self._dialled: weakref.WeakKeyDictionary[socket.socket, Address] = weakref.WeakKeyDictionary()
         self._next_port = FIRST_PORT
         self.names: dict[str, str] = {"localhost": "127.0.0.1"}
-        loop.network = self
 
     def open_connections(self) -> int:
         """Return how many ends of connections are open."""

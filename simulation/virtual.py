@@ -1,8 +1,8 @@
 """An event loop of its own time, its own network and its own hosts: a world in which anything can be killed.
 
 The clock stands still while callbacks run and jumps to the next timer when none is ready. Connections never leave the
-process (`simulation/network.py`). A *host* stands for one process on one machine: whatever is started inside it carries
-it in a context variable, so that killing a host stops all of it between two callbacks, as SIGKILL would: no `finally`
+process (`simulation/network.py`). Whatever is started inside a host (`simulation/hosts.py`) carries it in a context
+variable, so that killing a host stops all of it between two callbacks, as SIGKILL would: no `finally`
 runs, and nothing of the dead runs later.
 """
 
@@ -14,18 +14,19 @@ import contextvars
 import heapq
 import itertools
 import ssl
-import weakref
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 from unittest import mock
 
 from aiohttp.resolver import ThreadedResolver
+
+from simulation.hosts import HOST
 
 if TYPE_CHECKING:
     import socket
     from collections import deque
     from collections.abc import Callable, Coroutine, Iterator
 
+    from simulation.hosts import Host
     from simulation.network import Network
 
 T = TypeVar("T")
@@ -33,18 +34,6 @@ T = TypeVar("T")
 
 class Deadlock(Exception):
     """Every task waits for something that can never happen: there is neither a callback nor a timer left."""
-
-
-@dataclass(eq=False)
-class Host:
-    """One process on one machine; what runs in its context dies with it."""
-
-    name: str
-    address: str  # where its listening sockets are, and where its connections come from
-    alive: bool = True
-    turns: int = 0  # callbacks it has run
-    cut_until: float = 0.0  # loop time until which nothing reaches it or leaves it
-    tasks: weakref.WeakSet[asyncio.Task[Any]] = field(default_factory=weakref.WeakSet)
 
 
 class Numbered:
@@ -72,7 +61,6 @@ class NumberedTask(Numbered, asyncio.Task[Any]):
 
 
 MANY_CANCELLED = 256
-HOST: contextvars.ContextVar[Host | None] = contextvars.ContextVar("host", default=None)
 
 
 class VirtualLoop(asyncio.BaseEventLoop):

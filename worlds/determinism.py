@@ -16,10 +16,10 @@ import tempfile
 import time
 from pathlib import Path
 
+from worlds.phases import run_world
 from worlds.plan import draw_plan
 from worlds.pool import map_forked
 from worlds.simulate import memory_disk
-from worlds.world import run_world
 
 ROOT = Path(__file__).resolve().parent.parent
 BURN = "while True: pass"

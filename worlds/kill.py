@@ -23,14 +23,15 @@ import msgspec
 
 from simulation.disk import inherit
 from worlds.judges.books import OPEN_TRADES
-from worlds.lies import LieRates
+from worlds.lies.sandbox import LieRates
 from worlds.plan import Plan
 from worlds.pool import Pool, answer, map_forked
+from worlds.promises import table
 from worlds.simulate import memory_disk
 from worlds.world import in_world
 
 if TYPE_CHECKING:
-    from simulation.virtual import Host
+    from simulation.hosts import Host
     from worlds.world import World
 
 AFTERWARDS = 25
@@ -88,7 +89,7 @@ class Tried(msgspec.Struct, frozen=True, kw_only=True):
     violations: list[str]  # "point N: what"
 
 
-class Reaper:
+class ForkingKiller:
     """Forks before every callback that belongs to the flow."""
 
     def __init__(self, world: World, flow: Flow, workers: int) -> None:
@@ -185,7 +186,7 @@ def is_whole(world: World) -> bool:
     return world.machine.trading_since is not None and world.is_quiet()
 
 
-async def script(world: World, flow: Flow, reaper: Reaper) -> Tried:
+async def script(world: World, flow: Flow, killer: ForkingKiller) -> Tried:
     """In the parent: let the flow happen once."""
     world.stormy = False
     world.box.forced = list(flow.lies)
@@ -193,17 +194,17 @@ async def script(world: World, flow: Flow, reaper: Reaper) -> Tried:
     world.box.longest_late_s = flow.longest_late_s
     world.box.partial_looks = flow.partial_looks
     world.source.depth_krw = flow.depth_krw
-    world.loop.before_turn = reaper.before_turn
+    world.loop.before_turn = killer.before_turn
     await world.open()
     shocked = not flow.shock
-    while not reaper.done.is_set() and world.loop.time() < LONGEST_FLOW_S:
+    while not killer.done.is_set() and world.loop.time() < LONGEST_FLOW_S:
         await asyncio.sleep(0.2)
         books = world.checker.books
         if not shocked and books is not None and books.rows("SELECT 1 FROM trade WHERE phase = 'holding'"):
             shocked = True
             world.source.shocks.append((int(world.clock().timestamp() * 1000), flow.shock))
-    reaper.finish()
-    return Tried(name=flow.name, points=reaper.points, violations=reaper.violations)
+    killer.finish()
+    return Tried(name=flow.name, points=killer.points, violations=killer.violations)
 
 
 def try_flow(flow: Flow, workers: int) -> Tried:
@@ -221,7 +222,10 @@ def try_flow(flow: Flow, workers: int) -> Tried:
     with tempfile.TemporaryDirectory(dir=memory_disk(), prefix="kill-") as folder:
         try:
             tried, _ = in_world(
-                plan, Path(folder), lambda _: None, lambda world: script(world, flow, Reaper(world, flow, workers))
+                plan,
+                Path(folder),
+                lambda _: None,
+                lambda world: script(world, flow, ForkingKiller(world, flow, workers)),
             )
         except BaseException:
             if os.getpid() == parent:
@@ -244,18 +248,21 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     began = time.perf_counter()
     flows = [flow for flow in FLOWS if options.flow is None or options.flow in flow.name]
-    points = violations = missing = 0
+    points = missing = 0
+    broken: list[str] = []
     for flow, content in map_forked(flows, lambda flow: msgspec.json.encode(try_flow(flow, options.workers)), 1):
         tried = msgspec.json.decode(content, type=Tried) if content else Tried(name=flow.name, points=0, violations=[])
         say(f"{tried.name:<36}{tried.points:>6} points {len(tried.violations):>5} violations")
         for one in tried.violations[:3]:
             say(f"    {one}")
         points += tried.points
-        violations += len(tried.violations)
+        broken += [one.partition(": ")[2] for one in tried.violations]
         missing += not tried.points
     wall = time.perf_counter() - began
-    say(f"{len(flows)} flows, {points} points tried, {violations} violations, {wall:.1f} s")
-    return 1 if violations or missing else 0
+    for line in table(broken):
+        say(line)
+    say(f"{len(flows)} flows, {points} points tried, {len(broken)} violations, {wall:.1f} s")
+    return 1 if broken or missing else 0
 
 
 if __name__ == "__main__":

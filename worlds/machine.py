@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from journal.errors import JournalError
 from journal.store import RESERVE
 from simulation.disk import inherit, lose_power
-from simulation.virtual import Host
+from simulation.hosts import Host
 from trader.daemon import JOURNAL_FILE, build, serve
 from upbit.errors import ExchangeError
 from worlds.disk import OnDisk
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from config.settings import Config
     from trader.app import App
-    from worlds.world import World
+    from worlds.stage import Stage
 
 T = TypeVar("T")
 ON_DISK = {"disk_full", "disk_fails"}
@@ -55,9 +55,9 @@ class Machine:
 
     address = ADDRESS
 
-    def __init__(self, world: World) -> None:
-        self._world = world
-        self.clock = HostClock(world.clock)
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self.clock = HostClock(stage.clock)
         self.chores: list[Callable[[], Awaitable[None]]] = []  # what a person does to the files before the next start
         self.host: Host | None = None
         self.app: App | None = None
@@ -72,12 +72,12 @@ class Machine:
 
     def folder(self, generation: int | None = None) -> Path:
         """Return the data folder of a generation of the daemon, the current one unless it is said."""
-        return self._world.folder / f"data{generation or self.generation}"
+        return self._stage.folder / f"data{generation or self.generation}"
 
     def config(self) -> Config:
         """Return the settings of the daemon."""
-        world = self._world
-        return daemon_config(world.plan, url=world.url, webhook=world.webhook, folder=self.folder())
+        stage = self._stage
+        return daemon_config(stage.plan, url=stage.url, webhook=stage.webhook, folder=self.folder())
 
     # -- one life after the other
 
@@ -91,7 +91,7 @@ class Machine:
             await self.over.wait()
             self.app = None
             if self.wanted:
-                await asyncio.sleep(self._world.rng.uniform(0.5, 20.0) if self._world.stormy else 1.0)
+                await asyncio.sleep(self._stage.rng.uniform(0.5, 20.0) if self._stage.stormy else 1.0)
 
     def inherit(self) -> None:
         """Give the next generation the files of the one before."""
@@ -107,13 +107,13 @@ class Machine:
         self.trading_since = None
         self.host = Host(f"bot{self.generation}", self.address)
         self.host.cut_until = self.cut_until
-        self._world.story.tell("world", "daemon starts", generation=self.generation)
+        self._stage.story.tell("world", "daemon starts", generation=self.generation)
         self._open_books()
-        task = self._world.loop.start(self.host, self._daemon(self._world.loop.time()))
+        task = self._stage.loop.start(self.host, self._daemon(self._stage.loop.time()))
         task.add_done_callback(self._ended)
 
     def _open_books(self) -> None:
-        checker = self._world.checker
+        checker = self._stage.checker
         if checker.books is not None:
             self._read.append(checker.books)  # not closed: a forked process must not touch the other's files
         path = self.folder() / JOURNAL_FILE
@@ -121,63 +121,63 @@ class Machine:
         checker.books = Books(path)
 
     async def _daemon(self, began: float) -> None:
-        world = self._world
-        at_peace = not world.stormy and not world.box.rates.error and began >= self.cut_until
+        stage = self._stage
+        at_peace = not stage.stormy and not stage.box.rates.error and began >= self.cut_until
         self.stop = asyncio.Event()
         async with build(self.config(), self.clock, self.stop) as app:
             self.app = app
-            if ON_DISK & {*world.plan.disasters}:
-                app.journal._db = OnDisk(app.journal._db, world.disasters.disk, app.config.data_dir)  # type: ignore[assignment]  # noqa: SLF001 - it is the disk's
+            if ON_DISK & {*stage.plan.disasters}:
+                app.journal._db = OnDisk(app.journal._db, stage.disk, app.config.data_dir)  # type: ignore[assignment]  # noqa: SLF001 - it is the disk's
 
             async def started(app: App) -> None:
                 while not app.reconciled:  # nothing is bought before  # noqa: ASYNC110 - there is no event for it
                     await asyncio.sleep(0.05)
-                self._trades(world.loop.time() - began, at_peace=at_peace)
+                self._trades(stage.loop.time() - began, at_peace=at_peace)
 
             await serve(app, beside=started)
 
     def _trades(self, took: float, *, at_peace: bool) -> None:
         """Take notice that the daemon trades; when nothing went wrong from its start on that must not take long."""
-        world = self._world
-        self.trading_since = world.loop.time()
-        world.story.tell("world", "trading", after_s=round(took, 3))
+        stage = self._stage
+        self.trading_since = stage.loop.time()
+        stage.story.tell("world", "trading", after_s=round(took, 3))
         if at_peace:
-            world.worst["restart_s"] = max(took, world.worst.get("restart_s", 0.0))
+            stage.worst["restart_s"] = max(took, stage.worst.get("restart_s", 0.0))
             if took > TRADING_WITHIN_S:
-                world.story.breach("I19 trading too late after a restart", seconds=round(took, 3))
+                stage.story.breach("I19 trading too late after a restart", seconds=round(took, 3))
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        story = self._world.story
+        story = self._stage.story
         error = None if task.cancelled() else task.exception()
         story.tell("world", "daemon ended", error=describe(error))
         if error is not None:
             story.counts["daemon_ended_itself"] += 1
             kinds = (AssertionError, JournalError) if self.trading_since is not None else AssertionError
-            if any(isinstance(one, kinds) for one in leaves(error)) or not self._world.stormy:
-                story.breach("the daemon gave up", error=describe(error))
+            if any(isinstance(one, kinds) for one in leaves(error)) or not self._stage.stormy:
+                story.breach("I22 the daemon gave up", error=describe(error))
         self.over.set()
 
     # -- what befalls it
 
     def kill(self, how: str = "kill") -> None:
         """End the daemon as SIGKILL does, or as a loss of power does, or ask it to stop."""
-        world = self._world
+        stage = self._stage
         if self.host is None or not self.host.alive or self.over.is_set():
             return
-        world.count(how)
-        world.story.tell("world", how, turns=self.host.turns)
+        stage.count(how)
+        stage.story.tell("world", how, turns=self.host.turns)
         if how == "stop":
             self.stop.set()
             return
         self.kills += 1
-        world.loop.kill(self.host, silent=how == "power_loss")
+        stage.loop.kill(self.host, silent=how == "power_loss")
         if how == "power_loss":
-            lose_power(self.folder(), world.rng)
+            lose_power(self.folder(), stage.rng)
         self.over.set()
 
     def cut_off(self, seconds: float) -> None:
         """Let nothing pass between this machine and the network for a while."""
-        self.cut_until = self._world.loop.time() + seconds
+        self.cut_until = self._stage.loop.time() + seconds
         if self.host is not None:
             self.host.cut_until = self.cut_until
 
@@ -195,7 +195,7 @@ class Machine:
             host = Host("shell", self.address)
             host.cut_until = self.cut_until
             try:
-                return await self._world.loop.start(host, command())
+                return await self._stage.loop.start(host, command())
             except ExchangeError as error:
-                self._world.story.tell("person", "command failed", error=type(error).__name__)
+                self._stage.story.tell("person", "command failed", error=type(error).__name__)
                 await asyncio.sleep(60)

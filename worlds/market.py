@@ -36,7 +36,7 @@ LEVELS = 6
 HOUR_MS = 3_600_000
 
 
-class Seesaw:
+class WaveMarket:
     """A `sandbox.feed.Source` of the leader and up to four markets."""
 
     takes_impact = False

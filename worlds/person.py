@@ -12,13 +12,13 @@ from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING
 
-from cli.recover import say_never
 from journal.errors import JournalError
 from sandbox.errors import ApiError
 from sandbox.exchange.orders import floor_volume
 from sandbox.market.ticks import tick_size
 from sandbox.wire import plain
 from trader.control import ask_to_resume
+from trader.repair import say_never
 from worlds.judges.books import ZERO
 from worlds.judges.names import is_ours
 
@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 
     from sandbox.exchange.desk import Exchange
     from sandbox.exchange.orders import Order
-    from worlds.world import World
+    from worlds.aim import Aim
+    from worlds.machine import Machine
+    from worlds.stage import Stage
 
 EVERY_S = 600.0
 AIMED = 0.3
@@ -53,10 +55,12 @@ HOLDING = "SELECT id, market FROM trade WHERE phase = 'holding' ORDER BY rowid"
 class Person:
     """Acts on the exchange of a world now and then, and tells its checker what coins went away."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
-        self._exchange = world.box.exchange
-        self._rng = random.Random(f"{world.plan.seed} person")
+    def __init__(self, stage: Stage, aim: Aim, machine: Machine) -> None:
+        self._stage = stage
+        self._aim = aim
+        self._machine = machine
+        self._exchange = stage.box.exchange
+        self._rng = random.Random(f"{stage.plan.seed} person")
         self._resting: list[Order] = []
         self._slower: Callable[[Order], int] = lambda _: 0
         self.stand_before(self._exchange)
@@ -66,10 +70,10 @@ class Person:
 
     async def live(self) -> None:
         """Do something now and then, until cancelled."""
-        while self._world.plan.person:
+        while self._stage.plan.person:
             await asyncio.sleep(self._rng.expovariate(1 / EVERY_S))
             if self._rng.random() < AIMED:
-                await self._world.aim.order_comes(self._rng)
+                await self._aim.order_comes(self._rng)
             act = self._rng.choice(ACTS)
             try:
                 told = getattr(self, act)()
@@ -79,7 +83,7 @@ class Person:
                 self._tell(act, **told)
 
     def _tell(self, act: str, **facts: object) -> None:
-        self._world.befall("person_" + act, **facts)
+        self._stage.befall("person_" + act, **facts)
 
     def calm(self) -> None:
         """Take back what rests, and cancel nothing more."""
@@ -89,22 +93,22 @@ class Person:
 
     async def attend(self) -> None:
         """Resume after a while when trading stands still, and settle doubts that nobody else can, as one who looks."""
-        world = self._world
+        stage = self._stage
         while True:
             await asyncio.sleep(60)
             lost = [identifier for identifier in self.lost() if self._told_of(identifier)]
-            standing = world.checker.books and world.checker.books.rows(STANDING)
+            standing = stage.checker.books and stage.checker.books.rows(STANDING)
             if not lost and not standing:
                 continue
-            await asyncio.sleep(self._rng.uniform(60, 600) if world.stormy else 1.0)
+            await asyncio.sleep(self._rng.uniform(60, 600) if stage.stormy else 1.0)
             for identifier in lost:
-                world.machine.chores.append(partial(self._say_never, identifier))
+                self._machine.chores.append(partial(self._say_never, identifier))
             if lost:
-                world.machine.kill("stop")
+                self._machine.kill("stop")
             elif standing:
-                world.story.tell("person", "resumes")
-                world.story.counts["resume"] += 1
-                ask_to_resume(world.machine.folder())
+                stage.story.tell("person", "resumes")
+                stage.story.counts["resume"] += 1
+                ask_to_resume(self._machine.folder())
 
     def lost(self) -> list[str]:
         """Return the doubtful orders whose names are used up, and that the exchange does not have.
@@ -112,12 +116,12 @@ class Person:
         A refused order may use its name up; when its answer was lost, or was another daemon's, nobody but a person can
         say that it never was.
         """
-        books = self._world.checker.books
+        books = self._stage.checker.books
         used_up = [row["id"] for row in books.rows(USED_UP)] if books else []
-        return [one for one in used_up if not self._exists(one) and one not in self._world.box.late]
+        return [one for one in used_up if not self._exists(one) and one not in self._stage.box.late]
 
     def _told_of(self, identifier: str) -> bool:
-        books = self._world.checker.books
+        books = self._stage.checker.books
         return books is not None and bool(books.rows(TOLD_OF, identifier))
 
     def _exists(self, identifier: str) -> bool:
@@ -128,13 +132,13 @@ class Person:
         return True
 
     async def _say_never(self, identifier: str) -> None:
-        world = self._world
+        stage = self._stage
         try:
-            await world.machine.in_shell(lambda: say_never(world.machine.config(), identifier, world.machine.clock))
+            await self._machine.in_shell(lambda: say_never(self._machine.config(), identifier, self._machine.clock))
         except JournalError as error:
-            world.story.tell("person", "told that it may be", identifier=identifier, why=error.en)
+            stage.story.tell("person", "told that it may be", identifier=identifier, why=error.en)
         else:
-            world.befall("person_says_never", identifier=identifier)
+            stage.befall("person_says_never", identifier=identifier)
 
     # -- what a person does; None: nothing this time
 
@@ -149,7 +153,7 @@ class Person:
     def deposits(self) -> dict[str, object]:
         """Bring coins of a market that the bot may trade, worth about what it buys."""
         market = self._rng.choice(sorted(self._exchange.markets))
-        volume = floor_volume(self._world.plan.order_krw * Decimal(self._rng.choice((1, 3))) / self._price(market))
+        volume = floor_volume(self._stage.plan.order_krw * Decimal(self._rng.choice((1, 3))) / self._price(market))
         self._exchange.deposit(market[4:], volume)
         return {"market": market, "volume": str(volume)}
 
@@ -164,7 +168,7 @@ class Person:
         if market is None:
             return None
         volume = floor_volume(self._free(market[4:]) * Decimal(self._rng.choice(("0.5", "1"))))
-        self._world.checker.removed[market] += volume
+        self._stage.checker.removed[market] += volume
         self._exchange.deposit(market[4:], -volume)
         return {"market": market, "volume": str(volume)}
 
@@ -199,14 +203,14 @@ class Person:
     # -- how
 
     def _held(self) -> str | None:
-        markets = [name for name in sorted(self._exchange.markets) if self._world.checker.left(name) > 0]
+        markets = [name for name in sorted(self._exchange.markets) if self._stage.checker.left(name) > 0]
         return self._rng.choice(markets) if markets else None
 
     def _free(self, currency: str) -> Decimal:
         return self._exchange.accounts.of(currency)[0]
 
     def _price(self, market: str) -> Decimal:
-        return self._world.source.price(market, int(self._world.clock().timestamp() * 1000))
+        return self._stage.source.price(market, int(self._stage.clock().timestamp() * 1000))
 
     @staticmethod
     def _on_tick(price: Decimal) -> Decimal:
@@ -216,14 +220,14 @@ class Person:
     def _sell(self, market: str, share: Decimal) -> dict[str, object]:
         volume = floor_volume(self._free(market[4:]) * share)
         self._exchange.place({"market": market, "side": "ask", "ord_type": "market", "volume": plain(volume)})
-        self._world.checker.removed[market] += volume
+        self._stage.checker.removed[market] += volume
         return {"market": market, "volume": str(volume)}
 
     def _rest(self, market: str, side: str, price: Decimal, volume: Decimal) -> dict[str, object]:
         body = {"market": market, "side": side, "ord_type": "limit", "price": plain(price), "volume": plain(volume)}
         order = self._exchange.place(body)
         self._resting.append(order)
-        self._world.loop.call_later(self._rng.uniform(60, 900), self._cancel, order)
+        self._stage.loop.call_later(self._rng.uniform(60, 900), self._cancel, order)
         return {"market": market, "volume": str(volume)}
 
     def _cancel(self, order: Order) -> None:
@@ -241,21 +245,21 @@ class Person:
             return self._slower(order)
         self._cancels -= 1
         delay_ms = self._rng.randrange(200, 3000)
-        self._world.loop.call_later(self._rng.random() * delay_ms / 1000, self._cancel_of_bot, order)
+        self._stage.loop.call_later(self._rng.random() * delay_ms / 1000, self._cancel_of_bot, order)
         return delay_ms
 
     def _cancel_of_bot(self, order: Order) -> None:
-        self._world.befall("person_cancelled", identifier=order.asked.identifier)
+        self._stage.befall("person_cancelled", identifier=order.asked.identifier)
         self._cancel(order)
 
     # -- when nothing else goes wrong
 
     async def take_and_watch(self) -> None:
         """B1: sell all the owner's and some or all of the bot's coins: exactly that is written off, and told."""
-        books, checker = self._world.checker.books, self._world.checker
+        books, checker = self._stage.checker.books, self._stage.checker
         assert books is not None
         held = [row for row in books.rows(HOLDING) if self._is_quiet(row["market"])]
-        if not self._world.plan.person or not held:
+        if not self._stage.plan.person or not held:
             return
         trade, market = held[0]["id"], held[0]["market"]
         before, ours = books.taken(market), checker.left(market)
@@ -266,16 +270,16 @@ class Person:
         await asyncio.sleep(1)
         short = max(ours - sum(self._exchange.accounts.of(market[4:])), ZERO)
         self._tell("sells_in_peace", **told, short=str(short))
-        life = self._world.machine.generation
+        life = self._machine.generation
         await asyncio.sleep(WRITTEN_OFF_S)
-        if self._world.machine.generation != life or books.rows(IN_DOUBT, market):
+        if self._machine.generation != life or books.rows(IN_DOUBT, market):
             return
         if books.taken(market) - before != short:
             found = str(books.taken(market) - before)
-            self._world.story.breach("B1 what the owner took is not written off", market=market, found=found)
+            self._stage.story.breach("B1 what the owner took is not written off", market=market, found=found)
         if short and not books.rows("SELECT 1 FROM outbox WHERE key LIKE ?", f"%taken:{trade}:%"):
-            self._world.story.breach("B1 what the owner took is not told", market=market)
+            self._stage.story.breach("B1 what the owner took is not told", market=market)
 
     def _is_quiet(self, market: str) -> bool:
-        ours, (free, locked) = self._world.checker.left(market), self._exchange.accounts.of(market[4:])
+        ours, (free, locked) = self._stage.checker.left(market), self._exchange.accounts.of(market[4:])
         return not locked and free >= ours and free * self._price(market) > WORTH_SELLING

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import msgspec
 
+from worlds.phases import run_world
 from worlds.plan import HOURS, Outcome, draw_plan
 from worlds.pool import map_forked
-from worlds.world import run_world
+from worlds.promises import table
 
 STATES = ("PLANNED", "SENT", "UNKNOWN", "ACCEPTED", "none")
 ON_ORDERS = ("late", "lost_answer", "html_after", "truncated", "hang_after", "never", "limited", "refused")
@@ -106,7 +107,10 @@ def report(total: Sum, wall: float) -> None:
         states = "".join(f"{total.seen[f'{kind}/{state}']:>10,}" for state in STATES)
         say(f"{kind:<20}{total.counts[kind]:>8,} | {states}")
     say()
-    say(f"{'violations':<24}{sum(map(len, total.broken.values())):>12,}")
+    broken = [one for world in total.broken.values() for one in world]
+    say(f"{'violations':<24}{len(broken):>12,}")
+    for line in table(broken):
+        say(line)
 
 
 def main(arguments: list[str] | None = None) -> int:

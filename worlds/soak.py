@@ -35,12 +35,13 @@ from simulation.weather import Rates
 from trader.daemon import JOURNAL_FILE
 from trader.indicators import SCANS_KEPT
 from worlds import growth
-from worlds.lies import LieRates
+from worlds.lies.sandbox import LieRates
+from worlds.phases import sweep
 from worlds.plan import Plan
 from worlds.pool import map_forked
+from worlds.promises import table
 from worlds.simulate import memory_disk
 from worlds.soak_settings import LOOPS, MEMORY, differences, unhurried_config
-from worlds.times import sweep
 from worlds.world import in_world
 
 if TYPE_CHECKING:
@@ -175,6 +176,7 @@ def report(life: Life, wall: float) -> tuple[list[str], int]:
         f"{len(inside)} more inside of these, which swing, and {len(columns) - len(changing)} that never changed",
         *journal_lines(life),
         *life.broken,
+        *table(life.broken),
         "grows: " + ", ".join(growing) if growing else "nothing grows",
     ]
     return lines, 1 if growing or life.broken else 0

@@ -3,57 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import random
-    from collections.abc import Callable
-
     from worlds.world import World
 
 AIMED = 0.8
-"""Share of kills that come within `AIM_S` of an order."""
-AIM_S = 0.4
-MOST_AIMING_S = 600.0
-
-
-class Aim:
-    """Lets something happen close to the arrival of an order at the exchange."""
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-        self._arrived = asyncio.Event()
-        self._act: Callable[[], None] | None = None
-
-    def at_next(self, act: Callable[[], None] | None) -> None:
-        """Do something a moment after the next order; None: nothing any more."""
-        self._act = act
-
-    def order_arrives(self) -> None:
-        """Take notice of an order."""
-        self._arrived.set()
-        if self._act is not None:
-            act, self._act = self._act, None
-            self._world.loop.call_later(moment(self._world.rng), self._in_storm, act)
-
-    def _in_storm(self, act: Callable[[], None]) -> None:
-        if self._world.stormy:
-            act()
-
-    async def order_comes(self, rng: random.Random) -> None:
-        """Wait for the next order, a while at most, and a moment longer: what happens now happens to it."""
-        self._arrived.clear()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(MOST_AIMING_S):
-                await self._arrived.wait()
-        await asyncio.sleep(moment(rng))
-
-
-def moment(rng: random.Random) -> float:
-    """Return a few seconds at most, and mostly much less."""
-    return AIM_S * rng.random() ** 3
+"""Share of kills that come within `worlds.aim.AIM_S` of an order."""
 
 
 async def kill_now_and_then(world: World) -> None:

@@ -31,7 +31,7 @@ OK = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Desk:
+class CallContext:
     """What the faults of requests need of the exchange they happen to."""
 
     answer: Callable[[Call], Answer]  # carries a request out
@@ -47,9 +47,9 @@ class Desk:
 class CallFaults:
     """The rules about requests of the plan in force."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, context: CallContext) -> None:
         self.dice: list[tuple[CallRule, Dice]] = []
-        self._desk = desk
+        self._context = context
         self._settled: dict[str, Answer] = {}  # what a request was answered before the last change of balances
 
     def clear(self) -> None:
@@ -59,7 +59,7 @@ class CallFaults:
 
     async def serve(self, request: web.BaseRequest, call: Call, proceed: Proceed) -> web.StreamResponse:
         """Answer a request as the first rule that strikes wants; as usual (`proceed`) when none does."""
-        group = self._desk.group(call)
+        group = self._context.group(call)
         for rule, dice in self.dice:
             if isinstance(rule, Unseen | Stale):
                 continue  # they change what is answered
@@ -76,7 +76,7 @@ class CallFaults:
             return True
         asked = named(call)
         market, side = asked.get("market", ""), asked.get("side", "")
-        return fits(on.sides, side) and fits_market(on.markets, market, self._desk.held)
+        return fits(on.sides, side) and fits_market(on.markets, market, self._context.held)
 
     async def _strike(
         self,
@@ -93,31 +93,31 @@ class CallFaults:
             return await self._slowly(dice.draw_ms(rule.seconds), call, group, proceed, at_once=rule.accepted and acts)
         if isinstance(rule, Late):
             if acts:
-                self._desk.later(dice.draw_ms(rule.after_s), lambda: self._carry_out(call))
-            return await vanish(request, rule.how, self._desk.sleep)
-        real = self._desk.answer(call) if rule.accepted and acts else None
+                self._context.later(dice.draw_ms(rule.after_s), lambda: self._carry_out(call))
+            return await vanish(request, rule.how, self._context.sleep)
+        real = self._context.answer(call) if rule.accepted and acts else None
         if isinstance(rule, Lost):
-            return await vanish(request, rule.how, self._desk.sleep)
+            return await vanish(request, rule.how, self._context.sleep)
         if isinstance(rule, Refused):
-            return send(refusal(rule, dice.left_ms(), group, self._desk.clock()))
-        answer = other(rule, real, group, self._desk.clock())
+            return send(refusal(rule, dice.left_ms(), group, self._context.clock()))
+        answer = other(rule, real, group, self._context.clock())
         return await send_half(request, answer) if rule.body == "truncated" else send(answer)
 
     async def _slowly(
         self, wait_ms: int, call: Call, group: str, proceed: Proceed, *, at_once: bool
     ) -> web.StreamResponse:
         answer = self._answer(call, group) if at_once else None
-        await self._desk.sleep(wait_ms)
+        await self._context.sleep(wait_ms)
         return await proceed() if answer is None else send(answer)
 
     def _carry_out(self, call: Call) -> None:
-        self._desk.answer(call)
+        self._context.answer(call)
 
     # -- answers that show the past
 
     def _answer(self, call: Call, group: str) -> Answer:
         """Carry a request out; then show what is too new for a rule as it was."""
-        answer = self._desk.answer(call)
+        answer = self._context.answer(call)
         for rule, dice in self.dice:
             if isinstance(rule, Unseen) and call.path.startswith("/v1/order") and call.method == "GET":
                 answer = self._without_new(rule, dice, answer)
@@ -128,7 +128,7 @@ class CallFaults:
     def _as_before(self, rule: Stale, dice: Dice, call: Call, answer: Answer) -> Answer:
         asked = f"{call.path}?{call.query}"
         before = self._settled.get(asked)
-        if before is not None and self._desk.unsettled_ms() < dice.draw_ms(rule.seconds) and dice.strikes():
+        if before is not None and self._context.unsettled_ms() < dice.draw_ms(rule.seconds) and dice.strikes():
             return replace(answer, body=before.body)
         if answer.status == OK:
             self._settled[asked] = answer
@@ -148,7 +148,7 @@ class CallFaults:
 
     def _is_new(self, rule: Unseen, dice: Dice, shown: dict[str, object]) -> bool:
         uuid = str(shown.get("uuid"))
-        age = self._desk.age_ms(uuid)
+        age = self._context.age_ms(uuid)
         return age is not None and age < dice.draw_ms(rule.seconds, of=uuid) and dice.strikes()
 
 

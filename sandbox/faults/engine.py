@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from sandbox.faults.calls import CallFaults, Desk
+from sandbox.faults.calls import CallContext, CallFaults
 from sandbox.faults.chance import Dice, moment_ms
 from sandbox.faults.frames import FrameFaults
 from sandbox.faults.orders import OrderFaults
 from sandbox.faults.plan import CallRule, FrameRule, OrderRule, User
 from sandbox.faults.state import apply
-from sandbox.faults.user import Person
+from sandbox.faults.user import AccountOwner
 from sandbox.wire import to_ms
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from sandbox.faults.plan import AnyRule, Plan, StateRule
-    from sandbox.faults.state import Undo, World
+    from sandbox.faults.state import FragileExchange, Undo
     from sandbox.rest.api import Answer
     from sandbox.rest.call import Call
 
@@ -32,29 +32,29 @@ class Faults:
     """What goes wrong with one sandbox. Without a plan nothing does, and nothing is asked of anybody."""
 
     def __init__(
-        self, world: World, *, seed: int, answer: Callable[[Call], Answer], group: Callable[[Call], str]
+        self, fragile: FragileExchange, *, seed: int, answer: Callable[[Call], Answer], group: Callable[[Call], str]
     ) -> None:
         self.plan: Plan | None = None
-        self._world = world
+        self._fragile = fragile
         self._seed = seed
         self._undo: dict[int, Undo] = {}  # by rule
         self._dice: list[Dice] = []
         self._began_ms = self._changed_ms = 0
         self._number = 0  # of the plan: timers of an earlier one do nothing
-        desk = Desk(
+        context = CallContext(
             answer=answer,
             group=group,
-            held=world.held,
+            held=fragile.held,
             unsettled_ms=lambda: self._real_ms() - self._changed_ms,
             age_ms=self._age_ms,
-            later=world.later,
-            sleep=world.sleep,
-            clock=world.clock,
+            later=fragile.later,
+            sleep=fragile.sleep,
+            clock=fragile.clock,
         )
-        self.calls = CallFaults(desk)
-        self.frames = FrameFaults(world.held)
-        self.orders = OrderFaults(world.held)
-        self.person = Person(world, self.orders)
+        self.calls = CallFaults(context)
+        self.frames = FrameFaults(fragile.held)
+        self.orders = OrderFaults(fragile.held)
+        self.person = AccountOwner(fragile, self.orders)
 
     def start(self, plan: Plan) -> None:
         """Put a plan in force in place of the one before; its minutes count from now."""
@@ -65,8 +65,8 @@ class Faults:
             dice = Dice(rule, f"{self._seed}:{plan.seed}:{index}:{type(rule).__name__}", self._passed_ms)
             self._dice.append(dice)
             self._place(rule, dice)
-        self._world.exchange.delay_ms = self.orders.delay_ms
-        self._world.exchange.offered = self.orders.offers
+        self._fragile.exchange.delay_ms = self.orders.delay_ms
+        self._fragile.exchange.offered = self.orders.offers
 
     def _place(self, rule: AnyRule, dice: Dice) -> None:
         match rule:
@@ -99,21 +99,21 @@ class Faults:
             if number == self._number:
                 do()
 
-        self._world.later(max(0, moment_ms(minute) - self._passed_ms()), run)
+        self._fragile.later(max(0, moment_ms(minute) - self._passed_ms()), run)
 
     def _begin(self, rule: StateRule, dice: Dice) -> None:
         market = rule.market if isinstance(rule, User) else None
         names = (market,) if market else getattr(rule, "markets", ())
-        if "held" in names and not self._world.held():
+        if "held" in names and not self._fragile.held():
             if dice.in_time():
                 self._at(self._passed_ms() / 60_000 + LOOK_AGAIN_MS / 60_000, lambda: self._begin(rule, dice))
             return
         if not dice.strikes():
             return
         if isinstance(rule, User):
-            self.person.act(rule, self._world.held()[0] if market == "held" else market)
+            self.person.act(rule, self._fragile.held()[0] if market == "held" else market)
             return
-        undo = apply(rule, self._world)
+        undo = apply(rule, self._fragile)
         if undo is not None:
             self._undo[id(rule)] = undo
             if rule.minutes[1] is not None:
@@ -125,14 +125,14 @@ class Faults:
     # -- time
 
     def _real_ms(self) -> int:
-        return to_ms(self._world.clock.real())
+        return to_ms(self._fragile.clock.real())
 
     def _passed_ms(self) -> int:
         return self._real_ms() - self._began_ms
 
     def _age_ms(self, uuid: str) -> int | None:
-        order = self._world.exchange.orders.get(uuid)
-        return None if order is None else to_ms(self._world.clock()) - order.created_ms
+        order = self._fragile.exchange.orders.get(uuid)
+        return None if order is None else to_ms(self._fragile.clock()) - order.created_ms
 
     # -- what the exchange tells
 

@@ -52,7 +52,7 @@ class SkewedClock:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class World:
+class FragileExchange:
     """The exchange that faults may change."""
 
     exchange: Exchange
@@ -80,15 +80,15 @@ class World:
 
 
 @singledispatch
-def apply(rule: StateRule, world: World) -> Undo | None:
-    """Make a rule true in a world, and return what makes it untrue again, if there is anything to undo."""
-    raise NotImplementedError(f"{rule} in {world}")
+def apply(rule: StateRule, fragile: FragileExchange) -> Undo | None:
+    """Make a rule true of an exchange, and return what makes it untrue again, if there is anything to undo."""
+    raise NotImplementedError(f"{rule} in {fragile}")
 
 
 @apply.register(Key)
-def spoil_keys(rule: Key, world: World) -> Undo:
+def spoil_keys(rule: Key, fragile: FragileExchange) -> Undo:
     """Change every key."""
-    gate, now = world.gate, world.clock()
+    gate, now = fragile.gate, fragile.clock()
     before = dict(gate.keys)
     for name, key in before.items():
         changed = key
@@ -105,105 +105,105 @@ def spoil_keys(rule: Key, world: World) -> Undo:
 
 
 @apply.register(Halted)
-def halt_some(rule: Halted, world: World) -> Undo:
+def halt_some(rule: Halted, fragile: FragileExchange) -> Undo:
     """Let trading stand still in the markets of a rule."""
-    return halt(world, world.chosen(rule.markets))
+    return halt(fragile, fragile.chosen(rule.markets))
 
 
-def halt(world: World, markets: list[str]) -> Undo:
+def halt(fragile: FragileExchange, markets: list[str]) -> Undo:
     """Let trading stand still: no trades, no orders."""
-    new = set(markets) - world.exchange.halted
-    world.exchange.halted |= new
-    world.source.silent |= new
+    new = set(markets) - fragile.exchange.halted
+    fragile.exchange.halted |= new
+    fragile.source.silent |= new
 
     def undo() -> None:
-        world.exchange.halted -= new
-        world.source.silent -= new
+        fragile.exchange.halted -= new
+        fragile.source.silent -= new
 
     return undo
 
 
 @apply.register(Flagged)
-def flag(rule: Flagged, world: World) -> Undo:
+def flag(rule: Flagged, fragile: FragileExchange) -> Undo:
     """Change the protection flags of markets."""
-    before = [world.markets.listed[market] for market in world.chosen(rule.markets)]
+    before = [fragile.markets.listed[market] for market in fragile.chosen(rule.markets)]
     for listing in before:
-        world.markets.relist(replace(listing, warning=rule.warning, caution=frozenset(rule.caution)))
+        fragile.markets.relist(replace(listing, warning=rule.warning, caution=frozenset(rule.caution)))
 
     def undo() -> None:
         for listing in before:
-            world.markets.relist(listing)
+            fragile.markets.relist(listing)
 
     return undo
 
 
 @apply.register(Delisted)
-def delist(rule: Delisted, world: World) -> Undo:
+def delist(rule: Delisted, fragile: FragileExchange) -> Undo:
     """Announce the end of markets now, end their trading later, and take them off the list after that."""
-    markets = world.chosen(rule.markets)
-    listings = [world.markets.listed[market] for market in markets]
+    markets = fragile.chosen(rule.markets)
+    listings = [fragile.markets.listed[market] for market in markets]
     lasts = timedelta(minutes=rule.ends - rule.minutes[0])
-    last_day = (world.clock() + lasts).astimezone(KST).date()
+    last_day = (fragile.clock() + lasts).astimezone(KST).date()
     undo = ExitStack()
     names = ", ".join(market.split("-", 1)[1] for market in markets)
-    world.announce(f"{names} 거래지원 종료 안내 ({last_day:%Y-%m-%d})", "trade")
+    fragile.announce(f"{names} 거래지원 종료 안내 ({last_day:%Y-%m-%d})", "trade")
     for listing in listings:
-        undo.callback(world.markets.relist, listing)
-        world.markets.relist(replace(listing, delisting_date=last_day))
+        undo.callback(fragile.markets.relist, listing)
+        fragile.markets.relist(replace(listing, delisting_date=last_day))
 
     def end() -> None:
-        undo.callback(halt(world, markets))
+        undo.callback(halt(fragile, markets))
         for listing in listings:
-            world.markets.relist(replace(listing, delisting_date=last_day, state="DELISTED"))
-        for order in list(world.exchange.open_orders()):
+            fragile.markets.relist(replace(listing, delisting_date=last_day, state="DELISTED"))
+        for order in list(fragile.exchange.open_orders()):
             if order.asked.market in markets and not order.cancelling:
-                world.exchange.cancel(order)
+                fragile.exchange.cancel(order)
 
     def vanish() -> None:
         for market in markets:
-            world.markets.unlist(market)
+            fragile.markets.unlist(market)
 
-    world.later(moment_ms(rule.ends - rule.minutes[0]), end)
-    world.later(moment_ms(rule.gone - rule.minutes[0]), vanish)
+    fragile.later(moment_ms(rule.ends - rule.minutes[0]), end)
+    fragile.later(moment_ms(rule.gone - rule.minutes[0]), vanish)
     return undo.close
 
 
 @apply.register(Gap)
-def shift_prices(rule: Gap, world: World) -> Undo:
+def shift_prices(rule: Gap, fragile: FragileExchange) -> Undo:
     """Let prices jump, and jump back in the end."""
-    markets = world.chosen(rule.markets)
-    world.source.factors |= dict.fromkeys(markets, 1 + Decimal(repr(rule.percent)) / 100)
-    return lambda: [world.source.factors.pop(market, None) for market in markets]
+    markets = fragile.chosen(rule.markets)
+    fragile.source.factors |= dict.fromkeys(markets, 1 + Decimal(repr(rule.percent)) / 100)
+    return lambda: [fragile.source.factors.pop(market, None) for market in markets]
 
 
 @apply.register(Spike)
-def trade_wildly(rule: Spike, world: World) -> None:
+def trade_wildly(rule: Spike, fragile: FragileExchange) -> None:
     """Let one trade happen in each market far away from its last price."""
-    for market in world.chosen(rule.markets):
-        last, at_ms = world.markets.ticker(market).price, to_ms(world.clock())
+    for market in fragile.chosen(rule.markets):
+        last, at_ms = fragile.markets.ticker(market).price, to_ms(fragile.clock())
         price = on_tick(last * (1 + Decimal(repr(rule.percent)) / 100))
         volume = max(floor_volume(Decimal(repr(rule.krw)) / price), SATOSHI)
         taker: Taker = "BID" if price > last else "ASK"
-        world.source.add(PublicTrade(market, price, volume, at_ms, taker, at_ms * 10_000 + WILD_NUMBER))
+        fragile.source.add(PublicTrade(market, price, volume, at_ms, taker, at_ms * 10_000 + WILD_NUMBER))
 
 
 @apply.register(Thin)
-def thin_out(rule: Thin, world: World) -> Undo:
+def thin_out(rule: Thin, fragile: FragileExchange) -> Undo:
     """Leave little in the books."""
-    markets = world.chosen(rule.markets)
-    world.source.thin |= dict.fromkeys(markets, (rule.levels, Decimal(repr(rule.share))))
-    return lambda: [world.source.thin.pop(market, None) for market in markets]
+    markets = fragile.chosen(rule.markets)
+    fragile.source.thin |= dict.fromkeys(markets, (rule.levels, Decimal(repr(rule.share))))
+    return lambda: [fragile.source.thin.pop(market, None) for market in markets]
 
 
 @apply.register(Skewed)
-def skew(rule: Skewed, world: World) -> Undo:
+def skew(rule: Skewed, fragile: FragileExchange) -> Undo:
     """Put the exchange's clock ahead, or back."""
-    world.clock.ahead = timedelta(seconds=rule.seconds)
-    return lambda: setattr(world.clock, "ahead", timedelta())
+    fragile.clock.ahead = timedelta(seconds=rule.seconds)
+    return lambda: setattr(fragile.clock, "ahead", timedelta())
 
 
 @apply.register(Refusing)
-def shut_door(_: Refusing, world: World) -> Undo:
+def refuse_connections(_: Refusing, fragile: FragileExchange) -> Undo:
     """Let nobody in."""
-    world.listen(False)
-    return lambda: world.listen(True)
+    fragile.listen(False)
+    return lambda: fragile.listen(True)

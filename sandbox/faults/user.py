@@ -17,18 +17,18 @@ if TYPE_CHECKING:
     from sandbox.exchange.orders import Order
     from sandbox.faults.orders import OrderFaults
     from sandbox.faults.plan import User
-    from sandbox.faults.state import World
+    from sandbox.faults.state import FragileExchange
 
 logger = logging.getLogger(__name__)
 
 FAR_ABOVE, FAR_BELOW = Decimal(3), Decimal("0.3")  # where orders rest that only lock something, against the price
 
 
-class Person:
+class AccountOwner:
     """Acts on the account as its owner, and remembers what that did to the balances."""
 
-    def __init__(self, world: World, faults: OrderFaults) -> None:
-        self._world = world
+    def __init__(self, fragile: FragileExchange, faults: OrderFaults) -> None:
+        self._fragile = fragile
         self._faults = faults  # of orders; the person's own are spared
         self._moved: Counter[str] = Counter()
         self._orders: list[Order] = []
@@ -58,7 +58,7 @@ class Person:
         match rule.act:
             case "deposit" | "withdraw":
                 signed = amount if rule.act == "deposit" else -amount
-                self._world.exchange.deposit(currency, signed)
+                self._fragile.exchange.deposit(currency, signed)
                 self._moved[currency] += signed  # type: ignore[assignment]  # a Counter counts Decimals as well
             case "buy":
                 self._place(market, side="bid", ord_type="price", price=plain(amount))
@@ -69,28 +69,28 @@ class Person:
             case "unlock":
                 for order in self._orders:
                     if order.open and not order.cancelling:
-                        self._world.exchange.cancel(order)
+                        self._fragile.exchange.cancel(order)
 
     def _amount(self, rule: User, currency: str) -> Decimal:
         if rule.amount is not None:
             return floor_volume(Decimal(repr(rule.amount)))
-        free, _ = self._world.exchange.accounts.of(currency)
+        free, _ = self._fragile.exchange.accounts.of(currency)
         return floor_volume(free * Decimal(repr(rule.share or 0)))
 
     def _lock(self, market: str | None, amount: Decimal) -> None:
         """Put coins into an offer far above the price, or won into a bid far below it."""
         if market is not None:
-            price = on_tick(self._world.markets.ticker(market).price * FAR_ABOVE)
+            price = on_tick(self._fragile.markets.ticker(market).price * FAR_ABOVE)
             self._place(market, side="ask", ord_type="limit", price=plain(price), volume=plain(amount))
             return
-        market = next(iter(self._world.markets.listed))
-        price = on_tick(self._world.markets.ticker(market).price * FAR_BELOW)
+        market = next(iter(self._fragile.markets.listed))
+        price = on_tick(self._fragile.markets.ticker(market).price * FAR_BELOW)
         volume = floor_volume(amount / price * Decimal("0.999"))  # the fee is locked too
         self._place(market, side="bid", ord_type="limit", price=plain(price), volume=plain(volume))
 
     def _place(self, market: str | None, **body: str) -> None:
         with self._faults.sparing():
-            placed = self._world.exchange.place({"market": market, **body})
+            placed = self._fragile.exchange.place({"market": market, **body})
         self._faults.spared.add(placed.uuid)
         self._orders.append(placed)
 

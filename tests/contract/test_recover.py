@@ -18,8 +18,10 @@ from config.problems import ConfigError
 from config.settings import Config, Secret
 from journal.errors import JournalLocked, JournalUnwritable
 from journal.records import IntentState
+from simulation.loop import wall_clock
 from tests.helpers.sandbox_desk import PRICE
 from tests.helpers.trading_desk import MARKET, Desk, buy, rounds, sell, told
+from trader import repair
 from trader.books import rebuild
 from trader.books.rebuild import UnclearAccountError
 from trader.orders import drive, names
@@ -117,7 +119,7 @@ def test_what_is_rebuilt_equals_what_was_lost(seed: int, tmp_path: Path) -> None
 
 async def recover(desk: Desk, account: str | None = None) -> Any:
     """Run the verb on the clock of the desk."""
-    return await verb.recover(settings(desk), account, desk.clock)
+    return await repair.recover(settings(desk), account, desk.clock)
 
 
 @pytest.mark.failure("A14")
@@ -209,7 +211,7 @@ def test_a_journal_is_never_overwritten_and_half_a_recovery_leaves_none(tmp_path
     async def story(desk: Desk) -> None:
         async with desk.started() as app:
             await buy(app)
-        with pytest.raises(verb.JournalThere):
+        with pytest.raises(repair.JournalThere):
             await recover(desk)
         forget(desk)
         with patch.object(rebuild, "put", side_effect=OutcomeUnknown("away")), pytest.raises(OutcomeUnknown):
@@ -231,7 +233,7 @@ def test_a_folder_that_cannot_be_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     config = replace(Config(), data_dir=tmp_path / "file")
     with pytest.raises(JournalUnwritable):
-        asyncio.run(verb.recover(config, None))
+        asyncio.run(repair.recover(config, None, wall_clock))
     with pytest.raises(ConfigError):
         verb.run(config, Namespace(never=None, account=None))
 
@@ -280,14 +282,14 @@ async def doubt(desk: Desk, *, burnt: bool) -> str:
 
 async def say_never(desk: Desk, identifier: str) -> None:
     """Run the verb on the clock of the desk."""
-    await verb.say_never(settings(desk), identifier, desk.clock)
+    await repair.say_never(settings(desk), identifier, desk.clock)
 
 
 def test_a_person_may_say_that_an_order_never_was(tmp_path: Path) -> None:
     """Only of one in doubt whose identifier is used up, and which the exchange does not show."""
 
     async def story(desk: Desk) -> None:
-        with pytest.raises(verb.NotDoubtful, match="in no doubt"):
+        with pytest.raises(repair.NotDoubtful, match="in no doubt"):
             await say_never(desk, "ub1-nobody")
         identifier = await doubt(desk, burnt=True)
         await say_never(desk, identifier)
@@ -303,13 +305,13 @@ def test_nobody_can_say_so_of_an_order_that_may_still_come_or_is_there(tmp_path:
 
     async def story(desk: Desk) -> None:
         identifier = await doubt(desk, burnt=False)
-        with pytest.raises(verb.NotDoubtful, match="may still be executed"):
+        with pytest.raises(repair.NotDoubtful, match="may still be executed"):
             await say_never(desk, identifier)
         async with desk.daemon() as app:
             app.journal.begin_attempt(identifier)
             app.journal.end_attempt(identifier, IntentState.UNKNOWN, outcome="DuplicatedIdentifier")
             await app.upbit.place(drive.to_order(app.journal.intent(identifier)))
-        with pytest.raises(verb.NotDoubtful, match="Upbit shows it"):
+        with pytest.raises(repair.NotDoubtful, match="Upbit shows it"):
             await say_never(desk, identifier)
 
     told(tmp_path, story)

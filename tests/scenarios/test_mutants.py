@@ -27,10 +27,10 @@ from trader.orders import drive, protocol
 from trader.orders.protocol import Step
 from upbit.models import NewOrder
 from upbit.rest import Upbit
-from worlds.lies import LieRates
+from worlds.lies.sandbox import LieRates
+from worlds.phases import run_world
 from worlds.plan import Outcome, draw_plan
 from worlds.pool import map_forked
-from worlds.world import run_world
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

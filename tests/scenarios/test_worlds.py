@@ -13,9 +13,9 @@ import msgspec
 import pytest
 
 from worlds import kill
+from worlds.phases import run_world
 from worlds.plan import Outcome, Plan, draw_plan
 from worlds.pool import map_forked
-from worlds.world import run_world
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -40,7 +40,7 @@ MAY_KNOW: dict[str, frozenset[str]] = {
             "worlds",
         }
     ),
-    "worlds": frozenset({"config", "upbit", "sandbox", "simulation", "journal", "notifier", "trader", "cli"}),
+    "worlds": frozenset({"config", "upbit", "sandbox", "simulation", "journal", "notifier", "trader"}),
     "main": frozenset({"cli"}),
 }
 """Which room may import which; every room may import itself."""

@@ -1,9 +1,10 @@
-"""The pure parts of `make sigkill`: which points there are, how they are dealt and judged, and that victims die."""
+"""The pure parts of `make sigkill`: which points there are, how they are planned and judged, and that victims die."""
 
 from __future__ import annotations
 
 import inspect
 import os
+import pkgutil
 import signal
 import sqlite3
 import subprocess
@@ -19,11 +20,21 @@ import pytest
 from journal.journal import Journal
 from worlds.market import LEADER, MINUTE_MS
 from worlds.sigkill.child import ARMED
-from worlds.sigkill.market import BEAT_MS, NAMES, Ripple, first_beat
-from worlds.sigkill.points import IN_CHECKPOINT, IN_SQL, PLACES, POINTS, VARIABLE, Fuse, Orders, around, wait_for_write
-from worlds.sigkill.preparations import LOST_BY_AGING, OLDER, WAYS, is_whole
-from worlds.sigkill.run import IN_TURN, deal, judge, needs, place_of, progress
-from worlds.sigkill.victims import Start, Tally, settings_text
+from worlds.sigkill.harness import Start, Tally, settings_text
+from worlds.sigkill.market import BEAT_MS, NAMES, FastWaveMarket, first_beat
+from worlds.sigkill.points import (
+    IN_CHECKPOINT,
+    IN_SQL,
+    PLACES,
+    POINTS,
+    VARIABLE,
+    Countdown,
+    Instructions,
+    around,
+    wait_for_write,
+)
+from worlds.sigkill.preparations import LOST_BY_AGING, OLDER, PREPARATIONS, is_whole
+from worlds.sigkill.run import IN_TURN, distribute, judge, place_of, preparation_for, progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,30 +46,30 @@ QUICK = Start(wall=2.0, cpu=0.6, stretch=1.0)
 
 def test_every_place_exists_and_every_named_kind_of_point_is_there() -> None:
     """A function that was renamed is an error here, not a point that is never reached."""
-    for owner, name in PLACES.values():
-        assert callable(inspect.getattr_static(owner, name))
+    for path, name in PLACES.values():
+        assert callable(inspect.getattr_static(pkgutil.resolve_name(path), name))
     assert len(POINTS) == len(set(POINTS)) > 60
     assert {*IN_SQL, IN_CHECKPOINT, "before_back_up", "after_copy_into", "after_adopt", "before_take_out"} < {*POINTS}
 
 
-def test_every_point_is_dealt_and_what_is_needed_for_it_is_known() -> None:
-    """At least a hundred kills; a patient lane gets one shot that takes minutes, and nothing else."""
-    hands = deal(110, 3)
-    shots = [shot for hand in hands for shot in hand]
-    assert {shot.point for shot in shots} == {*POINTS}
-    assert len(shots) == 110
-    assert [[shot.point for shot in hand] for hand in hands[3:]] == [["before_take_out"], ["after_take_out"]]
-    assert {shot.need for shot in shots} == {*WAYS}
-    assert max(len(hand) for hand in hands[:3]) - min(len(hand) for hand in hands[:3]) <= 2
-    assert {shot.nth for shot in shots if place_of(shot.point) == "begin_attempt"} == {1, 2}
-    assert {needs(point) for point in POINTS} == {"nothing", "old", "taken", *IN_TURN}
-    assert all(hand[0].need == "old" for hand in hands[:3])
-    order = [IN_TURN.index(shot.need) for shot in hands[0] if shot.need in IN_TURN]
+def test_every_point_is_planned_and_what_is_needed_for_it_is_known() -> None:
+    """At least a hundred kills; a patient series gets one kill that takes minutes, and nothing else."""
+    queues = distribute(110, 3)
+    kills = [kill for queue in queues for kill in queue]
+    assert {kill.point for kill in kills} == {*POINTS}
+    assert len(kills) == 110
+    assert [[kill.point for kill in queue] for queue in queues[3:]] == [["before_take_out"], ["after_take_out"]]
+    assert {kill.preparation for kill in kills} == {*PREPARATIONS}
+    assert max(len(queue) for queue in queues[:3]) - min(len(queue) for queue in queues[:3]) <= 2
+    assert {kill.nth for kill in kills if place_of(kill.point) == "begin_attempt"} == {1, 2}
+    assert {preparation_for(point) for point in POINTS} == {"nothing", "old", "taken", *IN_TURN}
+    assert all(queue[0].preparation == "old" for queue in queues[:3])
+    order = [IN_TURN.index(kill.preparation) for kill in queues[0] if kill.preparation in IN_TURN]
     assert order == sorted(order)
 
 
 def tallies(**changed: object) -> list[Tally]:
-    """Return what lanes did in which everything went well, but for `changed`."""
+    """Return what series did in which everything went well, but for `changed`."""
     return [Tally(kills=list(POINTS), starts=[QUICK]), Tally(**{"kills": ["any_moment"], **changed})]  # type: ignore[arg-type]
 
 
@@ -86,14 +97,14 @@ def test_a_start_is_judged_by_what_it_takes_on_a_machine_of_its_own() -> None:
     assert Start(wall=15.0, cpu=0.6, stretch=1.0).own == pytest.approx(15.0)
 
 
-def test_a_fuse_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_countdown_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     """It ends the process at the nth time, and not before."""
     ends: list[tuple[int, int]] = []
     monkeypatch.setattr(os, "kill", lambda *given: ends.append(given))
-    fuse = Fuse(2)
-    fuse()
+    countdown = Countdown(2)
+    countdown()
     assert ends == []
-    fuse()
+    countdown()
     assert ends == [(os.getpid(), signal.SIGKILL)]
 
 
@@ -126,7 +137,7 @@ def test_a_write_to_the_file_itself_is_noticed(tmp_path: Path) -> None:
 
 def armed(tmp_path: Path, point: str | None, *arguments: str) -> int:
     """Run the real program, armed, and return its exit code."""
-    told = {VARIABLE: Orders(began=0.0, pipe=1, point=point).to_text()} if point is not None else {}
+    told = {VARIABLE: Instructions(began=0.0, pipe=1, point=point).to_text()} if point is not None else {}
     environment = {"PATH": os.environ["PATH"], "BOT_DATA_DIR": str(tmp_path), "PYTHONPATH": str(ARMED), **told}
     command = [sys.executable, str(ROOT / "main.py"), *arguments]
     return subprocess.run(  # noqa: S603 - our own program
@@ -175,10 +186,10 @@ def test_half_a_journal_is_not_taken_for_a_whole_one(tmp_path: Path) -> None:
     assert not is_whole(path)
 
 
-def test_a_rippling_market_closes_higher_every_minute_and_swings_in_between() -> None:
+def test_a_fast_market_closes_higher_every_minute_and_swings_in_between() -> None:
     """Before the start as after it, so that there is no candle at which a market stops to be a target."""
     start = first_beat(int(NOW.timestamp() * 1000) + 31_000)
-    source = Ripple(1, start)
+    source = FastWaveMarket(1, start)
     for market in (LEADER, *(name for name, _, _ in NAMES)):
         closes = [source.price(market, start + minute * MINUTE_MS - BEAT_MS) for minute in range(-30, 30)]
         assert closes == sorted(closes)

@@ -14,8 +14,9 @@ import pytest
 from aiohttp import web
 
 from simulation.disk import committed, inherit, lose_power
+from simulation.hosts import Host
 from simulation.network import Network
-from simulation.virtual import Deadlock, Host, VirtualLoop, owned_libraries, run
+from simulation.virtual import Deadlock, VirtualLoop, owned_libraries, run
 from simulation.weather import Rates, Storm
 from worlds.pool import map_forked
 
@@ -46,7 +47,7 @@ class Site:
     def __init__(self, rates: Rates | None = None, seed: int = 1) -> None:
         self.loop = VirtualLoop()
         self.storm = Storm(random.Random(seed), rates or Rates())
-        self.network = Network(self.loop, self.storm)
+        self.loop.network = self.network = Network(self.loop, self.storm)
         self.network.names["site.test"] = SERVER
         self.server, self.client = Host("server", SERVER), Host("client", CLIENT)
         self.got: list[Any] = []

@@ -63,7 +63,7 @@ def canonical(embed: object) -> str:
     return json.dumps(embed, sort_keys=True)
 
 
-class Glances(Books):
+class ReopenedBooks(Books):
     """The same, opened for every question: a daemon that closes its journal is alone with it, as in production."""
 
     def __init__(self, path: Path) -> None:

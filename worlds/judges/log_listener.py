@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from worlds.story import Story
 
 
-class Ear(logging.Handler):
+class LogListener(logging.Handler):
     """Writes what the daemon logs into the story; an error with a traceback is a surprise, and a broken promise."""
 
     def __init__(self, story: Story) -> None:
@@ -24,7 +24,7 @@ class Ear(logging.Handler):
         if record.name == "aiohttp.server" and isinstance(error, ConnectionError):
             return  # the exchange's side of a connection that broke
         if error is not None and record.levelno >= logging.ERROR:
-            self._story.breach("a surprise", logger=record.name, text=record.getMessage(), error=repr(error))
+            self._story.breach("I21 a surprise", logger=record.name, text=record.getMessage(), error=repr(error))
         elif record.name.startswith("trader") or record.levelno >= logging.WARNING:
             self._story.tell("bot", record.levelname.lower(), text=record.getMessage())
 

@@ -40,7 +40,7 @@ class Verdict:
         for row in self._books.rows("SELECT code, evidence FROM halt"):
             self._story.tell("journal", "halt", code=row["code"])
             if row["code"] in FALSE_ALARMS or (row["code"] in BESIDE_ANOTHER and not self._checker.beside_another):
-                self._story.breach("a halt without a cause", code=row["code"], evidence=row["evidence"])
+                self._story.breach("I24 a halt without a cause", code=row["code"], evidence=row["evidence"])
 
     def _nothing_live(self) -> None:
         for identifier, state in self._books.live():

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from worlds.sigkill.points import VARIABLE, Orders
+from worlds.sigkill.points import VARIABLE, Instructions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,8 +40,8 @@ class Child:
         self.process.wait()
 
 
-class Exchange(Child):
-    """`worlds.arena` in a process of its own."""
+class ExchangeProcess(Child):
+    """`worlds.sigkill.exchange` in a process of its own."""
 
     def __init__(self, seed: int, journal: Path) -> None:
         self.process = subprocess.Popen(  # noqa: S603 - our own program
@@ -76,8 +76,8 @@ class Program(Child):
     ) -> None:
         said, pipe = os.pipe()
         self._said = os.fdopen(said, "rb", buffering=0)
-        orders = Orders(began=time.monotonic(), pipe=pipe, point=point, nth=nth)
-        armed = {"PYTHONPATH": str(ARMED), VARIABLE: orders.to_text()}
+        told = Instructions(began=time.monotonic(), pipe=pipe, point=point, nth=nth)
+        armed = {"PYTHONPATH": str(ARMED), VARIABLE: told.to_text()}
         with log.open("ab") as output:
             self.process = subprocess.Popen(  # noqa: S603 - our own program
                 [sys.executable, "main.py", *arguments],

@@ -25,12 +25,12 @@ import msgspec
 
 from sandbox.server import Opened, SandboxOptions
 from simulation.loop import wall_clock
-from worlds.judges.books import Glances
+from worlds.judges.books import ReopenedBooks
 from worlds.judges.checker import Checker
 from worlds.judges.verdict import Verdict
-from worlds.lies import LieRates, LyingBox
+from worlds.lies.sandbox import LieRates, LyingSandbox
 from worlds.plan import ACCESS_KEY, SECRET_KEY
-from worlds.sigkill.market import Ripple, first_beat
+from worlds.sigkill.market import FastWaveMarket, first_beat
 from worlds.story import Story
 
 if TYPE_CHECKING:
@@ -41,14 +41,14 @@ RATES = LieRates(lost_answer=0.05, html_after=0.05, limited=0.03, never=0.03, la
 ORDER_KRW, MAX_OPEN_TRADES = Decimal(50_000), 4
 
 
-class Arena:
+class ObservedExchange:
     """An exchange, a person beside it, and a checker, in real time."""
 
     def __init__(self, seed: int, journal: Path) -> None:
         start_ms = first_beat(int(wall_clock().timestamp() * 1000))
-        self.source = Ripple(seed, start_ms)
+        self.source = FastWaveMarket(seed, start_ms)
         self.story = Story(wall_clock)
-        self.box = LyingBox(
+        self.box = LyingSandbox(
             SandboxOptions(seed=seed, krw=KRW, access_key=ACCESS_KEY, secret_key=SECRET_KEY),
             wall_clock,
             Opened(self.source, datetime.fromtimestamp(start_ms / 1000, UTC)),
@@ -60,7 +60,7 @@ class Arena:
         self.box.spared = lambda call: call.json.get("time_in_force") == "ioc"  # fences end doubts that lies began
         caps = {"order_krw": ORDER_KRW, "max_open_trades": MAX_OPEN_TRADES, "unit": timedelta(minutes=1)}
         self.checker = Checker(self.box.exchange, self.story, caps=caps)
-        self.checker.books = Glances(journal)
+        self.checker.books = ReopenedBooks(journal)
         self.box.on_message = self.checker.on_message
         self.box.on_post = lambda call: self.checker.on_post(dict(call.json))
 
@@ -100,13 +100,13 @@ class Arena:
 
     def lost(self, path: str) -> int:
         """Take notice that what a journal has learned is about to be lost; return what it knew to be under way."""
-        books = Glances(Path(path))
+        books = ReopenedBooks(Path(path))
         self.checker.forget(books, ())
         return len(books.live())
 
     def judge(self, path: str) -> dict[str, object]:
         """Compare both books."""
-        Verdict(self.checker, Glances(Path(path))).give(repeats=10**9)
+        Verdict(self.checker, ReopenedBooks(Path(path))).give(repeats=10**9)
         return {"broken": self.story.broken, "orders": self.checker.orders, "fills": self.checker.fills}
 
 
@@ -117,11 +117,11 @@ def say(value: object) -> None:
 
 async def serve(seed: int, journal: Path) -> None:
     """Serve until the harness closes our input."""
-    arena = Arena(seed, journal)
-    async with arena.box:
-        say(arena.box.url)
+    observed = ObservedExchange(seed, journal)
+    async with observed.box:
+        say(observed.box.url)
         async for command, *values in commands():
-            say(getattr(arena, command)(*values))
+            say(getattr(observed, command)(*values))
 
 
 async def commands() -> AsyncIterator[list[str]]:

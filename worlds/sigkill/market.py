@@ -12,7 +12,7 @@ from decimal import Decimal
 
 from sandbox.market.feed import Candle
 from sandbox.market.ticks import tick_size
-from worlds.market import HOUR_MS, LEADER, MINUTE_MS, Seesaw
+from worlds.market import HOUR_MS, LEADER, MINUTE_MS, WaveMarket
 
 NAMES = tuple((f"KRW-R{letter}", f"물결 {letter}", 90_000) for letter in "ABCDEFGHIJKLMN")
 BEAT_MS = 500
@@ -24,7 +24,7 @@ DIPS = ((0.008, 20_000, 24_000), (0.016, 44_000, 45_000))
 RISE_AN_HOUR = 0.012
 
 
-class Ripple(Seesaw):
+class FastWaveMarket(WaveMarket):
     """A `sandbox.feed.Source` of the leader and some markets. It must start on a full beat."""
 
     def __init__(self, seed: int, start_ms: int) -> None:

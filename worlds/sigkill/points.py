@@ -11,6 +11,7 @@ import functools
 import inspect
 import json
 import os
+import pkgutil
 import signal
 import threading
 import time
@@ -18,29 +19,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-import cli.common.dispatch
-import cli.recover
-import cli.resume
-import cli.run
-import journal.journal
-import journal.queries
-import journal.schema
 import journal.store
-import notifier.discord
 import trader.books.rebuild
 import trader.books.reconcile
-import trader.daemon
 import trader.executor
-import trader.orders.drive
-import upbit.rest
-import upbit.transport
-from upbit.models import Fence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-Place = tuple[Any, str]
+Place = tuple[str, str]
+"""Of a function to wrap: where it is looked up, and its name there."""
+JOURNAL, CLIENT = "journal.journal:Journal", "upbit.rest:Upbit"
 STORE: Any = journal.store
 
 ORDERS = (
@@ -55,41 +45,41 @@ ORDERS = (
     "add_notes",
     "mark_sent",
 )
-PLACES: dict[str, Place] = {
-    **{name: (journal.journal.Journal, name) for name in ORDERS},
-    "place": (upbit.rest.Upbit, "place"),
-    "headers_sent": (upbit.transport, "_note_that_bytes_left"),
-    "look_up": (upbit.rest.Upbit, "order"),
-    "track": (trader.orders.drive, "track"),
-    "message": (notifier.discord.Discord, "_post"),
+PLACES: Mapping[str, Place] = {
+    **{name: (JOURNAL, name) for name in ORDERS},
+    "place": (CLIENT, "place"),
+    "headers_sent": ("upbit.transport", "_note_that_bytes_left"),
+    "look_up": (CLIENT, "order"),
+    "track": ("trader.orders.drive", "track"),
+    "message": ("notifier.discord:Discord", "_post"),
     # once in a process
-    "recover": (trader.daemon, "recover"),
-    "run_all": (trader.daemon, "run_all"),
-    "compare_orders": (trader.books.reconcile, "compare_orders"),
-    "record_scan": (journal.journal.Journal, "record_scan"),
+    "recover": ("trader.daemon", "recover"),
+    "run_all": ("trader.daemon", "run_all"),
+    "compare_orders": ("trader.books.reconcile", "compare_orders"),
+    "record_scan": (JOURNAL, "record_scan"),
     # in doubt
-    "resolve": (trader.orders.drive, "resolve"),
-    "see": (journal.journal.Journal, "see"),
-    "take_step": (trader.orders.drive, "take_step"),
-    "what_to_send": (trader.orders.drive, "what_to_send"),
-    "fence": (upbit.rest.Upbit, "place"),
+    "resolve": ("trader.orders.drive", "resolve"),
+    "see": (JOURNAL, "see"),
+    "take_step": ("trader.orders.drive", "take_step"),
+    "what_to_send": ("trader.orders.drive", "what_to_send"),
+    "fence": (CLIENT, "place"),
     # at the end
-    "announce_stop": (trader.daemon, "announce_stop"),
-    "close": (journal.store.Store, "close"),
+    "announce_stop": ("trader.daemon", "announce_stop"),
+    "close": ("journal.store:Store", "close"),
     # the file
-    "migrate": (journal.store, "migrate"),
-    "back_up": (journal.schema, "back_up"),
-    "copy_to": (cli.common.dispatch, "copy_to"),
-    "copy_into": (journal.queries.Queries, "copy_into"),
-    "put": (trader.books.rebuild, "put"),
-    "rebuild": (cli.recover, "rebuild"),
-    "put_in_place": (cli.recover, "put_in_place"),
+    "migrate": ("journal.store", "migrate"),
+    "back_up": ("journal.schema", "back_up"),
+    "copy_to": ("cli.backup", "copy_to"),
+    "copy_into": ("journal.queries:Queries", "copy_into"),
+    "put": ("trader.books.rebuild", "put"),
+    "rebuild": ("trader.repair", "rebuild"),
+    "put_in_place": ("trader.repair", "put_in_place"),
     # what a person says
-    "ask_to_resume": (cli.resume, "ask_to_resume"),
-    "end_halt": (journal.journal.Journal, "end_halt"),
+    "ask_to_resume": ("cli.resume", "ask_to_resume"),
+    "end_halt": (JOURNAL, "end_halt"),
     # what moved without us
-    "adopt": (journal.journal.Journal, "adopt"),
-    "take_out": (journal.journal.Journal, "take_out"),
+    "adopt": (JOURNAL, "adopt"),
+    "take_out": (JOURNAL, "take_out"),
 }
 IN_SQL = {"at_commit": "COMMIT", "in_transaction": "INSERT INTO event", "in_migration": "DROP TABLE intent"}
 """Points inside SQLite: before the first statement that begins like this."""
@@ -105,7 +95,7 @@ POINTS = tuple(
 )
 """Everywhere a victim can be told to die."""
 ONLY: dict[str, Callable[..., bool]] = {
-    "fence": lambda *given: isinstance(given[1], Fence),
+    "fence": lambda *given: type(given[1]).__name__ == "Fence",
     "headers_sent": lambda *given: given[2].method == "POST" and given[2].url.path == "/v1/orders",
 }
 """Which calls of a place count, where not all do."""
@@ -113,7 +103,7 @@ VARIABLE = "CRASH_POINT"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Orders:
+class Instructions:
     """What a victim is told in its environment."""
 
     began: float  # monotonic seconds at which its process was started
@@ -126,7 +116,7 @@ class Orders:
         return json.dumps(vars(self))
 
 
-class Fuse:
+class Countdown:
     """Dies at the nth time it is reached."""
 
     def __init__(self, nth: int) -> None:
@@ -146,11 +136,11 @@ def arm_process(environment: Mapping[str, str], began: tuple[float, float]) -> N
     much this machine has to do besides.
     """
     stretch = (time.monotonic() - began[0]) / max(time.process_time() - began[1], 0.001)
-    orders = Orders(**json.loads(environment[VARIABLE]))
+    told = Instructions(**json.loads(environment[VARIABLE]))
     save_time()
-    if orders.point is not None:
-        arm(orders.point, Fuse(orders.nth))
-    tell_when_trading(orders, max(1.0, stretch))
+    if told.point is not None:
+        arm(told.point, Countdown(told.nth))
+    tell_when_trading(told, max(1.0, stretch))
 
 
 def save_time() -> None:
@@ -159,41 +149,42 @@ def save_time() -> None:
     trader.books.rebuild.FIRST = datetime.now(UTC) - timedelta(days=1)
 
 
-def tell_when_trading(orders: Orders, stretch: float) -> None:
+def tell_when_trading(told: Instructions, stretch: float) -> None:
     """Say on the pipe, once, that journal and exchange were compared, and wallet and indicators are known."""
     look = trader.executor.look
-    told = False
+    said = False
 
     async def watched(app: Any) -> Any:
-        nonlocal told
+        nonlocal said
         view = await look(app)
-        if not told and app.reconciled and view.snapshots and await app.state.wallet_dict.snapshot():
-            told = True
-            line = {"wall": time.monotonic() - orders.began, "cpu": time.process_time(), "stretch": stretch}
-            os.write(orders.pipe, json.dumps(line).encode() + b"\n")
+        if not said and app.reconciled and view.snapshots and await app.state.wallet_dict.snapshot():
+            said = True
+            line = {"wall": time.monotonic() - told.began, "cpu": time.process_time(), "stretch": stretch}
+            os.write(told.pipe, json.dumps(line).encode() + b"\n")
         return view
 
     trader.executor.look = watched
 
 
-def arm(point: str, fuse: Callable[[], None]) -> None:
+def arm(point: str, reached: Callable[[], None]) -> None:
     """Wrap the place of a point."""
     if point in IN_SQL:
-        watch_statements(IN_SQL[point], fuse)
+        watch_statements(IN_SQL[point], reached)
         return
     if point == IN_CHECKPOINT:
-        watch_checkpoints(fuse)
+        watch_checkpoints(reached)
         return
     when, _, name = point.partition("_")
-    owner, attribute = PLACES[name]
+    path, attribute = PLACES[name]
+    owner = pkgutil.resolve_name(path)
     real = inspect.getattr_static(owner, attribute)
     counts = ONLY.get(name)
 
-    def lit(*given: object) -> None:
+    def count(*given: object) -> None:
         if counts is None or counts(*given):
-            fuse()
+            reached()
 
-    before, after = (lit, _nothing) if when == "before" else (_nothing, lit)
+    before, after = (count, _nothing) if when == "before" else (_nothing, count)
     setattr(owner, attribute, around(real, before, after))
 
 
@@ -224,34 +215,34 @@ def around(real: Any, before: Callable[..., None], after: Callable[..., None]) -
     return calling
 
 
-def watch_statements(wanted: str, fuse: Callable[[], None]) -> None:
-    """Light a fuse before every statement that begins in a certain way."""
+def watch_statements(wanted: str, reached: Callable[[], None]) -> None:
+    """Take notice before every statement that begins in a certain way."""
     migrate = STORE.migrate
 
     def watched(connection: Any, path: Path) -> None:
-        connection.set_trace_callback(lambda text: fuse() if text.lstrip().startswith(wanted) else None)
+        connection.set_trace_callback(lambda text: reached() if text.lstrip().startswith(wanted) else None)
         migrate(connection, path)
 
     STORE.migrate = watched
 
 
-def watch_checkpoints(fuse: Callable[[], None]) -> None:
-    """Light a fuse while the log of SQLite is moved into the file, which happens sooner than in production here."""
+def watch_checkpoints(reached: Callable[[], None]) -> None:
+    """Take notice while the log of SQLite is moved into the file, which happens sooner than in production here."""
     migrate = STORE.migrate
 
     def watched(connection: Any, path: Path) -> None:
         migrate(connection, path)
         connection.execute(f"PRAGMA wal_autocheckpoint = {PAGES_A_CHECKPOINT}")
-        threading.Thread(target=wait_for_write, args=(path, path.stat().st_mtime_ns, fuse), daemon=True).start()
+        threading.Thread(target=wait_for_write, args=(path, path.stat().st_mtime_ns, reached), daemon=True).start()
 
     STORE.migrate = watched
 
 
-def wait_for_write(path: Path, since_ns: int, fuse: Callable[[], None]) -> None:
-    """Light a fuse as soon as a file has been written to: nothing but a checkpoint writes to a journal in WAL mode.
+def wait_for_write(path: Path, since_ns: int, reached: Callable[[], None]) -> None:
+    """Take notice as soon as a file has been written to: nothing but a checkpoint writes to a journal in WAL mode.
 
     In a thread, because the loop stands still meanwhile.
     """
     while path.stat().st_mtime_ns == since_ns:
         time.sleep(0.0002)
-    fuse()
+    reached()

@@ -1,4 +1,4 @@
-"""What has to happen before a point of `make sigkill` can be reached, one function each; `sigkill.needs` says which."""
+"""What has to happen before a point of `make sigkill` can be reached, a function each; `run.py` says which."""
 
 from __future__ import annotations
 
@@ -11,16 +11,15 @@ from typing import TYPE_CHECKING
 from worlds.judges.books import OPEN_TRADES
 from worlds.judges.two_daemons import STANDING
 from worlds.sigkill.exchange import MAX_OPEN_TRADES
+from worlds.sigkill.harness import REACHED_WITHIN_S, VERB_WITHIN_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from worlds.sigkill.victims import Lane, Shot
+    from worlds.sigkill.harness import Harness, PlannedKill
 
-REACHED_WITHIN_S = 60.0
 MISSED_WITHIN_S = 90.0
-VERB_WITHIN_S = 30.0
 RESUMED_WITHIN_S = 10.0
 OLDER = """
 BEGIN IMMEDIATE;
@@ -42,70 +41,70 @@ SETTLED_S = 6.0
 """So long after its last fill a position is compared with the account (`trader/books/balances.py`)."""
 
 
-def nothing(lane: Lane, shot: Shot) -> None:
+def nothing(harness: Harness, planned: PlannedKill) -> None:
     """Reach a point that every daemon passes."""
-    lane.reach(lane.start(shot), shot)
+    harness.reach(harness.start(planned), planned)
 
 
-def doubt(lane: Lane, shot: Shot) -> None:
+def doubt(harness: Harness, planned: PlannedKill) -> None:
     """Lose the answers to orders that were taken."""
-    lane.exchange.tell("lie", "lost_answer", 3)
-    nothing(lane, shot)
-    usual_lies(lane)
+    harness.exchange.tell("lie", "lost_answer", 3)
+    nothing(harness, planned)
+    usual_lies(harness)
 
 
-def missing(lane: Lane, shot: Shot) -> None:
+def missing(harness: Harness, planned: PlannedKill) -> None:
     """Answer orders that never arrive, again and again, until they are fenced."""
-    lane.exchange.tell("lie", "never", 40)
-    nothing(lane, shot)
-    usual_lies(lane)
+    harness.exchange.tell("lie", "never", 40)
+    nothing(harness, planned)
+    usual_lies(harness)
 
 
-def usual_lies(lane: Lane) -> None:
+def usual_lies(harness: Harness) -> None:
     """Lie at the usual rates, and about no certain order."""
-    lane.exchange.tell("honest")
-    lane.exchange.tell("lies")
+    harness.exchange.tell("honest")
+    harness.exchange.tell("lies")
 
 
-def stop(lane: Lane, shot: Shot) -> None:
+def stop(harness: Harness, planned: PlannedKill) -> None:
     """Ask the daemon to stop while it trades."""
-    victim = lane.start(shot)
+    victim = harness.start(planned)
     time.sleep(1.0)
     victim.process.send_signal(signal.SIGTERM)
-    lane.reach(victim, shot)
+    harness.reach(victim, planned)
 
 
-def old(lane: Lane, shot: Shot) -> None:
-    """Start on a journal of an older format, with some trades in it: a lane's first, as its exchange is honest."""
-    lane.exchange.tell("honest")
-    daemon = lane.start()
-    lane.until(lambda: bool(executed(lane)) and not lane.books.live(), REACHED_WITHIN_S)
-    lane.kill_anywhere(daemon)
-    with contextlib.closing(sqlite3.connect(lane.journal)) as journal:
+def old(harness: Harness, planned: PlannedKill) -> None:
+    """Start on a journal of an older format, with some trades in it: first of a series, as its exchange is honest."""
+    harness.exchange.tell("honest")
+    daemon = harness.start()
+    harness.until(lambda: bool(executed(harness)) and not harness.books.live(), REACHED_WITHIN_S)
+    harness.kill_anywhere(daemon)
+    with contextlib.closing(sqlite3.connect(harness.journal)) as journal:
         if journal.execute(LOST_BY_AGING).fetchone() is not None:
-            lane.break_promise("this journal cannot be one of an older format")
+            harness.break_promise("I25 this journal cannot be one of an older format")
         journal.executescript(OLDER)
-    nothing(lane, shot)
-    lane.exchange.tell("lies")
+    nothing(harness, planned)
+    harness.exchange.tell("lies")
 
 
-def backup(lane: Lane, shot: Shot) -> None:
+def backup(harness: Harness, planned: PlannedKill) -> None:
     """Kill `backup` beside a daemon: what bears the name of the copy is whole, and the next one succeeds."""
-    daemon = lane.start()
-    lane.copy.unlink(missing_ok=True)
-    lane.reach(lane.program("backup", str(lane.copy), shot=shot), shot, VERB_WITHIN_S)
-    look_at_copy(lane)
-    lane.copy.unlink(missing_ok=True)
-    if lane.run("backup", str(lane.copy)) != 0:
-        lane.break_promise(f"no backup after one that was killed: {lane.last_words()}")
-    look_at_copy(lane)
-    lane.kill_anywhere(daemon)
+    daemon = harness.start()
+    harness.copy.unlink(missing_ok=True)
+    harness.reach(harness.program("backup", str(harness.copy), planned=planned), planned, VERB_WITHIN_S)
+    look_at_copy(harness)
+    harness.copy.unlink(missing_ok=True)
+    if harness.run("backup", str(harness.copy)) != 0:
+        harness.break_promise(f"I25 no backup after one that was killed: {harness.last_words()}")
+    look_at_copy(harness)
+    harness.kill_anywhere(daemon)
 
 
-def look_at_copy(lane: Lane) -> None:
+def look_at_copy(harness: Harness) -> None:
     """Hold what bears the name of a copy, if anything does, to being whole."""
-    if lane.copy.exists() and not is_whole(lane.copy):
-        lane.break_promise("half a backup bears the name of a whole one")
+    if harness.copy.exists() and not is_whole(harness.copy):
+        harness.break_promise("I25 half a backup bears the name of a whole one")
 
 
 def is_whole(path: Path) -> bool:
@@ -117,84 +116,84 @@ def is_whole(path: Path) -> bool:
         return bool(checked == "ok" and events)
 
 
-def recovered(lane: Lane, shot: Shot) -> None:
+def recovered(harness: Harness, planned: PlannedKill) -> None:
     """Lose the journal and kill `recover`: nothing or a whole one bears its name, and the next one succeeds."""
-    known = lose_journal(lane)
-    lane.reach(lane.program("recover", shot=shot), shot, VERB_WITHIN_S)
-    if not lane.journal.exists() and lane.run("recover") != 0:
-        lane.break_promise(f"no recovery after one that was killed: {lane.last_words()}")
-    elif not is_whole(lane.journal) or not known <= executed(lane):
-        lane.break_promise("half a journal bears the name of a whole one")
-    lane.kill_anywhere(lane.start())
-    lane.exchange.tell("lies")
+    known = lose_journal(harness)
+    harness.reach(harness.program("recover", planned=planned), planned, VERB_WITHIN_S)
+    if not harness.journal.exists() and harness.run("recover") != 0:
+        harness.break_promise(f"I25 no recovery after one that was killed: {harness.last_words()}")
+    elif not is_whole(harness.journal) or not known <= executed(harness):
+        harness.break_promise("I25 half a journal bears the name of a whole one")
+    harness.kill_anywhere(harness.start())
+    harness.exchange.tell("lies")
 
 
-def halted(lane: Lane, shot: Shot) -> None:
+def halted(harness: Harness, planned: PlannedKill) -> None:
     """Lose the journal, so that buying stands still, and kill `resume` beside the daemon or alone: the next ends it."""
-    lose_journal(lane)
-    daemon = lane.start()
-    if not lane.books.rows(STANDING):
-        lane.break_promise("orders of a lost journal were found, and buying goes on")
-    if shot.point.endswith("end_halt"):  # what a resume does itself when no daemon runs
-        lane.kill_anywhere(daemon)
-    lane.reach(lane.program("resume", shot=shot), shot, VERB_WITHIN_S)
-    if lane.run("resume") != 0 or not lane.until(lambda: not lane.books.rows(STANDING), RESUMED_WITHIN_S):
-        lane.break_promise(f"no resume after one that was killed: {lane.last_words()}")
+    lose_journal(harness)
+    daemon = harness.start()
+    if not harness.books.rows(STANDING):
+        harness.break_promise("I25 orders of a lost journal were found, and buying goes on")
+    if planned.point.endswith("end_halt"):  # what a resume does itself when no daemon runs
+        harness.kill_anywhere(daemon)
+    harness.reach(harness.program("resume", planned=planned), planned, VERB_WITHIN_S)
+    if harness.run("resume") != 0 or not harness.until(lambda: not harness.books.rows(STANDING), RESUMED_WITHIN_S):
+        harness.break_promise(f"I25 no resume after one that was killed: {harness.last_words()}")
     daemon.kill()
-    lane.exchange.tell("lies")
+    harness.exchange.tell("lies")
 
 
-def lose_journal(lane: Lane) -> set[str]:
+def lose_journal(harness: Harness) -> set[str]:
     """Remove the journal; return which executed orders it knew."""
-    lane.exchange.tell("honest")
-    known = executed(lane)
-    lane.exchange.tell("lost", lane.journal)
-    for path in lane.data.glob(f"{lane.journal.name}*"):
+    harness.exchange.tell("honest")
+    known = executed(harness)
+    harness.exchange.tell("lost", harness.journal)
+    for path in harness.data.glob(f"{harness.journal.name}*"):
         path.unlink()
     return known
 
 
-def restored(lane: Lane, shot: Shot) -> None:
+def restored(harness: Harness, planned: PlannedKill) -> None:
     """Trade on, then put a copy of before in place: the daemon finds orders that its journal does not know."""
-    lane.exchange.tell("honest")
+    harness.exchange.tell("honest")
     with contextlib.closing(sqlite3.connect(":memory:")) as before:
-        copy_database(lane.journal, before)
-        known = {row["id"] for row in lane.books.rows("SELECT id FROM intent")}
-        daemon = lane.start()
-        lane.until(lambda: len(executed(lane) - known) > 1, REACHED_WITHIN_S)
-        lane.kill_anywhere(daemon)
-        lane.exchange.tell("lost", lane.journal)
-        with contextlib.closing(sqlite3.connect(lane.journal)) as journal:
+        copy_database(harness.journal, before)
+        known = {row["id"] for row in harness.books.rows("SELECT id FROM intent")}
+        daemon = harness.start()
+        harness.until(lambda: len(executed(harness) - known) > 1, REACHED_WITHIN_S)
+        harness.kill_anywhere(daemon)
+        harness.exchange.tell("lost", harness.journal)
+        with contextlib.closing(sqlite3.connect(harness.journal)) as journal:
             before.backup(journal)
-    lane.reach(lane.start(shot), shot)
-    resume(lane)
-    lane.exchange.tell("lies")
+    harness.reach(harness.start(planned), planned)
+    resume(harness)
+    harness.exchange.tell("lies")
 
 
-def executed(lane: Lane) -> set[str]:
+def executed(harness: Harness) -> set[str]:
     """Return the orders that the journal knows to have bought or sold."""
-    return {row["id"] for row in lane.books.rows(EXECUTED)}
+    return {row["id"] for row in harness.books.rows(EXECUTED)}
 
 
-def resume(lane: Lane) -> None:
+def resume(harness: Harness) -> None:
     """Look, as a person does, and let buying go on."""
-    daemon = lane.start()
+    daemon = harness.start()
     time.sleep(1.0)
-    if lane.run("resume") != 0:
-        lane.break_promise(f"resume failed: {lane.last_words()}")
-    lane.kill_anywhere(daemon)
+    if harness.run("resume") != 0:
+        harness.break_promise(f"I25 resume failed: {harness.last_words()}")
+    harness.kill_anywhere(daemon)
 
 
-def taken(lane: Lane, shot: Shot) -> None:
+def taken(harness: Harness, planned: PlannedKill) -> None:
     """Take coins out of the account: that is believed when it was seen twice, a minute apart."""
-    if not lane.exchange.tell("take"):
-        daemon = lane.start()
-        lane.until(lambda: len(lane.books.rows(OPEN_TRADES)) >= MAX_OPEN_TRADES, REACHED_WITHIN_S)
-        lane.until(lambda: not lane.books.live(), REACHED_WITHIN_S)
-        lane.kill_anywhere(daemon)
-        lane.exchange.tell("take")
+    if not harness.exchange.tell("take"):
+        daemon = harness.start()
+        harness.until(lambda: len(harness.books.rows(OPEN_TRADES)) >= MAX_OPEN_TRADES, REACHED_WITHIN_S)
+        harness.until(lambda: not harness.books.live(), REACHED_WITHIN_S)
+        harness.kill_anywhere(daemon)
+        harness.exchange.tell("take")
         time.sleep(SETTLED_S)
-    lane.reach(lane.start(shot), shot, MISSED_WITHIN_S)
+    harness.reach(harness.start(planned), planned, MISSED_WITHIN_S)
 
 
 def copy_database(path: Path, copy: sqlite3.Connection) -> None:
@@ -203,7 +202,7 @@ def copy_database(path: Path, copy: sqlite3.Connection) -> None:
         journal.backup(copy)
 
 
-WAYS: Mapping[str, Callable[[Lane, Shot], None]] = {
-    way.__name__: way for way in (nothing, doubt, missing, stop, old, backup, restored, taken, recovered, halted)
+PREPARATIONS: Mapping[str, Callable[[Harness, PlannedKill], None]] = {
+    step.__name__: step for step in (nothing, doubt, missing, stop, old, backup, restored, taken, recovered, halted)
 }
 """By name."""

@@ -1,6 +1,6 @@
 """`make sigkill`: the real program is ended by a real SIGKILL, over and over, at every named point.
 
-Several lanes run beside each other (`worlds/sigkill/victims.py`): in each an exchange lives on while one `python
+Several series run beside each other (`worlds/sigkill/series.py`): in each an exchange lives on while one `python
 main.py` after the other dies on the same data folder, over loopback sockets. Every successor must trade again within
 ten seconds. At the end both books must be equal to the last decimal.
 """
@@ -16,15 +16,17 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING
 
 from simulation.loop import wall_clock
+from worlds.promises import table
+from worlds.sigkill.harness import PlannedKill, Start, Tally
 from worlds.sigkill.points import POINTS
-from worlds.sigkill.victims import Shot, Start, Tally, run_lane
+from worlds.sigkill.series import run_series
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-LANES = 3
+SERIES = 3
 PROGRESS_S = 10.0
-NEEDS = {
+PREPARED_BY = {
     "resolve": "doubt",
     "see": "doubt",
     "take_step": "missing",
@@ -46,7 +48,7 @@ NEEDS = {
 }
 """What must happen so that a place is reached, where not every daemon passes it."""
 IN_TURN = ("stop", "doubt", "missing", "backup", "restored", "recovered", "halted")
-"""The order in which these are made to happen, half-way through a lane."""
+"""The order in which these are made to happen, half-way through a series."""
 ONCE = ("recover", "run_all", "migrate", "record_scan", "compare_orders", "begin_trade", "add_notes", "checkpoint")
 """Places that a daemon passes once, or seldom: always killed at the first time."""
 DEEP = 3
@@ -58,33 +60,39 @@ def place_of(point: str) -> str:
     return point.partition("_")[2]
 
 
-def needs(point: str) -> str:
+def preparation_for(point: str) -> str:
     """Return what must happen so that a point is reached."""
-    return NEEDS.get(place_of(point), "nothing")
+    return PREPARED_BY.get(place_of(point), "nothing")
 
 
-def deal(kills: int, lanes: int) -> list[list[Shot]]:
-    """Deal shots to lanes: every point once, and those that every daemon passes again, each time deeper.
+def distribute(kills: int, series: int) -> list[list[PlannedKill]]:
+    """Distribute kills over series: every point once, and those that every daemon passes again, each time deeper.
 
     Old journals come first: what lies and fences have taught a journal cannot be told in the format before. What
-    takes minutes is waited for in patient lanes, the last ones, of one shot each.
+    takes minutes is waited for in patient series, the last ones, of one kill each.
     """
-    old = [Shot(point=point, need="old") for point in POINTS if needs(point) == "old"]
-    slow = [Shot(point=point, need=needs(point)) for point in POINTS if needs(point) == "taken"]
-    once = [Shot(point=point, need=need) for need in IN_TURN for point in POINTS if needs(point) == need]
-    usual = [point for point in POINTS if needs(point) == "nothing"]
+    old, slow = prepared_by("old"), prepared_by("taken")
+    once = [planned for preparation in IN_TURN for planned in prepared_by(preparation)]
+    usual = [point for point in POINTS if preparation_for(point) == "nothing"]
     left = max(len(usual), kills - len(old) - len(slow) - len(once))
-    again = [shot_at(usual[number % len(usual)], number // len(usual)) for number in range(left)]
-    hands = [(old[lane::lanes], again[lane::lanes], once[lane::lanes]) for lane in range(lanes)]
-    middle = (len(again) // lanes) // 2  # where there is something to lose already
-    usual_lanes = [first + often[:middle] + seldom + often[middle:] for first, often, seldom in hands]
-    return [*usual_lanes, *([shot] for shot in slow)]
+    again = [kill_at(usual[number % len(usual)], number // len(usual)) for number in range(left)]
+    queues = [(old[turn::series], again[turn::series], once[turn::series]) for turn in range(series)]
+    middle = (len(again) // series) // 2  # where there is something to lose already
+    usual_series = [first + often[:middle] + seldom + often[middle:] for first, often, seldom in queues]
+    return [*usual_series, *([planned] for planned in slow)]
 
 
-def shot_at(point: str, round_: int) -> Shot:
-    """Return the shot of a round at a point that every daemon passes."""
+def prepared_by(preparation: str) -> list[PlannedKill]:
+    """Return one kill for every point that takes a preparation."""
+    return [
+        PlannedKill(point=point, preparation=preparation) for point in POINTS if preparation_for(point) == preparation
+    ]
+
+
+def kill_at(point: str, round_: int) -> PlannedKill:
+    """Return the kill of a round at a point that every daemon passes."""
     nth = 1 if place_of(point) in ONCE else 1 + round_ % DEEP
-    return Shot(point=point, need="nothing", nth=nth)
+    return PlannedKill(point=point, preparation="nothing", nth=nth)
 
 
 def say(text: str = "") -> None:
@@ -114,6 +122,7 @@ def judge(tallies: Sequence[Tally], seconds: float, where: str) -> tuple[list[st
     lines = [
         *(f"{point:<24}{count:>5}" for point, count in sorted(kills.items())),
         *(f"    {one}" for one in broken),
+        *table(broken),
         starts_line([start for tally in tallies for start in tally.starts]),
         f"{where}: {tried}, {orders} orders, {fills} fills, {len(broken)} violations, {seconds:.0f} s",
     ]
@@ -134,18 +143,18 @@ def starts_line(starts: Sequence[Start]) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run all lanes."""
+    """Run all series."""
     parser = argparse.ArgumentParser(prog="python -m worlds.sigkill", description=__doc__)
     parser.add_argument("--kills", type=int, default=104)
-    parser.add_argument("--lanes", type=int, default=LANES)
+    parser.add_argument("--series", type=int, default=SERIES)
     options = parser.parse_args(arguments)
     began = time.monotonic()
-    hands = deal(options.kills, options.lanes)
-    tallies = [Tally() for _ in hands]
-    with ThreadPoolExecutor(len(hands)) as pool:
+    queues = distribute(options.kills, options.series)
+    tallies = [Tally() for _ in queues]
+    with ThreadPoolExecutor(len(queues)) as pool:
         runs = {
-            pool.submit(run_lane, number, hand, tally, patient=number >= options.lanes)
-            for number, (hand, tally) in enumerate(zip(hands, tallies, strict=True))
+            pool.submit(run_series, number, queue, tally, patient=number >= options.series)
+            for number, (queue, tally) in enumerate(zip(queues, tallies, strict=True))
         }
         while runs:
             done, runs = wait(runs, timeout=PROGRESS_S, return_when=FIRST_EXCEPTION)

@@ -1,29 +1,26 @@
-"""One lane of `make sigkill`: an exchange lives on while daemon after daemon dies on the same data folder.
-
-What has to happen before a point can be reached is in `worlds/sigkill/preparations.py`.
-"""
+"""What one series of `make sigkill` works with: an exchange that lives on, and programs that die on one data folder."""
 
 from __future__ import annotations
 
 import signal
-import tempfile
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trader.daemon import JOURNAL_FILE
-from worlds.judges.books import OPEN_TRADES, Glances
+from worlds.judges.books import OPEN_TRADES, ReopenedBooks
 from worlds.plan import ACCESS_KEY, PARAMETERS, SECRET_KEY
-from worlds.sigkill.child import Exchange, Program
+from worlds.sigkill.child import ExchangeProcess, Program
 from worlds.sigkill.exchange import MAX_OPEN_TRADES, ORDER_KRW
-from worlds.sigkill.preparations import REACHED_WITHIN_S, VERB_WITHIN_S, WAYS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
 
 TRADING_WITHIN_S = 10.0
 STARTS_WITHIN_S = 60.0
+REACHED_WITHIN_S = 60.0
+VERB_WITHIN_S = 30.0
 RESTS_WITHIN_S = 150.0
 """Of which a minute and more may go by until coins are missed twice that were taken before the last kill."""
 STOPS_WITHIN_S = 30.0
@@ -51,11 +48,11 @@ EXECUTED = "SELECT DISTINCT id FROM fill JOIN intent USING (id) WHERE state = 'F
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shot:
+class PlannedKill:
     """One kill that is meant."""
 
     point: str
-    need: str  # what must happen so that it is reached: a name in `WAYS` of `worlds/sigkill/preparations.py`
+    preparation: str  # what must happen so that it is reached: a name in `worlds/sigkill/preparations.py`
     nth: int = 1
 
 
@@ -75,7 +72,7 @@ class Start:
 
 @dataclass
 class Tally:
-    """What one lane did; read by others while it grows."""
+    """What one series did; read by others while it grows."""
 
     kills: list[str] = field(default_factory=list)  # points
     missed: list[str] = field(default_factory=list)  # points that were not reached in time
@@ -85,8 +82,8 @@ class Tally:
     fills: int = 0
 
 
-class Lane:
-    """Kills daemons, and judges at the end."""
+class Harness:
+    """Starts and kills programs, and judges at the end."""
 
     def __init__(self, seed: int, folder: Path, tally: Tally, *, patient: bool) -> None:
         self._tally = tally
@@ -96,9 +93,9 @@ class Lane:
         self.journal.touch(mode=0o600)
         self._log = folder / "log"
         self.copy = folder / "copy"
-        self.exchange = Exchange(seed, self.journal)
+        self.exchange = ExchangeProcess(seed, self.journal)
         self._programs: list[Program] = []
-        self.books = Glances(self.journal)
+        self.books = ReopenedBooks(self.journal)
         settings = folder / "config.toml"
         settings.write_text(settings_text(PATIENT if patient else RESTLESS), encoding="utf-8")
         self._environment = environment_of(self.exchange.url, self.data, settings)
@@ -109,32 +106,34 @@ class Lane:
             program.kill()
         self.exchange.kill()
 
-    def shoot(self, shot: Shot) -> bool:
-        """Bring a daemon to a point, where it dies; return whether it did."""
-        before = len(self._tally.kills)
-        WAYS[shot.need](self, shot)
-        return shot.point in self._tally.kills[before:]
+    def died_at(self, point: str, since: int) -> bool:
+        """Return whether a program died at a point after the first `since` kills."""
+        return point in self._tally.kills[since:]
+
+    def kills(self) -> int:
+        """Return how many programs were killed so far."""
+        return len(self._tally.kills)
 
     # -- processes
 
-    def program(self, *arguments: str, shot: Shot | None = None) -> Program:
-        """Start the program with these arguments; with a shot, as its victim."""
-        point, nth = (shot.point, shot.nth) if shot else (None, 1)
+    def program(self, *arguments: str, planned: PlannedKill | None = None) -> Program:
+        """Start the program with these arguments; with a planned kill, as its victim."""
+        point, nth = (planned.point, planned.nth) if planned else (None, 1)
         program = Program(*arguments, environment=self._environment, log=self._log, point=point, nth=nth)
         self._programs = [one for one in self._programs if one.process.poll() is None] + [program]
         return program
 
-    def start(self, shot: Shot | None = None, *arguments: str) -> Program:
+    def start(self, planned: PlannedKill | None = None, *arguments: str) -> Program:
         """Start a daemon and wait until it trades; a victim may die before."""
-        daemon = self.program("run", *arguments, shot=shot)
+        daemon = self.program("run", *arguments, planned=planned)
         told = daemon.trading(STARTS_WITHIN_S)
         if told is not None:
             start = Start(**told)
             self._tally.starts.append(start)
             if start.own > TRADING_WITHIN_S:
                 self.break_promise(f"I19 trading after {start.own:.1f} s of its own time ({start.wall:.1f} s)")
-        elif daemon.wait(1.0) != -signal.SIGKILL or shot is None:
-            self.break_promise(f"a daemon did not come up: exit code {daemon.process.returncode}, {self.last_words()}")
+        elif daemon.wait(1.0) != -signal.SIGKILL or planned is None:
+            self.break_promise(f"I19 did not come up: exit code {daemon.process.returncode}, {self.last_words()}")
         return daemon
 
     def run(self, *verb: str) -> int | None:
@@ -152,21 +151,21 @@ class Lane:
         """Return the end of what the programs printed."""
         return self._log.read_text(encoding="utf-8", errors="replace")[-2000:]
 
-    def reach(self, victim: Program, shot: Shot, within: float = REACHED_WITHIN_S) -> None:
+    def reach(self, victim: Program, planned: PlannedKill, within: float = REACHED_WITHIN_S) -> None:
         """Wait until a victim is dead."""
         code = victim.wait(within)
         victim.kill()
         if code == -signal.SIGKILL:
-            self._tally.kills.append(shot.point)
+            self._tally.kills.append(planned.point)
             return
-        self._tally.missed.append(shot.point)
+        self._tally.missed.append(planned.point)
         if code is not None:
-            self.break_promise(f"ended by itself on its way to {shot.point}: exit code {code}, {self.last_words()}")
+            self.break_promise(f"I22 ended by itself before {planned.point}: exit code {code}, {self.last_words()}")
 
     def kill_anywhere(self, daemon: Program) -> None:
         """End a daemon wherever it is."""
         if daemon.process.poll() is not None:
-            self.break_promise(f"ended by itself: exit code {daemon.process.returncode}, {self.last_words()}")
+            self.break_promise(f"I22 ended by itself: exit code {daemon.process.returncode}, {self.last_words()}")
             return
         daemon.kill()
         self._tally.kills.append(ANY_MOMENT)
@@ -179,10 +178,10 @@ class Lane:
         last = self.start(None, "--set", NO_MORE_BUYS)
         self.exchange.tell("shock", 0.3)
         if not self.until(self._is_at_rest, RESTS_WITHIN_S):
-            self.break_promise(f"not at rest after {RESTS_WITHIN_S:.0f} s: {self.last_words()}")
+            self.break_promise(f"I19 not at rest after {RESTS_WITHIN_S:.0f} s: {self.last_words()}")
         last.process.send_signal(signal.SIGTERM)
         if last.wait(STOPS_WITHIN_S) != 0:
-            self.break_promise(f"the last daemon did not stop cleanly: {last.process.returncode}, {self.last_words()}")
+            self.break_promise(f"I22 the last did not stop cleanly: {last.process.returncode}, {self.last_words()}")
         last.kill()
         verdict = self.exchange.tell("judge", self.journal)
         self._tally.broken += verdict["broken"]
@@ -217,15 +216,3 @@ def environment_of(url: str, data: Path, settings: Path) -> Mapping[str, str]:
         "BOT_DATA_DIR": str(data),
         "BOT_CONFIG": str(settings),
     }
-
-
-def run_lane(seed: int, shots: Sequence[Shot], tally: Tally, *, patient: bool) -> None:
-    """Kill at every shot, once more at those that were missed, then let everything be sold, and judge."""
-    with tempfile.TemporaryDirectory(prefix="sigkill-") as name:
-        lane = Lane(seed, Path(name), tally, patient=patient)
-        try:
-            for shot in [shot for shot in shots if not lane.shoot(shot)]:
-                lane.shoot(shot)
-            lane.rest()
-        finally:
-            lane.close()

@@ -1,4 +1,4 @@
-"""The three times of a world.
+"""The three phases of a world, and the whole of it from its first moment to its verdict.
 
 The storm, in which everything may fail; the calm, after which nothing may be in doubt; and the rest, when the leader
 falls, everything is sold, and both books must be equal.
@@ -10,14 +10,19 @@ import asyncio
 import gc
 import time
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from worlds.judges.books import OPEN_TRADES
 from worlds.plan import Outcome
 from worlds.storm import cut_now_and_then, kill_now_and_then
+from worlds.world import World, in_world
 
 if TYPE_CHECKING:
-    from worlds.world import World
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from worlds.plan import Plan
+    from worlds.story import Story
 
 CALM_S = 240.0
 """Between the end of the faults and the question whether anything is still in doubt."""
@@ -28,8 +33,13 @@ REST_S = 900.0
 """The leader falls: so long may it take until everything is sold."""
 
 
+def run_world(plan: Plan, folder: Path, prepare: Callable[[World], Any] = lambda _: None) -> tuple[Outcome, Story]:
+    """Run one world to its end. Only for a process that ends soon after: what was killed is kept, never closed."""
+    return in_world(plan, folder, prepare, live_through)
+
+
 async def live_through(world: World) -> Outcome:
-    """Live through all three times and judge."""
+    """Live through all three phases and judge."""
     began = time.perf_counter()
     life = await world.open()
     stormy = (

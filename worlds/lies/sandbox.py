@@ -68,7 +68,7 @@ def draw_lies(rng: random.Random, harshness: float) -> LieRates:
     )
 
 
-class LyingBox(Sandbox):
+class LyingSandbox(Sandbox):
     """A sandbox whose answers do not always arrive as they are."""
 
     def __init__(

@@ -1,0 +1,1 @@
+"""What an exchange can say that is not, or not yet, or no more true."""
