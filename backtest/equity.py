@@ -66,51 +66,62 @@ def baselines(panel: Panel, rules: Rules) -> dict[str, Curve]:
 
 
 def btc_hold(panel: Panel, rules: Rules) -> Curve:
-    """Buy bitcoin at the beginning and hold it; after a hole in its history, go on with what comes behind it."""
+    """Buy bitcoin at the first candle there is and hold it; after a hole in its history, go on behind it."""
     rows = [row for row, market in enumerate(panel.window.markets) if market == LEADER]
-    start = start_of(panel)
-    later = [begin for begin in panel.real[rows].argmax(axis=1).tolist() if begin > start]
-    return rebalanced(panel, rules, rows, [start, *sorted(later)], least_turnover=0.0)
+    real = panel.real[rows, start_of(panel) :]
+    begins = sorted(start_of(panel) + begin for begin in real[real.any(axis=1)].argmax(axis=1).tolist())
+    return rebalanced(panel, rules, rows, begins, least_turnover=0.0)
 
 
 def equal_weight(panel: Panel, rules: Rules) -> Curve:
-    """Hold the same worth of every market that is traded enough, made even at the beginning of each month."""
+    """Hold the same worth of every market that is traded enough, made even where each month's first candle trades."""
     start = start_of(panel)
-    opened = (panel.first_ms + np.arange(panel.real.shape[1]) * panel.unit_ms).astype("datetime64[ms]")
-    months = opened.astype("datetime64[M]")
-    begins = [start, *(start + 1 + np.flatnonzero(months[start + 1 :] != months[start:-1])).tolist()]
     allowed = [row for row, market in enumerate(panel.window.markets) if market not in rules.exclude]
-    return rebalanced(panel, rules, allowed, begins)
+    opened = (panel.first_ms + np.arange(panel.real.shape[1]) * panel.unit_ms).astype("datetime64[ms]")
+    trading = start + np.flatnonzero(panel.real[allowed, start:].any(axis=0))
+    _, first = np.unique(opened[trading].astype("datetime64[M]"), return_index=True)
+    return rebalanced(panel, rules, allowed, trading[first].tolist())
 
 
 def rebalanced(
     panel: Panel, rules: Rules, rows: Sequence[int], begins: Sequence[int], least_turnover: float = LEAST_TURNOVER_KRW
 ) -> Curve:
-    """Spread all money evenly over the rows that trade, at the opens of the columns `begins`, costs included."""
+    """Spread all money evenly over the rows that trade, at the opens of the columns `begins`, costs included.
+
+    What does not trade in such a candle is neither bought nor sold; a series that has ended was sold at its last close.
+    """
     window, count = panel.window, panel.real.shape[1]
-    held, cash_of = np.zeros(count), np.zeros(count)
+    held, cash_of = np.zeros(count), np.full(count, rules.krw)
     cash, volumes = rules.krw, np.zeros(len(rows))
     close, open_ = carried(window.close[rows]), window.open[rows]
-    for begin, end in zip(begins, [*begins[1:], count], strict=True):
+    for begin, end in zip(begins, [*begins, count][1:], strict=True):
         turnover = window.turnover_24h[rows, begin - 1]
-        can = panel.real[rows, begin] & (np.nan_to_num(turnover) >= least_turnover)
+        trades, over = panel.real[rows, begin], panel.ends[rows] <= begin
+        can = trades & (np.nan_to_num(turnover) >= least_turnover)
         if can.any():
-            price: Floats = np.where(np.isfinite(open_[:, begin]), open_[:, begin], close[:, begin - 1])
+            price: Floats = np.where(trades, open_[:, begin], close[:, begin - 1])
             cost_rate = np.array([rules.fee_rate + rules.slippage_of(float(one)) for one in turnover])
-            cash, volumes = spread_evenly(cash, volumes, np.nan_to_num(price), can, cost_rate)
+            cash, volumes = spread_evenly(
+                cash, volumes, np.nan_to_num(price), can=can, free=trades | over, cost_rate=cost_rate
+            )
         held[begin:end] = np.nan_to_num(close[:, begin:end] * volumes[:, None]).sum(axis=0)
         cash_of[begin:end] = cash
     return marked(panel, cash_of, held, rules.krw)
 
 
-def spread_evenly(cash: float, volumes: Floats, price: Floats, can: Bools, cost_rate: Floats) -> tuple[float, Floats]:
-    """Return money and volumes after everything was put in equal parts into the rows that `can` be bought."""
-    worth = volumes * price
+def spread_evenly(
+    cash: float, volumes: Floats, price: Floats, *, can: Bools, free: Bools, cost_rate: Floats
+) -> tuple[float, Floats]:
+    """Return money and volumes after all that is `free` was put in equal parts into the rows that `can` be bought."""
+    worth = np.where(free, volumes * price, 0.0)
     total = cash + float(worth.sum())
+    if total <= 0:
+        return cash, volumes
     target = np.where(can, total / can.sum(), 0.0)
-    costs = float((np.abs(target - worth) * cost_rate).sum())
+    costs = float((np.abs(target - worth) * cost_rate)[free].sum())
     target *= max(0.0, 1 - costs / total)  # the costs come out of every part alike
-    return 0.0, np.divide(target, price, out=np.zeros_like(target), where=price > 0)
+    bought = np.divide(target, price, out=np.zeros_like(target), where=price > 0)
+    return 0.0, np.where(free, bought, volumes)
 
 
 def carried(close: Floats) -> Floats:

@@ -9,9 +9,12 @@ class BacktestError(Exception):
     """Something a person can mend; `ko` and `en` say what, where, and what to do. Finished work is kept."""
 
     def __init__(self, ko: str, en: str) -> None:
-        super().__init__(en)
+        super().__init__(ko, en)  # both, so that it comes whole out of another process
         self.ko = ko
         self.en = en
+
+    def __str__(self) -> str:
+        return self.en
 
 
 class UsageProblem(BacktestError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ from backtest.metrics import curve_figures, of_days, returns
 from backtest.panel import build_panel
 from backtest.prepare import prepare
 from backtest.results import run_one
+from backtest.source import fingerprint_of_code
 from strategy import registry
 from strategy.gates import LEADER
 
@@ -43,6 +44,11 @@ class Score(msgspec.Struct, frozen=True, kw_only=True):
     daily: list[float]
 
 
+def key_of(task: Task) -> bytes:
+    """Return a task as one name: equal tasks have equal ones."""
+    return msgspec.json.encode(task, order="deterministic")
+
+
 @dataclass(slots=True, kw_only=True)
 class Evaluator:
     """History and assumptions; made once, copied to every worker, asked many times. The same task scores the same."""
@@ -52,7 +58,11 @@ class Evaluator:
     rules: Rules
     seeds: tuple[int, ...]
     history: Mapping[str, Candles]
+    code: str = ""  # fingerprint of the code that asks; a worker elsewhere compares its own
     _panels: dict[tuple[Any, ...], Panel] = field(default_factory=dict)  # of the stretches asked about: two a fold
+
+    def __post_init__(self) -> None:
+        self.code = self.code or fingerprint_of_code(self.strategy)
 
     def __call__(self, task: Task) -> Score:
         """Judge one set of parameters.
@@ -84,13 +94,13 @@ class Evaluator:
         return self._panels[key]
 
     def fingerprint(self) -> str:
-        """Return a name for everything a score depends on besides its task."""
+        """Return a name for everything a score depends on besides its task: code, assumptions, every column."""
         told = msgspec.json.encode([self.strategy, self.unit.total_seconds(), self.rules, self.seeds])
-        digest = hashlib.sha256(told)
+        digest = hashlib.sha256(self.code.encode() + told)
         for market, candles in sorted(self.history.items()):
             digest.update(market.encode())
-            for name in ("opened_at_ms", "open", "high", "low", "close", "turnover"):
-                digest.update(np.ascontiguousarray(getattr(candles, name)).tobytes())
+            for column in fields(candles):
+                digest.update(column.name.encode() + np.ascontiguousarray(getattr(candles, column.name)).tobytes())
         return digest.hexdigest()[:16]
 
 

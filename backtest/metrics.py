@@ -96,6 +96,7 @@ def longest_under_water_days(curve: Curve) -> float:
 def curve_figures(curve: Curve) -> dict[str, float]:
     """Return the figures of a curve by name; fractions, days and KRW."""
     daily = returns(of_days(curve))
+    depth = drawdown(curve).depth
     return {
         "equity_final": float(curve.equity[-1]),
         "total_return": float(curve.equity[-1] / curve.equity[0]) - 1,
@@ -103,7 +104,8 @@ def curve_figures(curve: Curve) -> dict[str, float]:
         "sharpe": sharpe(daily),
         "sortino": sortino(daily),
         "volatility": float(daily.std(ddof=1)) * sqrt(DAYS_A_YEAR) if len(daily) > 1 else nan,
-        "max_drawdown": drawdown(curve).depth,
+        "max_drawdown": depth,
+        "calmar": cagr(curve) / depth if depth > 0 else nan,
         "under_water_days": longest_under_water_days(curve),
         "exposure": float(np.mean(curve.invested[1:] / curve.equity[1:])) if len(curve.equity) > 1 else 0.0,
     }

@@ -14,7 +14,7 @@ import plotly.io
 from plotly.offline import get_plotlyjs
 
 from backtest import plots
-from backtest.words import BASELINES, ROWS, band_text, verdict, written
+from backtest.words import BASELINES, ROWS, band_cell, cell, verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -97,9 +97,8 @@ def page(report: Report, language: str) -> str:
 
 def head(report: Report, at: int) -> Iterable[str]:
     """Yield what was tested, and the one sentence that matters."""
-    markets = len(set(report.ready.panel.window.markets))
     yield (
-        f"<p>{report.begin:%Y-%m-%d} ~ {report.end:%Y-%m-%d} UTC · {markets} {WORDS['markets'][at]} · "
+        f"<p>{report.begin:%Y-%m-%d} ~ {report.end:%Y-%m-%d} UTC · {report.markets} {WORDS['markets'][at]} · "
         f"{len(report.runs)} {WORDS['seeds'][at]}</p>"
     )
     yield f'<p class="verdict">{escape(verdict(report, korean=at == 0))}</p>'
@@ -113,9 +112,12 @@ def figures_table(report: Report, at: int) -> str:
     rows = [
         [
             row[1 + at],
-            written(report.bands[row[0]].median, row[3]),
-            band_text(report.bands[row[0]], row[3]),
-            *(written(figures[row[0]], row[3]) if row[0] in figures else "" for figures in beside.values()),
+            cell(report, row[0], report.bands[row[0]].median, row[3]),
+            band_cell(report, row[0], row[3]),
+            *(
+                cell(report, row[0], figures[row[0]], row[3]) if row[0] in figures else ""
+                for figures in beside.values()
+            ),
         ]
         for row in ROWS
     ]

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from backtest.metrics import Curve, Drawdown
     from backtest.prepare import Prepared
     from backtest.rules import Rules
+    from strategy.base import Floats
 
 LOW, MIDDLE, HIGH = 5, 50, 95
 """Percentiles of a band over seeds."""
@@ -76,6 +77,11 @@ class Report:
         return name_of(self.ready.panel.window.unit)
 
     @property
+    def markets(self) -> int:
+        """How many markets might have been bought."""
+        return len(set(self.ready.panel.window.markets) - set(self.rules.exclude))
+
+    @property
     def typical(self) -> Run:
         """The run whose end is the median one: what one user may see."""
         order = sorted(self.runs, key=lambda run: run.figures["equity_final"])
@@ -124,13 +130,16 @@ def trade_figures(trades: Sequence[Trade], unit_ms: int) -> dict[str, float]:
     ended = [trade for trade in trades if trade.left is not None]
     profits = np.array([trade.profit_krw for trade in ended])
     shares = np.array([trade.profit_krw / trade.cost_krw for trade in ended])
-    losses = -float(profits[profits < 0].sum())
+    wins, losses = profits[profits > 0], -profits[profits < 0]
     held_days = [(trade.left - trade.entered) * unit_ms / DAY_MS for trade in ended if trade.left is not None]
     return {
         "trades": float(len(ended)),
         "open_trades": float(len(trades) - len(ended)),
         "win_rate": float((profits > 0).mean()) if ended else nan,
-        "profit_factor": float(profits[profits > 0].sum()) / losses if losses > 0 else nan,
+        "profit_factor": float(wins.sum() / losses.sum()) if len(losses) else nan,
+        "payoff": float(wins.mean() / losses.mean()) if len(wins) and len(losses) else nan,
+        "expectancy_krw": float(profits.mean()) if ended else nan,
+        "sqn": sqn(shares),
         "mean_trade": float(shares.mean()) if ended else nan,
         "best_trade": float(shares.max()) if ended else nan,
         "worst_trade": float(shares.min()) if ended else nan,
@@ -140,6 +149,12 @@ def trade_figures(trades: Sequence[Trade], unit_ms: int) -> dict[str, float]:
         "slippage_krw": sum(trade.slippage_krw for trade in trades),
         "turnover_krw": sum(trade.cost_krw + trade.proceeds_krw for trade in trades),
     }
+
+
+def sqn(shares: Floats) -> float:
+    """Return Van Tharp's system quality number: root of the count times mean over deviation of the trades' results."""
+    spread = float(shares.std(ddof=1)) if len(shares) > 1 else 0.0
+    return float(np.sqrt(len(shares)) * shares.mean()) / spread if spread > 0 else nan
 
 
 def longest_losing_streak(profits: Sequence[float]) -> int:

@@ -6,24 +6,26 @@ parameters that are shipped, and how many variants were tried: the more, the bet
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from math import sqrt
 from statistics import median
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import msgspec
 import numpy as np
 import optuna
 
 from backtest.deflate import deflated
 from backtest.errors import UsageProblem
-from backtest.evaluate import Task
+from backtest.evaluate import Score, Task, key_of
 from backtest.metrics import Curve, cagr, drawdown, sharpe, sortino
 from backtest.units import to_ms
 from strategy import registry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
-    from backtest.evaluate import Score
     from backtest.folds import Fold
     from backtest.space import Axis
     from backtest.workers import Workers
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 
     Values = dict[str, float | int]
 
+WORST = -1_000.0
+"""Told to the sampler for a variant with too few trades, and a little more for each: below every Sharpe ratio."""
 AT_ONCE = 8
 """Variants that are asked for before their scores are told: the same on any number of workers, so the search is too."""
 OBJECTIVE = "sharpe"
@@ -48,6 +52,7 @@ class Plan:
     axes: tuple[Axis, ...]
     folds: tuple[Fold, ...]
     trials: int  # variants a fold
+    min_trades: int = 20  # least trades on a training, median of the seeds, of a variant that may be chosen
     sampler: str = TPE
     sampler_seed: int = 0
 
@@ -70,9 +75,9 @@ class Chosen:
     """What a fold chose, and what came after."""
 
     fold: Fold
-    parameters: Values
+    parameters: Values | None  # None: no variant traded often enough to be judged, so the fold does not trade
     variants: int
-    plateau: Plateau
+    plateau: Plateau | None
     after: Score  # of the chosen parameters, on the test
     shipped: Score  # of the parameters before the search, on the same test
 
@@ -83,7 +88,18 @@ class Search:
 
     plan: Plan
     chosen: tuple[Chosen, ...]
-    ratios: tuple[float, ...]  # daily Sharpe ratio of every variant tried, on its training
+    ratios: tuple[float, ...]  # daily Sharpe ratio of everything that was judged on a training, neighbours included
+    earlier: int = 0  # of them, how many were tried by searches before this one
+
+    @property
+    def latest(self) -> Values | None:
+        """All parameters that the last fold chose, those that were not searched included; None when it chose none."""
+        chosen = self.chosen[-1].parameters
+        if chosen is None:
+            return None
+        _, parameters = registry.load(self.plan.strategy, {**self.plan.base, **chosen})
+        values: Values = msgspec.to_builtins(parameters)
+        return values
 
     CONVINCING: ClassVar[float] = 0.95
     """Deflated probability from which a result is usually believed."""
@@ -115,49 +131,87 @@ class Search:
         }
 
 
-def search(plan: Plan, workers: Workers, done: Callable[[int], Any] = lambda _: None) -> Search:
-    """Search every fold; `done` is told how many variants were judged since it was last told.
+Known = Iterable[tuple[Task, Score]]
+Judge = Callable[[Sequence["Values"]], list[Score]]
+
+
+def search(plan: Plan, workers: Workers, done: Callable[[int], Any] = lambda _: None, known: Known = ()) -> Search:
+    """Search every fold.
+
+    Args:
+        plan: what is searched.
+        workers: who judges.
+        done: is told how many variants were judged since it was last told.
+        known: scores of earlier searches on the same history; those of the same trainings were tries too.
 
     Raises:
         BacktestError: when the workers are lost, or there is nothing to judge on.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    chosen, ratios = [], []
+    trainings = {(fold.begin, fold.middle) for fold in plan.folds}
+    before = {key_of(task): ratio_of(score) for task, score in known if (task.begin, task.end) in trainings}
+    chosen, tries = [], dict[bytes, float]()
     for number, fold in enumerate(plan.folds):
-        tried = try_variants(plan, fold, number, workers, done)
-        chosen.append(choose(plan, fold, tried, workers))
-        ratios += [score / YEAR**0.5 for _, score in tried.values()]
-    return Search(plan=plan, chosen=tuple(chosen), ratios=tuple(ratios))
+
+        def judge(variants: Sequence[Values], fold: Fold = fold) -> list[Score]:
+            tasks = [training(plan, fold, values) for values in variants]
+            scores = workers.map(tasks)
+            tries.update((key_of(task), ratio_of(score)) for task, score in zip(tasks, scores, strict=True))
+            return scores
+
+        tried = try_variants(plan, number, judge, done)
+        chosen.append(choose(plan, fold, tried, judge, workers))
+    return Search(
+        plan=plan,
+        chosen=tuple(chosen),
+        ratios=tuple((before | tries).values()),
+        earlier=len(before.keys() - tries.keys()),
+    )
 
 
-def try_variants(
-    plan: Plan, fold: Fold, number: int, workers: Workers, done: Callable[[int], Any]
-) -> dict[str, tuple[Values, float]]:
-    """Return every variant that was tried on a fold's training, with its score."""
+def ratio_of(score: Score) -> float:
+    """Return the daily Sharpe ratio of a score."""
+    return score.figures[OBJECTIVE] / sqrt(YEAR)
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """A variant and its score on a training."""
+
+    values: Values
+    score: Score
+
+    def worth(self, least: int) -> float:
+        """Return what the sampler is told: the objective, or how far from enough trades it is."""
+        trades = self.score.figures["trades"]
+        return self.score.figures[OBJECTIVE] if trades >= least else WORST + trades / least
+
+
+def try_variants(plan: Plan, number: int, judge: Judge, done: Callable[[int], Any]) -> list[Tried]:
+    """Return every variant that was tried on a fold's training, each once."""
     study = optuna.create_study(direction="maximize", sampler=sampler_of(plan, number))
-    tried: dict[str, tuple[Values, float]] = {}
+    tried: dict[str, Tried] = {}
     left = plan.trials
     while left > 0:
         asked = [study.ask() for _ in range(min(AT_ONCE, left))]
         left -= len(asked)
         variants = [suggest(plan, trial) for trial in asked]
         possible = [is_possible(plan, values) for values in variants]
-        tasks = [training(plan, fold, values) for values, fits in zip(variants, possible, strict=True) if fits]
-        scores = iter(workers.map(tasks))
+        scores = iter(judge([values for values, fits in zip(variants, possible, strict=True) if fits]))
         for trial, values, fits in zip(asked, variants, possible, strict=True):
             if not fits:
                 study.tell(trial, state=optuna.trial.TrialState.FAIL)
                 continue
-            score = next(scores).figures[OBJECTIVE]
-            study.tell(trial, score)
-            tried[repr(sorted(values.items()))] = (values, score)
+            one = Tried(values, next(scores))
+            study.tell(trial, one.worth(plan.min_trades))
+            tried[repr(sorted(values.items()))] = one
         done(len(asked))
     if not tried:
         raise UsageProblem(
             "탐색 범위에 전략이 받아들이는 값이 하나도 없습니다. --space를 바꾸세요.",
             "The strategy takes none of the values tried. Change --space.",
         )
-    return tried
+    return list(tried.values())
 
 
 def sampler_of(plan: Plan, number: int) -> optuna.samplers.BaseSampler:
@@ -194,22 +248,36 @@ def training(plan: Plan, fold: Fold, values: Values) -> Task:
     return Task(parameters={**plan.base, **values}, begin=fold.begin, end=fold.middle)
 
 
-def choose(plan: Plan, fold: Fold, tried: Mapping[str, tuple[Values, float]], workers: Workers) -> Chosen:
-    """Take the best variant of the training, look around it, and judge it on the test."""
-    values, best = max(tried.values(), key=lambda pair: pair[1])
-    around = neighbours(plan, values)
-    looked = workers.map([training(plan, fold, near) for near in around.values()])
-    test = [Task(parameters={**plan.base, **given}, begin=fold.middle, end=fold.end) for given in (values, {})]
-    after, shipped = workers.map(test)
-    scores = {name: score.figures[OBJECTIVE] for name, score in zip(around, looked, strict=True)}
+def choose(plan: Plan, fold: Fold, tried: Sequence[Tried], judge: Judge, workers: Workers) -> Chosen:
+    """Take the best variant of the training that traded enough, look around it, and judge it on the test."""
+    able = [one for one in tried if one.score.figures["trades"] >= plan.min_trades]
+    best = max(able, key=lambda one: one.worth(plan.min_trades), default=None)
+    given = [{}] if best is None else [{}, best.values]
+    tests = [Task(parameters={**plan.base, **values}, begin=fold.middle, end=fold.end) for values in given]
+    shipped, *after = workers.map(tests)
     return Chosen(
         fold=fold,
-        parameters=values,
+        parameters=best.values if best else None,
         variants=len(tried),
-        plateau=Plateau(winner=best, neighbours=scores),
-        after=after,
+        plateau=look_around(plan, best, judge) if best else None,
+        after=after[0] if after else idle(shipped),
         shipped=shipped,
     )
+
+
+def look_around(plan: Plan, best: Tried, judge: Judge) -> Plateau:
+    """Judge what lies beside the winner."""
+    around = neighbours(plan, best.values)
+    scores = dict(zip(around, judge(list(around.values())), strict=True))
+    return Plateau(
+        winner=best.score.figures[OBJECTIVE],
+        neighbours={name: score.figures[OBJECTIVE] for name, score in scores.items()},
+    )
+
+
+def idle(like: Score) -> Score:
+    """Return the score of an account that does nothing for as many days."""
+    return Score(figures=dict.fromkeys(like.figures, 0.0), daily=[0.0] * len(like.daily))
 
 
 def neighbours(plan: Plan, values: Values) -> dict[str, Values]:

@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 def to_json(report: Report) -> dict[str, Any]:
     """Return everything a report says: each figure by its name as a band over the seeds, and what it rests on."""
-    ready, panel = report.ready, report.ready.panel
+    ready = report.ready
     return {
         "strategy": ready.strategy.name,
         "parameters": msgspec.to_builtins(ready.parameters),
         "unit": report.unit,
         "from": report.begin.isoformat(),
         "to": report.end.isoformat(),
-        "markets": len(set(panel.window.markets)),
+        "markets": report.markets,
         "seeds": len(report.runs),
         "rules": {name: plain(value) for name, value in asdict(report.rules).items()},
         **{name: numbers(asdict(one)) for name, one in report.bands.items()},

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from math import isfinite
 from typing import TYPE_CHECKING
 
+from strategy.gates import BTC_GATE, LEADER
+from strategy.portfolio import MIN_TOTAL
+
 if TYPE_CHECKING:
-    from backtest.results import Band, Report
+    from backtest.results import Report
 
 ROWS = (
     ("cagr", "연 수익률", "growth a year", "{:+.0%}"),
@@ -14,34 +18,67 @@ ROWS = (
     ("equity_final", "최종 자산(원)", "equity at end, KRW", "{:,.0f}"),
     ("sharpe", "샤프", "Sharpe", "{:.2f}"),
     ("sortino", "소르티노", "Sortino", "{:.2f}"),
+    ("calmar", "칼마", "Calmar", "{:.2f}"),
     ("max_drawdown", "최대 낙폭", "max drawdown", "{:.0%}"),
     ("under_water_days", "최장 회복(일)", "under water, days", "{:.0f}"),
     ("exposure", "투자 비중", "exposure", "{:.0%}"),
     ("trades", "거래 수", "trades", "{:.0f}"),
     ("win_rate", "승률", "win rate", "{:.0%}"),
-    ("profit_factor", "손익비", "profit factor", "{:.2f}"),
+    ("payoff", "손익비(평균 이익/평균 손실)", "payoff, mean win / mean loss", "{:.2f}"),
+    ("profit_factor", "프로핏 팩터(총이익/총손실)", "profit factor", "{:.2f}"),
     ("mean_trade", "평균 거래", "mean trade", "{:+.2%}"),
+    ("best_trade", "최고의 거래", "best trade", "{:+.1%}"),
     ("worst_trade", "최악의 거래", "worst trade", "{:+.1%}"),
+    ("expectancy_krw", "거래당 기대값(원)", "expectancy a trade, KRW", "{:+,.0f}"),
+    ("sqn", "SQN", "SQN", "{:.2f}"),
     ("holding_days", "평균 보유(일)", "held, days", "{:.1f}"),
     ("losing_streak", "최장 연속 손실", "losing streak", "{:.0f}"),
     ("fees_krw", "수수료(원)", "fees, KRW", "{:,.0f}"),
     ("slippage_krw", "슬리피지(원)", "slippage, KRW", "{:,.0f}"),
 )
+"""Name, Korean, English, form. Profit factor is the sum of wins over that of losses; payoff compares their means."""
 BASELINES = {
     "btc_hold": ("BTC 보유", "hold BTC"),
     "btc_only": ("BTC 추세", "BTC trend"),
     "equal_weight_monthly": ("균등", "equal"),
 }
+LEAST_DAYS = {"cagr": 364, "calmar": 364, "sharpe": 30, "sortino": 30}
+"""Days from which a figure is shown: less than a year is not made one of (GIPS), less than a month has few returns."""
+SMALL, TINY = 0.0995, 0.00995
+"""Shares below which a whole percent, or a tenth of one, hides what they are."""
 
 
-def band_text(one: Band, form: str) -> str:
-    """Return a band in one cell."""
-    return f"{written(one.p05, form)}–{written(one.p95, form)}"
+def cell(report: Report, name: str, value: float, form: str) -> str:
+    """Return a figure of a report as it is shown; a dash for one that so short a period does not have."""
+    days = (report.end - report.begin).total_seconds() / 86_400
+    return "-" if days < LEAST_DAYS.get(name, 0) else written(value, form)
+
+
+def band_cell(report: Report, name: str, form: str) -> str:
+    """Return a band in one cell; a tilde, because a dash beside a minus cannot be read."""
+    one = report.bands[name]
+    low, high = (cell(report, name, value, form) for value in (one.p05, one.p95))
+    return low if low == high else f"{low} ~ {high}"
 
 
 def written(value: float, form: str) -> str:
-    """Return a figure as it is shown; a dash where there is none."""
-    return form.format(value) if isfinite(value) else "-"
+    """Return a figure as it is shown; a dash where there is none, a decimal more where a percent would hide it."""
+    if not isfinite(value):
+        return "-"
+    if form.endswith(".0%}") and 0 < abs(value) < SMALL:
+        form = form.replace(".0%", ".1%" if abs(value) >= TINY else ".2%")
+    text = form.format(value)
+    return text if any(digit in text for digit in "123456789") else text.lstrip("+-")
+
+
+def short_note(report: Report, *, korean: bool) -> str:
+    """Say why a short period has no yearly figures; nothing for a period that is long enough."""
+    days = (report.end - report.begin).days
+    if days >= LEAST_DAYS["cagr"]:
+        return ""
+    if korean:
+        return f"기간이 {days}일로 1년이 안 되어 연 수익률로 바꾸지 않습니다."
+    return f"The period is {days} days, less than a year: it is not made a yearly growth."
 
 
 def verdict(report: Report, *, korean: bool) -> str:
@@ -60,10 +97,51 @@ def verdict(report: Report, *, korean: bool) -> str:
     return f"The median ({ours:+.1%}) {word} holding bitcoin ({theirs:+.1%}). Seeds that did: {share:.0%}"
 
 
+REFUSALS = {
+    "no_money": (
+        "한 칸에 쓸 돈이 최소 주문 금액 {least:,.0f}원보다 적습니다. --krw를 늘리거나 칸 수({slots})를 줄이세요",
+        "one place has less than the least order of {least:,.0f} KRW. Raise --krw, or have fewer than {slots} places",
+    ),
+    "cannot_leave": (
+        "손절가에서는 최소 주문 금액 {least:,.0f}원에 못 미쳐 팔 수 없습니다. 금액을 늘리거나 손절을 가깝게 하세요",
+        "at its stop a position would be worth less than the least order of {least:,.0f} KRW. Buy more, or stop nearer",
+    ),
+    "cap_order": ("한 번에 살 수 있는 금액(risk.max_order_krw)을 넘습니다", "a buy is above risk.max_order_krw"),
+    "cap_market": ("마켓당 한도(risk.max_market_krw)를 넘습니다", "a buy is above risk.max_market_krw"),
+    "cap_day": ("하루 한도(risk.max_day_krw)를 넘습니다", "a buy is above risk.max_day_krw"),
+}
+"""Why a purchase that was decided on was not made, by the code of `Outcome.refused`."""
+
+
 def no_trades(report: Report, *, korean: bool) -> str:
-    """Say which condition kept every market out most often."""
+    """Say why there was no trade, the true reason first: money and rules, what is not loaded, then the gates."""
+    at = 0 if korean else 1
+    return ("거래가 없습니다. ", "There was no trade: ")[at] + why_none(report, at)
+
+
+def why_none(report: Report, at: int) -> str:
+    """Return the reason, without the beginning of its sentence."""
+    refused = sum((run.outcome.refused for run in report.runs), Counter[str]())
+    if refused:
+        code, count = refused.most_common(1)[0]
+        said = REFUSALS[code][at].format(least=MIN_TOTAL, slots=report.rules.slots)
+        return said + (f" ({code}, {count:,}회).", f" ({code}, {count:,} times).")[at]
+    markets = set(report.ready.panel.window.markets)
+    if not markets - set(report.rules.exclude):
+        return ("모든 마켓이 제외되어 있습니다(risk.exclude).", "every market is excluded (risk.exclude).")[at]
     counts = report.ready.gates
     gate = max(report.ready.strategy.gates, key=lambda one: counts[one.code])
-    if korean:
-        return f"거래가 없습니다. 가장 자주 걸린 조건: {gate.ko} ({gate.code}, {counts[gate.code]:,}회)"
-    return f"There was no trade. What failed most often: {gate.en} ({gate.code}, {counts[gate.code]:,} times)"
+    if gate == BTC_GATE and LEADER not in markets:
+        return (
+            f"비트코인 캔들이 없어 비트코인 조건({gate.code})을 판단할 수 없습니다. {LEADER} 캔들을 받으세요.",
+            f"without candles of bitcoin its gate ({gate.code}) cannot open. Fetch those of {LEADER}.",
+        )[at]
+    if found := len(report.ready.target_rows):
+        return (
+            f"대상은 {found:,}번 있었지만 진입 조건(enter)이 사지 않았거나 체결될 캔들이 없었습니다.",
+            f"there were targets {found:,} times, but `enter` bought none, or no candle came to fill it.",
+        )[at]
+    return (
+        f"가장 자주 걸린 조건: {gate.ko} ({gate.code}, {counts[gate.code]:,}회)",
+        f"what failed most often: {gate.en} ({gate.code}, {counts[gate.code]:,} times)",
+    )[at]

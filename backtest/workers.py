@@ -9,13 +9,15 @@ from asyncio import CancelledError
 from concurrent.futures import CancelledError as FuturesCancelledError
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from functools import cache
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 from distributed import Client, KilledWorker, wait
 
 from backtest.errors import BacktestError, unwritable
-from backtest.evaluate import Score, Task
+from backtest.evaluate import Score, Task, key_of
+from backtest.source import fingerprint_of_code
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -29,6 +31,20 @@ TASK_TIMEOUT_S = 3600.0
 
 class WorkersLost(BacktestError):
     """Those who should judge cannot be reached, or died."""
+
+
+class OtherCode(WorkersLost):
+    """A worker of a cluster would judge with another program."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "클러스터의 워커가 다른 버전의 프로그램, 전략, 라이브러리로 돌고 있습니다. 같은 것으로 다시 시작하세요.",
+            "A worker of the cluster runs another version of this program, of the strategy or of its libraries. "
+            "Start the workers again with the same.",
+        )
+
+    def __reduce__(self) -> tuple[type[OtherCode], tuple[()]]:
+        return OtherCode, ()
 
 
 class Workers(Protocol):
@@ -101,8 +117,20 @@ def lost(error: BaseException) -> WorkersLost:
 
 
 def judge_with(evaluator: Evaluator, task: Task) -> Score:
-    """Judge one task on a worker of a cluster."""
+    """Judge one task on a worker of a cluster.
+
+    Raises:
+        OtherCode: when the worker was started with another version of this program.
+    """
+    if code_here(evaluator.strategy) != evaluator.code:
+        raise OtherCode
     return evaluator(task)
+
+
+@cache
+def code_here(strategy: str) -> str:
+    """Return the fingerprint of this process's own code."""
+    return fingerprint_of_code(strategy)
 
 
 OF_THIS_PROCESS: list[Evaluator] = []
@@ -165,7 +193,16 @@ class Remembering:
     def __init__(self, workers: Workers, path: Path) -> None:
         self._workers = workers
         self._path = path
-        self._known = dict(read_lines(path))
+        self._known = {key_of(line.task): line for line in read_lines(path)}
+        self.known: tuple[tuple[Task, Score], ...] = tuple((line.task, line.score) for line in self._known.values())
+        """What earlier searches have judged."""
+        self._found_there = frozenset(self._known)
+        self._reused: set[bytes] = set()
+
+    @property
+    def reused(self) -> int:
+        """How many tasks an earlier search had judged, so that this one did not."""
+        return len(self._reused)
 
     def map(self, tasks: Sequence[Task]) -> list[Score]:
         """Judge what was not judged before, and write that down.
@@ -173,17 +210,19 @@ class Remembering:
         Raises:
             Unwritable: when the file cannot be written; what it holds stays.
         """
-        keys = [msgspec.json.encode(task, order="deterministic") for task in tasks]
+        keys = [key_of(task) for task in tasks]
+        self._reused |= self._found_there.intersection(keys)
         fresh = {key: task for key, task in zip(keys, tasks, strict=True) if key not in self._known}
-        scores = dict(zip(fresh, self._workers.map(list(fresh.values())), strict=True)) if fresh else {}
-        self._known |= scores
+        scores = self._workers.map(list(fresh.values())) if fresh else []
+        lines = [Line(task=task, score=score) for task, score in zip(fresh.values(), scores, strict=True)]
+        self._known |= zip(fresh, lines, strict=True)
         try:
             with self._path.open("ab") as file:
                 # Every line begins with its own end of the line before it: a line that a kill cut off spoils no other.
-                file.writelines(b"\n" + msgspec.json.encode(Line(task=fresh[key], score=scores[key])) for key in scores)
+                file.writelines(b"\n" + msgspec.json.encode(line) for line in lines)
         except OSError as error:
             raise unwritable(self._path, error) from error
-        return [self._known[key] for key in keys]
+        return [self._known[key].score for key in keys]
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -193,13 +232,12 @@ class Line(msgspec.Struct, frozen=True):
     score: Score
 
 
-def read_lines(path: Path) -> Iterator[tuple[bytes, Score]]:
-    """Yield the scores of a file; a line that a kill cut off is left out."""
+def read_lines(path: Path) -> Iterator[Line]:
+    """Yield the lines of a file of scores; one that a kill cut off is left out."""
     if not path.exists():
         return
     for text in path.read_bytes().split(b"\n"):
         try:
-            line = msgspec.json.decode(text, type=Line)
+            yield msgspec.json.decode(text, type=Line)
         except msgspec.DecodeError:
             continue
-        yield msgspec.json.encode(line.task, order="deterministic"), line.score

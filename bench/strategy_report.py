@@ -250,9 +250,9 @@ def written(found: Search, hold: Cell) -> WalkForward:
         folds=[
             FoldResult(
                 judged_on=f"{one.fold.middle:%Y-%m-%d} ~ {one.fold.end - timedelta(days=1):%Y-%m-%d}",
-                parameters={key: float(f"{value:.4g}") for key, value in one.parameters.items()},
-                winner=round(one.plateau.winner, 3),
-                neighbours=round(one.plateau.middle, 3),
+                parameters={key: float(f"{value:.4g}") for key, value in (one.parameters or {}).items()},
+                winner=round(one.plateau.winner, 3) if one.plateau else None,
+                neighbours=round(one.plateau.middle, 3) if one.plateau else None,
                 after=account(one.after.figures),
                 shipped=account(one.shipped.figures),
             )

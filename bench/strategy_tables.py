@@ -53,8 +53,8 @@ class FoldResult(msgspec.Struct, frozen=True, kw_only=True):
 
     judged_on: str
     parameters: dict[str, float | int]
-    winner: float
-    neighbours: float
+    winner: float | None
+    neighbours: float | None
     after: Cell
     shipped: Cell
 
@@ -155,7 +155,7 @@ def detail_block(results: Results, at: int) -> str:
     heads = (
         (WHOLE, WHOLE),
         ("연 수익률 [시드 5–95 %]", "growth a year [5-95 % of seeds]"),
-        ("거래", "trades"), ("승률", "winners"), ("손익비", "profit factor"), ("평균 거래", "mean trade"),
+        ("거래", "trades"), ("승률", "winners"), ("프로핏 팩터", "profit factor"), ("평균 거래", "mean trade"),
         ("최악의 거래", "worst trade"), ("평균 보유(일)", "held, days"), ("투자 비중", "exposure"),
         ("연속 손실", "losing streak"), ("최장 회복(일)", "under water, days"),
         ("수수료 / 슬리피지 (100만 원 시작)", "fees / slippage (1,000,000 KRW at start)"),
@@ -227,7 +227,7 @@ def walk_block(results: Results, at: int) -> str:
     for name, walk in results.walk_forward.items():
         for fold in walk.folds:
             chosen = " ".join(f"{key}={value:g}" for key, value in fold.parameters.items())
-            near = f"{fold.winner:.2f} → {fold.neighbours:.2f}"
+            near = f"{number(fold.winner)} → {number(fold.neighbours)}"
             lines.append(row([f"`{name}` {fold.judged_on}", chosen, near, short(fold.after), short(fold.shipped)]))
         lines.append(
             row([f"`{name}` " + ("전체", "all tests")[at], f"{walk.variants}" + ("개 변형", " variants")[at], "",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import track
@@ -16,12 +16,13 @@ from backtest.results import run_seeds
 from backtest.rules import ORDER, Rules
 from backtest.show import to_json
 from backtest.units import from_ms, name_of
-from backtest.words import BASELINES, ROWS, band_text, verdict, written
+from backtest.words import BASELINES, ROWS, band_cell, cell, short_note, verdict, written
 from cli.common.exits import OK
 from cli.common.options import add_assumptions, add_period
 from cli.common.period import known, open_store, read_markets, read_period, read_unit
 from cli.common.printing import print_json
 from strategy import registry
+from strategy.gates import LEADER
 
 if TYPE_CHECKING:
     import argparse
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from backtest.results import Report
     from backtest.store import Store
     from config.settings import Config
+    from strategy.base import Strategy
 
 BYTES_A_CELL = 180
 """Measured with 100 markets of 43,200 candles: 106 to 121 for candles and numbers on the grid, 56 as they are read."""
@@ -68,21 +70,41 @@ def make_report(config: Config, store: Store, options: argparse.Namespace) -> Re
 
 def prepare_for(config: Config, store: Store, options: argparse.Namespace, rules: Rules) -> Prepared:
     """Load the history and ask the strategy about all of it."""
-    strategy, parameters = registry.load(config.strategy.name, config.strategy.parameters)
     unit = read_unit(options.unit) if options.unit else config.strategy.unit
+    strategy, parameters = load_strategy(config, unit)
     warm_up = strategy.history(parameters, unit)
     history = load(store, unit, read_markets(options))
-    begin, end = read_period(options, *reach(history, unit, warm_up))
+    begin, end = read_period(options, *reach(traded(history, rules), unit, warm_up))
     check_memory(len(history) * ((end - begin) // unit + warm_up))
     panel = build_panel(history, unit, begin, end, warm_up=warm_up)
     return prepare(panel, strategy, parameters, exclude=rules.exclude)
 
 
+def load_strategy(config: Config, unit: timedelta) -> tuple[Strategy, Any]:
+    """Return the strategy of the settings and its parameters.
+
+    Raises:
+        StrategyError: as `registry.load`.
+        UsageProblem: when it cannot trade on such candles.
+    """
+    strategy, parameters = registry.load(config.strategy.name, config.strategy.parameters)
+    if (why := strategy.refuses(parameters, unit)) is not None:
+        raise UsageProblem(*why)
+    return strategy, parameters
+
+
 def load(store: Store, unit: timedelta, wanted: list[str]) -> dict[str, Candles]:
-    """Read the history of the wanted markets, or of all there are."""
-    markets = known(store.need(unit), wanted)
+    """Read the history of the wanted markets, or of all there are; that of bitcoin in any case, to be looked at."""
+    there = store.need(unit)
+    markets = known(there, wanted)
+    markets = markets if LEADER in markets or LEADER not in there else [*markets, LEADER]
     read = {market: store.read(unit, market).candles for market in markets}
     return {market: candles for market, candles in read.items() if len(candles)}
+
+
+def traded(history: Mapping[str, Candles], rules: Rules) -> dict[str, Candles]:
+    """Return the history of the markets that may be bought; of all when none may."""
+    return {market: candles for market, candles in history.items() if market not in rules.exclude} or dict(history)
 
 
 def reach(history: Mapping[str, Candles], unit: timedelta, warm_up: int) -> tuple[datetime, datetime]:
@@ -111,6 +133,8 @@ def physical_memory() -> int:
 
 def rules_of(config: Config, options: argparse.Namespace) -> Rules:
     """Return the account and market that are assumed; the caps of the settings bind fixed order sums only."""
+    wanted = read_markets(options)
+    only_looked_at = (LEADER,) if wanted and LEADER not in wanted else ()
     caps = {name: getattr(config.risk, name) for name in ("max_order_krw", "max_market_krw", "max_day_krw")}
     rules = Rules(
         krw=float(options.krw),
@@ -121,7 +145,7 @@ def rules_of(config: Config, options: argparse.Namespace) -> Rules:
         delay=options.delay,
         fee_rate=options.fee,
         slippage_scale=options.slippage,
-        exclude=config.risk.exclude,
+        exclude=(*config.risk.exclude, *only_looked_at),
         **(caps if options.sizing == ORDER else {}),
     )
     check_ranges(rules, options.seeds)
@@ -153,7 +177,7 @@ def print_report(report: Report, language: str) -> None:
     console.print(
         f"{strategy.ko if korean else strategy.en} · {name_of(report.ready.panel.window.unit)} · "
         f"{report.begin:%Y-%m-%d} ~ {report.end:%Y-%m-%d} UTC · "
-        f"{len(set(report.ready.panel.window.markets))} markets · {len(report.runs)} seeds"
+        f"{report.markets} markets · {len(report.runs)} seeds"
     )
     console.print(figures_table(report, korean=korean))
     console.print(monthly_table(report, korean=korean))
@@ -162,6 +186,8 @@ def print_report(report: Report, language: str) -> None:
     words = "최대 낙폭(중앙 시드)" if korean else "deepest fall of the median seed"
     console.print(f"{words}: {fall.depth:.1%}, {fall.peak:%Y-%m-%d} → {fall.trough:%Y-%m-%d} → {until}")
     console.print(verdict(report, korean=korean))
+    if note := short_note(report, korean=korean):
+        console.print(note)
 
 
 def figures_table(report: Report, *, korean: bool) -> Table:
@@ -170,9 +196,9 @@ def figures_table(report: Report, *, korean: bool) -> Table:
     names = [BASELINES[name][0 if korean else 1] for name in beside]
     table = Table("", "중앙값" if korean else "median", "5–95 %", *names, box=None, padding=(0, 1))
     for name, ko, en, form in ROWS:
-        one = report.bands[name]
-        cells = [written(figures[name], form) if name in figures else "" for figures in beside.values()]
-        table.add_row(ko if korean else en, written(one.median, form), band_text(one, form), *cells)
+        cells = [cell(report, name, figures[name], form) if name in figures else "" for figures in beside.values()]
+        median = cell(report, name, report.bands[name].median, form)
+        table.add_row(ko if korean else en, median, band_cell(report, name, form), *cells)
     return table
 
 
@@ -182,5 +208,5 @@ def monthly_table(report: Report, *, korean: bool) -> Table:
     table = Table("월별" if korean else "months", *months, box=None, padding=(0, 1, 0, 0))
     for year in sorted({name[:4] for name in report.monthly}):
         cells = [report.monthly.get(f"{year}-{month}") for month in months]
-        table.add_row(year, *(f"{one.median:+.0%}" if one else "" for one in cells))
+        table.add_row(year, *(written(one.median, "{:+.0%}") if one else "" for one in cells))
     return table

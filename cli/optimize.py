@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -14,19 +15,20 @@ from rich.table import Table
 from backtest.errors import UsageProblem, unwritable
 from backtest.evaluate import Evaluator
 from backtest.folds import anchored
+from backtest.found import as_toml, parameter_lines
 from backtest.show import numbers
 from backtest.space import space_of
 from backtest.units import name_of
-from cli.backtest import load, reach, rules_of
+from backtest.words import LEAST_DAYS, written
+from cli.backtest import load, load_strategy, reach, rules_of, traded
 from cli.common.exits import OK
 from cli.common.options import add_assumptions, add_period
 from cli.common.period import ResearchMissing, open_store, read_markets, read_period, read_unit
 from cli.common.printing import print_json
-from strategy import registry
+from cli.report import write
 
 if TYPE_CHECKING:
     import argparse
-    from pathlib import Path
 
     from backtest.search import Plan, Search
     from config.settings import Config
@@ -38,6 +40,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Add its options."""
     parser.add_argument("--unit", metavar="UNIT", help="length of the candles, e.g. 240m (default: strategy.unit)")
     parser.add_argument("--trials", type=int, default=60, metavar="N", help="variants tried in each fold (default 60)")
+    parser.add_argument(
+        "--min-trades", type=int, default=20, metavar="N", help="least trades on a training to be chosen (default 20)"
+    )
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write what the last fold chose as settings, in TOML")
     parser.add_argument("--folds", type=int, default=4, metavar="N", help="tests, one after the other (default 4)")
     parser.add_argument(
         "--training",
@@ -74,12 +80,17 @@ def run(config: Config, options: argparse.Namespace) -> int:
     kept = scores_file(config, evaluator)
     with open_workers(evaluator, processes=options.workers, cluster=options.cluster) as workers, bar(options) as shown:
         task = shown.add_task("", total=options.trials * len(plan.folds))
-        found = search(plan, Remembering(workers, kept), lambda count: shown.advance(task, count))
+        memory = Remembering(workers, kept)
+        found = search(plan, memory, lambda count: shown.advance(task, count), memory.known)
     hold = evaluator.hold(plan.folds[0].middle, plan.folds[-1].end)
+    if options.out is not None and found.latest is not None:
+        write(options.out, as_toml(found, evaluator.unit))
     if options.json:
-        print_json(to_json(found, evaluator, hold))
+        print_json(to_json(found, evaluator, hold) | {"reused": memory.reused})
     else:
-        print_search(found, evaluator, hold, at=0 if config.language == "ko" else 1)
+        at = 0 if config.language == "ko" else 1
+        print_search(found, evaluator, hold, at=at)
+        print_choice(found, options.out, memory.reused, at=at)
     return OK
 
 
@@ -87,16 +98,16 @@ def make_plan(config: Config, options: argparse.Namespace) -> tuple[Plan, Evalua
     """Return what is searched, and who judges it."""
     from backtest.search import Plan  # noqa: PLC0415 - as above
 
-    store = open_store(config)
-    strategy, parameters = registry.load(config.strategy.name, config.strategy.parameters)
+    store, rules = open_store(config), rules_of(config, options)
     unit = read_unit(options.unit) if options.unit else config.strategy.unit
+    strategy, parameters = load_strategy(config, unit)
     history = load(store, unit, read_markets(options))
-    begin, end = read_period(options, *reach(history, unit, strategy.history(parameters, unit)))
+    begin, end = read_period(options, *reach(traded(history, rules), unit, strategy.history(parameters, unit)))
     first = config.trading.seed if config.trading.seed is not None else 0
     evaluator = Evaluator(
         strategy=strategy.name,
         unit=unit,
-        rules=rules_of(config, options),
+        rules=rules,
         seeds=tuple(range(first, first + options.seeds)),
         history=history,
     )
@@ -106,6 +117,7 @@ def make_plan(config: Config, options: argparse.Namespace) -> tuple[Plan, Evalua
         axes=space_of(strategy, options.space or []),
         folds=anchored(begin, end, count=options.folds, training=options.training),
         trials=options.trials,
+        min_trades=options.min_trades,
         sampler=options.sampler,
         sampler_seed=options.sampler_seed,
     )
@@ -116,6 +128,7 @@ def check_ranges(options: argparse.Namespace) -> None:
     """Refuse a search that means nothing."""
     limits = {
         "--trials": (options.trials, 1, 1_000_000),
+        "--min-trades": (options.min_trades, 1, 1_000_000),
         "--folds": (options.folds, 1, 100),
         "--training": (options.training, 0.1, 0.95),
         "--workers": (options.workers or 1, 1, 1_024),
@@ -159,8 +172,10 @@ def to_json(found: Search, evaluator: Evaluator, hold: dict[str, float]) -> dict
         "sampler_seed": plan.sampler_seed,
         "trials": plan.trials,
         "seeds": len(evaluator.seeds),
+        "min_trades": plan.min_trades,
         "variants": len(found.ratios),
-        "out_of_sample": numbers(found.figures(found.after())) | {"deflated_sharpe": found.deflated()},
+        "variants_of_earlier_searches": found.earlier,
+        "out_of_sample": numbers(found.figures(found.after())) | numbers({"deflated_sharpe": found.deflated()}),
         "shipped_parameters": numbers(found.figures(found.shipped())),
         "btc_hold": numbers(hold),
         "folds": [
@@ -169,7 +184,9 @@ def to_json(found: Search, evaluator: Evaluator, hold: dict[str, float]) -> dict
                 "judged_on": [one.fold.middle.isoformat(), one.fold.end.isoformat()],
                 "parameters": one.parameters,
                 "variants": one.variants,
-                "plateau": {
+                "plateau": None
+                if one.plateau is None
+                else {
                     "training_sharpe": one.plateau.winner,
                     "neighbours_middle": one.plateau.middle,
                     "neighbours": dict(one.plateau.neighbours),
@@ -195,16 +212,27 @@ FOLD_COLUMNS = (
 TOTAL_COLUMNS = (
     ("검증 구간 전체", "all tests in a row"),
     ("연 수익률", "growth a year"),
+    ("수익률", "return"),
     ("샤프", "Sharpe"),
     ("낙폭", "drawdown"),
 )
 CHOSEN, SHIPPED, HOLD = ("고른 값", "chosen"), ("기본값", "as shipped"), ("BTC 보유", "hold BTC")
 VERDICTS = (
-    "시도한 변형 {count}개, 시드 {seeds}개. 보정된 샤프 확률 {chance:.0%} (95 % 초과가 필요): {word}.",
-    "{count} variants tried, {seeds} seeds. Deflated Sharpe probability {chance:.0%} (above 95 % is asked): {word}.",
+    "시도한 변형 {count}개(이웃 포함, 이전 탐색 {earlier}개), 시드 {seeds}개. 보정된 샤프 확률 {chance}: {word}.",
+    "{count} variants tried ({earlier} earlier), {seeds} seeds. Deflated Sharpe probability {chance}: {word}.",
 )
+IDLE = ("거래 안 함", "no trading")
+DECLINED = (
+    "{count}개 구간에서는 학습 기간에 {least}번 이상 거래한 변형이 없어 거래하지 않기로 했습니다(--min-trades).",
+    "In {count} folds no variant traded at least {least} times on the training, so nothing was traded (--min-trades).",
+)
+REUSED = (
+    "이전에 같은 코드와 자료로 계산한 점수 {count}개를 다시 썼습니다.",
+    "{count} scores of an earlier search with the same code and data were used again.",
+)
+LATEST = ("마지막 구간이 고른 값 ({begin} ~ {end}에서):", "Chosen by the last fold (on {begin} ~ {end}):")
 LUCK = (
-    ("우연과 구별되지 않습니다", "not to be told from luck"),
+    ("우연과 구별되지 않습니다(95% 초과 필요)", "not to be told from luck (above 95% is asked)"),
     ("우연으로 보기 어렵습니다", "hard to explain by luck"),
 )
 
@@ -215,9 +243,29 @@ def print_search(found: Search, evaluator: Evaluator, hold: dict[str, float], *,
     console.print(folds_table(found, at))
     console.print(totals_table(found, hold, at))
     chance = found.deflated()
-    word = LUCK[chance > found.CONVINCING][at]
-    told = VERDICTS[at].format(count=len(found.ratios), seeds=len(evaluator.seeds), chance=chance, word=word)
+    told = VERDICTS[at].format(
+        count=len(found.ratios),
+        earlier=found.earlier,
+        seeds=len(evaluator.seeds),
+        chance=written(chance, "{:.0%}"),
+        word=LUCK[chance > found.CONVINCING][at],
+    )
     console.print(told, highlight=False)
+    if declined := sum(one.parameters is None for one in found.chosen):
+        console.print(DECLINED[at].format(count=declined, least=found.plan.min_trades), highlight=False)
+
+
+def print_choice(found: Search, out: Path | None, reused: int, *, at: int) -> None:
+    """Print the parameters of the last fold whole, as they stand in a file of settings, and what was used again."""
+    console = Console(soft_wrap=True, highlight=False, markup=False)
+    if reused:
+        console.print(REUSED[at].format(count=reused))
+    if found.latest is None:
+        return
+    fold = found.chosen[-1].fold
+    console.print(LATEST[at].format(begin=f"{fold.begin:%Y-%m-%d}", end=f"{fold.middle:%Y-%m-%d}"))
+    shown = parameter_lines(found.latest)
+    console.print(shown if out is None else f"{shown}\n→ {out.resolve()}")
 
 
 def folds_table(found: Search, at: int) -> Table:
@@ -227,12 +275,12 @@ def folds_table(found: Search, at: int) -> Table:
         figures = one.after.figures
         table.add_row(
             f"{one.fold.middle:%Y-%m-%d}\n{one.fold.end:%Y-%m-%d}",
-            "\n".join(f"{name}={value:g}" for name, value in one.parameters.items()),
-            f"{one.plateau.winner:.2f} → {one.plateau.middle:.2f}",
+            IDLE[at] if one.parameters is None else "\n".join(f"{k}={v:g}" for k, v in one.parameters.items()),
+            "-" if one.plateau is None else f"{one.plateau.winner:.2f} → {one.plateau.middle:.2f}",
             f"{figures['trades']:.0f}",
-            f"{figures['total_return']:+.1%}",
+            written(figures["total_return"], "{:+.1%}"),
             f"{figures['sharpe']:.2f}",
-            f"{figures['max_drawdown']:.1%}",
+            written(figures["max_drawdown"], "{:.1%}"),
             f"{one.shipped.figures['sharpe']:.2f}",
         )
     return table
@@ -241,9 +289,12 @@ def folds_table(found: Search, at: int) -> Table:
 def totals_table(found: Search, hold: dict[str, float], at: int) -> Table:
     """Return the chosen and the shipped parameters and bitcoin over all tests in a row."""
     table = Table(*(names[at] for names in TOTAL_COLUMNS), box=None, padding=(0, 2, 0, 0))
+    days = len(found.after())
     rows = {CHOSEN: found.figures(found.after()), SHIPPED: found.figures(found.shipped()), HOLD: hold}
     for label, figures in rows.items():
         if figures:
-            cells = (f"{figures['cagr']:+.1%}", f"{figures['sharpe']:.2f}", f"{figures['max_drawdown']:.1%}")
-            table.add_row(label[at], *cells)
+            forms = {"total_return": "{:+.1%}", "sharpe": "{:.2f}", "max_drawdown": "{:.1%}"}
+            cells = [written(figures[name], form) for name, form in forms.items()]
+            growth = written(figures["cagr"], "{:+.1%}") if days >= LEAST_DAYS["cagr"] else "-"
+            table.add_row(label[at], growth, *cells)
     return table

@@ -170,6 +170,11 @@ class Strategy(Protocol):
     gates: ClassVar[tuple[Gate, ...]]
     exits: ClassVar[tuple[Cause, ...]]  # the most urgent first
 
+    def refuses(self, parameters: Any, unit: timedelta) -> tuple[str, str] | None:
+        """Return why it cannot trade on candles of `unit`, in Korean and English; None where it can."""
+        del parameters, unit
+        return None
+
     def history(self, parameters: Any, unit: timedelta) -> int:
         """Return how many closed candles of `unit` the window should hold so that every number is settled."""
 

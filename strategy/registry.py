@@ -39,9 +39,12 @@ class StrategyError(Exception):
     """A strategy or one of its parameters cannot be used; `ko` and `en` say which and what is possible."""
 
     def __init__(self, ko: str, en: str) -> None:
-        super().__init__(en)
+        super().__init__(ko, en)  # both, so that it comes whole out of another process
         self.ko = ko
         self.en = en
+
+    def __str__(self) -> str:
+        return self.en
 
 
 def load(name: str, parameters: Mapping[str, object]) -> tuple[Strategy, Any]:

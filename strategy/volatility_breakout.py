@@ -50,6 +50,16 @@ class VolatilityBreakout(Strategy):
     gates: ClassVar[tuple[Gate, ...]] = (HISTORY, TURNOVER, DAY_OPEN, ABOVE_DAYS, BREAKOUT)
     exits: ClassVar[tuple[Cause, ...]] = (DAY_END,)
 
+    def refuses(self, parameters: Parameters, unit: timedelta) -> tuple[str, str] | None:
+        """Refuse day candles: a breakout within the day is not seen in them, and a day's last candle is not bought."""
+        del parameters
+        if unit < DAY:
+            return None
+        return (
+            "변동성 돌파는 하루 안의 돌파를 보므로 일봉으로는 거래할 수 없습니다. --unit 240m 이하를 쓰세요.",
+            "Volatility breakout looks for breakouts within a day, and day candles show none. Use --unit 240m or less.",
+        )
+
     def history(self, parameters: Parameters, unit: timedelta) -> int:
         """Return how many closed candles the window should hold: whole days before, and the day of now."""
         return max((max(parameters.ma_days, 1) + 2) * (DAY // unit), parameters.min_candles)

@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import signal
 import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from pathlib import Path
+from socket import create_connection, socket
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import strategy
+from config.reading import load as read_settings
+from main import main
 from tests.helpers.made_up import ROOT, run_main, write_history
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 SEARCH = (
-    "optimize", "--unit", "240m", "--seeds", "1", "--trials", "9", "--folds", "2", "--json",
+    "optimize", "--unit", "240m", "--seeds", "1", "--trials", "9", "--folds", "2", "--min-trades", "3", "--json",
     "--space", "fast=4:16", "max_natr=1:6",
 )  # fmt: skip
 
@@ -105,6 +111,84 @@ def test_a_cluster_of_two_workers_finds_the_same(history: Path, alone: dict[str,
     """A real scheduler and two real workers, on loopback."""
     with cluster(history, 2) as address:
         assert searched(history, "--cluster", address) == alone
+
+
+DOCUMENTED = re.compile(r"^    ((?:PYTHONPATH=\. )?dask (?:scheduler|worker).*)$", re.MULTILINE)
+
+
+def test_the_documented_cluster_is_started_as_it_is_written(history: Path, alone: dict[str, Any]) -> None:
+    """The lines of docs/backtest.md, typed into a shell; only the name of the machine and the port are this test's."""
+    document = (ROOT / "docs" / "backtest.md").read_text(encoding="utf-8")
+    commands = DOCUMENTED.findall(document)
+    assert len(commands) == 2
+    with socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    port = address.rpartition(":")[2]
+    typed = [one.replace("scheduler:8786", address).replace("--port 8786", f"--port {port}") for one in commands]
+    environment = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PYTHONWARNINGS": "ignore",
+    }
+    with (history / "documented.log").open("w") as log:
+        started = [
+            subprocess.Popen(one, shell=True, cwd=ROOT, env=environment, stdout=log, stderr=log, start_new_session=True)  # noqa: S602 - a person types it too
+            for one in typed
+        ]
+        try:
+            wait_for(address)
+            assert searched(history, "--cluster", f"tcp://{address}") == alone
+        finally:
+            for process in started:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+
+def wait_for(address: str) -> None:
+    """Wait until something listens at an address."""
+    host, _, port = address.partition(":")
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        try:
+            create_connection((host, int(port)), timeout=1).close()
+        except OSError:
+            time.sleep(0.1)
+        else:
+            return
+    raise AssertionError("the scheduler did not start")
+
+
+def test_a_search_that_is_repeated_says_so_and_writes_what_it_found(history: Path, tmp_path: Path) -> None:
+    """The second run judges nothing again; the file it writes is read as settings."""
+    searched(history, "--workers", "1")
+    file = tmp_path / "found.toml"
+    done = run_main(history, *SEARCH, "--workers", "1", "--out", str(file))
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    assert answer["reused"] == answer["variants"] + 2 * len(answer["folds"])
+    assert answer["variants_of_earlier_searches"] == 0
+    config = read_settings({}, path=file, overrides=[])
+    assert config.strategy.parameters["fast"] == answer["folds"][-1]["parameters"]["fast"]
+
+
+def test_a_strategy_that_was_changed_is_searched_anew(
+    history: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No score of the old code is used: with another rule in the same file everything is judged again."""
+    monkeypatch.setattr(strategy, "__path__", [*strategy.__path__, str(tmp_path)])
+    monkeypatch.setenv("BOT_DATA_DIR", str(history / "data"))
+
+    def reused(rule: str) -> int:
+        code = "from strategy.quiet_trend import QuietTrend\n\n\nclass Mine(QuietTrend):\n    name = 'mine'\n"
+        (tmp_path / "mine.py").write_text(f"{code}    ko = '{rule}'\n\n\nSTRATEGY = Mine()\n", encoding="utf-8")
+        monkeypatch.delitem(sys.modules, "strategy.mine", raising=False)
+        assert main([*SEARCH, "--workers", "1", "--set", "strategy.name=mine"]) == 0
+        return int(json.loads(capsys.readouterr().out)["reused"])
+
+    assert reused("one rule") == 0
+    assert reused("one rule") > 0
+    assert reused("another rule") == 0
 
 
 def test_a_cluster_that_does_not_answer_is_said_in_one_sentence(history: Path) -> None:

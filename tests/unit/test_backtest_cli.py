@@ -12,6 +12,7 @@ import pytest
 from backtest.candles import Stored
 from backtest.store import Store
 from backtest.units import UNITS
+from backtest.words import written
 from main import main
 from tests.helpers.scripted import UNIT, candles
 
@@ -98,12 +99,91 @@ def test_costs_and_delay_are_assumptions_one_can_change(history: Path, capsys: p
 def test_a_backtest_without_a_trade_says_what_kept_every_market_out(
     history: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Without bitcoin its gate is closed; figures that do not exist are dashes."""
-    assert main(["backtest", "--markets", "ETH", "XRP", "--seeds", "1"]) == 0
+    """The gate that failed most often; figures that do not exist are dashes."""
+    words = ("--set", "strategy.parameters.min_turnover_krw=9e12")
+    assert main(["backtest", "--seeds", "1", *words]) == 0
     shown = capsys.readouterr().out
-    assert "There was no trade. What failed most often: bitcoin is below its long average" in shown
-    assert "btc_gate" in shown
+    assert "There was no trade: what failed most often: 24 h turnover is too low (turnover," in shown
     assert "nan" not in shown
+
+
+def test_bitcoin_is_looked_at_where_only_another_market_is_traded(
+    history: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its gate works and it is compared with, but it is not bought."""
+    said = output(capsys, "backtest", "--markets", "KRW-ETH", "--seeds", "2")
+    assert said["trades"]["median"] > 0
+    assert said["markets"] == 1
+    assert "KRW-BTC" in said["rules"]["exclude"]
+    assert "btc_hold" in said["baselines"]
+    with_it = output(capsys, "backtest", "--markets", "KRW-ETH", "KRW-BTC", "--seeds", "2")
+    assert with_it["trades"]["median"] > said["trades"]["median"]
+
+
+@pytest.mark.parametrize(
+    ("more", "sentence"),
+    [
+        (("--krw", "20000"), "one place has less than the least order of 5,000 KRW"),
+        (("--krw", "30000", "--set", "strategy.parameters.stop_atr=90"), "at its stop a position would be worth less"),
+        (("--set", 'risk.exclude=["KRW-BTC", "KRW-ETH", "KRW-XRP"]'), "every market is excluded"),
+    ],
+    ids=["no money", "stop too deep", "excluded"],
+)
+def test_the_true_reason_of_no_trade_comes_first(
+    history: Path, capsys: pytest.CaptureFixture[str], more: tuple[str, ...], sentence: str
+) -> None:
+    """Not a gate that did not matter."""
+    assert main(["backtest", "--seeds", "2", *more]) == 0
+    shown = capsys.readouterr().out.replace("\n", " ")
+    assert f"There was no trade: {sentence}" in shown
+    assert "failed most often" not in shown
+
+
+def test_bitcoin_that_is_not_there_is_the_reason_of_no_trade(history: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its gate cannot open without its candles, and they are named."""
+    Store(history / "candles").path(UNIT, "KRW-BTC").unlink()
+    assert main(["backtest", "--seeds", "1"]) == 0
+    assert "without candles of bitcoin its gate (btc_gate) cannot open. Fetch those of KRW-BTC" in " ".join(
+        capsys.readouterr().out.split()
+    )
+
+
+def test_a_strategy_that_cannot_trade_on_such_candles_is_refused_in_words(
+    history: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Volatility breakout on day candles would never trade: one sentence instead of an empty table."""
+    store = Store(history / "candles")
+    store.write(UNITS["day"], "KRW-BTC", Stored(candles=candles(wave(400, 1), unit=UNITS["day"])))
+    for verb in ("backtest", "optimize"):
+        assert main([verb, "--unit", "day", "--set", "strategy.name=volatility_breakout"]) == 2
+        assert "day candles show none. Use --unit 240m or less" in capsys.readouterr().err
+
+
+def test_a_short_period_is_not_made_a_year_and_nothing_small_looks_like_nothing(
+    history: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No growth a year of fifty days; a band of negatives can be read."""
+    assert main(["backtest", "--seeds", "3", "--slippage", "20"]) == 0
+    shown = capsys.readouterr().out
+    growth = next(line.strip() for line in shown.splitlines() if "growth a year" in line)
+    assert set(growth.removeprefix("growth a year").split()) == {"-"}
+    assert "The period is 50 days, less than a year" in shown
+
+
+@pytest.mark.parametrize(
+    ("value", "form", "text"),
+    [
+        (0.004, "{:+.0%}", "+0.40%"),
+        (-0.031, "{:+.0%}", "-3.1%"),
+        (-0.0, "{:+.0%}", "0%"),
+        (0.31, "{:+.0%}", "+31%"),
+        (-0.0000001, "{:+.2%}", "0.00%"),
+        (float("nan"), "{:.2f}", "-"),
+    ],
+)
+def test_a_percent_is_written_so_that_it_says_something(value: float, form: str, text: str) -> None:
+    """Small shares get the decimals they need, nothing is "-0%"."""
+    assert written(value, form) == text
 
 
 def test_data_can_be_looked_at(history: Path, capsys: pytest.CaptureFixture[str]) -> None:

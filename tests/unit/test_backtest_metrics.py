@@ -147,6 +147,30 @@ def test_holding_bitcoin_goes_on_behind_a_hole_in_its_history() -> None:
     assert btc_hold(seen.panel, FREE).equity[-1] == pytest.approx(1_500_000 * 2)
 
 
+def test_holding_bitcoin_begins_with_the_first_candle_there_is() -> None:
+    """The first candle of the period is missing: bought at the open of the second, not never."""
+    rows: list[Row | None] = [flat(100), None, flat(100), flat(150)]
+    seen = ready({"KRW-BTC": rows, "KRW-A": [flat(5)] * 4})
+    assert btc_hold(seen.panel, FREE).equity.tolist() == pytest.approx([1e6, 1e6, 1e6, 1.5e6])
+
+
+def test_equal_weight_sells_nothing_that_does_not_trade() -> None:
+    """A market without a candle when the month begins is kept as it is; its price moves on later all the same."""
+    begin = 6 * 31
+    still: list[Row | None] = [*[flat(100)] * begin, None, flat(300)]
+    seen = ready({"KRW-A": still, "KRW-B": [flat(100)] * (begin + 2)})
+    assert equal_weight(seen.panel, FREE).equity[-1] == pytest.approx(500_000 + 1_500_000)
+
+
+def test_equal_weight_begins_a_month_where_something_trades() -> None:
+    """An exchange that rests over the first of the month does not cost the whole month."""
+    begin = 6 * 31
+    rows: list[Row | None] = [*[flat(100)] * begin, None, None, flat(100), flat(200)]
+    grown: list[Row | None] = [None, None, *[flat(100)] * (begin - 2), None, None, flat(100), flat(200)]
+    seen = ready({"KRW-A": rows, "KRW-B": grown})
+    assert equal_weight(seen.panel, FREE).equity[-1] == pytest.approx(2_000_000)
+
+
 def test_equal_weight_buys_every_market_alike_and_evens_out_each_month() -> None:
     """Two markets, one doubles in January, the other in February."""
     days = 6 * 60

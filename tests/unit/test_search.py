@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import pickle
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from math import isnan, sqrt
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 import pytest
+from tests.unit.scripted import UNIT, candles, flat
 
 from backtest.deflate import best_by_luck, better_than, deflated
 from backtest.errors import UsageProblem
-from backtest.evaluate import Score, Task
+from backtest.evaluate import Evaluator, Score, Task
 from backtest.folds import anchored
+from backtest.found import as_toml
+from backtest.rules import Rules
 from backtest.search import Plan, search
+from backtest.source import fingerprint_of_code
 from backtest.space import Axis, space_of
-from backtest.workers import Remembering
-from strategy.registry import load
+from backtest.workers import OtherCode, Remembering, judge_with
+from config.reading import load as read_settings
+from strategy.registry import StrategyError, load
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,7 +49,7 @@ class Hill:
 
 def score(sharpe: float, *daily: float) -> Score:
     """Return a score."""
-    return Score(figures={"sharpe": float(sharpe), "trades": 1.0}, daily=list(daily or (0.01, -0.005)))
+    return Score(figures={"sharpe": float(sharpe), "trades": 50.0}, daily=list(daily or (0.01, -0.005)))
 
 
 def plan(**changed: object) -> Plan:
@@ -123,7 +131,7 @@ def test_the_best_of_the_training_is_chosen_and_judged_on_the_test_alone() -> No
     assert [one.parameters for one in found.chosen] == [{"fast": 12}, {"fast": 12}]
     for one in found.chosen:
         judged = [task for task in hill.asked if task.begin == one.fold.middle]
-        assert [task.parameters for task in judged if task.end == one.fold.end] == [{"fast": 12}, {}]
+        assert [task.parameters for task in judged if task.end == one.fold.end] == [{}, {"fast": 12}]
     trained = [task for task in hill.asked if task.begin == BEGIN]
     assert {task.end for task in trained} == {fold.middle for fold in plan().folds}
 
@@ -131,6 +139,7 @@ def test_the_best_of_the_training_is_chosen_and_judged_on_the_test_alone() -> No
 def test_the_plateau_shows_what_lies_beside_the_winner() -> None:
     """A step of a tenth of the axis to each side, on the training."""
     (first, _) = search(plan(), Hill()).chosen
+    assert first.plateau is not None
     assert first.plateau.winner == 0
     assert first.plateau.neighbours == {"fast=8": -16, "fast=16": -16}
     assert first.plateau.middle == -16
@@ -181,3 +190,123 @@ def test_a_search_that_was_stopped_goes_on_where_it_was(tmp_path: Path) -> None:
     third = Hill()
     search(plan(), Remembering(third, kept))
     assert third.asked == []
+
+
+class Flat(Hill):
+    """Judges that nothing with a short average trades more than a few times."""
+
+    def map(self, tasks: Sequence[Task]) -> list[Score]:
+        """Judge some tasks; the fewer trades, the better the ratio looks."""
+        self.asked += tasks
+        return [
+            Score(figures={"sharpe": -trades / 10, "trades": trades}, daily=[0.01, -0.005])
+            for trades in (float(task.parameters.get("fast", 10)) for task in tasks)
+        ]
+
+
+def test_a_variant_that_hardly_trades_is_not_chosen_however_good_it_looks() -> None:
+    """Two trades without a loss prove nothing: the least number of trades decides who may be taken at all."""
+    judge = Flat()
+    found = search(plan(min_trades=20), judge)
+    tried = {int(task.parameters["fast"]) for task in judge.asked if task.begin == BEGIN and task.parameters}
+    assert min(tried) < 20
+    for one in found.chosen:
+        assert one.parameters is not None
+        assert 20 <= one.parameters["fast"] <= 25
+
+
+def test_where_nothing_trades_often_enough_nothing_is_traded_and_that_is_said() -> None:
+    """The fold has no parameters, no plateau, and as many idle days as the test has."""
+    found = search(plan(min_trades=500), Flat())
+    assert [(one.parameters, one.plateau) for one in found.chosen] == [(None, None), (None, None)]
+    assert found.after().tolist() == [0.0] * 4
+    assert found.shipped().tolist() == [0.01, -0.005] * 2
+    assert found.latest is None
+    assert isnan(found.deflated())
+
+
+def test_every_look_at_a_training_counts_as_a_try() -> None:
+    """Neighbours of the winner, and what earlier searches tried on the same trainings; not on others."""
+    hill = Hill()
+    alone = search(plan(), hill)
+    judged = {repr(task) for task in hill.asked if task.begin == BEGIN}
+    assert len(alone.ratios) == len(judged)
+    fold = plan().folds[0]
+    same = Task(parameters={"fast": 77}, begin=fold.begin, end=fold.middle)
+    known = [
+        (same, score(3)),
+        (Task(parameters={"fast": 77}, begin=BEGIN, end=END), score(4)),
+        (hill.asked[0], score(0)),
+    ]
+    found = search(plan(), Hill(), known=known)
+    assert (len(found.ratios), found.earlier) == (len(alone.ratios) + 1, 1)
+    assert 3 / sqrt(365) in found.ratios
+
+
+def test_what_was_judged_before_is_told(tmp_path: Path) -> None:
+    """A search says how many of its scores it did not compute."""
+    kept = tmp_path / "scores.jsonl"
+    first = Remembering(Hill(), kept)
+    search(plan(), first)
+    assert first.reused == 0
+    second = Remembering(Hill(), kept)
+    search(plan(), second)
+    assert second.reused == len(kept.read_bytes().split()) == len(second.known)
+
+
+@pytest.fixture
+def evaluator() -> Evaluator:
+    """Return who judges a short history of one market."""
+    history = {"KRW-A": candles([flat(100), flat(101)])}
+    return Evaluator(strategy="quiet_trend", unit=UNIT, rules=Rules(), seeds=(1,), history=history)
+
+
+def test_a_score_belongs_to_every_column_and_every_rule(evaluator: Evaluator) -> None:
+    """Another volume, another fee, another seed: another file of scores."""
+    ((market, one),) = evaluator.history.items()
+    louder = replace(evaluator, history={market: replace(one, volume=one.volume + 1)})
+    dearer = replace(evaluator, rules=Rules(fee_rate=0.001))
+    reseeded = replace(evaluator, seeds=(2,))
+    assert len({each.fingerprint() for each in (evaluator, louder, dearer, reseeded)}) == 4
+
+
+@pytest.mark.parametrize("where", ["strategy", "backtest", "own"])
+def test_a_score_belongs_to_the_code_that_made_it(where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One character in the strategy's own file, in `strategy/` or in `backtest/`, and no old score is used."""
+    import backtest  # noqa: PLC0415 - its search path is what the test changes
+    import strategy  # noqa: PLC0415 - same
+
+    room = backtest if where == "backtest" else strategy
+    file = tmp_path / ("mine.py" if where == "own" else "helper.py")
+    file.write_text("FACTOR = 1\n", encoding="utf-8")
+    monkeypatch.setattr(room, "__path__", [*room.__path__, str(tmp_path)])
+    before = fingerprint_of_code("mine" if where == "own" else "quiet_trend")
+    file.write_text("FACTOR = 2\n", encoding="utf-8")
+    assert fingerprint_of_code("mine" if where == "own" else "quiet_trend") != before
+
+
+def test_a_worker_with_other_code_judges_nothing(evaluator: Evaluator) -> None:
+    """Its scores would be those of another program."""
+    task = Task(parameters={}, begin=BEGIN, end=END)
+    with pytest.raises(OtherCode, match="another version"):
+        judge_with(replace(evaluator, code="older"), task)
+
+
+@pytest.mark.parametrize("error", [UsageProblem("가", "a"), OtherCode(), StrategyError("나", "b")])
+def test_what_a_worker_refuses_is_read_as_it_was_said(error: Exception) -> None:
+    """Errors come whole out of another process."""
+    again = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own, a moment ago
+    assert (type(again), again.ko, again.en, str(again)) == (type(error), error.ko, error.en, str(error))  # type: ignore[attr-defined]
+
+
+def test_what_was_found_is_a_file_of_settings(tmp_path: Path) -> None:
+    """Whole, one parameter a line, and the program reads it back to the last digit."""
+    axes = (Axis(name="fast", low=2, high=40, whole=True), Axis(name="max_natr", low=1.0, high=6.0))
+    found = search(plan(axes=axes, base={"slow": 60}), Hill())
+    file = tmp_path / "found.toml"
+    file.write_text(as_toml(found, timedelta(minutes=240)), encoding="utf-8")
+    config = read_settings({}, path=file, overrides=[])
+    _, parameters = load(config.strategy.name, config.strategy.parameters)
+    assert msgspec.to_builtins(parameters) == found.latest
+    assert (parameters.slow, config.strategy.unit) == (60, timedelta(minutes=240))
+    assert parameters.max_natr == found.chosen[-1].parameters["max_natr"]  # type: ignore[index]
