@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import heapq
 from collections import Counter
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import TYPE_CHECKING
+
+from strategy.portfolio import Caps, start_of_day
 
 if TYPE_CHECKING:
     import random
-    from datetime import datetime
-    from decimal import Decimal
+    from datetime import datetime, timedelta
 
     from backtest.leaving import Leaving
     from backtest.prepare import Prepared
     from backtest.rules import Rules
+
+
+ZERO = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,11 +92,43 @@ class Account:
     held: dict[str, Holding] = field(default_factory=dict)
     waiting: dict[str, Waiting] = field(default_factory=dict)
     ended: dict[str, datetime] = field(default_factory=dict)
-    spent: dict[datetime, Decimal] = field(default_factory=dict)  # won of buys with their fees, by day in Korea
+    spent: dict[datetime, Decimal] = field(default_factory=dict)  # won of buys with fees, by day in Korea; where capped
     leaving: list[tuple[int, bool, int, str]] = field(default_factory=list)  # heap: column, inside, order, market
     trades: list[tuple[int, Trade]] = field(default_factory=list)  # with the order of their purchases
     refused: Counter[str] = field(default_factory=Counter)
     bought: int = 0
+    fee_rate: Decimal = field(init=False)
+    caps: Caps = field(init=False)
+    cooldown: timedelta = field(init=False)  # how long a market rests after its trade
+
+    def __post_init__(self) -> None:
+        rules, ready = self.rules, self.ready
+        self.fee_rate = Decimal(repr(rules.fee_rate))
+        self.caps = Caps(order_krw=rules.max_order_krw, market_krw=rules.max_market_krw, day_krw=rules.max_day_krw)
+        self.cooldown = ready.strategy.cooldown(ready.parameters) * ready.panel.window.unit
+
+    def takes(self, market: str) -> bool:
+        """Return whether a market is held, or drawn and not bought yet."""
+        return market in self.held or market in self.waiting
+
+    def hold(self, holding: Holding) -> None:
+        """Pay for a position, keep it, and note when it ends."""
+        self.cash -= holding.cost
+        self.held[holding.market] = holding
+        self.bought += 1
+        if self.caps.day_krw is not None:
+            day = self.day_of(holding.entered)
+            self.spent[day] = self.spent.get(day, ZERO) + Decimal(repr(holding.cost))
+        if (end := holding.leaving) is not None:
+            heapq.heappush(self.leaving, (end.column, end.inside, self.bought, holding.market))
+
+    def day_of(self, column: int) -> datetime:
+        """Return when the day in Korea of a candle began, UTC."""
+        return start_of_day(self.ready.panel.opened_at(column))
+
+    def spent_on_day_of(self, column: int) -> Decimal:
+        """Return the won of all buys of the day of a candle so far; nothing where no cap asks."""
+        return ZERO if self.caps.day_krw is None else self.spent.get(self.day_of(column), ZERO)
 
     def free(self) -> int:
         """Return how many more trades may begin."""

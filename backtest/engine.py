@@ -13,42 +13,37 @@ from __future__ import annotations
 import heapq
 import random
 from decimal import Decimal
+from math import floor
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from backtest.account import Account, Holding, Outcome, Waiting, finish
-from backtest.leaving import find_leaving
+from backtest.leaving import Life
 from backtest.rules import EQUITY, OPEN
-from strategy.base import Position, Snapshot
-from strategy.portfolio import MIN_TOTAL, Caps, broken_cap, can_leave, draw, order_total, start_of_day, stop_price
+from strategy.base import Snapshot
+from strategy.portfolio import MIN_TOTAL, broken_cap, can_leave, draw, is_resting, order_total, stop_price
 
 if TYPE_CHECKING:
     from backtest.prepare import Prepared
     from backtest.rules import Rules
+    from strategy.base import Bools
 
 ZERO = Decimal(0)
 VOLUMES_A_UNIT = 1e8
 """Upbit's volumes have eight decimals."""
+AUDIT = 100
+"""At each such purchase, the first included, an end that was looked up is asked for too: a mark may be wrong."""
 
 
 def simulate(ready: Prepared, rules: Rules, seed: int) -> Outcome:
     """Run one account from the first tradable candle to the last. The same seed gives the same trades."""
     account = Account(ready=ready, rules=rules, seed=seed, cash=rules.krw, rng=random.Random(seed))
-    candidates, appears = np.diff(ready.target_ends).tolist(), ready.appears.tolist()
-    all_held = False  # every target is held already: until one appears or something is sold, there is nobody to draw
-    for column in range(max(1, ready.panel.first), ready.panel.real.shape[1]):
-        if account.leaving and account.leaving[0][0] <= column:
-            sell_due(account, (column, False))
-            all_held = False
-        if candidates[column - 1] and (not all_held or appears[column - 1]) and account.free() > 0:
-            all_held = not draw_targets(account, column)
-        if account.waiting:
-            buy_waiting(account, column)
-            all_held = False
-        if account.leaving and account.leaving[0][0] <= column:
-            sell_due(account, (column, True))
-            all_held = False
+    calls = Calls(ready)
+    column, count = max(1, ready.panel.first), ready.panel.real.shape[1]
+    while column < count:
+        step(account, calls, column)
+        column = calls.next_after(account, column)
     still_held = [finish(one, None, 0.0, 0.0, 0.0) for one in account.held.values()]
     trades = [trade for _, trade in sorted(account.trades, key=lambda pair: pair[0])]
     return Outcome(
@@ -59,26 +54,59 @@ def simulate(ready: Prepared, rules: Rules, seed: int) -> Outcome:
     )
 
 
+def step(account: Account, calls: Calls, column: int) -> None:
+    """Do what is due at one candle: sell at its open, draw, buy, sell inside it."""
+    if account.leaving and account.leaving[0][0] <= column:
+        sell_due(account, (column, False))
+        calls.all_held = False
+    if calls.is_call(column) and account.free() > 0:
+        calls.all_held = not draw_targets(account, column)
+    if account.waiting:
+        buy_waiting(account, column)
+        calls.all_held = False
+    if account.leaving and account.leaving[0][0] <= column:
+        sell_due(account, (column, True))
+        calls.all_held = False
+
+
+class Calls:
+    """At which candles somebody may be drawn, so that the others are stepped over."""
+
+    def __init__(self, ready: Prepared) -> None:
+        passed, before = ready.passed, np.zeros((len(ready.passed), 1), dtype=np.bool_)
+        self._some: Bools = np.asarray(passed.any(axis=0))
+        self._new: Bools = np.asarray((passed > np.hstack([before, passed[:, :-1]])).any(axis=0))
+        self.all_held = False
+        """Whether every target is held already: until one appears or something is sold, there is nobody to draw."""
+
+    def is_call(self, column: int) -> bool:
+        """Return whether the close before a candle has a target that may not be held."""
+        return bool(self._new[column - 1] if self.all_held else self._some[column - 1])
+
+    def next_after(self, account: Account, column: int) -> int:
+        """Return the next candle at which anything can happen; beyond the last one when nothing can."""
+        if account.waiting:
+            return column + 1
+        end = account.leaving[0][0] if account.leaving else len(self._some)
+        if account.free() <= 0:
+            return max(end, column + 1)
+        called = (self._new if self.all_held else self._some)[column:end]
+        first = int(called.argmax()) if len(called) else 0
+        return column + 1 + first if len(called) and called[first] else max(end, column + 1)
+
+
 def draw_targets(account: Account, column: int) -> bool:
     """Fill free places with targets of the close before `column`, drawn at random; False when all are held."""
     ready = account.ready
     markets = ready.panel.window.markets
-    found = ((markets[row], row) for row in ready.targets(column - 1).tolist())
-    taken = account.held.keys() | account.waiting.keys()
-    rows = {market: row for market, row in found if market not in taken}
+    rows = [row for row in ready.targets(column - 1).tolist() if not account.takes(markets[row])]
     if not rows:
         return False
-    drawn = draw(
-        account.rng,
-        rows,
-        taken,
-        account.ended,
-        ready.panel.opened_at(column),
-        cooldown=ready.strategy.cooldown(ready.parameters) * ready.panel.window.unit,
-        slots=account.free(),
-    )
-    for market in drawn:
-        account.waiting[market] = Waiting(rows[market], column - 1, column + account.rules.delay)
+    now, cooldown = ready.panel.opened_at(column), account.cooldown
+    account.ended = {market: at for market, at in account.ended.items() if is_resting(at, now, cooldown)}
+    names = [markets[row] for row in rows]
+    for market in draw(account.rng, names, (), account.ended, now, cooldown=cooldown, slots=account.free()):
+        account.waiting[market] = Waiting(rows[names.index(market)], column - 1, column + account.rules.delay)
     return True
 
 
@@ -109,36 +137,22 @@ def buy(account: Account, market: str, waiting: Waiting, column: int) -> bool:
     if isinstance(total, str):
         account.refused[total] += 1
         return True
-    volume = np.floor(float(total) / price * VOLUMES_A_UNIT) / VOLUMES_A_UNIT
+    volume = floor(float(total) / price * VOLUMES_A_UNIT) / VOLUMES_A_UNIT
     fee = volume * price * rules.fee_rate
-    average = Decimal(repr(price))
-    position = Position(
-        market=market,
-        entry_price=average,
-        volume=Decimal(repr(float(volume))),
-        opened_at=ready.panel.opened_at(column),
-        stop_price=stop_price(average, entry.stop_distance),
-        highest_price=average,
+    life = Life(ready, rules, market, row, column, price, volume, stop_price(Decimal(repr(price)), entry.stop_distance))
+    account.hold(
+        Holding(
+            market=market,
+            row=row,
+            entered=column,
+            price=price,
+            volume=volume,
+            cost=volume * price + fee,
+            fee=fee,
+            slipped=(price - reference) * volume,
+            leaving=life.leaving(audited=account.bought % AUDIT == 0),
+        )
     )
-    holding = Holding(
-        market=market,
-        row=row,
-        entered=column,
-        price=price,
-        volume=float(volume),
-        cost=float(volume * price + fee),
-        fee=float(fee),
-        slipped=float((price - reference) * volume),
-        leaving=find_leaving(ready, rules, position, row, column),
-    )
-    account.cash -= holding.cost
-    account.held[market] = holding
-    account.bought += 1
-    day = start_of_day(position.opened_at)
-    account.spent[day] = account.spent.get(day, ZERO) + Decimal(repr(holding.cost))
-    if holding.leaving is not None:
-        end = holding.leaving
-        heapq.heappush(account.leaving, (end.column, end.inside, account.bought, market))
     return True
 
 
@@ -163,14 +177,12 @@ def size(account: Account, column: int, stop_fraction: float) -> Decimal | str:
     """Return the won of a purchase, or the code of why there is none."""
     rules = account.rules
     wished = Decimal(repr(account.equity(column - 1) / rules.slots)) if rules.sizing == EQUITY else rules.order_krw
-    total = order_total(wished, Decimal(repr(account.cash)), Decimal(repr(rules.fee_rate)), MIN_TOTAL)
+    total = order_total(wished, Decimal(repr(account.cash)), account.fee_rate, MIN_TOTAL)
     if total is None:
         return "no_money"
     if not can_leave(total, stop_fraction, MIN_TOTAL):
         return "cannot_leave"
-    caps = Caps(order_krw=rules.max_order_krw, market_krw=rules.max_market_krw, day_krw=rules.max_day_krw)
-    today = account.spent.get(start_of_day(account.ready.panel.opened_at(column)), ZERO)
-    return broken_cap(caps, total, in_market=ZERO, spent_today=today) or total
+    return broken_cap(account.caps, total, in_market=ZERO, spent_today=account.spent_on_day_of(column)) or total
 
 
 def sell_due(account: Account, until: tuple[int, bool]) -> None:
@@ -179,8 +191,7 @@ def sell_due(account: Account, until: tuple[int, bool]) -> None:
         column, inside, order, market = heapq.heappop(account.leaving)
         holding = account.held.pop(market)
         assert holding.leaving is not None
-        slip = slippage(account, holding.row, column - 1)
-        reference = holding.leaving.price
+        slip, reference = slippage(account, holding.row, column - 1), holding.leaving.price
         price = reference * (1 - slip)
         notional = price * holding.volume
         if notional < MIN_TOTAL:  # dust: Upbit takes no order of so little

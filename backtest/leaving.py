@@ -15,16 +15,19 @@ order its prices came, so the worst is assumed:
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from strategy.base import Moments
+from backtest.rules import OPEN
+from strategy.base import Moments, Position
+from strategy.registry import StrategyError
 
 if TYPE_CHECKING:
     from backtest.prepare import Prepared
     from backtest.rules import Rules
-    from strategy.base import Bools, Floats, Position
+    from strategy.base import Bools, Floats, Strategy
 
 SERIES_END = "series_end"
 FIRST_CHUNK, LARGEST_CHUNK = 64, 16_384
@@ -42,8 +45,114 @@ class Leaving:
     cause: str
 
 
-def find_leaving(ready: Prepared, rules: Rules, position: Position, row: int, entered: int) -> Leaving | None:
-    """Return how a position that was bought at the open of candle `entered` ends; None when the data end before it."""
+@dataclass(frozen=True, slots=True)
+class Life:
+    """A position from its purchase on."""
+
+    ready: Prepared
+    rules: Rules
+    market: str
+    row: int
+    entered: int  # candle at whose open it was bought
+    price: float  # average price of the purchase, KRW
+    volume: float
+    stop: Decimal | None
+
+    def leaving(self, *, audited: bool) -> Leaving | None:
+        """Return how it ends; None when the data end before it.
+
+        Args:
+            audited: whether an end that was looked up in what the strategy said once is also asked for.
+
+        Raises:
+            StrategyError: when the two differ: a cause claims to be `of_market` or `at_stop` and is not.
+        """
+        if not is_plain(self.ready):
+            return ask_leaving(self.ready, self.rules, self.position(), self.row, self.entered)
+        found = plain_leaving(self.ready, self.rules, self.stop, self.row, self.entered)
+        if audited and ask_leaving(self.ready, self.rules, self.position(), self.row, self.entered) != found:
+            raise claims_too_much(self.ready.strategy)
+        return found
+
+    def position(self) -> Position:
+        """Return it as the strategy sees it."""
+        average = Decimal(repr(self.price))
+        return Position(
+            market=self.market,
+            entry_price=average,
+            volume=Decimal(repr(self.volume)),
+            opened_at=self.ready.panel.opened_at(self.entered),
+            stop_price=self.stop,
+            highest_price=average,
+        )
+
+
+def claims_too_much(strategy: Strategy) -> StrategyError:
+    """Return the error of a cause that looks at more than it says."""
+    codes = ", ".join(cause.code for cause in strategy.exits if cause.of_market or cause.at_stop)
+    return StrategyError(
+        f"{strategy.name}: of_market나 at_stop으로 표시한 매도 조건({codes}) 중 하나가 다른 것도 봅니다. "
+        "표시를 지우세요 (docs/strategies.md).",
+        f"{strategy.name}: one of its exits marked of_market or at_stop ({codes}) looks at more than that. "
+        "Remove the mark (docs/strategies.md).",
+    )
+
+
+def is_plain(ready: Prepared) -> bool:
+    """Return whether all causes rest on numbers alone or are the protective stop: then nothing has to be asked."""
+    return ready.sells is not None and all(cause.at_stop for cause in ready.strategy.exits if cause.at_once)
+
+
+def plain_leaving(ready: Prepared, rules: Rules, stop: Decimal | None, row: int, entered: int) -> Leaving | None:
+    """Return how a position of a plain strategy ends, from what the strategy said about all candles at once."""
+    window, end = ready.panel.window, int(ready.panel.ends[row])
+    due, cause = due_of(ready, rules, row, entered, end)
+    if stop is not None:
+        urgent = stopped_in(ready, float(stop), row, entered, min(due + 1, end))
+        if urgent is not None and (urgent.column < due or not urgent.inside):
+            return urgent
+    if due < end:
+        price = window.open[row, due] if rules.fill == OPEN else window.close[row, due - 1]
+        return Leaving(column=due, inside=False, price=float(price), cause=ready.strategy.exits[cause].code)
+    return ended_in(ready, row, end)
+
+
+def due_of(ready: Prepared, rules: Rules, row: int, entered: int, end: int) -> tuple[int, int]:
+    """Return the candle at whose open a cause that waits for candles sells, and the cause; `end` when none does."""
+    assert ready.sells is not None
+    says = ready.sells[row, entered - 1 : end - 1]
+    first = int(says.argmax()) if len(says) else 0
+    if not len(says) or not says[first]:
+        return end, 0
+    cause = next(at for at, answers in ready.exits.items() if answers[row, entered - 1 + first])
+    late = entered + first + rules.delay
+    trades = ready.panel.real[row, late:end]
+    wait = int(trades.argmax()) if len(trades) else 0
+    return (late + wait if len(trades) and trades[wait] else end), cause
+
+
+def stopped_in(ready: Prepared, stop: float, row: int, begin: int, until: int) -> Leaving | None:
+    """Return where the protective stop sells first in the candles `begin`..`until`."""
+    window = ready.panel.window
+    hit = (window.low[row, begin:until] <= stop) & ready.panel.real[row, begin:until]
+    at = int(hit.argmax()) if len(hit) else 0
+    if not len(hit) or not hit[at]:
+        return None
+    open_ = float(window.open[row, begin + at])
+    code = next(cause.code for cause in ready.strategy.exits if cause.at_stop)
+    return Leaving(column=begin + at, inside=open_ > stop, price=min(open_, stop), cause=code)
+
+
+def ended_in(ready: Prepared, row: int, end: int) -> Leaving | None:
+    """Return the sale at the last close of a series that ends before the data do; None when it does not."""
+    if end == ready.panel.real.shape[1]:
+        return None
+    price = float(ready.panel.window.close[row, end - 1])
+    return Leaving(column=end - 1, inside=True, price=price, cause=SERIES_END)
+
+
+def ask_leaving(ready: Prepared, rules: Rules, position: Position, row: int, entered: int) -> Leaving | None:
+    """Return it for any strategy, by asking its causes about every candle of the position's life."""
     search = Search(ready, rules, position, row)
     begin, size, highest = entered, FIRST_CHUNK, float(position.entry_price)
     while begin < search.end:
@@ -52,10 +161,7 @@ def find_leaving(ready: Prepared, rules: Rules, position: Position, row: int, en
             return found
         highest = max(highest, float(ready.panel.window.high[row, begin:stop].max()))
         begin, size = stop, min(4 * size, LARGEST_CHUNK)
-    if search.end == ready.panel.real.shape[1]:
-        return None
-    last = search.end - 1
-    return Leaving(column=last, inside=True, price=float(ready.panel.window.close[row, last]), cause=SERIES_END)
+    return ended_in(ready, row, search.end)
 
 
 class Search:
@@ -81,7 +187,7 @@ class Search:
             return urgent
         if self._due is not None and self._due[0] < stop:
             column, cause = self._due
-            price = self._open[column] if self._rules.fill == "open" else self._close[column - 1]
+            price = self._open[column] if self._rules.fill == OPEN else self._close[column - 1]
             return Leaving(column=column, inside=False, price=float(price), cause=self._code(cause))
         return None
 

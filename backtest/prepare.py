@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from math import nan
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from backtest.errors import NothingThere
-from strategy.base import PASSED
+from strategy.base import PASSED, Moments, Position
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -29,20 +32,35 @@ class Prepared:
     strategy: Strategy
     parameters: Any
     numbers: Numbers  # arrays ``(series, candles)``
-    target_rows: npt.NDArray[np.intp]  # rows of all targets, candle by candle
-    target_ends: npt.NDArray[
-        np.intp
-    ]  # (candles + 1,): candle `c` has `target_rows[target_ends[c] : target_ends[c + 1]]`
-    appears: Bools  # (candles,): whether some row is a target that was none a candle before
-    gates: Mapping[str, int]  # how often each gate was the first to fail, over all tradable candles of all markets
+    listed: Bools  # (series, candles): whether the market may be bought and is there
+    passed: Bools  # (series, candles): which are targets at the close of a candle
+    exits: Mapping[
+        int, Bools
+    ]  # what each cause `of_market` says at a close, (series, candles), by its place in `exits`
+    sells: Bools | None  # whether any of them does; None where some other cause waits for candles too
 
     def targets(self, column: int) -> npt.NDArray[np.intp]:
         """Return the rows that are targets at the close of a candle."""
-        return self.target_rows[self.target_ends[column] : self.target_ends[column + 1]]
+        return self.passed[:, column].nonzero()[0]
 
     def is_target(self, row: int, column: int) -> bool:
         """Return whether a row is a target at the close of a candle."""
-        return bool((self.targets(column) == row).any())
+        return bool(self.passed[row, column])
+
+    @property
+    def gates(self) -> dict[str, int]:
+        """How often each gate was the first to fail, over all tradable candles of all markets; asked anew each time."""
+        counts = np.zeros(len(self.strategy.gates), dtype=np.int64)
+        for at in chunks(self.panel):
+            gate = self.strategy.select(self.panel.window, self.numbers, at, self.parameters).gate
+            counts += np.bincount(gate[self.listed[:, at] & (gate != PASSED)], minlength=len(counts))
+        return {gate.code: int(count) for gate, count in zip(self.strategy.gates, counts, strict=True)}
+
+
+def chunks(panel: Panel) -> list[slice]:
+    """Return the tradable candles in stretches that fit the cache."""
+    count = panel.real.shape[1]
+    return [slice(at, min(at + CHUNK, count)) for at in range(max(0, panel.first - 1), count, CHUNK)]
 
 
 def prepare(
@@ -71,27 +89,44 @@ def prepare(
     with np.errstate(divide="ignore", invalid="ignore"):
         numbers = strategy.compute(panel.window, parameters)
     barred = np.isin(panel.window.markets, list(exclude))
-    counts = np.zeros(len(strategy.gates), dtype=np.int64)
-    rows, per_column = [], np.zeros(panel.real.shape[1], dtype=np.intp)
-    appears, before = np.zeros(panel.real.shape[1], dtype=np.bool_), np.zeros((len(panel.real), 1), dtype=np.bool_)
-    begin = max(0, panel.first - 1)
-    for at in range(begin, panel.real.shape[1], CHUNK):
-        gate = strategy.select(panel.window, numbers, slice(at, at + CHUNK), parameters).gate
-        listed = np.isfinite(panel.window.close[:, at : at + CHUNK]) & ~barred[:, None]
-        counts += np.bincount(gate[listed & (gate != PASSED)], minlength=len(strategy.gates))
-        targets = (gate == PASSED) & listed
-        appears[at : at + CHUNK] = (targets & ~np.hstack([before, targets[:, :-1]])).any(axis=0)
-        before = targets[:, -1:]
-        columns, found = np.nonzero(targets.T)
-        rows.append(found)
-        per_column[at : at + CHUNK] = np.bincount(columns, minlength=gate.shape[1])
+    listed = np.isfinite(panel.window.close)
+    listed[barred] = False
+    passed = np.zeros_like(listed)
+    for at in chunks(panel):
+        passed[:, at] = strategy.select(panel.window, numbers, at, parameters).passed()
+    passed &= listed
+    exits = ask_exits(strategy, numbers, parameters)
+    patient = {at for at, cause in enumerate(strategy.exits) if not cause.at_once}
     return Prepared(
         panel=panel,
         strategy=strategy,
         parameters=parameters,
         numbers=numbers,
-        target_rows=np.concatenate(rows) if rows else np.empty(0, dtype=np.intp),
-        appears=appears,
-        target_ends=np.concatenate([[0], np.cumsum(per_column)]),
-        gates={gate.code: int(count) for gate, count in zip(strategy.gates, counts, strict=True)},
+        listed=listed,
+        passed=passed,
+        exits=exits,
+        sells=np.logical_or.reduce(list(exits.values())) if exits and patient == exits.keys() else None,
     )
+
+
+NOBODY = Position(
+    market="",
+    entry_price=Decimal(1),
+    volume=Decimal(1),
+    opened_at=datetime(1970, 1, 1, tzinfo=UTC),
+    stop_price=Decimal(1),
+    highest_price=Decimal(1),
+)
+"""A position for causes that do not look at it."""
+
+
+def ask_exits(strategy: Strategy, numbers: Numbers, parameters: Any) -> dict[int, Bools]:
+    """Ask every cause that rests on numbers alone about all candles at once."""
+    wanted = [at for at, cause in enumerate(strategy.exits) if cause.of_market and not cause.at_once]
+    if not wanted:
+        return {}
+    moments = Moments(numbers=numbers, price=nan, highest=nan, at_s=nan)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        answers = strategy.sells(NOBODY, moments, parameters)
+    shape = next(iter(numbers.values())).shape
+    return {at: np.broadcast_to(np.asarray(answers[at], dtype=np.bool_), shape) for at in wanted}

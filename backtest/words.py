@@ -136,7 +136,7 @@ def why_none(report: Report, at: int) -> str:
             f"비트코인 캔들이 없어 비트코인 조건({gate.code})을 판단할 수 없습니다. {LEADER} 캔들을 받으세요.",
             f"without candles of bitcoin its gate ({gate.code}) cannot open. Fetch those of {LEADER}.",
         )[at]
-    if found := len(report.ready.target_rows):
+    if found := int(report.ready.passed.sum()):
         return (
             f"대상은 {found:,}번 있었지만 진입 조건(enter)이 사지 않았거나 체결될 캔들이 없었습니다.",
             f"there were targets {found:,} times, but `enter` bought none, or no candle came to fill it.",

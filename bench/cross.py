@@ -37,7 +37,7 @@ class Cross(Strategy):
     en: ClassVar[str] = "cross"
     parameter_class: ClassVar[type[Parameters]] = Parameters
     gates: ClassVar[tuple[Gate, ...]] = (Gate(code="below", ko="아래", en="below"),)
-    exits: ClassVar[tuple[Cause, ...]] = (Cause(code="cross", ko="교차", en="the averages crossed"),)
+    exits: ClassVar[tuple[Cause, ...]] = (Cause(code="cross", ko="교차", en="the averages crossed", of_market=True),)
 
     def history(self, parameters: Parameters, unit: timedelta) -> int:
         """Return how many candles the long average needs."""

@@ -139,6 +139,8 @@ class Cause:
     en: str
     shown: tuple[str, ...] = ()  # names of the numbers a reason quotes; "price" and "stop" are known besides
     at_once: bool = False  # it looks at the price of now, so it does not wait for a candle to close
+    of_market: bool = False  # it rests on `Moments.numbers` alone: a backtest then asks once for all candles
+    at_stop: bool = False  # it sells exactly where the price is at `Position.stop_price` or below
 
     def reason(self, position: Position, snapshot: Snapshot) -> Reason:
         """Return why a position is sold, with the numbers that say so."""

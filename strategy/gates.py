@@ -50,8 +50,9 @@ def choose(numbers: Numbers, at: int | slice, shown: Sequence[str], tests: Seque
         shown: names of the numbers the verdict shows.
         tests: one array ``(markets,)`` a gate (for a slice ``(markets, candles)``), in the order of the gates.
     """
-    failed = ~np.stack(tests)
-    gate = np.where(failed.any(axis=0), failed.argmax(axis=0), PASSED).astype(np.int8)
+    gate = np.full(np.shape(tests[0]), PASSED, dtype=np.int8)
+    for index, test in reversed(list(enumerate(tests))):
+        np.putmask(gate, ~test, index)  # an earlier gate overwrites a later one: the first that failed is left
     return Selection(gate=gate, numbers={name: numbers[name][:, at] for name in shown})
 
 
@@ -60,9 +61,13 @@ def shown_numbers(numbers: Mapping[str, float], *names: str) -> dict[str, float]
     return {name: numbers[name] for name in names}
 
 
-STOP = Cause(code="stop", ko="손절", en="protective stop", shown=("stop", "price"), at_once=True)
+STOP = Cause(code="stop", ko="손절", en="protective stop", shown=("stop", "price"), at_once=True, at_stop=True)
 BTC_FELL = Cause(
-    code="gate_closed", ko="비트코인 추세 종료", en="bitcoin's trend is over", shown=("btc_close", "btc_ema")
+    code="gate_closed",
+    ko="비트코인 추세 종료",
+    en="bitcoin's trend is over",
+    shown=("btc_close", "btc_ema"),
+    of_market=True,
 )
 
 

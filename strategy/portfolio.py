@@ -41,9 +41,8 @@ def draw(
         cooldown: how long a market rests after an exit.
         slots: free places.
     """
-    candidates = sorted(
-        market for market in targets if market not in taken and not is_resting(exits.get(market), now, cooldown)
-    )
+    barred = {market for market, ended in exits.items() if is_resting(ended, now, cooldown)}.union(taken)
+    candidates = sorted(market for market in targets if market not in barred)
     return rng.sample(candidates, min(max(slots, 0), len(candidates)))
 
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 BREAKOUT = Gate(code="breakout", ko="전고점 아래", en="below the earlier high")
 CHANNEL_BROKEN = Cause(
-    code="channel_broken", ko="지지선 이탈", en="below the earlier low", shown=("close", "channel_low")
+    code="channel_broken", ko="지지선 이탈", en="below the earlier low", shown=("close", "channel_low"), of_market=True
 )
 
 

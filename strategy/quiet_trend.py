@@ -36,7 +36,9 @@ if TYPE_CHECKING:
 
 TREND = Gate(code="trend", ko="단기 평균이 장기 평균 아래", en="the short average is below the long one")
 ABOVE_FAST = Gate(code="above_fast", ko="가격이 단기 평균 아래", en="the price is below the short average")
-TREND_END = Cause(code="trend_end", ko="추세 종료", en="the trend is over", shown=("ema_fast", "ema_slow"))
+TREND_END = Cause(
+    code="trend_end", ko="추세 종료", en="the trend is over", shown=("ema_fast", "ema_slow"), of_market=True
+)
 
 
 class Parameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

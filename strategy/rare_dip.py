@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 
 OVERSOLD = Gate(code="oversold", ko="과매도 아님", en="not oversold")
 BELOW_BAND = Gate(code="below_band", ko="하단 밴드 위", en="above the lower band")
-REBOUND = Cause(code="rebound", ko="평균 회복", en="back at its average", shown=("close", "band_middle"))
+REBOUND = Cause(
+    code="rebound", ko="평균 회복", en="back at its average", shown=("close", "band_middle"), of_market=True
+)
 OVERDUE = Cause(code="time", ko="보유 시간 종료", en="holding time is over")
 
 

@@ -5,20 +5,21 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backtest.engine import simulate
+from backtest.engine import Calls, simulate
 from backtest.equity import curve_of
 from backtest.panel import build_panel, sum_of_a_day
 from backtest.prepare import prepare
 from backtest.rules import Rules
 from strategy import registry
-from strategy.base import Position, Snapshot
+from strategy.base import Cause, Moments, Position, Snapshot
+from strategy.gates import STOP, stopped
 from strategy.portfolio import stop_price
 from tests.helpers.scripted import BUY, QUIET, SELL, START, UNIT, Parameters, Row, Scripted, candles, flat, ready
 
@@ -421,17 +422,57 @@ def test_the_search_over_arrays_ends_every_trade_where_a_walk_with_the_daemons_e
 
 
 @pytest.mark.parametrize("name", ["quiet_trend", "rare_dip", "volatility_breakout"])
-def test_candles_at_which_nobody_can_be_drawn_are_skipped_without_a_difference(name: str) -> None:
+def test_candles_at_which_nobody_can_be_drawn_are_skipped_without_a_difference(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Looking at every candle makes the same trades."""
     loose = {"max_natr": 50.0} if name == "quiet_trend" else {"max_rsi": 45.0} if name == "rare_dip" else {}
     strategy, parameters = registry.load(name, {"min_turnover_krw": 0.0, **loose})
     panel = build_panel(wandering(5, 8, 1500), UNIT, START + 650 * UNIT, START + 1500 * UNIT, warm_up=650)
     prepared = prepare(panel, strategy, parameters)
-    everywhere = replace(prepared, appears=np.ones_like(prepared.appears))
     for seed in range(4):
         for rules in (Rules(slots=5), Rules(slots=8), Rules(slots=8, krw=30_000.0), Rules(slots=3, delay=2)):
-            assert simulate(prepared, rules, seed).trades == simulate(everywhere, rules, seed).trades
-    assert not prepared.appears.all()
+            quick = simulate(prepared, rules, seed).trades
+            with monkeypatch.context() as patch:
+                patch.setattr(Calls, "next_after", lambda _, account, column: column + 1)  # noqa: ARG005 - as called
+                patch.setattr(Calls, "is_call", lambda _, column: True)  # noqa: ARG005 - as called
+                assert simulate(prepared, rules, seed).trades == quick
+
+
+@pytest.mark.parametrize("name", ["quiet_trend", "quiet_breakout", "btc_only"])
+@pytest.mark.parametrize("rules", [Rules(), Rules(delay=2), Rules(fill="close")], ids=["next open", "late", "close"])
+def test_the_end_that_is_looked_up_is_the_one_that_would_be_asked_for(
+    name: str, rules: Rules, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every life of a strategy whose causes rest on numbers and stop is the same, asked candle by candle or not."""
+    loose = {"stop_atr": 1.0, "max_natr": 50.0, "min_turnover_krw": 0.0} if name != "btc_only" else {}
+    strategy, parameters = registry.load(name, loose)
+    panel = build_panel(wandering(7, 8, 1500), UNIT, START + 650 * UNIT, START + 1500 * UNIT, warm_up=650)
+    prepared = prepare(panel, strategy, parameters)
+    looked_up = simulate(prepared, rules, 1).trades
+    monkeypatch.setattr("backtest.leaving.is_plain", lambda _: False)
+    assert simulate(prepared, rules, 1).trades == looked_up
+    assert len(looked_up) > 5
+
+
+class Pretender(Scripted):
+    """Says of its target price that it rests on numbers alone."""
+
+    exits: ClassVar[tuple[Cause, ...]] = (STOP, Cause(code="signal", ko="-", en="-", of_market=True))
+
+    def sells(self, position: Position, moments: Moments, parameters: Any) -> tuple[Any, ...]:
+        """Sell once it is a candle old."""
+        del parameters
+        return stopped(position, moments), moments.at_s - position.opened_at.timestamp() >= UNIT.total_seconds()
+
+
+def test_a_strategy_that_claims_to_look_only_at_numbers_and_does_not_is_refused() -> None:
+    """The first end that was looked up is asked for too; a result that rests on a false claim never comes out."""
+    rows = [flat(100, BUY), flat(100), flat(100), flat(100)]
+    panel = build_panel({"KRW-A": candles(rows)}, UNIT, START, START + 4 * UNIT, warm_up=0)
+    prepared = prepare(panel, Pretender(), Parameters())
+    with pytest.raises(registry.StrategyError, match="of_market"):
+        simulate(prepared, FREE, 1)
 
 
 @settings(max_examples=25, deadline=None)

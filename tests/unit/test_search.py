@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 import pytest
-from tests.unit.scripted import UNIT, candles, flat
 
 from backtest.deflate import best_by_luck, better_than, deflated
 from backtest.errors import UsageProblem
@@ -26,6 +25,7 @@ from backtest.space import Axis, space_of
 from backtest.workers import OtherCode, Remembering, judge_with
 from config.reading import load as read_settings
 from strategy.registry import StrategyError, load
+from tests.helpers.scripted import UNIT, candles, flat
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
