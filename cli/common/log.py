@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, TextIO
 
+from config.redaction import Redaction
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
     from config.settings import Config
 
-JWT = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]+")
-WEBHOOK = re.compile(r"(/api/webhooks/)[^\s\"']+")
 NUMBER = re.compile(r"(?<==)[-+]?\d[\d.,]*(?![\w-])")
 """A fact that is only a number, which may differ each time the same thing is told."""
 AGAIN_AFTER = timedelta(minutes=1)
@@ -64,10 +64,10 @@ class Sparing(logging.Filter):
 class Line(logging.Formatter):
     """Formats a record as one line, without secrets and control characters."""
 
-    def __init__(self, clock: Callable[[], datetime], secrets: tuple[str, ...]) -> None:
+    def __init__(self, clock: Callable[[], datetime], redact: Redaction) -> None:
         super().__init__("%(levelname)-7s %(message)s")
         self._clock = clock
-        self._secrets = secrets
+        self._redact = redact
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line; a traceback keeps its lines."""
@@ -76,21 +76,13 @@ class Line(logging.Formatter):
             text += f" (and {left_out} more like it)"
         if not record.exc_info:
             text = text.replace("\r", "\\r").replace("\n", "\\n")
-        return f"{self._clock():%Y-%m-%dT%H:%M:%SZ} {redact(text, self._secrets)}"
-
-
-def redact(text: str, secrets: tuple[str, ...] = ()) -> str:
-    """Return a text without tokens, webhook addresses and the given secrets."""
-    for secret in secrets:
-        text = text.replace(secret, "***")
-    return WEBHOOK.sub(r"\1***", JWT.sub("***", text))
+        return f"{self._clock():%Y-%m-%dT%H:%M:%SZ} {self._redact(text)}"
 
 
 def configure(config: Config, clock: Callable[[], datetime], stream: TextIO | None = None) -> None:
     """Send the log to `stream` (stderr), one line per event with the time of `clock`."""
-    held = (config.access_key, config.secret_key, config.webhook_url)
     handler = logging.StreamHandler(stream or sys.stderr)
-    handler.setFormatter(Line(clock, tuple(secret.reveal() for secret in held if secret is not None)))
+    handler.setFormatter(Line(clock, Redaction.of(config)))
     handler.addFilter(Sparing(clock))
     root = logging.getLogger()
     root.handlers[:] = [handler]
