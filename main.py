@@ -48,6 +48,7 @@ VERBS = (
     Verb("sell-all", "보유분 표시, --yes이면 모두 매도", "show what is held; with --yes sell it and buy no more"),
     Verb("recover", "잃어버린 기록을 거래소에서 복구", "rebuild a lost journal from the exchange alone"),
     Verb("backup", "기록 전체 복사 (실행 중에도 가능)", "copy the whole journal, also while the daemon runs"),
+    Verb("restore", "백업을 되돌리고 이전 기록은 보관", "put a backup in the journal's place; the old one is kept"),
     Verb("health", "데몬이 살아 있으면 0, 아니면 1로 종료", "exit 0 while the daemon is alive, 1 otherwise"),
     Verb("download", "백테스트용 캔들 내려받기", "fetch candles for backtests; resumes where it stopped"),
     Verb("data", "저장된 캔들 가져오기와 점검", "the candle history on disk: import, check, list"),

@@ -4,8 +4,10 @@
   - JournalLocked      another daemon works on this data folder
   - JournalUnwritable  the folder or file cannot be written
   - JournalCorrupt     the file is damaged, or somebody edited it
+  - JournalForeign     a database, and not a journal
   - JournalNewer       written by a newer version of this program
-  - JournalFull        nothing could be written now; it may be possible later
+  - JournalBusy        another program holds the file: nothing was written now, and it passes by itself
+  - JournalFull        the disk is full: nothing was written now, and it passes when there is room
   - JournalBroken      the disk failed: nothing is written any more
 * Breach               a rule of our own is broken: an assertion, never survived quietly
   - JournalBreach      of the journal
@@ -69,14 +71,32 @@ class JournalUnwritable(JournalError):
         )
 
 
+RESTORE = (
+    "백업이 있으면 `python main.py restore 파일`, 없으면 `python main.py recover`로 되살리세요. 파일을 지우지 마세요.",
+    "With a backup: `python main.py restore FILE`; without one: `python main.py recover`. Do not delete the file.",
+)
+"""What to do about a journal that cannot be read any more; each keeps the old file."""
+
+
 class JournalCorrupt(JournalError):
     """The file is damaged, or somebody edited it."""
 
     def __init__(self, path: Path, cause: object) -> None:
         super().__init__(
-            f"거래 기록 {path}이(가) 손상되었습니다 ({cause}). "
-            "거래를 시작하지 않습니다. 백업을 되돌리세요. 파일을 지우지 마세요.",
-            f"The journal {path} is damaged ({cause}). Nothing is traded. Restore a backup; do not delete the file.",
+            f"거래 기록 {path}이(가) 손상되어 거래하지 않습니다 ({cause}). {RESTORE[0]}",
+            f"The journal {path} is damaged, so nothing is traded ({cause}). {RESTORE[1]}",
+        )
+
+
+class JournalForeign(JournalError):
+    """The file is a database of another program."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            f"{path}은(는) 이 프로그램의 거래 기록이 아닌 다른 데이터베이스입니다. 아무것도 바꾸지 않았습니다. "
+            "BOT_DATA_DIR를 확인하거나 그 파일을 다른 곳으로 옮기세요.",
+            f"{path} is a database of another program and not a journal. Nothing in it was changed. "
+            "Check BOT_DATA_DIR, or move that file elsewhere.",
         )
 
 
@@ -91,12 +111,24 @@ class JournalNewer(JournalError):
         )
 
 
-class JournalFull(JournalError, sqlite3.OperationalError):
-    """The disk is full, or somebody holds the file: nothing was written, and it may work later."""
+class JournalBusy(JournalError, sqlite3.OperationalError):
+    """Another program holds the file: nothing was written, and it works again when that lets go."""
 
     def __init__(self, path: Path, cause: object) -> None:
         super().__init__(
-            f"{path}에 기록할 수 없습니다 ({cause}). 디스크 공간을 비우세요. 기록 없이는 매수하지 않습니다.",
+            f"다른 프로그램이 거래 기록 {path}을(를) 잡고 있어 지금은 기록할 수 없습니다. 데이터베이스 브라우저나 "
+            "백업 프로그램을 닫으세요. 놓아주면 저절로 이어집니다.",
+            f"Another program holds the journal {path}, so nothing can be written now ({cause}). Close the database "
+            "browser or backup program that has it open; all goes on by itself when it lets go.",
+        )
+
+
+class JournalFull(JournalError, sqlite3.OperationalError):
+    """The disk is full: nothing was written, and it works again when there is room."""
+
+    def __init__(self, path: Path, cause: object) -> None:
+        super().__init__(
+            f"디스크가 가득 차 {path}에 기록할 수 없습니다. 공간을 비우세요. 기록 없이는 매수하지 않습니다.",
             f"{path} could not be written ({cause}). Free some disk space. Nothing is bought that is not written down.",
         )
 
@@ -104,10 +136,47 @@ class JournalFull(JournalError, sqlite3.OperationalError):
 class JournalBroken(JournalError, sqlite3.OperationalError):
     """The disk failed while it was written: what is on it is not known, so nothing is written any more."""
 
-    def __init__(self, path: Path, cause: object) -> None:
+    def __init__(self, path: Path, cause: object, *, damaged: bool = False) -> None:
+        ko, en = RESTORE if damaged else ("디스크를 확인하고 다시 시작하세요.", "Look at the disk, then start again.")
         super().__init__(
-            f"{path}을(를) 쓰다가 디스크 오류가 났습니다 ({cause}). 주문을 내지 않습니다. "
-            "디스크를 확인하고 다시 시작하세요.",
-            f"The disk failed while {path} was written ({cause}). No order is sent. "
-            "Look at the disk, then start again.",
+            f"{path}을(를) 쓰다가 디스크 오류가 났습니다 ({cause}). 주문을 내지 않습니다. {ko}",
+            f"The disk failed while {path} was written ({cause}). No order is sent. {en}",
         )
+
+
+NOT_NOW = (JournalBusy, JournalFull)
+"""Nothing was written, and the same may work later."""
+
+PRIMARY_CODE = 0xFF
+BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_INTERRUPT, sqlite3.SQLITE_PROTOCOL})
+DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+BARRED = frozenset(
+    {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH}
+)
+
+
+def code_of(error: sqlite3.Error) -> int:
+    """Return SQLite's primary code of an error; 0 where it gave none."""
+    return getattr(error, "sqlite_errorcode", 0) & PRIMARY_CODE
+
+
+def unopened(path: Path, error: sqlite3.DatabaseError) -> JournalError:
+    """Return why a file could not be opened or read: only what SQLite itself calls damage, or cannot name, is that."""
+    code = code_of(error)
+    if code in BUSY:
+        return JournalBusy(path, error)
+    if code == sqlite3.SQLITE_FULL:
+        return JournalFull(path, error)
+    if code in BARRED:
+        return JournalUnwritable(path, error)
+    return JournalCorrupt(path, error)
+
+
+def unwritten(path: Path, error: sqlite3.DatabaseError) -> JournalBusy | JournalFull | JournalBroken:
+    """Return why a transaction was not written: what passes by itself, what passes with room, and everything else."""
+    code = code_of(error)
+    if code in BUSY:
+        return JournalBusy(path, error)
+    if code == sqlite3.SQLITE_FULL:
+        return JournalFull(path, error)
+    return JournalBroken(path, error, damaged=code in DAMAGED)

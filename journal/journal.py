@@ -6,7 +6,9 @@ import zlib
 from typing import TYPE_CHECKING, Any
 
 from journal.errors import (
+    NOT_NOW,
     JournalBreach,
+    JournalBroken,
     JournalCorrupt,
     JournalError,
     JournalLocked,
@@ -30,27 +32,23 @@ SCANS_PRUNED_AT_ONCE = 10
 class Journal(Trades):
     """The open journal: trades and orders, and beside them messages, halts, verdicts and facts about itself."""
 
-    def add_notes(self, notes: Iterable[Note]) -> None:
-        """Queue messages; one whose key is known is not queued again. What it tells is in the log, too."""
-        self._or_drop("messages", lambda: self._insert_notes(notes))
-
-    def mark_sent(self, keys: Iterable[str]) -> None:
-        """Write that messages have been delivered."""
-        with self._transaction():
-            self._db.executemany("UPDATE outbox SET sent_ms = ? WHERE key = ?", [(self._now_ms(), key) for key in keys])
-
-    def mark_failed(self, keys: Iterable[str], why: str) -> None:
-        """Write that messages can never be delivered, so that they do not stop those behind them."""
-        with self._transaction():
-            self._db.executemany("UPDATE outbox SET failed = ? WHERE key = ?", [(why, key) for key in keys])
+    def begin_halt(self, halt: Halt, notes: Iterable[Note]) -> None:
+        """Write that trading is halted from now on, and its message, which is told also if neither can be written."""
+        messages = list(notes)
+        try:
+            self._write_halt(halt, messages)
+        except (*NOT_NOW, JournalBroken):
+            self._hold(messages)
+            raise
 
     @urgent
-    def begin_halt(self, halt: Halt, notes: Iterable[Note]) -> None:
-        """Write that trading stands still from now on, and its message."""
+    def _write_halt(self, halt: Halt, notes: Iterable[Note]) -> None:
+        hide = self.redact
+        row = (halt.code, halt.level, halt.ends, hide(halt.ko), hide(halt.en), hide(canonical(halt.evidence)))
         with self._transaction():
             self._db.execute(
                 "INSERT INTO halt (code, level, ends, ko, en, evidence, since_ms) VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (halt.code, halt.level, halt.ends, halt.ko, halt.en, canonical(halt.evidence), to_ms(halt.since)),
+                (*row, to_ms(halt.since)),
             )
             self._event("halt", halt.code, level=halt.level, ends=halt.ends, en=halt.en, evidence=halt.evidence)
             self._insert_notes(notes)

@@ -78,7 +78,7 @@ class Orders(Profits):
             self._db.execute(
                 "UPDATE attempt SET ended_ms = ?, state = ?, outcome = ?, http = ?, name = ? "
                 "WHERE id = ? AND ended_ms IS NULL",
-                (self._now_ms(), state, outcome, http, name, identifier),
+                (self._now_ms(), state, outcome, http, name and self.redact(name), identifier),
             )
             if uuid is not None:
                 self._db.execute("UPDATE intent SET uuid = ? WHERE id = ?", (uuid, identifier))

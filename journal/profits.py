@@ -9,9 +9,9 @@ from __future__ import annotations
 from decimal import Context, Decimal
 from typing import TYPE_CHECKING
 
+from journal.outbox import Outbox
 from journal.queries import REALISED
 from journal.rows import money, to_text
-from journal.store import Store
 
 if TYPE_CHECKING:
     import sqlite3
@@ -23,7 +23,7 @@ EXACT = Context(prec=100)
 """A sum of years must not depend on the order in which it was made."""
 
 
-class Profits(Store):
+class Profits(Outbox):
     """Writes what ended trades have earned."""
 
     def __init__(self, connection: sqlite3.Connection, lock: int, path: Path, clock: Callable[[], datetime]) -> None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import zlib
 from typing import TYPE_CHECKING, Any
 
-from journal.errors import JournalBreach
+from journal.errors import JournalBreach, JournalCorrupt, unopened
 from journal.memory import remembered
 from journal.records import ZERO, Counts, IntentState, Totals
 from journal.rows import (
+    chain,
     from_ms,
+    maybe_ms,
     paid_for_buy,
     to_attempt,
     to_fill,
@@ -24,13 +27,15 @@ from journal.rows import (
 )
 
 if TYPE_CHECKING:
-    import sqlite3
     from datetime import datetime
     from decimal import Decimal
+    from pathlib import Path
 
     from journal.records import Attempt, Fill, Flow, Halt, Intent, Note, Trade
 
 REALISED = "realised"
+GENESIS = b"\0" * 32
+"""What the first event's hash is made of."""
 OPEN = "('entering', 'holding', 'leaving')"
 LIVE = f"({', '.join(f'{state.value!r}' for state in sorted(IntentState.live()))})"
 
@@ -264,6 +269,26 @@ class Queries:
         """Return until when the exchange's orders were compared with the journal; None when they never were."""
         told = self.meta("imported_ms")
         return None if told is None else from_ms(int(told))
+
+    def check(self, path: Path) -> tuple[bytes, datetime | None]:
+        """Check the file and the chain of its events; return hash and time of the last one. `path` is for the sentence.
+
+        Raises:
+            JournalError: it is damaged, was changed, or cannot be read.
+        """
+        last, at_ms = GENESIS, None
+        try:
+            (answer,) = self._db.execute("PRAGMA quick_check(1)").fetchone()
+            if answer != "ok":
+                raise JournalCorrupt(path, answer)
+            for row in self._db.execute("SELECT * FROM event ORDER BY seq"):
+                at_ms = row["at_ms"]
+                last = chain(last, at_ms, row["kind"], row["ref"], row["data"])
+                if last != row["hash"]:
+                    raise JournalCorrupt(path, f"event {row['seq']} was changed")
+        except sqlite3.DatabaseError as error:
+            raise unopened(path, error) from error
+        return last, maybe_ms(at_ms)
 
     def copy_into(self, copy: sqlite3.Connection) -> None:
         """Copy everything into another database, as it is at this moment."""

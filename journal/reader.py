@@ -9,8 +9,9 @@ import sqlite3
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from journal.errors import JournalCorrupt, JournalError, JournalUnwritable
+from journal.errors import JournalError, JournalUnwritable, unopened
 from journal.queries import Queries
+from journal.schema import refuse_foreign
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,7 +41,7 @@ def open_reader(path: Path) -> Iterator[Queries]:
 
     Raises:
         NoJournal: when there is none.
-        JournalCorrupt: when it cannot be read.
+        JournalError: when it cannot be read, or is none of ours.
     """
     if not path.exists():
         raise NoJournal(path)
@@ -51,9 +52,10 @@ def open_reader(path: Path) -> Iterator[Queries]:
         (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
         if not tables:
             raise NoJournal(path)  # it is being made at this moment
+        refuse_foreign(connection, path)
         yield Queries(connection)
     except sqlite3.DatabaseError as error:
-        raise JournalCorrupt(path, error) from error
+        raise unopened(path, error) from error
     finally:
         connection.close()
 

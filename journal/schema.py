@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from journal.errors import JournalNewer
+from journal.errors import JournalForeign, JournalNewer
 
 if TYPE_CHECKING:
     import sqlite3
@@ -179,15 +179,28 @@ MIGRATIONS: tuple[str, ...] = (FIRST, HALTS, PROTOCOL, WORTH, PROFIT)
 """Entry n turns format n into format n + 1. Entries are never changed, only added."""
 
 
-def migrate(connection: sqlite3.Connection, path: Path) -> None:
-    """Bring the file to the current format, one transaction a step.
+OURS = frozenset({"trade", "intent", "attempt", "fill", "outbox", "scan", "event", "meta"})
+"""Tables that every format has."""
+
+
+def refuse_foreign(connection: sqlite3.Connection, path: Path) -> None:
+    """Leave the database of another program alone: one that has tables, and not ours.
 
     Raises:
-        JournalNewer: when the file's format is newer than this program.
+        JournalForeign: it is one.
+        JournalNewer: it is a journal of a newer format, which may have other tables.
     """
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version > len(MIGRATIONS):
+    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    if version > len(MIGRATIONS) and tables & OURS:
         raise JournalNewer(path, version, len(MIGRATIONS))
+    if tables if version == 0 else not tables >= OURS:
+        raise JournalForeign(path)
+
+
+def migrate(connection: sqlite3.Connection, path: Path) -> None:
+    """Bring the file to the current format, one transaction a step."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
     if 0 < version < len(MIGRATIONS):
         back_up(connection, path.with_name(f"{path.name}.format{version}.backup"))
     for step in range(version, len(MIGRATIONS)):

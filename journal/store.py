@@ -14,24 +14,26 @@ import os
 import sqlite3
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, Self, TypeVar
 
+from config.redaction import Redaction
 from journal.errors import (
+    NOT_NOW,
     JournalBroken,
-    JournalCorrupt,
+    JournalBusy,
     JournalError,
     JournalFull,
     JournalLocked,
     JournalUnwritable,
+    unopened,
+    unwritten,
 )
 from journal.queries import Queries
 from journal.rows import as_ms, canonical, chain
-from journal.schema import migrate
+from journal.schema import migrate, refuse_foreign
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
     from datetime import datetime
     from pathlib import Path
-
-    from journal.records import Note
 
 log = logging.getLogger("journal")
 
@@ -40,12 +42,14 @@ S = TypeVar("S", bound="Store")
 T = TypeVar("T")
 
 LOCK = "lock"
-GENESIS = b"\0" * 32
 RESERVE = "reserve"
 RESERVE_BYTES = 4 * 1024 * 1024
 """Thousands of orders, or one checkpoint."""
-PRIMARY_CODE = 0xFF
-MAY_PASS = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_INTERRUPT})
+OPENING_PATIENCE_S = 5.0
+"""How long a start waits for a program that holds the file."""
+PATIENCE_MS = 200
+"""How long a write waits for it, on the loop. Once that was in vain no write waits at all, until one succeeds: a held
+file must not hold up the loop again and again."""
 
 
 class Store(Queries):
@@ -58,13 +62,17 @@ class Store(Queries):
         self._place = place_of(path)
         self._reserve = Reserve(path.parent)
         self._clock = clock
+        self.redact: Callable[[str], str] = Redaction()
+        self._waits = True
         self.broken: JournalBroken | None = None  # once it is, nothing is written any more
         self._last_hash = self._verify()
         self._reserve.fill()
 
     @classmethod
-    def open(cls, path: Path, clock: Callable[[], datetime]) -> Self:
-        """Take the folder's lock, open or make the file, and check it.
+    def open(cls, path: Path, clock: Callable[[], datetime], redact: Callable[[str], str] | None = None) -> Self:
+        """Take the folder's lock, open or make the file, and check it; `redact` hides secrets in what is written.
+
+        On a disk that is full the reserve is given back: what is held must be sold, and every sale be written down.
 
         Raises:
             JournalError: one of its kinds, with a sentence that says what to do.
@@ -76,11 +84,24 @@ class Store(Queries):
             raise JournalUnwritable(path.parent, error.strerror) from error
         with contextlib.ExitStack() as undo:
             undo.callback(os.close, lock)
-            connection = connect(path)
-            undo.callback(connection.close)  # before the lock
-            journal = cls(connection, lock, path, clock)
+            try:
+                journal = cls._read(path, lock, clock)
+            except JournalFull:
+                if not Reserve(path.parent).free():
+                    raise
+                journal = cls._read(path, lock, clock)
             undo.pop_all()
-            return journal
+        journal.redact = redact or journal.redact
+        return journal
+
+    @classmethod
+    def _read(cls, path: Path, lock: int, clock: Callable[[], datetime]) -> Self:
+        connection = connect(path)
+        try:
+            return cls(connection, lock, path, clock)
+        except BaseException:
+            connection.close()
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -95,25 +116,14 @@ class Store(Queries):
 
     def _verify(self) -> bytes:
         """Check the file and the chain of events; return the hash of the last one."""
-        try:
-            (answer,) = self._db.execute("PRAGMA quick_check(1)").fetchone()
-            if answer != "ok":
-                raise JournalCorrupt(self._path, answer)
-            last = GENESIS
-            for row in self._db.execute("SELECT * FROM event ORDER BY seq"):
-                last = chain(last, row["at_ms"], row["kind"], row["ref"], row["data"])
-                if last != row["hash"]:
-                    raise JournalCorrupt(self._path, f"event {row['seq']} was changed")
-        except sqlite3.DatabaseError as error:
-            raise JournalCorrupt(self._path, error) from error
-        return last
+        return self.check(self._path)[0]
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
         """Do all of the block or nothing of it; durable when it ends.
 
         Raises:
-            JournalFull: nothing was written now.
+            JournalBusy, JournalFull: nothing was written now.
             JournalBroken: the disk failed, now or before. It is not tried again: what an `fsync` has failed to write
                 may be gone although the next one succeeds.
         """
@@ -124,6 +134,7 @@ class Store(Queries):
             self._db.execute("BEGIN IMMEDIATE")
             yield
             self._db.execute("COMMIT")
+            self._wait(waits=True)
         except BaseException as error:
             self._last_hash = before
             with contextlib.suppress(sqlite3.Error):
@@ -138,14 +149,22 @@ class Store(Queries):
         try:
             with self._transaction():
                 write()
-        except (JournalFull, JournalBroken) as error:
+        except (*NOT_NOW, JournalBroken) as error:
             log.warning("not written: %s (%s)", what, error)
 
-    def _failure(self, error: sqlite3.DatabaseError) -> JournalFull | JournalBroken:
-        if getattr(error, "sqlite_errorcode", 0) & PRIMARY_CODE in MAY_PASS:
-            return JournalFull(self._path, error)
-        self.broken = JournalBroken(self._path, error)
-        return self.broken
+    def _failure(self, error: sqlite3.DatabaseError) -> JournalBusy | JournalFull | JournalBroken:
+        failure = unwritten(self._path, error)
+        if isinstance(failure, JournalBusy):
+            self._wait(waits=False)
+        if isinstance(failure, JournalBroken):
+            self.broken = failure
+        return failure
+
+    def _wait(self, *, waits: bool) -> None:
+        """Let the next write wait a moment for another program, or not at all."""
+        if waits is not self._waits:
+            self._waits = waits
+            self._db.execute(f"PRAGMA busy_timeout = {PATIENCE_MS if waits else 0}")
 
     def in_place(self) -> bool:
         """Return whether the file under the journal's name is still the one that is open."""
@@ -156,17 +175,11 @@ class Store(Queries):
         return self._reserve.fill()
 
     def _event(self, kind: str, ref: str, **data: object) -> None:
-        at_ms, text = self._now_ms(), canonical(data)
+        at_ms, text = self._now_ms(), self.redact(canonical(data))
         self._last_hash = chain(self._last_hash, at_ms, kind, ref, text)
         self._db.execute(
             "INSERT INTO event (at_ms, kind, ref, data, hash) VALUES (?, ?, ?, ?, ?)",
             (at_ms, kind, ref, text, self._last_hash),
-        )
-
-    def _insert_notes(self, notes: Iterable[Note]) -> None:
-        self._db.executemany(
-            "INSERT OR IGNORE INTO outbox (key, kind, body, created_ms) VALUES (?, ?, ?, ?)",
-            [(note.key, note.kind, canonical(note.body), self._now_ms()) for note in notes],
         )
 
     def _now_ms(self) -> int:
@@ -244,20 +257,22 @@ def connect(path: Path) -> sqlite3.Connection:
     """Open the file for its one writer and bring it to the current format."""
     try:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-        connection = sqlite3.connect(path, isolation_level=None, timeout=5.0)
+        connection = sqlite3.connect(path, isolation_level=None, timeout=OPENING_PATIENCE_S)
     except OSError as error:
         raise JournalUnwritable(path, error.strerror) from error
     except sqlite3.OperationalError as error:
         raise JournalUnwritable(path, error) from error
     connection.row_factory = sqlite3.Row
     try:
+        refuse_foreign(connection, path)  # before the first change
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         migrate(connection, path)
         connection.execute("PRAGMA foreign_keys = ON")  # only now: a migration may rebuild a table others refer to
+        connection.execute(f"PRAGMA busy_timeout = {PATIENCE_MS}")
     except sqlite3.DatabaseError as error:
         connection.close()
-        raise JournalCorrupt(path, error) from error
+        raise unopened(path, error) from error
     except JournalError:
         connection.close()
         raise

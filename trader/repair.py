@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from journal.errors import JournalError, JournalUnwritable
 from journal.journal import Journal
 from journal.records import IntentState
+from journal.restore import is_whole, put_in_place, set_aside
 from journal.store import take_lock
 from trader.books.rebuild import rebuild
 from trader.daemon import JOURNAL_FILE, build
@@ -35,8 +36,10 @@ class JournalThere(JournalError):
 
     def __init__(self, path: Path) -> None:
         super().__init__(
-            f"거래 기록 {path}이(가) 이미 있습니다. 덮어쓰지 않습니다. 손상되었다면 다른 곳으로 옮긴 뒤 다시 하세요.",
-            f"There is a journal already: {path}. It is not overwritten. If it is damaged, move it away and try again.",
+            f"온전한 거래 기록 {path}이(가) 이미 있어 덮어쓰지 않습니다. 그래도 새로 만들려면 그 파일과 -wal, -shm "
+            "파일을 함께 다른 곳으로 옮긴 뒤 다시 하세요.",
+            f"There is a whole journal already: {path}. It is not overwritten. To rebuild it all the same, move it "
+            "away together with its -wal and -shm files, and try again.",
         )
 
 
@@ -48,10 +51,11 @@ class NotDoubtful(JournalError):
 
 
 async def recover(config: Config, account: str | None, clock: Callable[[], datetime]) -> Rebuilt:
-    """Build the journal beside its place, and put it there when it is whole.
+    """Build the journal beside its place, and put it there when it is whole; a damaged one is kept in a folder.
 
     Raises:
-        JournalThere: when there is one.
+        JournalThere: when there is one that is whole.
+        JournalForeign: when another program's database is in its place.
         JournalLocked: when a daemon works on the folder.
     """
     path, draft = config.data_dir / JOURNAL_FILE, config.data_dir / DRAFT
@@ -61,21 +65,17 @@ async def recover(config: Config, account: str | None, clock: Callable[[], datet
     except OSError as error:
         raise JournalUnwritable(config.data_dir, error.strerror) from error
     try:
-        if path.exists():
+        if is_whole(path):
             raise JournalThere(path)
         shutil.rmtree(draft, ignore_errors=True)  # of one that was interrupted
         async with build(dataclasses.replace(config, data_dir=draft), clock, asyncio.Event()) as app:
             rebuilt = await rebuild(app, account)
+        set_aside(path, clock())
         put_in_place(draft / JOURNAL_FILE, path)
         shutil.rmtree(draft, ignore_errors=True)
     finally:
         os.close(lock)
     return rebuilt
-
-
-def put_in_place(whole: Path, path: Path) -> None:
-    """Give a rebuilt journal the name of the lost one, in one step."""
-    whole.rename(path)
 
 
 async def say_never(config: Config, identifier: str, clock: Callable[[], datetime]) -> None:

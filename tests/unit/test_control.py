@@ -21,6 +21,7 @@ from config.settings import Config
 from journal.errors import JournalBreach
 from journal.journal import Journal
 from journal.reader import open_reader
+from journal.schema import MIGRATIONS
 from notifier.messages import Messages
 from sandbox.server import Sandbox, SandboxOptions
 from simulation.loop import LoopClock, PacedLoop
@@ -212,8 +213,7 @@ def test_a_file_of_an_older_version_has_nothing_that_stands(tmp_path: Path) -> N
     """`status` may look at a journal that was not migrated yet."""
     path = tmp_path / "old.sqlite3"
     with closing(sqlite3.connect(path, isolation_level=None)) as old:
-        old.execute("CREATE TABLE trade (id TEXT)")
-        old.execute("PRAGMA user_version = 1")
+        old.executescript(f"{MIGRATIONS[0]} PRAGMA user_version = 1;")
     with open_reader(path) as reader:
         assert reader.standing_halts() == []
 

@@ -18,11 +18,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from journal import store
-from journal.errors import JournalBroken, JournalFull, JournalUnwritable
+from journal.errors import JournalBroken, JournalBusy, JournalFull, JournalUnwritable
 from journal.journal import Journal
+from journal.outbox import MOST_HELD
 from journal.queries import Queries
 from journal.reader import NoJournal, copy_to, open_reader
-from journal.records import Intent, IntentState, Note, Trade
+from journal.records import Halt, Intent, IntentState, Note, Trade
 from journal.schema import MIGRATIONS
 from upbit.models import Fill
 
@@ -110,13 +111,16 @@ def test_on_a_full_disk_no_new_trade_is_written_and_an_exit_uses_the_reserve(
 
 
 @pytest.mark.failure("E2")
-def test_verdicts_and_messages_are_dropped_on_a_full_disk(journal: Journal, caplog: pytest.LogCaptureFixture) -> None:
-    """Trading does not rest on them."""
+def test_verdicts_are_dropped_on_a_full_disk_and_messages_wait(
+    journal: Journal, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Trading does not rest on them; a person does rest on messages."""
     fill_disk(journal)
     random = {f"KRW-{n}": {"code": os.urandom(400).hex()} for n in range(300)}
     journal.record_scan(NOW, "s", NOW, random)
     journal.add_notes([Note(key="k", kind="k", body=dict(LONG))])
     assert journal.scan_at(NOW) is None
+    assert [note.key for note in journal.pending_notes(9)] == ["k"]
     assert [record.args[0] for record in caplog.records if isinstance(record.args, tuple)] == ["verdicts", "messages"]
 
 
@@ -139,18 +143,94 @@ def test_a_reserve_that_cannot_be_made_is_noticed(journal: Journal, monkeypatch:
         assert list(journal._path.parent.glob("reserve*")) == []
 
 
-@pytest.mark.failure("E3")
-def test_a_locked_file_is_a_full_disk_that_passes(journal: Journal) -> None:
-    """Nothing is written, nothing is broken, and it works when the other lets go."""
-    journal._db.execute("PRAGMA busy_timeout = 0")
+@pytest.fixture
+def holder(journal: Journal) -> Iterator[sqlite3.Connection]:
+    """Return another program that writes to the journal, and does not let go."""
     other = sqlite3.connect(journal._path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    with pytest.raises(JournalFull, match="database is locked"):
-        journal.set_meta("x", "y")
-    other.execute("ROLLBACK")
+    yield other
     other.close()
+
+
+@pytest.mark.failure("E3")
+def test_a_journal_that_another_program_holds_is_neither_full_nor_broken_and_passes(
+    journal: Journal, holder: sqlite3.Connection
+) -> None:
+    """Nothing is written, the reserve stays, and all works when the other lets go."""
+    with pytest.raises(JournalBusy, match="Another program holds the journal") as refused:
+        journal.leave("t1", {}, an_intent("s", a_trade(), "ask"))
+    assert not any(word in refused.value.en + refused.value.ko for word in ("disk", "디스크", "clock", "시계"))
+    assert journal.broken is None
+    assert (journal._path.parent / "reserve").exists()
+    holder.execute("ROLLBACK")
+    assert journal.leave("t1", {}, an_intent("s", a_trade(), "ask"))
+
+
+@pytest.mark.failure("E3")
+def test_a_held_journal_makes_the_loop_wait_a_moment_once(journal: Journal, holder: sqlite3.Connection) -> None:
+    """The first write waits a fifth of a second, later ones not at all, and once one succeeds they wait again."""
+
+    def patience() -> int:
+        return int(journal._db.execute("PRAGMA busy_timeout").fetchone()[0])
+
+    assert patience() == store.PATIENCE_MS <= 250
+    for _ in range(3):
+        with pytest.raises(JournalBusy):
+            journal.set_meta("x", "y")
+        assert patience() == 0
+    holder.execute("ROLLBACK")
     journal.set_meta("x", "y")
-    assert journal.meta("x") == "y"
+    assert patience() == store.PATIENCE_MS
+
+
+@pytest.mark.failure("E3")
+def test_a_start_waits_for_a_program_that_holds_the_journal_and_names_it(
+    journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is called neither damaged nor full, by the daemon or by `status`."""
+    copy = tmp_path / "copy.sqlite3"
+    copy_to(journal._path, copy)
+    monkeypatch.setattr(store, "OPENING_PATIENCE_S", 0.0)
+    with closing(sqlite3.connect(copy, isolation_level=None)) as other:
+        other.execute("PRAGMA locking_mode = EXCLUSIVE")
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(JournalBusy, match="Close the database browser"):
+            store.connect(copy)
+    store.connect(copy).close()
+
+
+@pytest.mark.failure("E2")
+def test_what_cannot_be_written_down_is_told_all_the_same_and_once(
+    journal: Journal, holder: sqlite3.Connection
+) -> None:
+    """A message and a halt wait in memory, are delivered from there, and are written as delivered later."""
+    note, told = Note(key="k", kind="k", body={}), Note(key="h", kind="halted", body={})
+    journal.add_notes([note])
+    halt = Halt(code="x", level="HALT_BUYS", ends="person", ko="까닭", en="why", since=NOW)
+    with pytest.raises(JournalBusy):
+        journal.begin_halt(halt, [told])
+    assert [waiting.key for waiting in journal.pending_notes(9)] == ["k", "h"]
+    journal.mark_sent(["h"])
+    assert [waiting.key for waiting in journal.pending_notes(9)] == ["k"]
+    holder.execute("ROLLBACK")
+    journal.begin_halt(halt, [told])  # tried again, as long as it is not written down
+    journal.add_notes([])
+    assert [waiting.key for waiting in journal.pending_notes(9)] == ["k"]
+    rows = journal._db.execute("SELECT key, sent_ms IS NOT NULL FROM outbox ORDER BY key").fetchall()
+    assert [tuple(row) for row in rows] == [("h", 1), ("k", 0)]
+    journal.mark_sent(["k"])
+    assert journal.pending_notes(9) == []
+
+
+@pytest.mark.failure("E2")
+def test_of_messages_that_cannot_be_written_down_only_some_are_kept(
+    journal: Journal, holder: sqlite3.Connection, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The oldest is given up, and the log says which."""
+    assert holder.in_transaction
+    journal.add_notes([Note(key=f"{n:03}", kind="k", body={}) for n in range(MOST_HELD + 1)])
+    assert [note.key for note in journal.pending_notes(1)] == ["001"]
+    assert "given up key=000" in caplog.text
 
 
 @pytest.mark.failure("E7")
@@ -166,7 +246,7 @@ def test_a_disk_that_failed_is_not_tried_again(journal: Journal, caplog: pytest.
     with pytest.raises(JournalBroken):
         journal.leave("t1", {}, an_intent("s", a_trade(), "ask"))
     journal.add_notes([Note(key="k", kind="k", body={})])
-    assert journal.pending_notes(1) == []
+    assert [note.key for note in journal.pending_notes(1)] == ["k"]
     journal.raise_highest("t1", Decimal(9))
     assert journal.trade("t1").highest_price is None
     journal.note_import(NOW)
