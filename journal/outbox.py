@@ -10,6 +10,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from journal.errors import NOT_NOW, JournalBroken
+from journal.queries import WEBHOOK
 from journal.rows import canonical
 from journal.store import Store
 
@@ -95,3 +96,10 @@ class Outbox(Store):
         held = [key for key in there if self._held.pop(key, None) is not None]
         self._told.update(held)
         return [key for key in there if key not in held]
+
+    def note_webhook(self, trouble: str) -> None:
+        """Keep for `status` why no message arrives; empty when they do. It is no event, and no trade rests on it."""
+        row = (WEBHOOK, trouble)
+        self._or_drop(
+            "the state of the webhook", lambda: self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", row)
+        )

@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 
     from journal.records import Attempt, Fill, Flow, Halt, Intent, Note, Trade
 
-REALISED = "realised"
+REALISED, WEBHOOK = "realised", "webhook"
+"""Facts the journal keeps: what ended trades have earned, and why no message arrives."""
 GENESIS = b"\0" * 32
 """What the first event's hash is made of."""
 OPEN = "('entering', 'holding', 'leaving')"
@@ -245,6 +246,11 @@ class Queries:
         """Return the oldest messages that are not delivered, in their order."""
         query = "SELECT * FROM outbox WHERE sent_ms IS NULL AND failed IS NULL ORDER BY seq LIMIT ?"
         return [to_note(row) for row in self._db.execute(query, (limit,))]
+
+    def waiting_notes(self) -> tuple[int, int]:
+        """Return how many messages wait to be delivered, and how many Discord refused for good."""
+        waiting = self._count("SELECT count(*) FROM outbox WHERE sent_ms IS NULL AND failed IS NULL")
+        return waiting, self._count("SELECT count(*) FROM outbox WHERE failed IS NOT NULL")
 
     @remembered
     def standing_halts(self) -> list[Halt]:

@@ -2,21 +2,37 @@
 
 A message is marked as sent only after Discord took it, so nothing is lost over a restart; a process that dies between
 the two sends that one message again.
+
+**An unknown outcome**: a request was sent and no answer came. Discord has no way to look: a message of a webhook is
+asked for by its id, which only the answer tells, and a `nonce` counts for bots alone. So the answer is waited for much
+longer than it ever takes, also over a stop (`TOTAL_S`, `flush`), and only then is the message sent again: to tell twice
+is better than never. Every request asks for `wait=true`: without it Discord reports no error of a message it did not
+keep.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
-import math
-from enum import Enum, auto
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
 from journal.errors import JournalError
+from journal.queries import WEBHOOK
+from notifier.answers import (
+    FIRST_PAUSE_S,
+    LONGEST_PAUSE_S,
+    LONGEST_TROUBLE_S,
+    Answer,
+    Outcome,
+    Trouble,
+    judge,
+)
+from notifier.limits import MOST_EMBEDS, as_text, embeds_of, pack
+from notifier.pace import Pace
 
 if TYPE_CHECKING:
     import random
@@ -27,54 +43,83 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("notifier")
 
-TOTAL_S = 5.0
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
-GONE_PAUSE_S = 3600.0
-"""A webhook that was deleted is asked again once an hour."""
+TOTAL_S, CONNECT_S = 30.0, 5.0
+"""Longer than a webhook takes that delivers at all; nothing waits for it but the next message."""
 LOOK_S = 5.0
-MANY = 10
-"""From here on waiting messages go together; Discord takes ten embeds in one."""
+LARGEST_ANSWER = 256 * 1024
+SAID_AGAIN_S = 3600.0
+"""What keeps messages from arriving is logged this often."""
+UNREACHABLE_AFTER = 8
+"""Failures in a row, some four minutes, after which a person should look at the network."""
+FLUSH_PAUSE_S = 1.0
 
 
-class Outcome(Enum):
-    """What came of one delivery."""
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """A request under way."""
 
-    TAKEN = auto()
-    REFUSED = auto()  # this message will never be taken
-    LATER = auto()
-    GONE = auto()  # the webhook itself is not there
+    batch: list[Note]
+    answer: asyncio.Task[Answer]
 
 
 class Discord:
-    """Delivers what the journal's outbox holds."""
+    """Delivers what the journal's outbox holds. `trouble` says why nothing arrives now."""
 
-    def __init__(self, session: aiohttp.ClientSession, url: str, journal: Journal, *, rng: random.Random) -> None:
+    def __init__(
+        self, session: aiohttp.ClientSession, url: str, journal: Journal, *, rng: random.Random, language: str = "ko"
+    ) -> None:
         self._session = session
-        self._url = url
+        self._url, _, query = url.partition("?")
+        self._query = "&".join(part for part in (query, "wait=true") if part)
         self._journal = journal
         self._rng = rng
+        self._language = language
         self._wake = asyncio.Event()
-        self._retry_after: float | None = None
-        self._gone_logged = False
+        self._pace = Pace()
+        self._sending: Sending | None = None
+        self._failures = 0
+        self._wait_s: float | None = None
         self._taken: set[str] = set()  # delivered, and not written down
+        self._alone: set[str] = set()  # refused together with others: the next time each goes by itself
+        self._plain: set[str] = set()  # refused by itself: once more as plain text
+        self.trouble = Trouble.__members__.get(journal.meta(WEBHOOK) or "")  # as it was when the last daemon ended
+        self._said_at: float | None = None  # loop time at which the trouble was logged last
 
     def wake(self) -> None:
         """Say that there is something to deliver; returns at once."""
         self._wake.set()
 
     async def run(self) -> None:
-        """Deliver for ever, until cancelled."""
-        failures = 0
+        """Deliver for ever, until cancelled; `flush` goes on with a request that is under way then."""
         while True:
             self._wake.clear()
             outcome = await self._try_next()
-            failures = failures + 1 if outcome in {Outcome.LATER, Outcome.GONE} else 0
             if outcome is None:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(LOOK_S):
                         await self._wake.wait()
-            elif failures:
-                await asyncio.sleep(self._pause(outcome, failures))
+            elif self._failures:
+                await asyncio.sleep(self._pause(outcome))
+
+    async def flush(self, seconds: float) -> None:
+        """Deliver what is waiting, trying again for at most some seconds; the rest waits for the next start."""
+        try:
+            async with asyncio.timeout(seconds):
+                while (outcome := await self._try_next()) is not None and outcome is not Outcome.STUCK:
+                    if self._failures:
+                        await asyncio.sleep(self._wait_s or min(FLUSH_PAUSE_S, self._pause(outcome)))
+        except TimeoutError:
+            log.warning("messages wait for the next start count=%d", len(self._waiting(1000)))
+        finally:
+            if self._sending is not None:
+                self._sending.answer.cancel()
+                self._sending = None
+
+    def _pause(self, outcome: Outcome) -> float:
+        if self._wait_s is not None:
+            return self._wait_s
+        longest = LONGEST_TROUBLE_S if outcome is Outcome.STUCK else LONGEST_PAUSE_S
+        return self._rng.uniform(0.5, 1.0) * min(longest, FIRST_PAUSE_S * 2.0 ** min(self._failures, 20))
 
     async def _try_next(self) -> Outcome | None:
         """Deliver the next message; whatever a library fails with, trading goes on and the message waits.
@@ -82,110 +127,125 @@ class Discord:
         Its text is not logged: it could hold the address, which is a secret.
         """
         try:
-            return await self.deliver_next()
+            outcome = await self.deliver_next()
         except AssertionError:
             raise  # a broken rule of our own
         except Exception as error:  # noqa: BLE001 - see above
             log.error("message not delivered, a fault of the program error=%s", type(error).__name__)  # noqa: TRY400
+            self._failures += 1
             return Outcome.LATER
-
-    async def flush(self, seconds: float) -> None:
-        """Deliver what is waiting, for at most some seconds; the rest waits for the next start."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                while await self._try_next() in {Outcome.TAKEN, Outcome.REFUSED}:
-                    continue
-
-    def _pause(self, outcome: Outcome, failures: int) -> float:
-        if outcome is Outcome.GONE:
-            return GONE_PAUSE_S
-        if self._retry_after is not None:
-            return self._retry_after
-        return self._rng.uniform(0.5, 1.0) * min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0**failures)
+        return outcome
 
     async def deliver_next(self) -> Outcome | None:
-        """Deliver the oldest message, or the oldest ten together when many wait; None when none waits."""
-        waiting = [
-            note for note in self._journal.pending_notes(MANY + 1 + len(self._taken)) if note.key not in self._taken
-        ]
-        if not waiting:
-            return None
-        batch = waiting[:MANY] if len(waiting) > MANY else waiting[:1]
-        outcome, why = await self._post(batch)
+        """Deliver the oldest message, or as many of the oldest together as fit when many wait; None when none waits."""
+        if self._sending is None:
+            waiting = self._waiting(MOST_EMBEDS + 1)
+            if not waiting:
+                return None
+            batch = self._batch(waiting)
+            await asyncio.sleep(self._pace.wait_s(self._now()))
+            self._sending = Sending(batch, asyncio.get_running_loop().create_task(self._post(batch)))
+        sending = self._sending
+        try:
+            answer = await asyncio.shield(sending.answer)  # a stop must not lose an answer that is on its way
+        except Exception:
+            self._sending = None
+            raise
+        self._sending = None
+        return self._settle(sending.batch, answer)
+
+    def _waiting(self, limit: int) -> list[Note]:
+        pending = self._journal.pending_notes(limit + len(self._taken))
+        return [note for note in pending if note.key not in self._taken][:limit]
+
+    def _batch(self, waiting: Sequence[Note]) -> list[Note]:
+        first = waiting[0]
+        if len(waiting) <= MOST_EMBEDS or first.key in self._alone | self._plain:
+            return [first]
+        return pack(waiting[:MOST_EMBEDS])
+
+    def _settle(self, batch: Sequence[Note], answer: Answer) -> Outcome:
+        """Do what an answer asks for."""
         keys = [note.key for note in batch]
-        if outcome is Outcome.TAKEN:
+        self._wait_s = answer.wait_s
+        if answer.outcome is Outcome.TAKEN:
             self._write_down(keys, None)
-        elif outcome is Outcome.REFUSED:
-            log.error("message refused for good keys=%s why=%s", ",".join(keys), why)
+        elif answer.outcome is Outcome.REFUSED:
+            self._refused(keys, answer.why)
+        waits = answer.outcome in {Outcome.LATER, Outcome.STUCK}
+        self._failures = self._failures + 1 if waits else 0
+        lasting = Trouble.UNREACHABLE if self._failures >= UNREACHABLE_AFTER else None
+        self._note_trouble(answer.trouble or lasting, answer.why)
+        return answer.outcome
+
+    def _refused(self, keys: Sequence[str], why: str) -> None:
+        """Let a message that Discord refuses take none with it, and be told in some form if there is one."""
+        if len(keys) > 1:
+            log.warning("messages refused together, each goes by itself keys=%s why=%s", ",".join(keys), why)
+            self._alone.update(keys)
+        elif keys[0] not in self._plain:
+            log.warning("message refused, once more as plain text key=%s why=%s", keys[0], why)
+            self._plain.add(keys[0])
+        else:
+            log.error("message refused for good key=%s why=%s", keys[0], why)
             self._write_down(keys, why)
-        elif outcome is Outcome.GONE and not self._gone_logged:
-            log.error("the webhook is gone (%s): make a new one and set WEBHOOK_URL", why)
-        self._gone_logged = outcome is Outcome.GONE
-        return outcome
+
+    def _note_trouble(self, trouble: Trouble | None, why: str) -> None:
+        """Say what keeps messages from arriving where a person can see it: in the log, the terminal and `status`."""
+        if trouble is not None and (trouble is not self.trouble or self._now() - (self._said_at or 0) >= SAID_AGAIN_S):
+            self._said_at = self._now()
+            log.error("webhook trouble=%s why=%s: %s", trouble.name, why, trouble.say(self._language))
+        if trouble is not self.trouble:
+            self.trouble = trouble
+            self._journal.note_webhook(trouble.name if trouble else "")
 
     def _write_down(self, keys: Sequence[str], failed: str | None) -> None:
         """Note what became of messages; while the disk does not take it, remember it, so that none is sent for ever."""
+        for known in (self._alone, self._plain):
+            known.difference_update(keys)
         try:
-            self._journal.mark_sent(keys) if failed is None else self._journal.mark_failed(keys, failed)
+            if failed is None:
+                self._journal.mark_sent([*keys, *sorted(self._taken)])
+                self._taken.clear()
+            else:
+                self._journal.mark_failed(keys, failed)
         except JournalError as error:
             log.warning("deliveries not written down error=%s", error)
             self._taken.update(keys)
 
-    async def _post(self, batch: Sequence[Note]) -> tuple[Outcome, str]:
-        body = {
-            "embeds": [embed for note in batch for embed in embeds_of(note)],
-            "allowed_mentions": {"parse": []},
-        }
-        self._retry_after = None
+    async def _post(self, batch: Sequence[Note]) -> Answer:
+        """Send some messages as one."""
+        return await self._request("POST", f"{self._url}?{self._query}", self._body(batch))
+
+    def _body(self, batch: Sequence[Note]) -> dict[str, Any]:
+        plain = len(batch) == 1 and batch[0].key in self._plain
+        shown = (
+            {"content": as_text(batch[0])}
+            if plain
+            else {"embeds": [embed for note in batch for embed in embeds_of(note)]}
+        )
+        return {**shown, "allowed_mentions": {"parse": []}}
+
+    async def _request(self, method: str, url: str, body: dict[str, Any]) -> Answer:
+        self._pace.leave(self._now())
         try:
-            timeout = aiohttp.ClientTimeout(total=TOTAL_S)
-            async with self._session.post(self._url, json=body, timeout=timeout, allow_redirects=False) as answer:
-                return self._judge(answer.status, answer.headers.get("Retry-After"), await answer.read())
+            timeout = aiohttp.ClientTimeout(total=TOTAL_S, connect=CONNECT_S)
+            async with self._session.request(method, url, json=body, timeout=timeout, allow_redirects=False) as answer:
+                self._pace.hear(answer.headers, self._now())
+                return judge(answer.status, answer.headers, await read_bounded(answer))
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            return Outcome.LATER, type(error).__name__  # its text would hold the address, which is a secret
+            return Answer(outcome=Outcome.LATER, why=type(error).__name__)  # its text would hold the address, a secret
 
-    def _judge(self, status: int, header: str | None, body: bytes) -> tuple[Outcome, str]:
-        why = f"HTTP {status}"
-        if status == 204 or (200 <= status < 300 and is_discords(body)):  # noqa: PLR2004 - success
-            return Outcome.TAKEN, why
-        if status == 429:  # noqa: PLR2004 - too many requests
-            self._retry_after = retry_after(header, body)
-            return Outcome.LATER, why
-        if status in {401, 403, 404, 410}:
-            return Outcome.GONE, why
-        if status in {400, 413, 422}:  # the message's own fault
-            return Outcome.REFUSED, f"{why} {body[:200].decode(errors='replace')}"
-        return Outcome.LATER, why
+    @staticmethod
+    def _now() -> float:
+        return asyncio.get_running_loop().time()
 
 
-def is_discords(body: bytes) -> bool:
-    """Return whether a body is Discord's own: an object of JSON, and not the page of whoever stands in between."""
-    with contextlib.suppress(ValueError):
-        return isinstance(json.loads(body), dict)
-    return False
-
-
-def embeds_of(note: Note) -> list[object]:
-    """Return the embeds of a message."""
-    embeds = note.body.get("embeds")
-    return embeds if isinstance(embeds, list) else []
-
-
-def retry_after(header: str | None, body: bytes) -> float:
-    """Return how many seconds Discord wants to be left alone: its body is more exact than its header."""
-    with contextlib.suppress(ValueError, TypeError, KeyError):
-        return bounded(json.loads(body)["retry_after"])
-    with contextlib.suppress(ValueError):
-        return bounded(header or "")
-    return FIRST_PAUSE_S
-
-
-def bounded(seconds: float | str) -> float:
-    """Return a wait Discord may ask for: an hour at most, whatever it says.
-
-    Raises:
-        ValueError: it is no number.
-    """
-    if math.isnan(wait := float(seconds)):
-        raise ValueError("not a number")
-    return min(max(0.0, wait), GONE_PAUSE_S)
+async def read_bounded(answer: aiohttp.ClientResponse) -> bytes:
+    """Return the body of an answer, or nothing of one that is too long to be Discord's."""
+    body = bytearray()
+    async for chunk in answer.content.iter_chunked(LARGEST_ANSWER):
+        body += chunk
+        if len(body) > LARGEST_ANSWER:
+            return b""
+    return bytes(body)

@@ -20,7 +20,8 @@ from aiohttp import web
 
 from journal.journal import Journal
 from journal.records import Fill, Halt, Note, Trade
-from notifier.discord import Discord, Outcome, retry_after
+from notifier.answers import Outcome
+from notifier.discord import Discord
 from notifier.messages import Messages
 
 if TYPE_CHECKING:
@@ -192,29 +193,6 @@ async def test_a_storm_of_alerts_is_one_an_hour_for_each_cause_and_drowns_nothin
     assert journal.pending_notes(1) == []
 
 
-@pytest.mark.failure("G3")
-@pytest.mark.parametrize(
-    ("status", "outcome", "left"),
-    [
-        (500, Outcome.LATER, 1),
-        (429, Outcome.LATER, 1),
-        (404, Outcome.GONE, 1),
-        (400, Outcome.REFUSED, 0),
-        (413, Outcome.REFUSED, 0),
-        (418, Outcome.LATER, 1),
-        (302, Outcome.LATER, 1),
-    ],
-)
-async def test_an_answer_decides_whether_a_message_waits(
-    journal: Journal, status: int, outcome: Outcome, left: int
-) -> None:
-    """Discord's trouble keeps it, the message's own fault drops it, so that it blocks nobody."""
-    queue(journal, "a")
-    async with webhook(web.Response(status=status)) as (url, _), deliverer(journal, url) as discord:
-        assert await discord.deliver_next() is outcome
-    assert len(journal.pending_notes(9)) == left
-
-
 @pytest.mark.failure("D9", "G1")
 async def test_the_page_of_a_portal_takes_no_message(journal: Journal) -> None:
     """Whatever its status says: Discord answers with nothing, or with JSON of the message."""
@@ -228,16 +206,6 @@ async def test_the_page_of_a_portal_takes_no_message(journal: Journal) -> None:
         await discord.flush(5)
     assert received == [["a"], ["a"], ["a"], ["b"]]
     assert journal.pending_notes(9) == []
-
-
-@pytest.mark.failure("G2")
-def test_discord_says_how_long_to_wait() -> None:
-    """Its body is more exact than its header; rubbish falls back."""
-    assert retry_after("3", b'{"retry_after": 0.65}') == 0.65
-    assert retry_after("3", b"<html>") == 3.0
-    assert retry_after(None, b"") > 0
-    assert retry_after("nan", b'{"retry_after": NaN}') == retry_after(None, b"")
-    assert retry_after("3", b'{"retry_after": 1e999}') == 3600.0
 
 
 @pytest.mark.failure("G1")
@@ -276,11 +244,11 @@ async def test_a_fault_of_a_library_keeps_the_message_and_ends_nothing(
     """The next try delivers; what the fault said, which could hold the address, stands in no log."""
     queue(journal, "a")
     async with webhook() as (url, received), deliverer(journal, url) as discord:
-        post = discord._session.post
-        with patch.object(discord._session, "post", side_effect=[AttributeError(url)]):
+        request = discord._session.request
+        with patch.object(discord._session, "request", side_effect=[AttributeError(url)]):
             assert await discord._try_next() is Outcome.LATER
         assert len(journal.pending_notes(9)) == 1
-        assert discord._session.post == post
+        assert discord._session.request == request
         assert await discord._try_next() is Outcome.TAKEN
     assert received == [["a"]]
     assert "AttributeError" in caplog.text
