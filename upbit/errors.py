@@ -91,7 +91,7 @@ class OrderNotFound(Rejected):
 
 
 class RateLimited(Rejected):
-    """Too many requests; `retry_after` seconds until the next, when Upbit said so."""
+    """Too many requests; `retry_after` seconds until the next of its kind may leave, when that is known."""
 
     retry_after: float | None = None
 
@@ -166,9 +166,16 @@ LIMITED = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.IM_A_TEAPOT})
 LIMITED_TEXT = b"Too many API requests."
 """What a 429 sometimes says instead of JSON."""
 
-UNITS_S = {"s": 1, "초": 1, "m": 60, "분": 60, "h": 3600, "시": 3600}
-DURATION = re.compile(r"(\d+(?:\.\d+)?) ?(s|초|m|분|h|시)", re.IGNORECASE)
-
+UNITS_S = {
+    1: ("s", "sec", "secs", "second", "seconds", "초"),
+    60: ("m", "min", "mins", "minute", "minutes", "분"),
+    3600: ("h", "hour", "hours", "시간"),
+}
+UNIT_S = {word: seconds for seconds, words in UNITS_S.items() for word in words}
+DURATION = re.compile(
+    rf"(?<![\d.,])(\d{{1,6}}) ?({'|'.join(sorted(UNIT_S, key=len, reverse=True))})(?![A-Za-z])", re.IGNORECASE
+)
+HEADER_S = re.compile(r"\d{1,6}(\.\d{1,9})?", re.ASCII)
 
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What reading bytes ends in: they are no JSON, of another shape, or nested deeper than anybody can read."""
@@ -217,7 +224,7 @@ def error_from(status: int, body: bytes, *, retry_after: str | None = None, plac
         kind = kind_of_name(told.name or "", status, placing=placing)
     error = kind(told.message or f"HTTP {status}", name=str(told.name or ""), status=status)
     if isinstance(error, RateLimited):
-        error.retry_after = seconds_to_wait(told.message, retry_after)
+        error.retry_after = seconds_to_wait(status, told.message, retry_after)
     return error
 
 
@@ -236,9 +243,12 @@ def kind_of_name(name: str, status: int, *, placing: bool) -> type[ExchangeError
     return OutcomeUnknown if placing and kind is OrderNotFound else kind
 
 
-def seconds_to_wait(message: str, retry_after: str | None) -> float | None:
-    """Return how long Upbit wants to be left alone, by its header or its text; None when neither says so."""
-    if retry_after is not None and re.fullmatch(r"\d{1,9}(\.\d+)?", retry_after.strip()):
+def seconds_to_wait(status: int, message: str, retry_after: str | None) -> float | None:
+    """Return how long Upbit wants to be left alone; None when it does not say so in so many words.
+
+    The header may say so. A text only with a 418, which names its time: a number in the text of a 429 is a count.
+    """
+    if retry_after is not None and HEADER_S.fullmatch(retry_after.strip()):
         return float(retry_after)
-    found = DURATION.search(message)
-    return float(found[1]) * UNITS_S[found[2].lower()] if found else None
+    found = DURATION.search(message) if status == HTTPStatus.IM_A_TEAPOT else None
+    return float(found[1]) * UNIT_S[found[2].lower()] if found else None

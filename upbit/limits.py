@@ -14,7 +14,7 @@ from collections import deque
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
-from upbit.errors import NotSent, RateLimited
+from upbit.errors import LIMITED, ExchangeError, NotSent, RateLimited
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -43,51 +43,137 @@ LIMITS: Mapping[str, tuple[int, float]] = {**PER_ADDRESS, **PER_POCKET}
 
 PENALTY_S = 60.0
 """How long a 418 blocks that does not say so."""
-LONGEST_BLOCK_S = 3600.0
+LONGEST_BLOCK_S = 600.0
+"""Whatever a 418 says: then it is asked again."""
+LONGEST_REFUSAL_S = 5.0
+"""Whatever a 429 says: Upbit counts seconds, so the next one is another."""
 PATIENCE_S = 5.0
 """No request waits for a block longer than this: what it asks for would be stale when the block is over."""
+PROBE_S, LONGEST_PROBE_S = 5.0, 60.0
+"""How soon into a block something urgent leaves all the same, to see whether it is one; refused, ever less often."""
 MOST_WAITING = 1000
 
-REMAINING = re.compile(r"group=([a-z\-]+);.*\bsec=([0-9]+)")
+CAREFUL = 3.0
+"""Requests of a group that leave at once before anything is known about who else spends from it."""
+BEGINNING_EVERY_S = 0.5
+"""How often a group that was never refused asks for one more in a window, until it uses all."""
+FASTER_EVERY_S, DARING_EVERY_S = 20.0, 300.0
+"""How often a group that was refused once may ask for one more in a window: up to what was fine before the refusal, and
+beyond it."""
+FORGOTTEN_S = 3600.0
+"""After so long without a 429 nobody else is thought to spend."""
+
+REMAINING = re.compile(r"group=([a-z\-]{1,40});.*\bsec=([0-9]{1,6})\b", re.ASCII)
+
+
+class Budget:
+    """How many of its places a group uses: others may spend from the same ones, and only refusals tell of them.
+
+    It begins with a few and grows quickly while all is answered. A refusal halves it; then it grows slowly to what was
+    fine, and hardly beyond, for an hour. So several programs behind one address share what it may, and none is banned.
+    """
+
+    def __init__(self, limit: int, *, at_first: float) -> None:
+        self._limit = float(limit)
+        self._allowed = at_first
+        self._fine = float(limit)  # the most that is thought to be answered
+        self._refused_at: float | None = None
+        self._shared_at: float | None = None  # when others were last seen to spend
+        self._grown_at = 0.0
+        self._rest = WINDOW_S
+
+    def places(self) -> int:
+        """Return how many may be in use now."""
+        return int(self._allowed)
+
+    def answered(self, now: float) -> None:
+        """Grow after an answer, at once or slowly."""
+        if now - self._grown_at < self._pause(now):
+            return
+        self._grown_at = now
+        self._allowed = min(self._limit, self._allowed + 1)
+        self._fine = max(self._fine, self._allowed)
+
+    def _pause(self, now: float) -> float:
+        """Return how long to wait before one more is tried."""
+        if self._shared_at is None or now - self._shared_at >= FORGOTTEN_S:
+            return BEGINNING_EVERY_S
+        return DARING_EVERY_S if self._allowed + 1 > self._fine else FASTER_EVERY_S
+
+    def refused(self, now: float) -> float:
+        """Halve after a refusal, once for all that came together; return how long to rest, ever longer, seconds."""
+        since = None if self._refused_at is None else now - self._refused_at
+        if since is None or since >= WINDOW_S:
+            self._fine = max(1.0, self._allowed - 1)
+            self._allowed = max(1.0, self._allowed / 2)
+            in_a_row = since is not None and since < 2 * LONGEST_REFUSAL_S
+            self._rest = min(LONGEST_REFUSAL_S, 2 * self._rest) if in_a_row else WINDOW_S
+        self._refused_at = self._shared_at = self._grown_at = now
+        return self._rest
+
+    def crowded(self, now: float) -> None:
+        """Leave some to others who have used up what there was, but never less than half to ourselves."""
+        if now - self._grown_at >= WINDOW_S and self._allowed > self._limit / 2:
+            self._allowed = self._fine = max(self._limit / 2, self._allowed - 1)
+            self._grown_at = now
+            self._shared_at = now
 
 
 class Lane:
     """One group: its places, and who waits for one."""
 
-    def __init__(self, limit: int, window: float) -> None:
+    def __init__(self, limit: int, window: float, budget: Budget) -> None:
         self._limit = limit
         self._window = window
+        self._budget = budget
         self._on_the_way = 0
         self._free_at: deque[float] = deque()  # when places of answered requests become free, ascending
+        self._foreign: deque[float] = deque()  # until when places are somebody else's, ascending
         self._blocked_until = 0.0
-        self._urgent: deque[asyncio.Future[None]] = deque()
-        self._patient: deque[asyncio.Future[None]] = deque()
+        self._probe_at = 0.0  # when something urgent may leave although the group is blocked
+        self._probe_pause = PROBE_S
+        self._probing = False
+        self._urgent: deque[asyncio.Future[bool]] = deque()
+        self._patient: deque[asyncio.Future[bool]] = deque()
         self._timer: asyncio.TimerHandle | None = None
 
-    def free(self) -> int:
-        """Return how many requests could leave at once now."""
+    def free(self, *, urgent: bool = False) -> int:
+        """Return how many requests could leave at once now; what is urgent spares nobody else's share."""
         now = asyncio.get_running_loop().time()
-        while self._free_at and self._free_at[0] <= now:
-            self._free_at.popleft()
-        return 0 if now < self._blocked_until else self._limit - self._on_the_way - len(self._free_at)
+        for times in (self._free_at, self._foreign):
+            while times and times[0] <= now:
+                times.popleft()
+        if self.blocked_s() > 0:
+            return 1 if urgent and self.blocked_s(urgent=True) <= 0 and not self._on_the_way else 0
+        ours = self._on_the_way + len(self._free_at)
+        room = self._limit - ours - len(self._foreign)
+        return room if urgent else min(room, self._budget.places() - ours)
 
-    async def enter(self, *, urgent: bool) -> None:
+    def blocked_s(self, *, urgent: bool = False) -> float:
+        """Return for how long nothing may leave, 0 or less when something may; the urgent may try early."""
+        until = min(self._blocked_until, self._probe_at) if urgent else self._blocked_until
+        return until - asyncio.get_running_loop().time()
+
+    async def enter(self, *, urgent: bool) -> bool:
         """Take a place; the urgent go first, then whoever came first.
+
+        Returns:
+            Whether it is one that may leave although the group is blocked, to see whether it is.
 
         Raises:
             RateLimited: when Upbit has blocked the group for longer than anybody should wait.
             NotSent: when too many wait already.
         """
-        if refusal := self._refusal():
+        if refusal := self._refusal(urgent=urgent):
             raise refusal
         if len(self._urgent) + len(self._patient) >= MOST_WAITING:
             raise NotSent(f"{MOST_WAITING} requests of this group wait already")
         queue = self._urgent if urgent else self._patient
-        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        waiter: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         queue.append(waiter)
         self._admit()
         try:
-            await waiter
+            return await waiter
         except asyncio.CancelledError:
             with suppress(ValueError):  # it may have been taken out already
                 queue.remove(waiter)
@@ -102,21 +188,42 @@ class Lane:
         self._free_at.append(asyncio.get_running_loop().time() + self._window)
         self._admit()
 
+    def answered(self, *, probe: bool) -> None:
+        """Note an answer that was no refusal for asking too often."""
+        self._budget.answered(asyncio.get_running_loop().time())
+        if probe:
+            self.unblock()
+
     def believe(self, remaining: int) -> None:
         """Take places out of use for a window where Upbit has fewer left than we: somebody else spends too."""
-        until = asyncio.get_running_loop().time() + self._window
-        self._free_at.extend([until] * max(0, self.free() - remaining))
+        now = asyncio.get_running_loop().time()
+        foreign = max(0, self.free(urgent=True) - remaining)
+        self._foreign.extend([now + self._window] * foreign)
+        if foreign > 1 and not remaining:
+            self._budget.crowded(now)
 
     def block(self, seconds: float) -> None:
         """Let nothing leave for some seconds, and keep nobody waiting for a long block."""
-        self._blocked_until = max(self._blocked_until, asyncio.get_running_loop().time() + seconds)
-        for waiter in (*self._urgent, *self._patient):
-            refusal = self._refusal()
-            if refusal and not waiter.done():
-                waiter.set_exception(refusal)
+        now = asyncio.get_running_loop().time()
+        seconds = max(seconds, self._budget.refused(now))
+        self._probe_pause = min(LONGEST_PROBE_S, 2 * self._probe_pause) if self._probing else PROBE_S
+        self._probing = False
+        self._blocked_until = max(self._blocked_until, now + seconds)
+        self._probe_at = now + self._probe_pause
+        for urgent, queue in ((True, self._urgent), (False, self._patient)):
+            for waiter in queue:
+                refusal = self._refusal(urgent=urgent)
+                if refusal and not waiter.done():
+                    waiter.set_exception(refusal)
 
-    def _refusal(self) -> RateLimited | None:
-        seconds = self._blocked_until - asyncio.get_running_loop().time()
+    def unblock(self) -> None:
+        """End a block that is none: something was answered."""
+        self._probing = False
+        self._blocked_until = 0.0
+        self._admit()
+
+    def _refusal(self, *, urgent: bool) -> RateLimited | None:
+        seconds = self.blocked_s(urgent=urgent)
         if seconds <= PATIENCE_S:
             return None
         error = RateLimited(f"blocked for another {seconds:.0f} s, so nothing was sent", status=418)
@@ -125,13 +232,17 @@ class Lane:
 
     def _admit(self) -> None:
         while queue := self._next_queue():
-            if self.free() <= 0:
-                self._wake_later()
+            if self.free(urgent=queue is self._urgent) <= 0:
+                self._wake_later(urgent=queue is self._urgent)
                 return
             self._on_the_way += 1
-            queue.popleft().set_result(None)
+            blocked = self.blocked_s() > 0
+            if blocked:
+                self._probing = True
+                self._probe_at = asyncio.get_running_loop().time() + self._probe_pause
+            queue.popleft().set_result(blocked)
 
-    def _next_queue(self) -> deque[asyncio.Future[None]] | None:
+    def _next_queue(self) -> deque[asyncio.Future[bool]] | None:
         for queue in (self._urgent, self._patient):
             while queue and queue[0].done():  # cancelled or refused while it waited
                 queue.popleft()
@@ -139,12 +250,17 @@ class Lane:
                 return queue
         return None
 
-    def _wake_later(self) -> None:
+    def _wake_later(self, *, urgent: bool) -> None:
         """Look again when time alone can have made a place free; a place on its way wakes us by itself."""
         loop = asyncio.get_running_loop()
-        at = self._blocked_until if loop.time() < self._blocked_until else next(iter(self._free_at), None)
-        if self._timer is None and at is not None:
-            self._timer = loop.call_at(at, self._on_timer)
+        blocked_s = self.blocked_s(urgent=urgent)
+        soonest = [times[0] for times in (self._free_at, self._foreign) if times]
+        at = loop.time() + blocked_s if blocked_s > 0 else min(soonest, default=None)
+        if at is None or (self._timer is not None and self._timer.when() <= at):
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = loop.call_at(at, self._on_timer)
 
     def _on_timer(self) -> None:
         self._timer = None
@@ -155,16 +271,27 @@ class RateLimiter:
     """All groups of one account on one machine. Groups are separate: candles can never starve an order."""
 
     def __init__(self) -> None:
-        self._lanes = {group: Lane(*limit) for group, limit in LIMITS.items()}
+        self._lanes = {
+            group: Lane(limit, window, Budget(limit, at_first=CAREFUL if group in PER_ADDRESS else limit))
+            for group, (limit, window) in LIMITS.items()
+        }
 
     @asynccontextmanager
     async def place(self, group: str, *, urgent: bool = False) -> AsyncIterator[None]:
         """Wait until a request of `group` may leave, and hold its place until it is answered or given up."""
         lane = self._lanes[group]
-        await lane.enter(urgent=urgent)
+        probe = await lane.enter(urgent=urgent)
+        answered = False
         try:
             yield
+            answered = True
+        except ExchangeError as error:
+            answered = error.status is not None and error.status not in LIMITED
+            raise
         finally:
+            if answered:
+                for one in together(group) if probe else (group,):
+                    self._lanes[one].answered(probe=probe)
             lane.leave()
 
     async def acquire(self, group: str, *, urgent: bool = False) -> None:
@@ -183,15 +310,26 @@ class RateLimiter:
             lane.believe(int(found[2]))
 
     def refused(self, group: str, retry_after: float | None, *, penalty: bool) -> None:
-        """Note a 429: the group is empty until Upbit's next second; or a 418, a penalty, and its time.
+        """Note a 429: the group is empty until Upbit's next second; or a 418, a penalty, and its time, in bounds.
 
         A penalty is for all that is counted together with `group`, by address or by pocket.
         """
-        seconds = retry_after or PENALTY_S if penalty else max(retry_after or 0.0, WINDOW_S)
-        together = PER_ADDRESS if group in PER_ADDRESS else PER_POCKET
-        for refused in together if penalty else (group,):
-            self._lanes[refused].block(min(seconds, LONGEST_BLOCK_S))
+        if penalty:
+            seconds = min(max(retry_after or PENALTY_S, WINDOW_S), LONGEST_BLOCK_S)
+        else:
+            seconds = min(max(retry_after or 0.0, WINDOW_S), LONGEST_REFUSAL_S)
+        for refused in together(group) if penalty else (group,):
+            self._lanes[refused].block(seconds)
+
+    def rests_s(self, group: str, *, urgent: bool) -> float:
+        """Return how many seconds pass until the next request of a group may leave."""
+        return max(0.0, self._lanes[group].blocked_s(urgent=urgent))
 
     def free(self) -> dict[str, int]:
         """Return how many requests could leave at once, by group."""
         return {group: lane.free() for group, lane in self._lanes.items()}
+
+
+def together(group: str) -> Mapping[str, tuple[int, float]]:
+    """Return all groups that Upbit counts for the same address, or the same pocket."""
+    return PER_ADDRESS if group in PER_ADDRESS else PER_POCKET

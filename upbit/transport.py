@@ -184,9 +184,9 @@ class Transport:
                     timeout=TIMEOUT,
                     trace_request_ctx=left,
                 ) as answer:
-                    return decode(
-                        self._accept(group, answer, await read_whole(answer), signed=signed), kind, answer.status
-                    )
+                    content = await read_whole(answer)
+                    content = self._accept(group, answer, content, signed=signed, urgent=urgent)
+                    return decode(content, kind, answer.status)
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
                 nothing_happened = isinstance(error, NO_BYTE_LEFT) and not left
                 failure = NotSent if nothing_happened else OutcomeUnknown
@@ -197,7 +197,9 @@ class Transport:
             raise ValueError("this request needs keys")
         return {"Authorization": f"Bearer {token(*self._keys, hashed)}"}
 
-    def _accept(self, group: str, answer: aiohttp.ClientResponse, content: bytes, *, signed: bool) -> bytes:
+    def _accept(
+        self, group: str, answer: aiohttp.ClientResponse, content: bytes, *, signed: bool, urgent: bool
+    ) -> bytes:
         """Return the body of a success, learn the limits from the headers, and raise what a failure means."""
         self._limiter.observe(group, answer.headers.get("Remaining-Req"))
         if date := read_date(answer.headers.get("Date")):
@@ -213,6 +215,8 @@ class Transport:
         if answer.status in LIMITED:  # heeded whether the request itself was surely refused or not
             penalty = answer.status == HTTPStatus.IM_A_TEAPOT
             self._limiter.refused(group, getattr(error, "retry_after", None), penalty=penalty)
+        if isinstance(error, RateLimited):
+            error.retry_after = self._limiter.rests_s(group, urgent=urgent)
         raise error
 
 

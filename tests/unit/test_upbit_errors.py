@@ -100,6 +100,15 @@ def test_a_429_to_an_order_is_believed_only_in_upbits_words(body: bytes, kind: t
         ("blocked", None, None),
         ("until 2026-11-24", None, None),
         ("", "Tue, 24 Nov 2026 00:00:00 GMT", None),
+        ("", "999999999", None),
+        ("", "-5", None),
+        ("", "1e9", None),
+        ("", "٣", None),
+        ("Limit of 12 has been reached", None, None),
+        ("12 hits in 5 market groups", None, None),
+        ("1,000 seconds", None, None),
+        ("Try again after 10 seconds.", None, 10.0),
+        ("1 hour", None, 3600.0),
     ],
 )
 def test_the_time_of_a_block_is_read_where_it_is_told(message: str, header: str | None, seconds: float | None) -> None:
@@ -107,6 +116,14 @@ def test_the_time_of_a_block_is_read_where_it_is_told(message: str, header: str 
     error = error_from(418, told("rate_limit_exceeded_penalty", message), retry_after=header)
     assert isinstance(error, RateLimited)
     assert error.retry_after == seconds
+
+
+@pytest.mark.parametrize("message", ["Limit of 12 has been reached", "blocked for 12 hours", "12h", "5 초"])
+def test_no_number_in_the_text_of_a_429_is_a_duration(message: str) -> None:
+    """It counts requests; the next second is another."""
+    error = error_from(429, told("too_many_requests", message))
+    assert isinstance(error, RateLimited)
+    assert error.retry_after is None
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import random
+from collections import Counter
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from sandbox.errors import ApiError
+from sandbox.limits import Limits
 from upbit.errors import NotSent, RateLimited
-from upbit.limits import MOST_WAITING, WINDOW_S, RateLimiter
+from upbit.limits import (
+    LONGEST_REFUSAL_S,
+    MOST_WAITING,
+    PER_ADDRESS,
+    PER_POCKET,
+    PROBE_S,
+    WINDOW_S,
+    Budget,
+    RateLimiter,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -44,7 +58,7 @@ async def ask(limiter: RateLimiter, group: str, left: list[float], *, takes: flo
 
 
 @pytest.mark.parametrize(
-    ("group", "limit", "window"), [("candle", 10, 1), ("order", 12, 1), ("order-cancel-all", 1, 2)]
+    ("group", "limit", "window"), [("order-test", 8, 1), ("order", 12, 1), ("order-cancel-all", 1, 2)]
 )
 def test_no_window_ever_holds_more_than_the_limit(group: str, limit: int, window: float) -> None:
     """However the requests come, `limit + 1` of them never fit into a second."""
@@ -67,9 +81,9 @@ def test_a_slow_request_holds_its_place_until_it_is_answered() -> None:
     async def tell() -> None:
         limiter, left = RateLimiter(), list[float]()
         async with asyncio.TaskGroup() as tasks:
-            for _ in range(11):
-                tasks.create_task(ask(limiter, "ticker", left, takes=3.0))
-        assert left[10] - left[0] == pytest.approx(3.0 + WINDOW_S)
+            for _ in range(13):
+                tasks.create_task(ask(limiter, "order", left, takes=3.0))
+        assert left[12] - left[0] == pytest.approx(3.0 + WINDOW_S)
 
     story(tell())
 
@@ -103,14 +117,14 @@ def test_whoever_is_cancelled_loses_no_place() -> None:
 
     async def tell() -> None:
         limiter, left = RateLimiter(), list[float]()
-        for _ in range(10):
-            await ask(limiter, "candle", left)
-        waiting = [asyncio.create_task(ask(limiter, "candle", left)) for _ in range(20)]
+        for _ in range(8):
+            await ask(limiter, "order-test", left)
+        waiting = [asyncio.create_task(ask(limiter, "order-test", left)) for _ in range(20)]
         await asyncio.sleep(0)
         for task in waiting[:10]:
             task.cancel()
         await asyncio.wait(waiting)
-        assert len(left) == 20
+        assert len(left) == 18
         for _ in range(12):
             await ask(limiter, "order", [])
         loop, unlucky = asyncio.get_running_loop(), asyncio.create_task(ask(limiter, "order", []))
@@ -159,20 +173,170 @@ def test_a_418_keeps_nobody_waiting_and_ends() -> None:
 
     async def tell() -> None:
         limiter, left = RateLimiter(), list[float]()
-        waiting = [asyncio.create_task(ask(limiter, "candle", left)) for _ in range(12)]
+        waiting = [asyncio.create_task(ask(limiter, "candle", left)) for _ in range(5)]
         await asyncio.sleep(0)
         limiter.refused("ticker", 30.0, penalty=True)
-        with pytest.raises(RateLimited) as told:
-            await waiting[11]
-        assert told.value.retry_after == pytest.approx(30.0)
-        with pytest.raises(RateLimited):
-            await waiting[10]
+        for late in waiting[3:]:
+            with pytest.raises(RateLimited) as told:
+                await late
+            assert told.value.retry_after == pytest.approx(30.0)
         await ask(limiter, "order", left)
         await asyncio.sleep(30.0)
         await ask(limiter, "candle", left)
-        assert len(left) == 12
+        assert len(left) == 5
 
     story(tell())
+
+
+@pytest.mark.parametrize("retry_after", [None, 0.1, 5.0, 999_999_999.0])
+@pytest.mark.parametrize("urgent", [True, False])
+def test_whatever_a_429_says_the_next_request_leaves_within_five_seconds(
+    retry_after: float | None,
+    urgent: bool,  # noqa: FBT001 - a column of the table
+) -> None:
+    """Upbit counts seconds; a `Retry-After` of thirty years is somebody's mistake."""
+
+    async def tell() -> None:
+        limiter, left, loop = RateLimiter(), list[float](), asyncio.get_running_loop()
+        for _ in range(5):  # in a row: ever longer, never longer than that
+            began = loop.time()
+            limiter.refused("order", retry_after, penalty=False)
+            await ask(limiter, "order", left, urgent=urgent)
+            assert WINDOW_S - 1e-6 <= left[-1] - began <= LONGEST_REFUSAL_S == 5.0
+
+    story(tell())
+
+
+def test_something_urgent_tries_five_seconds_into_a_ban_and_ends_one_that_is_none() -> None:
+    """A text about twelve hours delays no sale by twelve hours: when it is answered, all goes on."""
+
+    async def tell() -> None:
+        limiter, left, loop = RateLimiter(), list[float](), asyncio.get_running_loop()
+        began = loop.time()
+        limiter.refused("order", 43_200.0, penalty=True)
+        with pytest.raises(RateLimited):
+            await ask(limiter, "order", left)
+        await ask(limiter, "order", left, urgent=True)
+        assert left[0] - began == pytest.approx(PROBE_S)
+        for group in PER_POCKET:
+            await ask(limiter, group, left)
+        assert loop.time() - began < PROBE_S + WINDOW_S
+
+    story(tell())
+
+
+def test_a_ban_that_is_one_is_asked_about_ever_less_often() -> None:
+    """Upbit lengthens the ban of who goes on; one request at a time leaves, at last one a minute."""
+
+    async def tell() -> None:
+        limiter, tried, loop = RateLimiter(), list[float](), asyncio.get_running_loop()
+        began = loop.time()
+        limiter.refused("order", 600.0, penalty=True)
+        while loop.time() - began < 400.0:
+            try:
+                async with limiter.place("order", urgent=True):
+                    tried.append(loop.time() - began)
+                    limiter.refused("order", 600.0, penalty=True)
+                    raise RateLimited("banned", status=418)  # noqa: TRY301 - as the transport does
+            except RateLimited:
+                await asyncio.sleep(1.0)
+        gaps = [late - early for early, late in pairwise([0.0, *tried])]
+        assert gaps == pytest.approx([5, 10, 20, 40, 60, 60, 60, 60, 60], abs=1.1)
+
+    story(tell())
+
+
+def test_a_ban_of_the_quotation_side_delays_nothing_of_the_pocket() -> None:
+    """Orders, cancellations and accounts leave at once; and the other way round prices do."""
+
+    async def tell() -> None:
+        for banned, others in (("candle", PER_POCKET), ("order", PER_ADDRESS)):
+            limiter, left, began = RateLimiter(), list[float](), asyncio.get_running_loop().time()
+            limiter.refused(banned, 600.0, penalty=True)
+            for group in others:
+                await ask(limiter, group, left)
+            assert left == [began] * len(others)
+
+    story(tell())
+
+
+@pytest.mark.parametrize("offset", [0.0, 0.4])
+def test_two_bots_behind_one_address_trade_for_an_hour_without_a_ban(offset: float) -> None:
+    """Both sweep all markets and ask for prices; each slows down when it is refused, and neither is starved."""
+
+    async def tell() -> None:
+        upbit, rng = Limits(), random.Random(1)
+        told = [Counter[int](), Counter[int]()]
+        async with asyncio.TaskGroup() as tasks:
+            for answers, wait in zip(told, (0.0, offset), strict=True):
+                tasks.create_task(trade_beside(upbit, answers, wait, rng))
+        assert all(answers[418] == 0 for answers in told)
+        assert all(answers[429] < 20 for answers in told)
+        assert min(answers[200] for answers in told) > 12 * 289 + 1000
+
+    story(tell())
+
+
+async def trade_beside(upbit: Limits, answers: Counter[int], wait: float, rng: random.Random) -> None:
+    """Live as a daemon does for an hour: 289 candles every five minutes, one ticker every two seconds."""
+    limiter, loop = RateLimiter(), asyncio.get_running_loop()
+    await asyncio.sleep(wait)
+    end = loop.time() + 3600
+
+    async def question(group: str) -> None:
+        try:
+            async with limiter.place(group):
+                await asyncio.sleep(rng.uniform(0.01, 0.05))
+                status = answer_of(upbit, group, loop.time())
+                await asyncio.sleep(rng.uniform(0.01, 0.05))
+                answers[status] += 1
+                if status == 200:
+                    limiter.observe(group, upbit.header(group, "address", int(loop.time() * 1000)))
+                else:
+                    limiter.refused(group, None, penalty=status == 418)
+                    raise RateLimited("refused", status=status)  # noqa: TRY301 - as the transport does
+        except RateLimited as error:
+            await asyncio.sleep(error.retry_after or 0.2)
+
+    async def sweep() -> None:
+        markets = iter(range(289))
+
+        async def work() -> None:
+            for _ in markets:
+                await question("candle")
+
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(8):
+                tasks.create_task(work())
+
+    async def every(seconds: float, group: str) -> None:
+        while loop.time() < end:
+            await (sweep() if group == "candle" else question(group))
+            await asyncio.sleep(seconds - (loop.time() - wait) % seconds)
+
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(every(300.0, "candle"))
+        tasks.create_task(every(2.0, "ticker"))
+
+
+def answer_of(upbit: Limits, group: str, now_s: float) -> int:
+    """Return the status with which Upbit answers a request of that address."""
+    try:
+        upbit.spend(group, "address", int(now_s * 1000))
+    except ApiError as error:
+        return error.status
+    return 200
+
+
+def test_a_group_that_was_refused_is_fast_again_after_an_hour_of_peace() -> None:
+    """Whoever was there is gone."""
+    budget = Budget(10, at_first=10)
+    budget.refused(0.0)
+    assert budget.places() == 5
+    for second in range(2 * 3600):
+        budget.answered(float(second))
+        assert budget.places() <= (9 if second < 300 else 10)
+    assert budget.places() == 10
 
 
 def test_the_queue_is_bounded() -> None:
