@@ -12,7 +12,7 @@ from backtest.errors import Damaged, NothingThere
 from backtest.files.content import sources_of
 from backtest.files.reading import read
 from backtest.files.refusal import Refused, ZoneNeeded
-from backtest.files.settle import foreign, settle
+from backtest.files.settle import distinct, foreign, settle
 from backtest.units import from_ms
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 ENDINGS = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", ".feather", ".parquet", ".zip", ".gz", ".bz2", ".xz")
 """What is looked at in a folder; a file that is named is looked at whatever it is called."""
-HELD = 4_000_000
-"""Candles of one market kept in memory before they are written: some 220 MB."""
+HELD = 2_000_000
+"""Candles of one market kept in memory before they are written: 110 MB, and a few times that while they are settled."""
 
 
 FOREIGN = Fault(
@@ -49,8 +49,8 @@ class Outcome:
     needs_zone: bool = False
     reading: Reading | None = None  # what was read, without the candles themselves
     markets: tuple[str, ...] = ()
-    came: int = 0  # candles that stand in the store now, and are of this file
-    repeated: int = 0  # candles that stood there before, or twice in the file
+    came: int = 0  # moments of which the file has a candle that the store has too, now
+    repeated: int = 0  # candles that stood there before, or in a file before, or twice in the file
     conflicts: int = 0  # moments of which the file says something else than the store, or than itself
     first_conflict: datetime | None = None
     without: int = 0  # candles where Upbit itself, when it was asked, had none
@@ -175,7 +175,7 @@ def write(store: Store, pending: Pending) -> None:
     settled = settle([before.candles, *pending.stretches], before.asked)
     store.write(pending.unit, pending.market, Stored(candles=settled.candles, asked=before.asked))
     for index, outcome in enumerate(pending.outcomes, start=1):
-        outcome.came += settled.came[index]
+        outcome.came += distinct(pending.stretches[index - 1]) - settled.without[index]
         outcome.repeated += settled.repeated[index]
         outcome.conflicts += settled.conflicts[index]
         outcome.without += settled.without[index]

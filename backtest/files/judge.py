@@ -23,6 +23,7 @@ FEW = 3
 MOST = 0.9
 """Share of candles that says something about all of them."""
 HOUR_MS = 3_600_000
+SHORTEST_MONTH_MS = 28 * 24 * HOUR_MS
 
 
 NO_TRADE = Fault("거래량 0인데 가격이 움직임", "a price that moved without a volume")
@@ -53,9 +54,16 @@ def resting(candles: Candles) -> npt.NDArray[np.bool_]:
     return flat
 
 
+def distances_of(times: Times) -> Times:
+    """Return how far the moments lie apart, in order of time; one that stands there twice counts once."""
+    ordered = np.sort(times)
+    distances: Times = ordered[1:] - ordered[:-1]
+    return distances[distances > 0]
+
+
 def step_of(times: Times) -> tuple[int, bool]:
     """Return the widest grid on which all times lie, milliseconds, and whether it is surely their unit; 0: too few."""
-    distances = np.diff(np.unique(times))
+    distances = distances_of(times)
     if len(distances) < FEW - 1:
         return 0, False
     step = int(np.gcd.reduce(distances))
@@ -65,7 +73,7 @@ def step_of(times: Times) -> tuple[int, bool]:
 def likely_unit(times: Times) -> timedelta | None:
     """Return the unit that the distances of candles show beyond doubt; None when they do not."""
     step, _ = step_of(times)
-    distances = np.diff(np.unique(times))
+    distances = distances_of(times)
     if not step or 2 * int((distances == step).sum()) < len(distances):
         return None
     return next((unit for unit in UNITS.values() if unit_ms(unit) == step), None)
@@ -74,7 +82,8 @@ def likely_unit(times: Times) -> timedelta | None:
 def other_unit(times: Times, unit: timedelta) -> Fault | None:
     """Say when candles are of a coarser unit than was said; finer ones fall off its grid."""
     step, sure = step_of(times)
-    months = unit == DAY and len(np.unique(times)) >= FEW and int(np.diff(np.unique(times)).min()) >= 28 * unit_ms(DAY)
+    distances = distances_of(times) if unit == DAY else np.empty(0, np.int64)
+    months = len(distances) >= FEW - 1 and int(distances.min()) >= SHORTEST_MONTH_MS
     if not months and not (sure and step > unit_ms(unit)):
         return None
     found = "1M" if months and step == unit_ms(DAY) else written(timedelta(milliseconds=step))

@@ -6,7 +6,7 @@ import re
 from datetime import timedelta
 
 from backtest.files.refusal import Refused
-from backtest.units import UNITS, name_of
+from backtest.units import DAY, UNITS, name_of
 
 LETTER = r"(?=[0-9]*[A-Z])"
 COIN = rf"{LETTER}[A-Z0-9]{{1,12}}"
@@ -33,8 +33,15 @@ NO_COINS = re.compile(
 LENGTH = re.compile(
     r"(?:_candle-(?P<official>\w+?)(?:_|\.|$)|_KRW-(?P<freqtrade>\d+[mhdwM])(?:\.|$)|KRW_(?P<download>\d*[a-z]+)(?:_|\.|$))"
 )
-MINUTES = {"m": 1, "min": 1, "minute": 1, "minutes": 1, "h": 60, "hour": 60, "hourly": 60, "d": 1440, "day": 1440}
-MINUTES |= {"daily": 1440, "s": 0, "w": 7 * 1440, "week": 7 * 1440, "M": 0, "month": 0}
+LENGTHS = {
+    "s": timedelta(seconds=1),
+    **dict.fromkeys(("m", "min", "minute", "minutes"), timedelta(minutes=1)),
+    **dict.fromkeys(("h", "hour", "hourly"), timedelta(hours=1)),
+    **dict.fromkeys(("d", "day", "daily"), DAY),
+    **dict.fromkeys(("w", "week"), 7 * DAY),
+    **dict.fromkeys(("M", "month"), 30 * DAY),
+}
+"""Words for lengths in the names of files; those of no unit of ours are known to be refused."""
 
 
 def market_of_file(name: str, folder: str) -> str | None:
@@ -97,27 +104,29 @@ def is_market(text: str) -> bool:
     return WHOLE.fullmatch(text) is not None and text != "KRW-KRW"
 
 
-def minutes_in(name: str) -> int | None:
-    """Return the minutes of a candle that a file's name says: 0 for seconds and months, which are not kept."""
+def unit_in(name: str) -> timedelta | None:
+    """Return the length of a candle that a file's name says; None when it says none.
+
+    Raises:
+        Refused: for a length that is not kept here.
+    """
     found = LENGTH.search(name)
     if found is None:
         return None
     text = found["official"] or found["freqtrade"] or found["download"]
-    digits = text[: len(text) - len(text.lstrip("0123456789"))]
-    word = text.removeprefix(digits)
-    return int(digits or 1) * MINUTES[word] if word in MINUTES else None
+    word = text.lstrip("0123456789")
+    count = int(text.removesuffix(word) or 1)
+    return unit_of(count * LENGTHS[word], text) if word in LENGTHS else None
 
 
-def unit_of(minutes: float) -> timedelta:
-    """Return a length as one of Upbit's.
+def unit_of(length: timedelta, shown: str) -> timedelta:
+    """Return a length that is one of Upbit's units.
 
     Raises:
-        Refused: when Upbit has no such candles, or this program keeps none.
+        Refused: when this program keeps no such candles.
     """
-    length = timedelta(minutes=minutes)
     if length not in UNITS.values():
         known = ", ".join(UNITS)
-        shown = written(length)
         raise Refused(
             f"{shown} 캔들은 쓰지 않습니다. 가능한 단위: {known}",
             f"{shown} candles are not used here. Possible units: {known}",
@@ -126,10 +135,8 @@ def unit_of(minutes: float) -> timedelta:
 
 
 def written(length: timedelta) -> str:
-    """Return a length of candles for a person: `60m`, `120m`, `7d`; seconds have no better name."""
+    """Return a length of candles for a person: `60m`, `120m`, `7d`."""
     if length in UNITS.values():
         return name_of(length)
-    if not length:
-        return "1s/1M"
     days, rest = divmod(length, timedelta(days=1))
     return f"{days}d" if days and not rest else f"{length / timedelta(minutes=1):g}m"

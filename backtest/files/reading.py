@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +13,7 @@ from backtest.files.columns import places_of
 from backtest.files.content import refuse_foreign, text_of
 from backtest.files.forms import form_of
 from backtest.files.judge import first_fault, likely_unit, resting
-from backtest.files.names import market_of_file, minutes_in, unit_of, written
+from backtest.files.names import market_of_file, unit_in, unit_of, written
 from backtest.files.refusal import Refused
 from backtest.files.rows import Rows
 from backtest.files.separated import read_separated
@@ -22,7 +23,7 @@ from backtest.units import UNITS, to_ms, unit_ms
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime, timedelta
+    from datetime import datetime
 
     import numpy.typing as npt
 
@@ -144,9 +145,7 @@ def unit_for(source: Source, wishes: Wishes, in_rows: float | None, raw: Candles
     Raises:
         Refused: when two of them differ, when nobody knows, or for a unit that is not kept.
     """
-    by_name = minutes_in(source.name)
-    minutes = by_name if in_rows is None else in_rows
-    told = unit_of(minutes) if minutes is not None else None
+    told = unit_in(source.name) if in_rows is None else unit_of(timedelta(minutes=in_rows), f"{in_rows:g}m")
     if told and wishes.unit and told != wishes.unit:
         raise Refused(
             f"{written(told)} 캔들인데 --unit은 {written(wishes.unit)}입니다",

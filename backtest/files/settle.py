@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from backtest.candles import Span
+    from backtest.files.rows import Places
 
 EQUAL = 1e-9
 """Relative: what two programs write of one number differs by less."""
@@ -28,9 +29,8 @@ class Settled:
     """What became of some stretches, the first of which was there before."""
 
     candles: Candles
-    came: Sequence[int]  # of each stretch: candles that stand in the result
-    repeated: Sequence[int]  # of each stretch: candles that another one says as well
-    conflicts: Sequence[int]  # of each stretch: moments of which it and another one say different things
+    repeated: Sequence[int]  # of each stretch: candles that it, or one before it, says as well
+    conflicts: Sequence[int]  # of each stretch: moments of which it, or one before it, says something else
     first_conflict_ms: Sequence[int | None]
     without: Sequence[int]  # of each stretch: candles of moments for which Upbit itself was asked, and had none
 
@@ -47,31 +47,37 @@ def settle(stretches: Sequence[Candles], asked: Sequence[Span] = ()) -> Settled:
     times = joined.opened_at_ms
     fetched = within(times, asked)
     ours = fetched & (origin == 0)
-    foreign = fetched & (origin > 0)
+    foreign_rows = fetched & (origin > 0)
     span = joined.high - joined.low
     turnover = np.nan_to_num(joined.turnover, nan=-1.0)
     order = np.lexsort((np.arange(len(times)), span, turnover, joined.volume, ours, times))
     ordered = times[order]
     last = np.append(ordered[1:] != ordered[:-1], True) if len(ordered) else np.empty(0, bool)
     winner = order[last]  # one a moment, in order of time
-    group = np.cumsum(last) - last  # the moment's number, for each of `order`
-    best = np.empty(len(times), dtype=np.int64)
-    best[order] = winner[group]
-    mine = np.arange(len(times))
-    lost = best != mine
-    differs = lost & unequal(joined, mine, best)
-    kept = winner[~foreign[winner]]
-    blamed = np.maximum(origin, origin[best])  # of two that disagree the one that came later is told
+    kept = winner[~foreign_rows[winner]]
+    again, differs = repetitions(joined)
     count = len(stretches)
-    firsts = [times[differs & (blamed == index)] for index in range(count)]
+    firsts = [times[again[differs & (origin[again] == index)]] for index in range(count)]
     return Settled(
         candles=joined.take(kept),
-        came=np.bincount(origin[kept], minlength=count).tolist(),
-        repeated=np.bincount(blamed[lost & ~differs], minlength=count).tolist(),
+        repeated=np.bincount(origin[again[~differs]], minlength=count).tolist(),
         conflicts=[len(np.unique(one)) for one in firsts],
         first_conflict_ms=[int(one.min()) if len(one) else None for one in firsts],
-        without=np.bincount(origin[winner[foreign[winner]]], minlength=count).tolist(),
+        without=np.bincount(origin[winner[foreign_rows[winner]]], minlength=count).tolist(),
     )
+
+
+def repetitions(candles: Candles) -> tuple[Places, npt.NDArray[np.bool_]]:
+    """Return the rows whose moment stood there before, and which of them say something else than the one before."""
+    order = np.argsort(candles.opened_at_ms, kind="stable")
+    same = candles.opened_at_ms[order[1:]] == candles.opened_at_ms[order[:-1]]
+    again, before = order[1:][same], order[:-1][same]
+    return again, unequal(candles, again, before)
+
+
+def distinct(candles: Candles) -> int:
+    """Return of how many moments there are candles."""
+    return len(np.unique(candles.opened_at_ms, return_index=True)[0])
 
 
 def foreign(known: Candles, new: Candles) -> bool:

@@ -69,7 +69,7 @@ refuse("two units in one file", "several units are mixed: 60, 240 minutes",
        json.dumps(rest() + rest(rows(HOUR), unit=HOUR)), file="x.json")  # fmt: skip
 refuse("candles of weeks", "weeks, months and years are not used",
        json.dumps([{**one, "first_day_of_period": "2024-01-01"} for one in rest(unit=DAY)]), file="x.json")  # fmt: skip
-refuse("candles of seconds", "candles are not used here", official(rows(timedelta(seconds=1))),
+refuse("candles of seconds", "1s candles are not used here", official(rows(timedelta(seconds=1))),
        file="KRW-BTC_candle-1s_20240101.csv")  # fmt: skip
 refuse("one candle, and nobody says its unit", "nothing says how long its candles are",
        table(OWN, lambda at: f"{iso(at)}Z", ROWS[:1]))  # fmt: skip

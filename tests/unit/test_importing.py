@@ -90,6 +90,14 @@ def test_the_same_file_again_changes_nothing(tmp_path: Path) -> None:
     assert store.path(H4, "KRW-BTC").read_bytes() == before
 
 
+def test_of_equal_files_all_but_the_first_are_repetitions(tmp_path: Path) -> None:
+    """Each says how many candles it brought and how many of them were known."""
+    for number in range(3):
+        put(tmp_path, f"KRW-BTC ({number}).csv", OWN_CSV)
+    outcomes = import_files(Store(tmp_path / "store"), [tmp_path], WISHES)
+    assert [(one.came, one.repeated, one.conflicts) for one in outcomes] == [(12, 0, 0), (12, 12, 0), (12, 12, 0)]
+
+
 @pytest.mark.parametrize("whole_first", [True, False])
 def test_of_two_files_the_more_complete_candle_stays_and_it_is_told(tmp_path: Path, *, whole_first: bool) -> None:
     """A candle that was saved while it formed never replaces the whole one, whichever comes first."""
@@ -168,7 +176,8 @@ def test_each_moment_keeps_one_candle_and_it_is_the_most_complete(
         of_it = [(row[1], -1.0 if np.isnan(row[2]) else row[2]) for row in everything if row[0] == moment]
         turnover = settled.candles.turnover[index]
         assert (settled.candles.volume[index], -1.0 if np.isnan(turnover) else turnover) == max(of_it)
-    assert sum(settled.came) == len(settled.candles)
+    told = len(settled.candles) + sum(settled.repeated) + sum(settled.conflicts)
+    assert told <= len(everything)  # two conflicts of one moment in one file are told as one
 
 
 # --- what is looked at -----------------------------------------------------------------------------------------------
