@@ -72,7 +72,7 @@ def findings_of(market: str, candles: Candles, unit: timedelta, now: datetime) -
 def fault_of(candles: Candles, unit: timedelta, now: datetime) -> Fault | None:
     """Return why candles cannot be used: everything an import refuses, and what it would leave out."""
     times = candles.opened_at_ms
-    if bad := first_fault(candles, unit, to_ms(now)):
+    if bad := first_fault(candles, unit, to_ms(now), told=True):
         index, why = bad
         return why if index is None else at(int(times[index]), why)
     if (times[1:] < times[:-1]).any():

@@ -42,12 +42,18 @@ TIMES = {name: rank for rank, names in enumerate(TIME_NAMES) for name in names.s
 
 def role_of(name: str) -> str | None:
     """Return what a column means: a field of a candle, `time`, `market`, `unit`, or nothing we need."""
-    known = plain(name)
-    if known in TIMES:
+    known, bare = plain(name), plain(name.split("(", maxsplit=1)[0])  # "거래대금(원)"
+    if rank_of(name) is not None:
         return "time"
     if known.startswith("volume") and known not in ROLES:  # CryptoDataDownload: "Volume BTC"
         return "volume"
-    return ROLES.get(known)
+    return ROLES.get(known) or ROLES.get(bare)
+
+
+def rank_of(name: str) -> int | None:
+    """Return how surely a column is the opening of candles, 0 the surest; None when it is something else."""
+    known, bare = plain(name), plain(name.split("(", maxsplit=1)[0])
+    return TIMES.get(known, TIMES.get(bare) if bare else None)
 
 
 def known_roles(names: Sequence[str]) -> set[str]:
@@ -102,7 +108,7 @@ def settled(names: Sequence[str], first: int, second: int, market: str | None) -
 
 def time_place(names: Sequence[str]) -> int:
     """Return the column of the candles' opening, or -1. Upbit's own `timestamp` is of the last trade, never this."""
-    ranked = [(TIMES[known], index) for index, known in enumerate(map(plain, names)) if known in TIMES]
+    ranked = [(rank, index) for index, name in enumerate(names) if (rank := rank_of(name)) is not None]
     if any(plain(name).startswith("candledatetime") for name in names):
         ranked = [(rank, index) for rank, index in ranked if plain(names[index]) != "timestamp"]
     return min(ranked, default=(0, -1))[1]

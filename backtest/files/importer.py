@@ -16,7 +16,7 @@ from backtest.files.settle import distinct, foreign, settle
 from backtest.units import from_ms
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from datetime import datetime, timedelta
     from pathlib import Path
 
@@ -76,13 +76,16 @@ class Pending:
         self.outcomes.append(outcome)
 
 
-def import_files(store: Store, paths: Sequence[Path], wishes: Wishes) -> list[Outcome]:
+def import_files(
+    store: Store, paths: Sequence[Path], wishes: Wishes, passing: Callable[[Sequence[Path]], Iterable[Path]] = iter
+) -> list[Outcome]:
     """Bring files into the store.
 
     Args:
         store: where to; nobody else writes there meanwhile.
         paths: files, or folders that hold some at any depth.
         wishes: what the person said.
+        passing: shows how many files are done while it hands them on.
 
     Raises:
         NothingThere: when there is no file at all.
@@ -90,7 +93,7 @@ def import_files(store: Store, paths: Sequence[Path], wishes: Wishes) -> list[Ou
     """
     outcomes = []
     pending: Pending | None = None
-    for outcome, candles_of in looked_through(files_of(paths, store), wishes):
+    for outcome, candles_of in looked_through(passing(files_of(paths, store)), wishes):
         outcomes.append(outcome)
         for (unit, market), candles in candles_of.items():
             key = (unit, market)
@@ -130,7 +133,7 @@ def below(folder: Path, ours: Path) -> Iterator[Path]:
             yield path
 
 
-def looked_through(files: Sequence[Path], wishes: Wishes) -> Iterator[tuple[Outcome, Found]]:
+def looked_through(files: Iterable[Path], wishes: Wishes) -> Iterator[tuple[Outcome, Found]]:
     """Yield what each file, or each member of an archive, holds, or why it cannot be taken."""
     for path in files:
         try:

@@ -30,7 +30,7 @@ NO_TRADE = Fault("거래량 0인데 가격이 움직임", "a price that moved wi
 
 
 def first_fault(
-    candles: Candles, unit: timedelta, now_ms: int, zone: Zone | None = None
+    candles: Candles, unit: timedelta, now_ms: int, zone: Zone | None = None, *, told: bool = False
 ) -> tuple[int | None, Fault] | None:
     """Return why candles cannot be taken, and which one it is; None instead of a candle: all of them."""
     times = candles.opened_at_ms
@@ -44,7 +44,7 @@ def first_fault(
     ):
         if one:
             return one
-    fault = other_unit(times, unit) or swapped(candles)
+    fault = other_unit(times, unit, told=told) or swapped(candles)
     return (None, fault) if fault else None
 
 
@@ -79,11 +79,19 @@ def likely_unit(times: Times) -> timedelta | None:
     return next((unit for unit in UNITS.values() if unit_ms(unit) == step), None)
 
 
-def other_unit(times: Times, unit: timedelta) -> Fault | None:
-    """Say when candles are of a coarser unit than was said; finer ones fall off its grid."""
+def other_unit(times: Times, unit: timedelta, *, told: bool) -> Fault | None:
+    """Say when candles are of a coarser unit than was said; finer ones fall off its grid.
+
+    Args:
+        times: when they open.
+        unit: what was said.
+        told: by the file itself, and not by a person: a few candles far apart prove nothing against that.
+    """
     step, sure = step_of(times)
     distances = distances_of(times) if unit == DAY else np.empty(0, np.int64)
     months = len(distances) >= FEW - 1 and int(distances.min()) >= SHORTEST_MONTH_MS
+    if told and len(distances_of(times)) < SURE - 1:
+        return None
     if not months and not (sure and step > unit_ms(unit)):
         return None
     found = "1M" if months and step == unit_ms(DAY) else written(timedelta(milliseconds=step))

@@ -94,10 +94,11 @@ def read(source: Source, wishes: Wishes) -> Reading:
     if not len(traded):
         raise Refused("거래가 있는 캔들이 하나도 없습니다", "not one of its candles has a trade")
     kept, raw = kept[traded], raw.take(traded)
-    unit = unit_for(source, wishes, rows.minutes(kept), raw)
+    told = unit_told(source, rows.minutes(kept))
+    unit = unit_for(told, source, wishes, raw)
     candles = {}
     for market, mine in rows_of_markets(rows.markets(kept, named), named, len(kept)).items():
-        if bad := first_fault(raw.take(mine), unit, to_ms(wishes.now), wishes.zone):
+        if bad := first_fault(raw.take(mine), unit, to_ms(wishes.now), wishes.zone, told=told is not None):
             raise rows.bad(int(kept[mine[bad[0]]]), *bad[1]) if bad[0] is not None else Refused(*bad[1])
         candles[market] = closed(raw.take(mine), unit, wishes.now, source.saved_at)
     taken = sum(map(len, candles.values()))
@@ -139,13 +140,21 @@ def rows_of_markets(said: npt.NDArray[np.str_] | None, named: str | None, count:
     return {named: np.arange(count)}
 
 
-def unit_for(source: Source, wishes: Wishes, in_rows: float | None, raw: Candles) -> timedelta:
-    """Return the length of the candles: what rows or name say, what the person said, or what distances show.
+def unit_told(source: Source, in_rows: float | None) -> timedelta | None:
+    """Return the length of the candles that rows or name say.
 
     Raises:
-        Refused: when two of them differ, when nobody knows, or for a unit that is not kept.
+        Refused: for a unit that is not kept.
     """
-    told = unit_in(source.name) if in_rows is None else unit_of(timedelta(minutes=in_rows), f"{in_rows:g}m")
+    return unit_in(source.name) if in_rows is None else unit_of(timedelta(minutes=in_rows), f"{in_rows:g}m")
+
+
+def unit_for(told: timedelta | None, source: Source, wishes: Wishes, raw: Candles) -> timedelta:
+    """Return the length of the candles: what the file says, or the person, or the folder, or the distances.
+
+    Raises:
+        Refused: when file and person differ, or nobody knows.
+    """
     if told and wishes.unit and told != wishes.unit:
         raise Refused(
             f"{written(told)} 캔들인데 --unit은 {written(wishes.unit)}입니다",

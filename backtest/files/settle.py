@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 EQUAL = 1e-9
 """Relative: what two programs write of one number differs by less."""
 
+OTHER = 1e-4
+"""Relative: prices of one moment that differ by more are not one price written in two ways."""
 ENOUGH = 20
 """Common candles from which on most of them differing is no accident of a few."""
 
@@ -85,7 +87,7 @@ def foreign(known: Candles, new: Candles) -> bool:
     times, ours, theirs = np.intersect1d(known.opened_at_ms, new.opened_at_ms, return_indices=True)
     if len(times) < ENOUGH:
         return False
-    differ = np.abs(known.close[ours] - new.close[theirs]) > EQUAL * known.close[ours]
+    differ = np.abs(known.close[ours] - new.close[theirs]) > OTHER * known.close[ours]
     return bool(2 * differ.sum() > len(times))
 
 

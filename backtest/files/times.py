@@ -46,7 +46,7 @@ def zone_named(name: str) -> Zone | None:
     known = plain(name)
     if known.endswith("utc") or known == "openedat":
         return Zone.UTC
-    return Zone.KST if known.endswith("kst") or known == "한국시간" else None
+    return Zone.KST if known.endswith(("kst", "한국시간", "한국")) else None
 
 
 def read_times(column: pa.ChunkedArray | pa.Array, name: str, zone: Zone | None) -> Times:

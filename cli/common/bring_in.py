@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.progress import track
 from rich.table import Table
 from rich.text import Text
 
@@ -20,7 +21,8 @@ from simulation.loop import wall_clock
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
 
     from backtest.files.importer import Outcome
     from backtest.files.reading import Wishes
@@ -54,8 +56,11 @@ def run(config: Config, options: argparse.Namespace) -> int:
     wishes = wishes_of(options)
     from backtest.files.importer import import_files  # noqa: PLC0415 - loads pyarrow
 
+    def passing(files: Sequence[Path]) -> Iterable[Path]:
+        return track(files, console=Console(stderr=True), transient=True, disable=options.json, description="")
+
     with store.lock():
-        outcomes = import_files(store, options.paths, wishes)
+        outcomes = import_files(store, options.paths, wishes, passing)
         if any(one.needs_zone for one in outcomes) and not options.json and sys.stdin.isatty():
             outcomes = ask_again(store, outcomes, wishes, config.language)
     if options.json:

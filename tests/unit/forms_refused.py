@@ -61,6 +61,12 @@ refuse("minutes said to be hours", "row 3: it does not begin at a multiple of th
        table(OWN, lambda at: f"{iso(at)}Z", rows(MINUTE)), unit=HOUR)  # fmt: skip
 refuse("weeks said to be days", "they lie 7d apart",
        table(OWN, lambda at: f"{iso(at)}Z", rows(timedelta(days=7))), unit=DAY)  # fmt: skip
+refuse(
+    "ten hours that call themselves minutes",
+    "these are not 1m candles: they lie 60m apart",
+    json.dumps(rest(rows(HOUR), unit=MINUTE)),
+    file="x.json",
+)
 refuse("the rows' unit is not --unit", "these are 240m candles, but --unit says 60m", json.dumps(rest()), file="x.json",
        unit=HOUR)  # fmt: skip
 refuse("the name's unit is not --unit", "these are 240m candles, but --unit says 60m", json.dumps(listed()),

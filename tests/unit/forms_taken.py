@@ -22,6 +22,7 @@ from tests.unit.forms_of_files import (
     HOUR,
     KOREAN,
     KST,
+    MINUTE,
     NAMES,
     OWN,
     OWN_CSV,
@@ -149,6 +150,69 @@ taken("parquet of decimals", "table-parquet", saved(lambda file: parquet.write_t
 KOREAN_CSV = table(KOREAN, spaced)
 taken("Korean header", "korean", KOREAN_CSV, zone=Zone.KST)
 taken("Korean header that names its zone", "korean", table(KOREAN.replace("일시", "일시(KST)"), spaced))
+taken(
+    "Korean header with units in brackets",
+    "korean",
+    table("일시(한국),시가(원),고가(원),저가(원),종가(원),거래량(BTC),거래대금(원)", spaced),
+)
+taken(
+    "TradingView export",
+    "table-csv",
+    table("time,open,high,low,close,Volume", lambda at: ms(at) // 1000, width=5),
+    file="UPBIT_BTCKRW, 240.csv",
+    turnover=False,
+)
+taken(
+    "parquet of days",
+    "table-parquet",
+    saved(
+        lambda file: parquet.write_table(
+            pa.table(
+                {
+                    "date": pa.array([row[0].date() for row in rows(DAY)]),
+                    **{name: pa.array([row[1 + at] for row in rows(DAY)]) for at, name in enumerate(NAMES)},
+                }
+            ),
+            file,
+        )
+    ),
+    file="KRW-BTC.parquet",
+    holds=rows(DAY),
+    unit=DAY,
+)
+taken(
+    "parquet of polars and DuckDB",
+    "table-parquet",
+    saved(
+        lambda file: parquet.write_table(
+            pa.table(
+                {
+                    "market": pa.array(["KRW-BTC"] * COUNT, pa.string_view()),
+                    "time": pa.array([f"{iso(row[0])}Z" for row in ROWS], pa.large_string()),
+                    **{name: pa.array([row[1 + at] for row in ROWS]) for at, name in enumerate(NAMES)},
+                }
+            ),
+            file,
+        )
+    ),
+    file="all.parquet",
+)
+taken(
+    "three quiet candles whose rows say their unit",
+    "upbit-json",
+    json.dumps(rest([*rows(HOUR, count=3)], unit=MINUTE)),
+    file="x.json",
+    holds=rows(HOUR, count=3),
+    unit=MINUTE,
+)
+taken("sep=, as Excel likes it", "csv", "sep=,\n" + OWN_CSV)
+taken("a name with other words around", "csv", OWN_CSV, file="my_KRW-BTC_240m_upbit.csv")
+taken(
+    "a column that names its zone, whatever --zone says",
+    "korean",
+    table(KOREAN.replace("일시", "일시(KST)"), spaced),
+    zone=Zone.UTC,
+)
 taken("Korean header, CP949", "korean", KOREAN_CSV.encode("cp949"), zone=Zone.KST)
 taken("Korean header, CP949, thousands in quotes", "korean",
        "\r\n".join([KOREAN, *(f"{spaced(row[0])}," + ",".join(f'"{value:,}"' for value in row[1:]) for row in ROWS)])
