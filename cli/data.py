@@ -32,21 +32,26 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     bring = add_action(actions, "import", "bring in files of candles, whoever made them (docs/backtest.md)")
     bring.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="files of candles, or folders of them")
-    bring.add_argument(
-        "--unit", metavar="UNIT", help="length of their candles, e.g. 240m (default: as each file shows)"
-    )
-    bring.add_argument("--zone", choices=("kst", "utc"), help="in which their times are that name no zone")
-    bring.add_argument("--market", nargs=1, dest="markets", metavar="MARKET", help="whose they are, if nothing says it")
+    bring.add_argument("--unit", metavar="UNIT", help="length of their candles, e.g. 240m (default: as files show)")
+    add_unsaid(bring)
     turn = add_action(actions, "convert", "write the history as files of other programs (docs/backtest.md)")
     turn.add_argument("--to", required=True, metavar="FORM", help="e.g. pyupbit, upbit-json, ccxt-csv, freqtrade-json")
     turn.add_argument("--unit", required=True, metavar="UNIT", help="which candles, e.g. 240m")
     turn.add_argument("--markets", nargs="+", metavar="MARKET", help="only these, e.g. KRW-BTC KRW-ETH")
     turn.add_argument("--out", required=True, type=Path, metavar="FOLDER", help="where to")
     turn.add_argument("--force", action="store_true", help="replace files that are there")
-    check = add_action(actions, "check", "first, last, rows, gaps, duplicates and faults of every market")
-    check.add_argument("--unit", required=True, metavar="UNIT", help="which candles, e.g. 240m")
+    check = add_action(actions, "check", "first, last, rows, gaps, duplicates and faults of every market, or of files")
+    check.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="files: say what an import would do")
+    check.add_argument("--unit", metavar="UNIT", help="which candles, e.g. 240m (without files: needed)")
+    add_unsaid(check)
     check.add_argument("--markets", nargs="+", metavar="MARKET", help="only these, e.g. KRW-BTC KRW-ETH")
     add_action(actions, "list", "which units there are, of how many markets")
+
+
+def add_unsaid(parser: argparse.ArgumentParser) -> None:
+    """Add what files may not say of themselves."""
+    parser.add_argument("--zone", choices=("kst", "utc"), help="in which the times of files are that name no zone")
+    parser.add_argument("--market", metavar="MARKET", help="whose candles files have that do not say it")
 
 
 def run(config: Config, options: argparse.Namespace) -> int:
@@ -87,8 +92,10 @@ def convert(config: Config, options: argparse.Namespace) -> int:
 
 
 def check(config: Config, options: argparse.Namespace) -> int:
-    """`data check`: look at every candle; exit 1 when a file cannot be used."""
-    store, unit = open_store(config), read_unit(options.unit)
+    """`data check`: look at every candle of the store, or of files; exit 1 when any cannot be used."""
+    if options.paths:
+        return bring_in.run(config, options, keep=False)
+    store, unit = open_store(config), read_unit(options.unit or "")
     markets = known(store.need(unit), read_markets(options))
     now = wall_clock()
     shown = track(markets, console=Console(stderr=True), transient=True, disable=options.json)

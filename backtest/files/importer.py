@@ -70,6 +70,11 @@ class Pending:
     stretches: list[Candles] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
 
+    @property
+    def held(self) -> int:
+        """Return how many candles wait."""
+        return sum(map(len, self.stretches))
+
     def add(self, candles: Candles, outcome: Outcome) -> None:
         """Take the candles of one file."""
         self.stretches.append(candles)
@@ -77,7 +82,12 @@ class Pending:
 
 
 def import_files(
-    store: Store, paths: Sequence[Path], wishes: Wishes, passing: Callable[[Sequence[Path]], Iterable[Path]] = iter
+    store: Store,
+    paths: Sequence[Path],
+    wishes: Wishes,
+    passing: Callable[[Sequence[Path]], Iterable[Path]] = iter,
+    *,
+    keep: bool = True,
 ) -> list[Outcome]:
     """Bring files into the store.
 
@@ -86,6 +96,7 @@ def import_files(
         paths: files, or folders that hold some at any depth.
         wishes: what the person said.
         passing: shows how many files are done while it hands them on.
+        keep: False only says what would become of them.
 
     Raises:
         NothingThere: when there is no file at all.
@@ -96,14 +107,13 @@ def import_files(
     for outcome, candles_of in looked_through(passing(files_of(paths, store)), wishes):
         outcomes.append(outcome)
         for (unit, market), candles in candles_of.items():
-            key = (unit, market)
-            if pending and ((pending.unit, pending.market) != key or sum(map(len, pending.stretches)) > HELD):
-                write(store, pending)
+            if pending and ((pending.unit, pending.market) != (unit, market) or pending.held > HELD):
+                finish(store, pending, keep=keep)
                 pending = None
-            pending = pending or Pending(*key)
+            pending = pending or Pending(unit, market)
             pending.add(candles, outcome)
     if pending:
-        write(store, pending)
+        finish(store, pending, keep=keep)
     return outcomes
 
 
@@ -159,8 +169,8 @@ def looked_at(path: Path, source: Source, wishes: Wishes) -> tuple[Outcome, Foun
     return outcome, {(reading.unit, market): candles for market, candles in reading.candles.items()}
 
 
-def write(store: Store, pending: Pending) -> None:
-    """Put what files brought of one market into the store, beside what is there.
+def finish(store: Store, pending: Pending, *, keep: bool) -> None:
+    """Settle what files brought of one market with what the store has, tell the files' outcomes, and keep it.
 
     Raises:
         Unwritable: as `Store.write`.
@@ -176,7 +186,8 @@ def write(store: Store, pending: Pending) -> None:
             outcome.refused = FOREIGN
             pending.stretches[index] = NONE
     settled = settle([before.candles, *pending.stretches], before.asked)
-    store.write(pending.unit, pending.market, Stored(candles=settled.candles, asked=before.asked))
+    if keep:
+        store.write(pending.unit, pending.market, Stored(candles=settled.candles, asked=before.asked))
     for index, outcome in enumerate(pending.outcomes, start=1):
         outcome.came += distinct(pending.stretches[index - 1]) - settled.without[index]
         outcome.repeated += settled.repeated[index]

@@ -15,13 +15,13 @@ from rich.text import Text
 from backtest.errors import UsageProblem
 from backtest.units import name_of
 from cli.common.exits import ERROR, OK
-from cli.common.period import open_store, read_markets, read_unit
+from cli.common.period import market_name, open_store, read_unit
 from cli.common.printing import print_json
 from simulation.loop import wall_clock
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from backtest.files.importer import Outcome
@@ -43,6 +43,10 @@ TOTAL = {
     "ko": "{files}개 파일, 캔들 {came:,}개를 가져왔습니다 (중복 {repeated:,}개).",
     "en": "Imported {came:,} candles of {files} files ({repeated:,} repeated).",
 }
+POSSIBLE = {
+    "ko": "{files}개 파일, 캔들 {came:,}개를 가져올 수 있습니다 (중복 {repeated:,}개).",
+    "en": "{came:,} candles of {files} files can be imported ({repeated:,} repeated).",
+}
 TWICE = (
     "값이 다른 캔들 {:,}개: 더 온전한 쪽을 남김",
     "{:,} candles said twice and differently: the more complete one stays",
@@ -50,8 +54,8 @@ TWICE = (
 REFUSED = {"ko": " 거절한 파일: {refused}개.", "en": " Files refused: {refused}."}
 
 
-def run(config: Config, options: argparse.Namespace) -> int:
-    """Bring files in; return 1 when anything of them was refused."""
+def run(config: Config, options: argparse.Namespace, *, keep: bool = True) -> int:
+    """Bring files in, or only say what would become of them; return 1 when anything of them was refused."""
     store = open_store(config)
     wishes = wishes_of(options)
     from backtest.files.importer import import_files  # noqa: PLC0415 - loads pyarrow
@@ -60,13 +64,13 @@ def run(config: Config, options: argparse.Namespace) -> int:
         return track(files, console=Console(stderr=True), transient=True, disable=options.json, description="")
 
     with store.lock():
-        outcomes = import_files(store, options.paths, wishes, passing)
+        outcomes = import_files(store, options.paths, wishes, passing, keep=keep)
         if any(one.needs_zone for one in outcomes) and not options.json and sys.stdin.isatty():
-            outcomes = ask_again(store, outcomes, wishes, config.language)
+            outcomes = ask_again(store, outcomes, wishes, config.language, keep=keep)
     if options.json:
         print_json(to_json(outcomes))
     else:
-        show(outcomes, config.language)
+        show(outcomes, config.language, TOTAL if keep else POSSIBLE)
     return OK if all(one.clean for one in outcomes) else ERROR
 
 
@@ -80,7 +84,7 @@ def wishes_of(options: argparse.Namespace) -> Wishes:
     from backtest.files.reading import Wishes  # noqa: PLC0415
     from backtest.files.times import Zone  # noqa: PLC0415
 
-    market = next(iter(read_markets(options)), None) if options.markets else None
+    market = market_name(options.market) if options.market else None
     if market and not is_market(market):
         raise UsageProblem(
             f"--market {market}: 원화 마켓의 이름이 아닙니다. 예: KRW-BTC",
@@ -91,7 +95,7 @@ def wishes_of(options: argparse.Namespace) -> Wishes:
     return Wishes(now=wall_clock(), unit=unit, zone=zone, market=market)
 
 
-def ask_again(store: Store, outcomes: Sequence[Outcome], wishes: Wishes, language: str) -> list[Outcome]:
+def ask_again(store: Store, outcomes: Sequence[Outcome], wishes: Wishes, language: str, *, keep: bool) -> list[Outcome]:
     """Ask once in which zone the times are that name none, and read their files again."""
     from backtest.files.importer import import_files  # noqa: PLC0415 - loads pyarrow
     from backtest.files.times import Zone  # noqa: PLC0415
@@ -104,10 +108,10 @@ def ask_again(store: Store, outcomes: Sequence[Outcome], wishes: Wishes, languag
     if answer not in {zone.value for zone in Zone}:
         return list(outcomes)
     rest = [one for one in outcomes if one.path not in lacking]
-    return rest + import_files(store, lacking, replace(wishes, zone=Zone(answer)))
+    return rest + import_files(store, lacking, replace(wishes, zone=Zone(answer)), keep=keep)
 
 
-def show(outcomes: Sequence[Outcome], language: str) -> None:
+def show(outcomes: Sequence[Outcome], language: str, sentence: Mapping[str, str]) -> None:
     """Print a line a file, and what they bring together."""
     table = Table(*HEADS[language].split(), box=None, padding=(0, 1, 0, 0))
     for one in outcomes:
@@ -118,7 +122,7 @@ def show(outcomes: Sequence[Outcome], language: str) -> None:
     if lacking:
         console.print(ZONE_ADVICE[language].format(count=lacking), highlight=False)
     sums = total(outcomes)
-    line = TOTAL[language].format(files=sums["taken"], **sums)
+    line = sentence[language].format(files=sums["taken"], **sums)
     if sums["refused"]:
         line += REFUSED[language].format(**sums)
     console.print(line, highlight=False)

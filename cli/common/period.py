@@ -83,8 +83,12 @@ def read_period(options: argparse.Namespace, first: datetime, last: datetime) ->
 
 def read_markets(options: argparse.Namespace) -> list[str]:
     """Return the markets of `--markets`, each with its KRW-; none: all."""
-    words = [word for text in options.markets or [] for word in text.upper().split(",") if word]
-    return [word if "-" in word else f"KRW-{word}" for word in words]
+    return [market_name(word) for text in options.markets or [] for word in text.split(",") if word]
+
+
+def market_name(word: str) -> str:
+    """Return a market as Upbit writes it: `btc` is `KRW-BTC`."""
+    return word.upper() if "-" in word else f"KRW-{word.upper()}"
 
 
 def known(there: list[str], wanted: list[str]) -> list[str]:

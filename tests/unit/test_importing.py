@@ -366,6 +366,17 @@ def test_the_summary_says_what_came_and_what_did_not(home: Path, capsys: pytest.
     assert (code, told["came"], told["files"][0]["form"], told["refused"]) == (0, 12, "csv", 0)
 
 
+def test_check_says_what_an_import_would_do_and_keeps_nothing(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The same line a file and the same exit code."""
+    put(home, "in/KRW-BTC.csv", OWN_CSV)
+    assert main(["data", "check", "in"]) == 0
+    assert "12 candles of 1 files can be imported (0 repeated)." in capsys.readouterr().out
+    put(home, "in/bitcoin.csv", OWN_CSV)
+    assert main(["data", "check", "in"]) == 1
+    assert main(["data", "check", "in/bitcoin.csv", "--market", "btc"]) == 0
+    assert Store(home / "data" / "candles").units() == []
+
+
 @pytest.mark.parametrize("language", ["ko", "en"])
 def test_the_summary_is_in_one_language(
     home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, language: str
