@@ -14,7 +14,9 @@ from rich.console import Console
 
 from cli.common.exits import CONFIGURATION, ERROR, OK
 from cli.common.printing import print_json
+from notifier.answers import Outcome, Trouble
 from notifier.explain import explain
+from notifier.probe import probe
 from simulation.loop import wall_clock
 from strategy import registry
 from trader.guards.account import CanWithdrawError, Withdrawal, probe_withdrawal
@@ -72,7 +74,7 @@ async def examine(config: Config) -> list[Finding]:
             findings.append(missing_keys())
         elif findings[1].level == "ok":
             findings += await permissions(upbit, config)
-    findings.append(webhook(config))
+    findings.append(await webhook(config))
     return findings
 
 
@@ -170,8 +172,8 @@ async def expiry(upbit: Upbit, config: Config) -> Finding:
     return Finding(name="expiry", level=level, ko=f"{left.days}일 뒤 만료", en=f"expires in {left.days} days")
 
 
-def webhook(config: Config) -> Finding:
-    """Look whether there is a webhook."""
+async def webhook(config: Config) -> Finding:
+    """Look whether messages arrive, by sending one that is taken away again."""
     if config.webhook_url is None:
         return Finding(
             name="webhook",
@@ -179,4 +181,10 @@ def webhook(config: Config) -> Finding:
             ko="WEBHOOK_URL이 없어 알림을 보내지 않습니다",
             en="no WEBHOOK_URL, no messages",
         )
-    return Finding(name="webhook", level="ok", ko="설정됨", en="set")
+    async with open_session() as session:
+        answer = await probe(session, config.webhook_url.reveal(), config.language)
+    if answer.outcome is Outcome.TAKEN:
+        return Finding(name="webhook", level="ok", ko="알림이 도착합니다", en="messages arrive")
+    trouble = answer.trouble or Trouble.UNREACHABLE
+    code = ERROR if trouble is Trouble.UNREACHABLE else CONFIGURATION
+    return Finding(name="webhook", level="fail", ko=trouble.say("ko"), en=trouble.say("en"), code=code)

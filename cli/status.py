@@ -8,7 +8,10 @@ from rich.console import Console
 
 from cli.common.exits import OK
 from cli.common.printing import print_halts, print_json, print_trades, state_of
+from journal.queries import WEBHOOK
 from journal.reader import open_reader
+from notifier.answers import Trouble
+from notifier.words import Words
 from trader.daemon import JOURNAL_FILE
 
 if TYPE_CHECKING:
@@ -22,12 +25,28 @@ def run(config: Config, options: argparse.Namespace) -> int:
     with open_reader(config.data_dir / JOURNAL_FILE) as journal:
         trades, totals, counts = journal.open_trades(), journal.totals(), journal.counts()
         halts = journal.standing_halts()
+        waiting, refused = journal.waiting_notes()
+        trouble = Trouble.__members__.get(journal.meta(WEBHOOK) or "")
     if options.json:
         now = {"state": state_of(halts), "halts": halts}
-        print_json({**now, "open_trades": trades, "totals": totals, "counts": counts})
+        messages = {"waiting": waiting, "refused": refused, "trouble": trouble and trouble.name}
+        print_json({**now, "open_trades": trades, "totals": totals, "counts": counts, "messages": messages})
         return OK
     print_halts(halts, config.language)
+    for line in about_messages(waiting, refused, trouble, config.language):
+        Console().print(f"  {line}", markup=False, style="yellow")
     print_trades(trades, config)
     label = "실현 손익" if config.language == "ko" else "realised profit"
     Console().print(f"{label}: {totals.realised_pnl:+,.0f} KRW · fees {totals.fees:,.2f} KRW")
     return OK
+
+
+def about_messages(waiting: int, refused: int, trouble: Trouble | None, language: str) -> list[str]:
+    """Return what a person should know about messages that do not arrive: nothing while all do."""
+    lines = [trouble.say(language)] if trouble else []
+    if trouble and waiting:
+        lines.append(Words(f"기다리는 알림: {waiting}개", f"messages that wait: {waiting}").say(language))
+    if refused:
+        ko, en = f"디스코드가 받지 않은 알림: {refused}개", f"messages that Discord did not take: {refused}"
+        lines.append(Words(ko, en).say(language))
+    return lines

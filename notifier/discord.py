@@ -5,9 +5,8 @@ the two sends that one message again.
 
 **An unknown outcome**: a request was sent and no answer came. Discord has no way to look: a message of a webhook is
 asked for by its id, which only the answer tells, and a `nonce` counts for bots alone. So the answer is waited for much
-longer than it ever takes, also over a stop (`TOTAL_S`, `flush`), and only then is the message sent again: to tell twice
-is better than never. Every request asks for `wait=true`: without it Discord reports no error of a message it did not
-keep.
+longer than it ever takes, also over a stop (`webhook.TOTAL_S`, `flush`), and only then is the message sent again: to
+tell twice is better than never.
 """
 
 from __future__ import annotations
@@ -18,8 +17,6 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import aiohttp
-
 from journal.errors import JournalError
 from journal.queries import WEBHOOK
 from notifier.answers import (
@@ -29,24 +26,22 @@ from notifier.answers import (
     Answer,
     Outcome,
     Trouble,
-    judge,
 )
 from notifier.limits import MOST_EMBEDS, as_text, embeds_of, pack
-from notifier.pace import Pace
+from notifier.webhook import Webhook, now
 
 if TYPE_CHECKING:
     import random
     from collections.abc import Sequence
+
+    import aiohttp
 
     from journal.journal import Journal
     from journal.records import Note
 
 log = logging.getLogger("notifier")
 
-TOTAL_S, CONNECT_S = 30.0, 5.0
-"""Longer than a webhook takes that delivers at all; nothing waits for it but the next message."""
 LOOK_S = 5.0
-LARGEST_ANSWER = 256 * 1024
 SAID_AGAIN_S = 3600.0
 """What keeps messages from arriving is logged this often."""
 UNREACHABLE_AFTER = 8
@@ -68,14 +63,11 @@ class Discord:
     def __init__(
         self, session: aiohttp.ClientSession, url: str, journal: Journal, *, rng: random.Random, language: str = "ko"
     ) -> None:
-        self._session = session
-        self._url, _, query = url.partition("?")
-        self._query = "&".join(part for part in (query, "wait=true") if part)
+        self._webhook = Webhook(session, url)
         self._journal = journal
         self._rng = rng
         self._language = language
         self._wake = asyncio.Event()
-        self._pace = Pace()
         self._sending: Sending | None = None
         self._failures = 0
         self._wait_s: float | None = None
@@ -143,7 +135,7 @@ class Discord:
             if not waiting:
                 return None
             batch = self._batch(waiting)
-            await asyncio.sleep(self._pace.wait_s(self._now()))
+            await asyncio.sleep(self._webhook.wait_s())
             self._sending = Sending(batch, asyncio.get_running_loop().create_task(self._post(batch)))
         sending = self._sending
         try:
@@ -192,8 +184,8 @@ class Discord:
 
     def _note_trouble(self, trouble: Trouble | None, why: str) -> None:
         """Say what keeps messages from arriving where a person can see it: in the log, the terminal and `status`."""
-        if trouble is not None and (trouble is not self.trouble or self._now() - (self._said_at or 0) >= SAID_AGAIN_S):
-            self._said_at = self._now()
+        if trouble is not None and (trouble is not self.trouble or now() - (self._said_at or 0) >= SAID_AGAIN_S):
+            self._said_at = now()
             log.error("webhook trouble=%s why=%s: %s", trouble.name, why, trouble.say(self._language))
         if trouble is not self.trouble:
             self.trouble = trouble
@@ -215,7 +207,7 @@ class Discord:
 
     async def _post(self, batch: Sequence[Note]) -> Answer:
         """Send some messages as one."""
-        return await self._request("POST", f"{self._url}?{self._query}", self._body(batch))
+        return await self._webhook.send(self._body(batch))
 
     def _body(self, batch: Sequence[Note]) -> dict[str, Any]:
         plain = len(batch) == 1 and batch[0].key in self._plain
@@ -225,27 +217,3 @@ class Discord:
             else {"embeds": [embed for note in batch for embed in embeds_of(note)]}
         )
         return {**shown, "allowed_mentions": {"parse": []}}
-
-    async def _request(self, method: str, url: str, body: dict[str, Any]) -> Answer:
-        self._pace.leave(self._now())
-        try:
-            timeout = aiohttp.ClientTimeout(total=TOTAL_S, connect=CONNECT_S)
-            async with self._session.request(method, url, json=body, timeout=timeout, allow_redirects=False) as answer:
-                self._pace.hear(answer.headers, self._now())
-                return judge(answer.status, answer.headers, await read_bounded(answer))
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            return Answer(outcome=Outcome.LATER, why=type(error).__name__)  # its text would hold the address, a secret
-
-    @staticmethod
-    def _now() -> float:
-        return asyncio.get_running_loop().time()
-
-
-async def read_bounded(answer: aiohttp.ClientResponse) -> bytes:
-    """Return the body of an answer, or nothing of one that is too long to be Discord's."""
-    body = bytearray()
-    async for chunk in answer.content.iter_chunked(LARGEST_ANSWER):
-        body += chunk
-        if len(body) > LARGEST_ANSWER:
-            return b""
-    return bytes(body)

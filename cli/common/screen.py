@@ -15,6 +15,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from config.redaction import Redaction
 from trader.decisions import ENTERING
 from upbit.rules import plain, rounded_average
 
@@ -82,9 +83,18 @@ def quiet_log() -> Iterator[None]:
 async def render(app: App) -> RenderableType:
     """Return the whole picture at this moment."""
     return Panel(
-        Group(await headline(app), await trades_table(app), events_text(app)),
+        Group(*warnings(app), await headline(app), await trades_table(app), events_text(app)),
         title=f"Upbit {app.mode} · {standing(app)} · {app.clock():%Y-%m-%d %H:%M:%S} UTC",
     )
+
+
+def warnings(app: App) -> list[Text]:
+    """Return what needs a person, in words: why trading is halted, and why no message arrives."""
+    hide, language = Redaction.of(app.config), app.config.language
+    lines = [getattr(halt, language) for halt in app.control.reasons]
+    if app.discord is not None and app.discord.trouble is not None:
+        lines.append(app.discord.trouble.say(language))
+    return [Text(hide(line), style="bold red") for line in lines]
 
 
 def standing(app: App) -> str:
@@ -155,5 +165,6 @@ def average_text(price: Decimal) -> str:
 
 def events_text(app: App) -> Text:
     """Return the last events, newest last."""
-    lines = [f"{event.at:%H:%M:%S} {event}" for event in list(app.events)[-EVENTS_SHOWN:]]
+    hide = Redaction.of(app.config)
+    lines = [f"{event.at:%H:%M:%S} {hide(str(event))}" for event in list(app.events)[-EVENTS_SHOWN:]]
     return Text("\n".join(lines), style="dim", overflow="ellipsis", no_wrap=True)

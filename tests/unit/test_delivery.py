@@ -7,7 +7,7 @@ import json
 import random
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,13 +18,17 @@ from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cli import check
+from config.settings import Config, Secret
 from journal.journal import Journal
 from journal.queries import WEBHOOK
 from journal.records import Note
 from notifier import answers, limits
 from notifier.answers import Outcome, Trouble, judge, retry_after
-from notifier.discord import TOTAL_S, Discord
+from notifier.discord import Discord
 from notifier.pace import Pace
+from notifier.probe import probe
+from notifier.webhook import TOTAL_S
 from sandbox.discord import Discord as Receiver
 from sandbox.discord import is_within
 from simulation.loop import PacedLoop
@@ -70,6 +74,7 @@ class Desk:
     journal: Journal
     discord: Discord
     script: list[Script]
+    url: str
     receiver: Receiver = field(default_factory=Receiver)
     times: list[float] = field(default_factory=list)  # loop time of each request
     bodies: list[Any] = field(default_factory=list)
@@ -119,7 +124,7 @@ async def desk_of(journal: Journal, *script: Script) -> AsyncIterator[Desk]:
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     url = f"http://127.0.0.1:{runner.addresses[0][1]}{PATH}"
     async with aiohttp.ClientSession() as session:
-        made.append(Desk(journal, Discord(session, url, journal, rng=random.Random(1), language="en"), steps))
+        made.append(Desk(journal, Discord(session, url, journal, rng=random.Random(1), language="en"), steps, url))
         yield made[0]
     await runner.cleanup()
 
@@ -485,16 +490,58 @@ def test_what_the_journal_could_not_note_is_noted_with_the_next(journal: Journal
 
 
 def test_a_post_of_a_forum_is_named_in_the_address(journal: Journal) -> None:
-    """`?thread_id=` of WEBHOOK_URL stays in every request, beside what the deliverer asks for."""
-    assert journal.waiting_notes() == (0, 0)
-    with asyncio.Runner() as runner:
+    """With `?thread_id=` in WEBHOOK_URL messages arrive in a forum, too."""
 
-        async def make() -> Discord:
-            async with aiohttp.ClientSession() as session:
-                return Discord(session, "https://discord.com/x?thread_id=5", journal, rng=random.Random(1))
+    async def story(desk: Desk) -> None:
+        desk.receiver.forum = True
+        desk.queue("a")
+        async with aiohttp.ClientSession() as session:
+            posted = Discord(session, f"{desk.url}?thread_id=5", journal, rng=random.Random(1))
+            await posted.flush(5)
+        assert desk.titles() == [["a"]]
 
-        discord = runner.run(make())
-    assert f"{discord._url}?{discord._query}" == "https://discord.com/x?thread_id=5&wait=true"
+    told(journal, (), story)
+
+
+# --- before anything is traded --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("script", "outcome", "trouble", "requests"),
+    [
+        ((), Outcome.TAKEN, None, 3),
+        ((GONE,), Outcome.STUCK, Trouble.GONE, 1),
+        ((says(401, {"message": "Invalid Webhook Token", "code": 50027}),), Outcome.STUCK, Trouble.BLOCKED, 1),
+        ((after(0), FORUM), Outcome.STUCK, Trouble.FORUM, 2),
+        ((after(0), after(0), says(500)), Outcome.TAKEN, None, 3),
+        ((says(502, b"<html>"),), Outcome.LATER, None, 1),
+    ],
+)
+def test_check_finds_what_would_keep_messages_from_arriving_and_leaves_nothing_behind(
+    script: tuple[Script, ...], outcome: Outcome, trouble: Trouble | None, requests: int, journal: Journal
+) -> None:
+    """It asks with GET, sends a message without a sound, and removes it: only a message shows a forum (case D2)."""
+
+    async def story(desk: Desk) -> None:
+        async with aiohttp.ClientSession() as session:
+            answer = await probe(session, desk.url, "ko")
+        assert (answer.outcome, answer.trouble, len(desk.times)) == (outcome, trouble, requests)
+        assert len(desk.receiver.messages) == (1 if script[2:] else 0)  # one that cannot be removed says what it is
+
+    told(journal, script, story)
+
+
+@pytest.mark.parametrize(("answer", "level", "code"), [(None, "ok", 0), (FORUM, "fail", 4), (says(500), "fail", 1)])
+def test_check_says_whether_messages_arrive(answer: Script | None, level: str, code: int, journal: Journal) -> None:
+    """What a person must mend in the settings ends with the code of settings."""
+
+    async def story(desk: Desk) -> None:
+        config = replace(Config(), webhook_url=Secret(desk.url))
+        finding = await check.webhook(config)
+        assert (finding.level, finding.code) == (level, code)
+        assert TOKEN not in finding.ko + finding.en
+
+    told(journal, (after(0), answer) if answer else (), story)
 
 
 def test_every_trouble_has_a_sentence_with_what_to_do_in_both_languages() -> None:

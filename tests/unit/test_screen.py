@@ -11,9 +11,13 @@ from unittest.mock import Mock, call
 
 import pytest
 
-from cli.common.screen import headline
-from config.settings import Config
+from cli.common.screen import events_text, headline, warnings
+from cli.status import about_messages
+from config.settings import Config, Secret
+from journal.records import Halt
+from notifier.answers import Trouble
 from state import Balance, State
+from trader.app import Event
 
 NOW = datetime(2026, 11, 2, tzinfo=UTC)
 
@@ -37,3 +41,26 @@ async def test_the_head_of_the_screen_tells_targets_money_and_requests_left(lang
     for word in [*words, "A B C D E F G H I J K L +1\n", "KRW 70,000 ·", "30.6", "order 12 candle 10"]:
         assert word in shown
     assert app.journal.mock_calls == [call.realised(), call.fees()]
+
+
+def test_what_needs_a_person_stands_in_the_picture_in_words_and_without_secrets() -> None:
+    """Why trading is halted, and why no message arrives; events, too, may repeat what an answer said."""
+    halt = Halt(code="x", level="HALTED", ends="person", ko="키가 토큰을 되풀이", en="echo of secret-key", since=NOW)
+    app: Any = SimpleNamespace(
+        config=replace(Config(), language="en", secret_key=Secret("secret-key")),
+        control=SimpleNamespace(reasons=[halt]),
+        discord=SimpleNamespace(trouble=Trouble.GONE),
+        events=[Event(at=NOW, kind="refused", facts={"why": "Bearer eyJhbGciOi.eyJhY2Nlc3M.c2ln"})],
+    )
+    assert [str(line) for line in warnings(app)] == ["echo of ***", Trouble.GONE.say("en")]
+    assert str(events_text(app)) == "00:00:00 refused why=Bearer ***"
+    app.control.reasons, app.discord = [], None
+    assert warnings(app) == []
+
+
+def test_status_says_why_messages_wait_and_how_many_and_nothing_while_all_arrive() -> None:
+    """In the language of the settings."""
+    assert about_messages(0, 0, None, "en") == []
+    assert about_messages(3, 0, None, "en") == []  # on their way
+    assert about_messages(3, 0, Trouble.FORUM, "ko") == [Trouble.FORUM.say("ko"), "기다리는 알림: 3개"]
+    assert about_messages(0, 2, None, "en") == ["messages that Discord did not take: 2"]
