@@ -6,7 +6,9 @@ because, nothing can be written. It is written down as soon as something can be.
 
 from __future__ import annotations
 
+import json
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from journal.errors import NOT_NOW, JournalBroken
@@ -52,7 +54,8 @@ class Outbox(Store):
         """Keep messages in memory that could not be written down."""
         for note in notes:
             if note.key not in self._told:
-                self._held.setdefault(note.key, note)
+                hidden = replace(note, body=json.loads(self.redact(canonical(note.body))))
+                self._held.setdefault(note.key, hidden)
         while len(self._held) > MOST_HELD:
             log.error("too many messages wait, one is given up key=%s", oldest := next(iter(self._held)))
             del self._held[oldest]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from notifier.words import Words, quoted
 from upbit import errors
 
 if TYPE_CHECKING:
@@ -70,6 +71,17 @@ SENTENCES: tuple[tuple[type[ExchangeError], str, str], ...] = (
 
 
 def explain(error: ExchangeError, language: str) -> str:
-    """Return one sentence in the language of the settings, with Upbit's own words behind it."""
+    """Return one sentence in the language of the settings, with Upbit's own words behind it where there are any."""
     _, ko, en = next(row for row in SENTENCES if isinstance(error, row[0]))
-    return f"{ko if language == 'ko' else en} ({error})"
+    sentence, own = Words(ko, en).say(language), own_words(error)
+    return f"{sentence} ({own})" if own else sentence
+
+
+def own_words(error: ExchangeError) -> str:
+    """Return what Upbit itself said: a name and its sentence. What a gateway or a library says is for the log."""
+    if isinstance(error, errors.NotSent):
+        return ""
+    status = f"HTTP {error.status}" if error.status else ""
+    if not error.name or error.name.isdigit():
+        return status
+    return quoted(f"{error.name}: {error.message}") or status

@@ -9,6 +9,9 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from journal.records import Note
+from notifier.limits import MOST_FIELDS, NOTHING, TEXT, TITLE, VALUE, cut
+from notifier.watchers import stopped
+from notifier.words import Words, readable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -21,7 +24,17 @@ if TYPE_CHECKING:
 KST = timedelta(hours=9)
 """Korea has no summer time."""
 GREEN, RED, BLUE, GREY, ORANGE = 0x2ECC71, 0xE74C3C, 0x3498DB, 0x95A5A6, 0xE67E22
-LONGEST_TITLE, LONGEST_TEXT, LONGEST_FIELD, MOST_FIELDS = 256, 4096, 1024, 25
+EVIDENCE = {
+    "market": Words("마켓", "Market"),
+    "loss_krw": Words("손실 (원)", "Loss (won)"),
+    "percent": Words("최대 투자금 대비 (%)", "Share of the budget (%)"),
+    "seconds": Words("초", "Seconds"),
+    "free": Words("쓸 수 있는 원화", "Free won"),
+    "error": Words("업비트 오류 이름", "Upbit's name for it"),
+    "uuid": Words("업비트 주문 UUID", "Upbit's order"),
+    "evidence": Words("증거 파일", "Evidence"),
+}
+"""Which facts about a halt are shown to a person, and under which name."""
 MARKDOWN = re.compile(r"([\\`*_~|>@#\[\]()<:])")
 
 
@@ -68,17 +81,17 @@ class Messages:
     ) -> Note:
         mode = self._say("실거래", "LIVE") if self.mode == "live" else self._say("샌드박스", "SANDBOX")
         embed: dict[str, object] = {
-            "title": title[:LONGEST_TITLE],
+            "title": cut(title, TITLE),
             "color": color,
             "timestamp": at.isoformat(),
             "footer": {"text": mode},
             "fields": [
-                {"name": name, "value": value[:LONGEST_FIELD] or "-", "inline": True}
+                {"name": name, "value": cut(value, VALUE) or NOTHING, "inline": True}
                 for name, value in list(fields)[:MOST_FIELDS]
             ],
         }
         if text:
-            embed["description"] = text[:LONGEST_TEXT]
+            embed["description"] = cut(text, TEXT)
         return Note(key=key, kind=kind, body={"embeds": [embed], "allowed_mentions": {"parse": []}})
 
     def bought(
@@ -170,9 +183,9 @@ class Messages:
         at: datetime,
     ) -> Note:
         """Tell once a day that the daemon lives, and in which state: that it is missing says what nobody else could."""
-        wrong = [*(halt.code for halt in halts), *dead]
+        wrong = [*(self._why(halt) for halt in halts), *(stopped(part, self.language) for part in dead)]
         fields = [
-            (self._say("멈춘 원인", "Standing still because of"), ", ".join(wrong) or self._say("없음", "nothing")),
+            (self._say("멈춘 원인", "Halted because of"), "\n".join(wrong) or self._say("없음", "nothing")),
             (self._say("보유 중", "Held"), ", ".join(trade.market for trade in open_trades) or "-"),
             (self._say("실현 손익", "Realised profit"), f"{realised:+,.0f} KRW"),
             (self._say("수수료 합계", "Fees"), f"{fees:,.2f} KRW"),
@@ -186,7 +199,7 @@ class Messages:
         return self._note(f"alive:{at:%Y-%m-%d}", "alive", title, color=color, at=at, fields=fields, text=text)
 
     def halted(self, halt: Halt) -> Note:
-        """Tell that trading stands still and why; what comes and goes by itself at most once an hour and level."""
+        """Tell that trading is halted and why: each time, however soon after the last."""
         until = self._say("원인이 사라지면 스스로 다시 시작합니다.", "It goes on by itself when the cause is gone.")
         if halt.ends == "person":
             until = self._say(
@@ -195,26 +208,46 @@ class Messages:
         title = self._say("매수를 멈췄습니다", "Buys have stopped")
         if halt.level == "HALTED":
             title = self._say("모든 주문을 멈췄습니다", "All orders have stopped")
-        fields = [(name, number(value)) for name, value in halt.evidence.items()]
-        key = f"halted:{halt.code}:{halt.level}:{self._moment(halt, halt.since)}"
-        text = f"{plain(getattr(halt, self.language))}\n{until}"
+        key = f"halted:{halt.code}:{halt.level}:{halt.since.isoformat()}"
+        text, fields = f"{self._why(halt)}\n{until}", self._evidence(halt)
         return self._note(key, "halted", title, color=RED, at=halt.since, fields=fields, text=text)
 
     def resumed(self, halt: Halt, left: Sequence[Halt], *, by: str, at: datetime) -> Note:
-        """Tell that a reason to stand still is over, and which others are left."""
-        title = self._say("멈춘 원인이 해소되었습니다", "A reason to stand still is over")
+        """Tell that a reason to halt is over, and which others are left."""
+        title = self._say("멈춘 원인이 해소되었습니다", "A reason to halt is over")
         whose = self._say("사람", "a person") if by == "person" else self._say("저절로", "by itself")
-        others = ", ".join(other.code for other in left) or self._say("없음 (거래합니다)", "none: trading goes on")
+        others = "\n".join(self._why(other) for other in left)
         fields = [
-            (self._say("원인", "Reason"), halt.code),
             (self._say("해제", "Ended"), whose),
-            (self._say("남은 원인", "Still standing"), others),
+            (
+                self._say("남은 원인", "Still halted because of"),
+                others or self._say("없음: 거래합니다", "nothing: trading goes on"),
+            ),
         ]
-        key = f"resumed:{halt.code}:{self._moment(halt, at)}"
-        return self._note(key, "resumed", title, color=BLUE, at=at, fields=fields)
+        key = f"resumed:{halt.code}:{at.isoformat()}"
+        return self._note(key, "resumed", title, color=BLUE, at=at, fields=fields, text=self._why(halt))
 
-    def _moment(self, halt: Halt, at: datetime) -> str:
-        return f"{at:%Y%m%d%H}" if halt.ends == "itself" else at.isoformat()
+    def _why(self, halt: Halt) -> str:
+        return plain(readable(getattr(halt, self.language)))
+
+    def _evidence(self, halt: Halt) -> list[tuple[str, str]]:
+        """Return the numbers a person can use, under names a person knows; the journal keeps all of them."""
+        known = ((label.say(self.language), halt.evidence.get(name)) for name, label in EVIDENCE.items())
+        return [(label, plain(readable(number(value)))) for label, value in known if value is not None]
+
+    def watcher_stopped(self, watcher: str, *, at: datetime) -> Note:
+        """Tell that a part of the daemon has stopped, what that means and what to do: each part by itself."""
+        return self.problem(f"loop_dead:{watcher}", stopped(watcher, self.language), at=at)
+
+    def strategy_failed(self, market: str, *, at: datetime) -> Note:
+        """Tell that the strategy failed in a market: nothing is decided there until somebody mends it."""
+        text = self._say(
+            f"{market}: 전략이 오류를 내어 이 마켓에서는 사지도 팔지도 않습니다. 보유 중이면 직접 확인하세요. "
+            "로그의 'strategy failed'를 보고 전략 파일을 고친 뒤 다시 시작하세요.",
+            f"{market}: the strategy failed, so nothing is bought or sold there. If you hold it, look after it "
+            "yourself. See 'strategy failed' in the log, mend the strategy's file and restart.",
+        )
+        return self.problem(f"strategy:{market}", text, at=at)
 
     def long_doubt(self, intent: Intent, *, burnt: bool, at: datetime) -> Note:
         """Tell that Upbit has not said what became of an order, at most once an hour, and what a person can do."""
@@ -264,7 +297,7 @@ class Messages:
             f"{trade.market}: {volume:f} of the {trade.volume:f} the bot holds are not in the account any more "
             "(sold or withdrawn by hand). They are written off, and not bought back.",
         )
-        return self.problem(f"taken:{trade.id}", text, at=at)
+        return self.problem(f"taken:{trade.id}", text, at=at, always=True)
 
     def locked(self, trade: Trade, volume: Decimal, *, at: datetime) -> Note:
         """Tell that a sale waits because the coins are locked, or gone."""
@@ -306,11 +339,11 @@ class Messages:
         )
         return self.problem("many_files", text, at=at)
 
-    def problem(self, kind: str, text: str, *, at: datetime) -> Note:
-        """Tell something that needs a person; the same thing at most once an hour."""
-        title = self._say("확인이 필요합니다", "Somebody should look")
-        key = f"problem:{kind}:{at:%Y%m%d%H}"
-        return self._note(key, "problem", title, color=ORANGE, at=at, fields=[], text=plain(text))
+    def problem(self, kind: str, text: str, *, at: datetime, always: bool = False) -> Note:
+        """Tell something that needs a person; the same thing at most once an hour, unless each time is another."""
+        title = self._say("확인이 필요합니다", "Needs attention")
+        key = f"problem:{kind}:{at.isoformat() if always else f'{at:%Y%m%d%H}'}"
+        return self._note(key, "problem", title, color=ORANGE, at=at, fields=[], text=plain(readable(text)))
 
 
 def held(time: timedelta) -> str:

@@ -1,8 +1,15 @@
-"""A text in both languages; the one place where a language is chosen."""
+"""Texts in both languages, and what keeps a machine's words out of them."""
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
+
+LONGEST_QUOTE = 200
+PAGE = re.compile(r"(?is)<\s*(?:!doctype|html|head|body|\?xml)\b.*")
+TAG = re.compile(r"(?s)<[^<>]{0,200}>")
+CLASS_NAME = re.compile(r"\b(?:\w+\.)*[A-Z]\w*(?:Error|Exception|Warning)\b(?:\(\))?:? *")
+"""What Python calls a failure; a person can do nothing with it."""
 
 
 class Words(NamedTuple):
@@ -14,3 +21,13 @@ class Words(NamedTuple):
     def say(self, language: str) -> str:
         """Return the text in a language of the settings."""
         return self.ko if language == "ko" else self.en
+
+
+def readable(text: str) -> str:
+    """Return a text without pages of HTML, their tags, and the names Python gives to failures, on one line."""
+    return " ".join(CLASS_NAME.sub("", TAG.sub(" ", PAGE.sub("", text))).split())
+
+
+def quoted(text: str) -> str:
+    """Return what somebody else said, fit to stand in a sentence; nothing of a page."""
+    return "" if "<" in text else readable(text)[:LONGEST_QUOTE]

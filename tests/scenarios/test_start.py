@@ -62,7 +62,7 @@ def test_a_daemon_waits_for_an_exchange_without_a_usable_answer_and_then_comes_u
             assert 600 <= asyncio.get_running_loop().time() - began < 600 + LONGEST_PAUSE_S + 25
             assert all(words in sentence for sentence in waits(desk))
             assert 600 / (LONGEST_PAUSE_S + 25) < len(waits(desk)) < 600 / LONGEST_PAUSE_S + 10
-            assert ["Somebody should look" in message for message in desk.messages()] == [True]
+            assert ["Needs attention" in message for message in desk.messages()] == [True]
             assert not (tmp_path / "health.json").exists()
 
     told(story)

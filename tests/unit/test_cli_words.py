@@ -13,7 +13,7 @@ from notifier.explain import explain
 from sandbox.market.sources.replay import ReplayError
 from strategy.registry import StrategyError
 from trader.books.recovery import WrongAccountError
-from upbit.errors import error_from
+from upbit.errors import ExchangeError, NotSent, OutcomeUnknown, error_from
 
 
 def refused(status: int, name: str) -> BaseException:
@@ -61,3 +61,28 @@ def test_upbits_own_words_stand_behind_the_explanation() -> None:
     """For whoever searches for them."""
     error = error_from(401, b'{"error":{"name":"no_authorization_ip","message":"This is not a verified IP."}}')
     assert "no_authorization_ip: This is not a verified IP." in explain(error, "ko")
+
+
+@pytest.mark.parametrize(
+    ("error", "behind"),
+    [
+        (error_from(502, b"<!doctype html><title>Bad gateway</title>"), " (HTTP 502)"),
+        (error_from(400, b'{"error":{"name":"order_disabled_member","message":"Talk to\\n support"}}'), None),
+        (NotSent("ClientConnectorError: Cannot connect"), ""),
+        (OutcomeUnknown("TimeoutError: "), ""),
+    ],
+)
+@pytest.mark.parametrize("language", ["ko", "en"])
+def test_what_a_gateway_or_a_library_says_is_not_told_to_a_person(
+    error: ExchangeError, behind: str | None, language: str
+) -> None:
+    """No page, no name of Python's; a sentence that Upbit itself wrote is, whatever its name."""
+    sentence = explain(error, language)
+    assert "Error" not in sentence
+    assert "<" not in sentence
+    if behind is None:
+        assert sentence.endswith(" (order_disabled_member: Talk to support)")
+    elif behind:
+        assert sentence.endswith(behind)
+    else:
+        assert not sentence.endswith(")")

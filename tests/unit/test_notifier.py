@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import re
 from collections import Counter
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -23,6 +24,8 @@ from journal.records import Fill, Halt, Note, Trade
 from notifier.answers import Outcome
 from notifier.discord import Discord
 from notifier.messages import Messages
+from notifier.watchers import WATCHERS, stopped
+from trader.health import LIMITS_S
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -108,9 +111,73 @@ def test_once_a_day_a_message_says_that_the_daemon_lives(language: str) -> None:
         assert note.key == "alive:2026-11-02"
         for word in ("KRW-XRP", "-1,234 KRW", "30.50 KRW", "09:00"):
             assert word in text_of(note)
-    assert "day_loss, reconcile" in text_of(ill)
+    assert ("까닭" if language == "ko" else "because") in text_of(ill)
+    assert ("업비트와의 대조" if language == "ko" else "comparison with Upbit") in text_of(ill)
+    assert "day_loss" not in text_of(ill)
+    assert "reconcile" not in text_of(ill)
     assert ("없음" if language == "ko" else "nothing") in text_of(well)
     assert well.body["embeds"] != ill.body["embeds"]
+
+
+def test_a_second_halt_in_the_same_hour_is_told_and_so_is_its_end() -> None:
+    """Else a person believes the last message: that trading goes on."""
+    messages = Messages(language="en", mode="live")
+    for ends in ("itself", "person"):
+        first = standing("clock_skew", ends=ends)
+        second = replace(first, since=NOW + timedelta(minutes=2))
+        keys = {messages.halted(first).key, messages.halted(second).key}
+        for at in (NOW + timedelta(minutes=1), NOW + timedelta(minutes=3)):
+            keys.add(messages.resumed(first, [], by=ends, at=at).key)
+        assert len(keys) == 4
+        assert messages.halted(first).key == messages.halted(replace(first)).key  # written again: told once
+
+
+def test_coins_that_are_taken_twice_in_an_hour_are_told_twice_and_two_dead_loops_each() -> None:
+    """None of them hides another."""
+    messages = Messages(language="en", mode="live")
+    notes = [messages.taken(TRADE, Decimal(1), at=NOW + timedelta(minutes=n)) for n in (0, 1)]
+    notes += [messages.watcher_stopped(name, at=NOW) for name in ("update_prices", "reconcile")]
+    assert len({note.key for note in notes}) == 4
+
+
+HOSTILE = (
+    "<!doctype html><html><body>502 Bad gateway</body></html>",
+    "ClientConnectorError: Cannot connect to host",
+    "aiohttp.client_exceptions.ServerDisconnectedError() text",
+    "KeyError: 'x'",
+)
+MACHINE_WORDS = re.compile(r"<\w|\w(?:Error|Exception)\b|\b(?:update|execute)_\w+|\bNone\b|Traceback")
+
+
+@pytest.mark.parametrize("language", ["ko", "en"])
+@pytest.mark.parametrize("hostile", HOSTILE)
+def test_no_message_shows_a_class_name_a_name_of_the_program_or_a_page(hostile: str, language: str) -> None:
+    """Whatever was caught, and wherever it got into a halt, a reason or a name."""
+    messages = Messages(language=language, mode="live")
+    halt = Halt(
+        code="breach", level="HALTED", ends="person", ko=f"규칙 {hostile}", en=f"a rule {hostile}", since=NOW,
+        evidence={"where": "update_prices", "breach": hostile, "error": hostile, "seconds": "5.2"},
+    )  # fmt: skip
+    every = [*LIMITS_S, "another"]
+    notes = [
+        messages.halted(halt),
+        messages.resumed(halt, [halt], by="person", at=NOW),
+        messages.alive(halts=[halt], dead=every, open_trades=[TRADE], realised=Decimal(1), fees=Decimal(1), at=NOW),
+        messages.problem("x", hostile, at=NOW),
+        messages.strategy_failed("KRW-XRP", at=NOW),
+        *(messages.watcher_stopped(name, at=NOW) for name in every),
+    ]
+    for note in notes:
+        assert not MACHINE_WORDS.search(text_of(note)), text_of(note)
+    assert "5.2" in text_of(notes[0])
+
+
+def test_every_watcher_has_its_sentence() -> None:
+    """A new one cannot be forgotten: what it means that it stopped, and what to do, in both languages."""
+    assert set(WATCHERS) == set(LIMITS_S)
+    for name in LIMITS_S:
+        assert stopped(name, "ko") != stopped(name, "en")
+        assert "restart" in stopped(name, "en")
 
 
 @pytest.fixture
@@ -170,7 +237,7 @@ async def test_many_waiting_messages_go_together(journal: Journal) -> None:
 
 @pytest.mark.failure("G5")
 async def test_a_storm_of_alerts_is_one_an_hour_for_each_cause_and_drowns_nothing(journal: Journal) -> None:
-    """Three hours of two causes: six messages. What is about money or needs a person is told each time."""
+    """Three hours of two causes: six messages. What is about money, and each new halt, is told each time."""
     messages = Messages(language="en", mode="live")
     for second in range(0, 3 * 3600, 5):
         at = NOW + timedelta(seconds=second)
@@ -185,8 +252,8 @@ async def test_a_storm_of_alerts_is_one_an_hour_for_each_cause_and_drowns_nothin
     async with webhook() as (url, received), deliverer(journal, url) as discord:
         await discord.flush(30)
     titles = Counter(title for request in received for title in request)
-    assert titles["Somebody should look"] == 2 * 3
-    assert titles["Buys have stopped"] == 18 + 3
+    assert titles["Needs attention"] == 2 * 3
+    assert titles["Buys have stopped"] == 18 + 18
     assert titles["Sold x (KRW-XRP)"] == 18
     assert len(received[0]) == 10
     assert len(received) < titles.total() / 2
