@@ -84,6 +84,16 @@ def test_the_parameters_of_every_strategy_are_those_of_the_code(name: str) -> No
         ]
 
 
+def test_every_test_that_stands_for_a_promise_is_there() -> None:
+    """A promise whose test was renamed or deleted rests on nothing."""
+    tests = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+    named = set(re.findall(r"`(test_\w+)`", text("docs/promises.md")))
+    assert len(named) > 20
+    assert sorted(name for name in named if f"def {name}(" not in tests) == []
+    files = set(re.findall(r"tests/[\w/]+\.py", text("docs/promises.md")))
+    assert sorted(name for name in files if not (ROOT / name).exists()) == []
+
+
 def test_no_tracked_file_names_a_machine() -> None:
     """Paths of one machine and hosts of package mirrors do not belong to the project."""
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S607 - git
