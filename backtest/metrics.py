@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import nan, sqrt
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -86,6 +86,39 @@ def drawdown(curve: Curve) -> Drawdown:
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fall:
+    """One stretch below the highest value before, from its peak to where that is reached again, or to the end."""
+
+    depth: float  # a fraction > 0
+    peak: datetime  # UTC
+    trough: datetime
+    recovered: datetime | None  # None: not until the end
+    days: float
+
+
+def falls(curve: Curve) -> list[Fall]:
+    """Return every stretch under water, the deepest first."""
+    highest = np.maximum.accumulate(curve.equity)
+    tops = np.append(np.flatnonzero(curve.equity >= highest), len(curve.equity))
+    found = []
+    for peak, after in zip(tops[:-1].tolist(), tops[1:].tolist(), strict=True):
+        if after - peak < 2:  # noqa: PLR2004 - the next moment is a top again
+            continue
+        trough = peak + 1 + int(curve.equity[peak + 1 : after].argmin())
+        end = min(after, len(curve.equity) - 1)
+        found.append(
+            Fall(
+                depth=1 - float(curve.equity[trough] / curve.equity[peak]),
+                peak=from_ms(int(curve.at_ms[peak])),
+                trough=from_ms(int(curve.at_ms[trough])),
+                recovered=from_ms(int(curve.at_ms[after])) if after < len(curve.equity) else None,
+                days=float(curve.at_ms[end] - curve.at_ms[peak]) / DAY_MS,
+            )
+        )
+    return sorted(found, key=lambda one: -one.depth)
+
+
 def longest_under_water_days(curve: Curve) -> float:
     """Return the longest time between two highest values, days; one that lasts to the end counts."""
     highest = np.maximum.accumulate(curve.equity)
@@ -113,8 +146,29 @@ def curve_figures(curve: Curve) -> dict[str, float]:
 
 def monthly(curve: Curve) -> dict[str, float]:
     """Return the return of each month (UTC, which is Korea's month to nine hours), e.g. ``{"2024-01": 0.05}``."""
-    months = (curve.at_ms - 1).astype("datetime64[ms]").astype("datetime64[M]")  # a close at midnight ends its month
-    months[0] = months[1] if len(months) > 1 else months[0]
-    ends = np.append(np.flatnonzero(months[1:] != months[:-1]), len(months) - 1)
+    return by_calendar(curve, "M")
+
+
+def yearly(curve: Curve) -> dict[str, float]:
+    """Return the return of each year (UTC), e.g. ``{"2024": 0.5}``; the first and the last may be parts of one."""
+    return by_calendar(curve, "Y")
+
+
+def by_calendar(curve: Curve, part: Literal["M", "Y"]) -> dict[str, float]:
+    """Return the return of each month or year."""
+    names = (curve.at_ms - 1).astype("datetime64[ms]").astype(f"datetime64[{part}]")  # a close at midnight ends it
+    names[0] = names[1] if len(names) > 1 else names[0]
+    ends = np.append(np.flatnonzero(names[1:] != names[:-1]), len(names) - 1)
     values = np.concatenate([curve.equity[:1], curve.equity[ends]])
-    return {str(months[end]): float(change) for end, change in zip(ends, returns(values), strict=True)}
+    return {str(names[end]): float(change) for end, change in zip(ends, returns(values), strict=True)}
+
+
+def rolling_sharpe(daily: Floats, days: int) -> Floats:
+    """Return the Sharpe ratio of the `days` returns up to each one; NaN for the first, and where nothing moved."""
+    result = np.full(len(daily), np.nan)
+    if len(daily) >= days > 1:
+        windows = np.lib.stride_tricks.sliding_window_view(daily, days)
+        spread = windows.std(axis=1, ddof=1)
+        moved = spread > 0
+        result[days - 1 :][moved] = windows.mean(axis=1)[moved] / spread[moved] * sqrt(DAYS_A_YEAR)
+    return result

@@ -14,7 +14,8 @@ import plotly.io
 from plotly.offline import get_plotlyjs
 
 from backtest import plots
-from backtest.words import BASELINES, ROWS, band_cell, cell, verdict
+from backtest.tables import all_tables
+from backtest.words import BASELINES, MORE, ROWS, band_cell, cell, short_note, verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -29,19 +30,30 @@ body { font: 15px/1.55 system-ui, "Noto Sans KR", "NanumGothic", sans-serif; col
        max-width: 1080px; padding: 24px 20px 60px; }
 h1 { font-size: 24px; margin: 0 0 4px; } h2 { font-size: 18px; margin: 40px 0 8px; }
 p.verdict { font-size: 17px; font-weight: 600; } p.caution { color: #8a2b17; }
+div.wide { overflow-x: auto; } div.long { max-height: 480px; overflow: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th, td { padding: 3px 14px 3px 0; text-align: right; border-bottom: 1px solid #e5e5e5; }
-th:first-child, td:first-child { text-align: left; } td.median { font-weight: 600; }
+th, td { padding: 3px 14px 3px 0; text-align: right; border-bottom: 1px solid #e5e5e5; white-space: nowrap; }
+th:first-child, td:first-child { text-align: left; position: sticky; left: 0; background: #fff; }
+div.long th { position: sticky; top: 0; background: #fff; } div.long th:first-child { z-index: 1; }
 div.columns { display: flex; flex-wrap: wrap; gap: 40px; } select { font: inherit; padding: 2px 6px; }
+@media (max-width: 600px) { body { padding: 14px 12px 40px; font-size: 14px; } h1 { font-size: 20px; }
+  th, td { padding: 5px 10px 5px 0; } th:first-child, td:first-child { white-space: normal; min-width: 92px; }
+  select { min-height: 44px; min-width: 60%; } }
 """
 SCRIPT = """
-const config = {responsive: true, displaylogo: false};
+const narrow = window.innerWidth < 600;
+const config = {responsive: true, displaylogo: false, displayModeBar: !narrow, scrollZoom: false};
+const shown = layout => narrow ? {...layout, height: 330, dragmode: false,
+  yaxis: {...layout.yaxis, title: undefined}} : layout;
 const read = id => JSON.parse(document.getElementById(id).textContent);
-for (const id of PLOTS) { const figure = read("data-" + id); Plotly.newPlot(id, figure.data, figure.layout, config); }
+for (const id of PLOTS) {
+  const figure = read("data-" + id);
+  Plotly.newPlot(id, figure.data, shown(figure.layout), config);
+}
 const choice = document.getElementById("market");
 function show() {
   const layout = JSON.parse(JSON.stringify(read("data-market-layout")));
-  Plotly.react("chart", read("data-market-" + choice.value), layout, config);
+  Plotly.react("chart", read("data-market-" + choice.value), shown(layout), config);
 }
 if (choice) { choice.addEventListener("change", show); show(); }
 """
@@ -52,6 +64,9 @@ WORDS = {
     "equity": ("자산 곡선", "Equity"),
     "drawdown": ("낙폭", "Drawdown"),
     "monthly": ("월별 수익률(중앙값)", "Monthly returns (median)"),
+    "rolling": ("움직이는 샤프", "Rolling Sharpe"),
+    "exposure": ("투자 비중", "Exposure"),
+    "more": ("더 많은 수치", "More figures"),
     "trades": ("거래의 손익", "Results of the trades"),
     "chart": ("캔들 위의 거래 (중앙 시드)", "Trades on the candles (median seed)"),
     "parameters": ("매개변수", "Parameters"),
@@ -76,17 +91,23 @@ def page(report: Report, language: str) -> str:
         "equity": plots.equity_plot(report, at),
         "drawdown": plots.drawdown_plot(report, at),
         "monthly": plots.monthly_plot(report),
+        "rolling": plots.rolling_plot(report, at),
+        "exposure": plots.exposure_plot(report, at),
         "trades": plots.trades_plot(report, at),
     }
     title = f"{(report.ready.strategy.ko, report.ready.strategy.en)[at]} · {report.unit}"
     parts = [
-        '<!doctype html><html lang="', language, '"><head><meta charset="utf-8"><title>', escape(title), "</title>",
+        '<!doctype html><html lang="', language, '"><head><meta charset="utf-8">',
+        '<meta name="viewport" content="width=device-width, initial-scale=1">',
+        "<title>", escape(title), "</title>",
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">',
         f"<style>{STYLE}</style></head><body><h1>{escape(title)}</h1>",
         *head(report, at),
-        figures_table(report, at),
+        figures_table(report, at, ROWS),
         *(f'<h2>{WORDS[name][at]}</h2><div id="{name}"></div>' for name in figures),
         *charts(report, at),
+        *(f"<h2>{escape(one.title)}</h2>{table(one.heads, one.rows, long=True)}" for one in all_tables(report, at)),
+        f"<h2>{WORDS['more'][at]}</h2>{figures_table(report, at, MORE)}",
         *assumptions(report, at),
         *(embedded(f"data-{name}", plain(figure)) for name, figure in figures.items()),
         f"<script>{get_plotlyjs()}</script>",
@@ -102,13 +123,15 @@ def head(report: Report, at: int) -> Iterable[str]:
         f"{len(report.runs)} {WORDS['seeds'][at]}</p>"
     )
     yield f'<p class="verdict">{escape(verdict(report, korean=at == 0))}</p>'
+    if note := short_note(report, korean=at == 0):
+        yield f"<p>{escape(note)}</p>"
     yield f'<p class="caution">{WORDS["caution"][at]}</p>'
 
 
-def figures_table(report: Report, at: int) -> str:
+def figures_table(report: Report, at: int, names: Iterable[tuple[str, str, str, str]]) -> str:
     """Return median and band of every figure beside the baselines."""
     beside = report.baseline_figures()
-    names = ["", WORDS["median"][at], "5–95 %", *(BASELINES[name][at] for name in beside)]
+    heads = ["", WORDS["median"][at], "5 ~ 95 %", *(BASELINES[name][at] for name in beside)]
     rows = [
         [
             row[1 + at],
@@ -119,16 +142,18 @@ def figures_table(report: Report, at: int) -> str:
                 for figures in beside.values()
             ),
         ]
-        for row in ROWS
+        for row in names
+        if row[0] in report.bands
     ]
-    return table(names, rows)
+    return table(heads, rows)
 
 
-def table(names: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """Return a table."""
+def table(names: Iterable[str], rows: Iterable[Iterable[str]], *, long: bool = False) -> str:
+    """Return a table in a box of its own, so that a wide or a long one moves and the page does not."""
     top = "".join(f"<th>{escape(name)}</th>" for name in names)
     body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
-    return f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
+    box = "wide long" if long else "wide"
+    return f'<div class="{box}"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
 def charts(report: Report, at: int) -> Iterable[str]:

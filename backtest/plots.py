@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import plotly.graph_objects as go
 
-from backtest.words import BASELINES
+from backtest.metrics import DAY_MS, of_days, returns, rolling_sharpe
+from backtest.words import BASELINES, written
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     Times = npt.NDArray[np.float64]
 
 KST_MS = 9 * 3_600_000
+ROLLING_DAYS = 180
 MOST_POINTS = 2_000
 """Points of a curve and candles of a chart: more than a screen shows, few enough for a file that can be mailed."""
 BAND, OURS, TYPICAL = "rgba(31,119,180,0.18)", "#1f77b4", "#0b3d66"
@@ -82,13 +84,38 @@ def under_water(curve: Curve) -> Floats:
     return np.asarray(curve.equity / np.maximum.accumulate(curve.equity) - 1)
 
 
+def rolling_plot(report: Report, language: int) -> go.Figure:
+    """Draw the Sharpe ratio of the last half year, of the typical account and of bitcoin."""
+    curves = {(f"시드 {report.typical.seed}", f"seed {report.typical.seed}")[language]: (report.typical.curve, OURS)}
+    if "btc_hold" in report.baselines:
+        curves[BASELINES["btc_hold"][language]] = (report.baselines["btc_hold"], COLOURS["btc_hold"])
+    figure = go.Figure()
+    for name, (curve, colour) in curves.items():
+        values = rolling_sharpe(returns(of_days(curve)), ROLLING_DAYS)
+        shown = thinned(len(values)) if len(values) else np.empty(0, dtype=np.intp)
+        at = korean_time(curve.at_ms[-1] - DAY_MS * np.arange(len(values) - 1, -1, -1))
+        figure.add_scatter(x=at[shown], y=values[shown], line={"color": colour, "width": 1.5}, name=name)
+    title = (f"샤프 (지난 {ROLLING_DAYS}일)", f"Sharpe of the last {ROLLING_DAYS} days")[language]
+    return finished(figure, y_title=title)
+
+
+def exposure_plot(report: Report, language: int) -> go.Figure:
+    """Draw which part of the typical account was in positions."""
+    curve = report.typical.curve
+    shown = thinned(len(curve.at_ms))
+    share = curve.invested[shown] / curve.equity[shown]
+    figure = go.Figure()
+    figure.add_scatter(x=korean_time(curve.at_ms[shown]), y=share, fill="tozeroy", line={"color": OURS, "width": 1})
+    return finished(figure, y_title=("투자 비중", "exposure")[language], y_format=".0%")
+
+
 def monthly_plot(report: Report) -> go.Figure:
     """Draw the median return of each month as a table of colours."""
     years = sorted({month[:4] for month in report.monthly})
     months = [f"{month:02}" for month in range(1, 13)]
     bands = [[report.monthly.get(f"{year}-{month}") for month in months] for year in years]
     values = [[None if one is None else one.median for one in row] for row in bands]
-    texts = [["" if one is None else f"{one.median:+.1%}" for one in row] for row in bands]
+    texts = [["" if one is None else written(one.median, "{:+.0%}") for one in row] for row in bands]
     scale = [[0.0, FALL], [0.5, "#ffffff"], [1.0, RISE]]
     figure = go.Figure(
         go.Heatmap(z=values, x=months, y=years, text=texts, texttemplate="%{text}", colorscale=scale, zmid=0.0)
@@ -96,7 +123,8 @@ def monthly_plot(report: Report) -> go.Figure:
     figure.update_traces(showscale=False, hovertemplate="%{y}-%{x} %{text}<extra></extra>")
     figure.update_yaxes(type="category", autorange="reversed")
     figure.update_xaxes(type="category")
-    figure.update_layout(height=120 + 36 * len(years), margin={"l": 50, "r": 20, "t": 20, "b": 30})
+    figure.update_layout(height=120 + 36 * len(years), margin={"l": 8, "r": 8, "t": 20, "b": 30})
+    figure.update_yaxes(automargin=True)
     figure.update_layout(template="plotly_white")
     return figure
 
@@ -122,8 +150,8 @@ def finished(
     """Give a figure the looks all of them share."""
     legend = {"orientation": "h", "y": 1.12}
     figure.update_layout(template="plotly_white", height=HEIGHT, legend=legend, hovermode="x unified")
-    figure.update_layout(margin={"l": 70, "r": 20, "t": 50, "b": 40})
-    figure.update_yaxes(title=y_title, type="log" if logarithmic else "linear", tickformat=y_format)
+    figure.update_layout(margin={"l": 8, "r": 8, "t": 50, "b": 40})
+    figure.update_yaxes(automargin=True, title=y_title, type="log" if logarithmic else "linear", tickformat=y_format)
     if is_time:
         figure.update_xaxes(type="date")
     return figure

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import nan
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,8 @@ import numpy as np
 
 from backtest.engine import simulate
 from backtest.equity import baselines, curve_of, start_of
-from backtest.metrics import DAY_MS, curve_figures, drawdown, monthly
+from backtest.metrics import DAY_MS, curve_figures, drawdown, monthly, yearly
+from backtest.statistics import account_statistics, against, trade_statistics
 from backtest.units import name_of
 
 if TYPE_CHECKING:
@@ -87,9 +88,15 @@ class Report:
         order = sorted(self.runs, key=lambda run: run.figures["equity_final"])
         return order[(len(order) - 1) // 2]
 
+    @property
+    def yearly(self) -> dict[str, Band]:
+        """Return of each year, by "2024"; the first and the last may be parts of one."""
+        by_year = [yearly(run.curve) for run in self.runs]
+        return {year: band([one[year] for one in by_year]) for year in by_year[0]}
+
     def baseline_figures(self) -> dict[str, dict[str, float]]:
         """Return the figures of every baseline."""
-        return {name: curve_figures(curve) for name, curve in self.baselines.items()}
+        return {name: curve_figures(curve) | account_statistics(curve) for name, curve in self.baselines.items()}
 
     def drawdowns(self) -> dict[str, Drawdown]:
         """Return the deepest falls, of the typical run and of every baseline."""
@@ -102,9 +109,10 @@ def run_seeds(
     ready: Prepared, rules: Rules, seeds: Iterable[int], done: Callable[[Run], Any] = lambda _: None
 ) -> Report:
     """Run one account for each seed and put together what they say."""
+    compared = baselines(ready.panel, rules)
     runs = []
     for seed in seeds:
-        runs.append(run_one(ready, rules, seed))
+        runs.append(with_statistics(run_one(ready, rules, seed), ready.panel.unit_ms, compared.get("btc_hold")))
         done(runs[-1])
     by_month = [monthly(run.curve) for run in runs]
     return Report(
@@ -113,8 +121,15 @@ def run_seeds(
         runs=tuple(runs),
         bands={name: band([run.figures[name] for run in runs]) for name in runs[0].figures},
         monthly={month: band([one[month] for one in by_month]) for month in by_month[0]},
-        baselines=baselines(ready.panel, rules),
+        baselines=compared,
     )
+
+
+def with_statistics(run: Run, unit_ms: int, bitcoin: Curve | None) -> Run:
+    """Return a run with every figure there is: a search does without the less common ones."""
+    more = account_statistics(run.curve) | trade_statistics(run.outcome.trades, unit_ms)
+    beside = against(run.curve, bitcoin) if bitcoin is not None else {}
+    return replace(run, figures={**run.figures, **more, **beside})
 
 
 def run_one(ready: Prepared, rules: Rules, seed: int) -> Run:

@@ -31,6 +31,7 @@ def to_json(report: Report) -> dict[str, Any]:
         **{name: numbers(asdict(one)) for name, one in report.bands.items()},
         "monthly": {month: numbers(asdict(one)) for month, one in report.monthly.items()},
         "baselines": {name: numbers(figures) for name, figures in report.baseline_figures().items()},
+        "yearly": {year: numbers(asdict(one)) for year, one in report.yearly.items()},
         "drawdowns": {
             name: {key: plain(value) for key, value in asdict(one).items()} for name, one in report.drawdowns().items()
         },
@@ -39,6 +40,11 @@ def to_json(report: Report) -> dict[str, Any]:
         "refused": dict(report.typical.outcome.refused),
         "per_seed": [{"seed": run.seed, **numbers(run.figures)} for run in report.runs],
     }
+
+
+def trades_to_json(report: Report) -> list[dict[str, Any]]:
+    """Return the trades of the median seed, times in UTC."""
+    return [trade_to_json(trade, report.ready.panel) for trade in report.typical.outcome.trades]
 
 
 def trade_to_json(trade: Trade, panel: Panel) -> dict[str, Any]:

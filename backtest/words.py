@@ -37,12 +37,55 @@ ROWS = (
     ("slippage_krw", "슬리피지(원)", "slippage, KRW", "{:,.0f}"),
 )
 """Name, Korean, English, form. Profit factor is the sum of wins over that of losses; payoff compares their means."""
+MORE = (
+    ("equity_peak", "최고 자산(원)", "highest equity, KRW", "{:,.0f}"),
+    ("equity_lowest", "최저 자산(원)", "lowest equity, KRW", "{:,.0f}"),
+    ("volatility", "변동성(연)", "volatility a year", "{:.0%}"),
+    ("beta", "베타(비트코인)", "beta to bitcoin", "{:.2f}"),
+    ("alpha", "알파(연, 비트코인)", "alpha a year to bitcoin", "{:+.0%}"),
+    ("correlation", "비트코인과의 상관", "correlation with bitcoin", "{:.2f}"),
+    ("best_day", "최고의 날", "best day", "{:+.1%}"),
+    ("worst_day", "최악의 날", "worst day", "{:+.1%}"),
+    ("winning_days", "오른 날", "winning days", "{:.0%}"),
+    ("mean_day", "하루 평균", "mean day", "{:+.2%}"),
+    ("best_month", "최고의 달", "best month", "{:+.1%}"),
+    ("worst_month", "최악의 달", "worst month", "{:+.1%}"),
+    ("winning_months", "오른 달", "winning months", "{:.0%}"),
+    ("mean_up_month", "오른 달 평균", "mean winning month", "{:+.1%}"),
+    ("mean_down_month", "내린 달 평균", "mean losing month", "{:+.1%}"),
+    ("mean_drawdown", "평균 낙폭", "mean drawdown", "{:.1%}"),
+    ("mean_drawdown_days", "평균 낙폭 기간(일)", "mean drawdown, days", "{:.0f}"),
+    ("ulcer_index", "얼서 지수", "ulcer index", "{:.1%}"),
+    ("recovery_factor", "회복 계수", "recovery factor", "{:.1f}"),
+    ("var_95", "VaR 95%(하루)", "value at risk 95%, a day", "{:+.1%}"),
+    ("cvar_95", "CVaR 95%(하루)", "expected shortfall 95%, a day", "{:+.1%}"),
+    ("tail_ratio", "꼬리 비율", "tail ratio", "{:.2f}"),
+    ("omega", "오메가", "omega", "{:.2f}"),
+    ("gain_to_pain", "이익/고통", "gain to pain", "{:.2f}"),
+    ("skew", "왜도", "skew", "{:.2f}"),
+    ("kurtosis", "초과 첨도", "excess kurtosis", "{:.1f}"),
+    ("sharpe_above_0", "샤프 > 0일 확률", "probability of a Sharpe above 0", "{:.0%}"),
+    ("time_in_market", "보유한 시간", "time in the market", "{:.0%}"),
+    ("open_trades", "끝나지 않은 거래", "trades still open", "{:.0f}"),
+    ("mean_win", "평균 이익", "mean win", "{:+.1%}"),
+    ("mean_loss", "평균 손실", "mean loss", "{:+.1%}"),
+    ("median_trade", "거래의 중앙값", "median trade", "{:+.2%}"),
+    ("kelly", "켈리", "Kelly fraction", "{:+.0%}"),
+    ("winning_streak", "최장 연속 이익", "winning streak", "{:.0f}"),
+    ("longest_held_days", "최장 보유(일)", "longest held, days", "{:.1f}"),
+    ("shortest_held_days", "최단 보유(일)", "shortest held, days", "{:.1f}"),
+    ("mean_winner_days", "이익 거래 보유(일)", "winners held, days", "{:.1f}"),
+    ("mean_loser_days", "손실 거래 보유(일)", "losers held, days", "{:.1f}"),
+    ("mean_cost_krw", "평균 매수 금액(원)", "mean stake, KRW", "{:,.0f}"),
+    ("turnover_krw", "거래대금(원)", "volume traded, KRW", "{:,.0f}"),
+)
+"""The less common figures: the page shows them below the others."""
 BASELINES = {
     "btc_hold": ("BTC 보유", "hold BTC"),
     "btc_only": ("BTC 추세", "BTC trend"),
     "equal_weight_monthly": ("균등", "equal"),
 }
-LEAST_DAYS = {"cagr": 364, "calmar": 364, "sharpe": 30, "sortino": 30}
+LEAST_DAYS = {"cagr": 364, "calmar": 364, "alpha": 364, "sharpe": 30, "sortino": 30, "sharpe_above_0": 30}
 """Days from which a figure is shown: less than a year is not made one of (GIPS), less than a month has few returns."""
 SMALL, TINY = 0.0995, 0.00995
 """Shares below which a whole percent, or a tenth of one, hides what they are."""

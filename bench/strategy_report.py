@@ -160,7 +160,7 @@ def changes(history: Mapping[str, Candles], strategy: Strategy, rules: Rules) ->
 
 
 LIVED = (
-    "trades", "win_rate", "profit_factor", "mean_trade", "holding_days", "exposure", "losing_streak",
+    "trades", "win_rate", "profit_factor", "payoff", "mean_trade", "holding_days", "exposure", "losing_streak",
     "under_water_days", "worst_trade",
 )  # fmt: skip
 

@@ -30,6 +30,7 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
     trades: float | None = None
     win_rate: float | None = None
     profit_factor: float | None = None
+    payoff: float | None = None  # mean win over mean loss
     mean_trade: float | None = None
     holding_days: float | None = None
     exposure: float | None = None
@@ -155,7 +156,8 @@ def detail_block(results: Results, at: int) -> str:
     heads = (
         (WHOLE, WHOLE),
         ("연 수익률 [시드 5–95 %]", "growth a year [5-95 % of seeds]"),
-        ("거래", "trades"), ("승률", "winners"), ("프로핏 팩터", "profit factor"), ("평균 거래", "mean trade"),
+        ("거래", "trades"), ("승률", "winners"), ("손익비", "payoff"), ("프로핏 팩터", "profit factor"),
+        ("평균 거래", "mean trade"),
         ("최악의 거래", "worst trade"), ("평균 보유(일)", "held, days"), ("투자 비중", "exposure"),
         ("연속 손실", "losing streak"), ("최장 회복(일)", "under water, days"),
         ("수수료 / 슬리피지 (100만 원 시작)", "fees / slippage (1,000,000 KRW at start)"),
@@ -168,6 +170,7 @@ def detail_block(results: Results, at: int) -> str:
             f"{percent(cell.cagr)} [{percent(cell.cagr_low)}, {percent(cell.cagr_high)}]",
             number(cell.trades, 0),
             percent(cell.win_rate, signed=False),
+            number(cell.payoff),
             number(cell.profit_factor),
             percent(cell.mean_trade, digits=2),
             percent(cell.worst_trade, digits=1),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.measure import Measurement
 from rich.progress import track
 from rich.table import Table
 
@@ -14,7 +16,8 @@ from backtest.panel import build_panel
 from backtest.prepare import prepare
 from backtest.results import run_seeds
 from backtest.rules import ORDER, Rules
-from backtest.show import to_json
+from backtest.show import to_json, trades_to_json
+from backtest.tables import all_tables
 from backtest.units import from_ms, name_of
 from backtest.words import BASELINES, ROWS, band_cell, cell, short_note, verdict, written
 from cli.common.exits import OK
@@ -36,6 +39,8 @@ if TYPE_CHECKING:
     from config.settings import Config
     from strategy.base import Strategy
 
+ENDLESS = 10_000
+"""Columns of a terminal in which no table is cut."""
 BYTES_A_CELL = 180
 """Measured with 100 markets of 43,200 candles: 106 to 121 for candles and numbers on the grid, 56 as they are read."""
 
@@ -43,6 +48,12 @@ BYTES_A_CELL = 180
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add its options."""
     parser.add_argument("--unit", metavar="UNIT", help="length of the candles, e.g. 240m (default: strategy.unit)")
+    parser.add_argument(
+        "--trades", action="store_true", help="show every trade of the median seed, markets and reasons"
+    )
+    parser.add_argument(
+        "--export", type=Path, metavar="FOLDER", help="write trades, equity and daily returns as CSV and Parquet"
+    )
     add_period(parser)
     add_assumptions(parser)
 
@@ -51,11 +62,36 @@ def run(config: Config, options: argparse.Namespace) -> int:
     """Test the strategy of the settings on history; print a table or JSON; return the exit code."""
     store = open_store(config)
     report = make_report(config, store, options)
+    files = export_to(options.export, report) if options.export is not None else []
     if options.json:
-        print_json(to_json(report))
-    else:
-        print_report(report, config.language)
+        told = to_json(report) | ({"trade_list": trades_to_json(report)} if options.trades else {})
+        print_json(told | ({"files": [str(file) for file in files]} if files else {}))
+        return OK
+    print_report(report, config.language)
+    if options.trades:
+        print_tables(report, at=0 if config.language == "ko" else 1)
+    for file in files:
+        Console(soft_wrap=True).print(str(file), markup=False, highlight=False)
     return OK
+
+
+def export_to(folder: Path, report: Report) -> list[Path]:
+    """Write the files of a report into a folder."""
+    from backtest.export import export  # noqa: PLC0415 - pyarrow's writers take a moment to load
+
+    return [file.resolve() for file in export(report, folder)]
+
+
+def print_tables(report: Report, *, at: int) -> None:
+    """Print years, falls, markets, reasons and every trade of the median seed; nothing is cut at a narrow terminal."""
+    for one in all_tables(report, at):
+        table = Table(*one.heads, box=None, padding=(0, 2, 0, 0), title=one.title, title_justify="left")
+        for row in one.rows:
+            table.add_row(*row)
+        wide = Console(width=ENDLESS)
+        console = Console(width=Measurement.get(wide, wide.options, table).maximum)
+        console.print()
+        console.print(table)
 
 
 def make_report(config: Config, store: Store, options: argparse.Namespace) -> Report:
@@ -194,7 +230,7 @@ def figures_table(report: Report, *, korean: bool) -> Table:
     """Return median and band of every figure, and the baselines."""
     beside = report.baseline_figures()
     names = [BASELINES[name][0 if korean else 1] for name in beside]
-    table = Table("", "중앙값" if korean else "median", "5–95 %", *names, box=None, padding=(0, 1))
+    table = Table("", "중앙값" if korean else "median", "5 ~ 95 %", *names, box=None, padding=(0, 1))
     for name, ko, en, form in ROWS:
         cells = [cell(report, name, figures[name], form) if name in figures else "" for figures in beside.values()]
         median = cell(report, name, report.bands[name].median, form)

@@ -32,7 +32,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return wanted
 
 
-OF_THE_BROWSER = re.compile(rb"https?://[\w.]*\.google(?:apis)?\.com|CONNECT [\w.]*\.google(?:apis)?\.com:443")
+OF_THE_BROWSER = re.compile(rb"https?://[\w.-]*\.google(?:apis)?\.com|CONNECT [\w.-]*\.google(?:apis)?\.com:443")
 """A fresh Chromium asks its maker for updates and the time, whatever page it shows."""
 
 
@@ -93,7 +93,7 @@ def test_a_browser_draws_every_plot_and_asks_nobody(report: Path, tmp_path: Path
     with SilentProxy() as proxy:
         dom = dom_of(report, proxy, tmp_path)
     assert proxy.asked_by_the_page() == []
-    for name in ("equity", "drawdown", "monthly", "trades", "chart"):
+    for name in ("equity", "drawdown", "monthly", "rolling", "exposure", "trades", "chart"):
         assert re.search(rf'<div id="{name}"[^>]*class="js-plotly-plot"', dom), f"{name} was not drawn"
     assert dom.count('class="main-svg"') >= 5
     assert re.search(r'class="trace boxes"[^>]*>\s*<path', dom), "there are no candles"
@@ -116,6 +116,17 @@ def test_the_page_names_what_it_rests_on_and_loads_nothing(report: Path) -> None
     for words in ("quiet trend", "fee_rate", "max_natr", "3 seeds", "holding bitcoin", "default-src 'none'"):
         assert words in text
     assert not re.search(r"<(?:script|link|img|iframe)[^>]+(?:src|href)=", text)
+
+
+def test_the_page_shows_every_trade_and_fits_a_phone(report: Path) -> None:
+    """Lists by trade, market and reason; every table moves in a box of its own, so that the page does not."""
+    text = report.read_text(encoding="utf-8")
+    for words in ("by market", "by reason of the sale", "deepest falls", "year by year", "trades of seed", "payoff"):
+        assert words in text
+    assert '<meta name="viewport" content="width=device-width, initial-scale=1">' in text
+    assert text.count("<table>") == text.count('<div class="wide"><table>') + text.count(
+        '<div class="wide long"><table>'
+    )
 
 
 def test_a_place_that_cannot_be_written_is_said_in_one_sentence(report: Path, tmp_path: Path) -> None:

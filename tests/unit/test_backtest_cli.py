@@ -61,6 +61,27 @@ def test_a_backtest_says_everything_as_json(history: Path, capsys: pytest.Captur
     assert output(capsys, *words) == said
 
 
+def test_every_trade_can_be_seen_and_taken_away(history: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`--trades` shows them with their markets and reasons, whole in a narrow terminal too; `--export` writes them."""
+    assert main(["backtest", "--seeds", "1", "--trades", "--export", "out"]) == 0
+    shown = capsys.readouterr().out
+    for words in (
+        "trades of seed 0, the median one",
+        "by market, median seed",
+        "by reason of the sale",
+        "year by year",
+    ):
+        assert words in shown
+    assert "…" not in shown
+    said = output(capsys, "backtest", "--seeds", "1", "--trades")
+    ended = [one for one in said["trade_list"] if one["closed_at"] is not None]
+    assert len(ended) == said["trades"]["median"] > 0
+    assert shown.count("KRW-") >= len(said["trade_list"])
+    assert sorted(path.name for path in (history / "out").iterdir()) == [
+        "daily.csv", "daily.parquet", "equity.csv", "equity.parquet", "trades.csv", "trades.parquet",
+    ]  # fmt: skip
+
+
 def test_the_period_is_what_was_asked_for(history: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A day as the end is included; days count back from the end."""
     said = output(capsys, "backtest", "--unit", "240", "--from", "2024-05-01", "--to", "2024-05-10", "--seeds", "1")
