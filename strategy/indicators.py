@@ -3,7 +3,7 @@
 Every function returns arrays of the shape it was given, NaN while it warms up, and looks only backwards. NaN before a
 market's first candle delays its warm-up; a NaN after it makes the rest of that market's row NaN, because no recursive
 average can go on from an unknown value. Where tulipy 0.4 is wrong the function says so and does better:
-MACD with periods 12 and 26, Bollinger bands on flat prices, RSI and ADX of a market that does not move, short input.
+MACD with periods 12 and 26, Bollinger bands on flat prices, RSI of a market that stands still, ADX, short input.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from strategy.base import Floats
 
 FLAT_RSI = 50.0
-FLAT_ADX = 0.0
 
 
 def rows(function: Callable[..., npt.NDArray[np.float64]], *series: npt.ArrayLike) -> Floats:
@@ -156,7 +155,8 @@ def adx(high: npt.ArrayLike, low: npt.ArrayLike, close: npt.ArrayLike, period: i
         period: smoothing length in candles, at least 2.
 
     Returns:
-        Values in [0, 100], same shape; the first 2 * (`period` - 1) of a market are NaN. No movement reads 0.
+        Values in [0, 100], same shape; the first 2 * `period` - 1 of a market are NaN. No movement reads 0. Of a candle
+        that reaches as far above the one before as below it, neither side counts; tulipy counts such ties for the fall.
 
     Raises:
         ValueError: if `period` is below 2.
@@ -167,18 +167,36 @@ def adx(high: npt.ArrayLike, low: npt.ArrayLike, close: npt.ArrayLike, period: i
     return rows(lambda h, low_, c: _adx(h, low_, c, period), high, low, close)
 
 
+NOTHING = 1e-14
+"""Sums of movements below this are rounding errors: there was no movement, and the index stays as it is."""
+
+
 def _adx(
     high: npt.NDArray[np.float64], low: npt.NDArray[np.float64], close: npt.NDArray[np.float64], period: int
 ) -> npt.NDArray[np.float64]:
-    """Smooth the directional index ourselves: a candle without any movement counts 0 instead of breaking the rest."""
-    if len(close) <= 2 * (period - 1):
+    if len(close) < 2 * period:
         return close[:0]
-    dx = np.nan_to_num(tulipy.dx(high, low, close, period), nan=FLAT_ADX)
-    result = np.empty(len(dx) - period + 1)
-    result[0] = dx[:period].mean()
-    for i, value in enumerate(dx[period:].tolist(), 1):
-        result[i] = result[i - 1] + (value - result[i - 1]) / period
-    return result
+    up, down = np.diff(high), -np.diff(low)
+    rose, fell = np.where((up > down) & (up > 0), up, 0.0), np.where((down > up) & (down > 0), down, 0.0)
+    reach = np.maximum(high[1:], close[:-1]) - np.minimum(low[1:], close[:-1])
+    plus, minus, ranges = (_wilder_sum(one, period) for one in (rose, fell, reach))
+    moved = plus + minus
+    known = (ranges > NOTHING) & (moved > NOTHING * ranges / 100)
+    directional = np.divide(100 * np.abs(plus - minus), moved, out=np.zeros_like(moved), where=known)
+    later = known[period:]
+    smooth = _wilder(directional[:period].sum() / period, directional[period:][later], period)
+    return np.asarray(smooth[np.concatenate([[0], np.cumsum(later)])])
+
+
+def _wilder(start: float, values: npt.NDArray[np.float64], period: int) -> npt.NDArray[np.float64]:
+    """Return Wilder's average, which moves by 1 / period of the way to each value, from a start that comes first."""
+    return np.asarray(tulipy.ema(np.concatenate([[start], values]), 2 * period - 1))
+
+
+def _wilder_sum(values: npt.NDArray[np.float64], period: int) -> npt.NDArray[np.float64]:
+    """Return Wilder's sum of `period` values; it starts as the plain sum of one fewer."""
+    start = values[: period - 1].sum() / period
+    return period * _wilder(start, values[period - 1 :], period)[1:]
 
 
 def macd(close: npt.ArrayLike, fast: int = 12, slow: int = 26, signal: int = 9) -> tuple[Floats, Floats, Floats]:

@@ -25,10 +25,11 @@ HIGH, LOW = CLOSE * (1 + RNG.random(300) * 0.01), CLOSE * (1 - RNG.random(300) *
     [
         (indicators.sma(CLOSE, 20), talib.SMA(CLOSE, 20)),
         (indicators.rsi(CLOSE, 14), talib.RSI(CLOSE, 14)),
+        (indicators.adx(HIGH, LOW, CLOSE, 14), talib.ADX(HIGH, LOW, CLOSE, 14)),
         (indicators.bollinger(CLOSE, 20, 2.0)[0], talib.BBANDS(CLOSE, 20, 2, 2)[2]),
         (indicators.bollinger(CLOSE, 20, 2.0)[2], talib.BBANDS(CLOSE, 20, 2, 2)[0]),
     ],
-    ids=["sma", "rsi", "lower band", "upper band"],
+    ids=["sma", "rsi", "adx", "lower band", "upper band"],
 )
 def test_it_equals_talib(ours: Floats, theirs: Floats) -> None:
     """Same values, same warm-up."""
@@ -41,15 +42,33 @@ def test_it_equals_talib(ours: Floats, theirs: Floats) -> None:
         (indicators.ema(CLOSE, 10), talib.EMA(CLOSE, 10)),
         (indicators.atr(HIGH, LOW, CLOSE, 14), talib.ATR(HIGH, LOW, CLOSE, 14)),
         (indicators.natr(HIGH, LOW, CLOSE, 14), talib.NATR(HIGH, LOW, CLOSE, 14)),
-        (indicators.adx(HIGH, LOW, CLOSE, 14), talib.ADX(HIGH, LOW, CLOSE, 14)),
         (indicators.macd(CLOSE)[0], talib.MACD(CLOSE)[0]),
         (indicators.macd(CLOSE)[1], talib.MACD(CLOSE)[1]),
     ],
-    ids=["ema", "atr", "natr", "adx", "macd", "macd signal"],
+    ids=["ema", "atr", "natr", "macd", "macd signal"],
 )
 def test_it_settles_on_talib(ours: Floats, theirs: Floats) -> None:
     """The start value differs (TA-Lib starts from an average); after 200 candles nothing of it is left."""
     np.testing.assert_allclose(ours[0][-100:], theirs[-100:], rtol=1e-5)
+
+
+def test_a_tie_of_both_directions_counts_for_neither() -> None:
+    """Two candles that reach as far above as below, then a rise: 50, 75, 87.5 from the fourth on, as Wilder counts."""
+    high, low, close = [10.0, 12, 14, 15, 16, 17], [8.0, 6, 4, 5, 6, 7], [9.0, 9, 9, 12, 13, 14]
+    assert indicators.adx(high, low, close, 2)[0].tolist()[3:] == pytest.approx([50.0, 75.0, 87.5])
+    assert np.isnan(indicators.adx(high, low, close, 2)[0, :3]).all()
+
+
+@given(st.integers(0, 10_000), st.integers(2, 30), st.sampled_from([1.0, 5.0, 20.0]))
+def test_the_directional_index_equals_talib_where_ties_are_common(seed: int, period: int, tick: float) -> None:
+    """Prices on coarse ticks, as those of a cheap coin: the same values and warm-up, also while it stands still."""
+    rng = np.random.default_rng(seed)
+    steps = rng.integers(-2, 3, 200) * (rng.random(200) > 0.3)
+    close = (700.0 + tick * np.cumsum(steps)).astype(np.float64)
+    high, low = (close + sign * tick * rng.integers(0, 3, 200).astype(np.float64) for sign in (1, -1))
+    np.testing.assert_allclose(
+        indicators.adx(high, low, close, period)[0], talib.ADX(high, low, close, period), rtol=1e-9, atol=1e-9
+    )
 
 
 def test_macd_uses_the_weights_of_its_periods() -> None:
