@@ -8,24 +8,24 @@ import msgspec
 import numpy as np
 
 from strategy import indicators
-from strategy.base import Cause, Entry, Gate, Reason, Strategy
+from strategy.base import Cause, Gate
 from strategy.gates import (
     BTC_FELL,
     BTC_GATE,
     HISTORY,
     LEADER,
     SETTLED,
-    choose,
     leader_fell,
     leader_numbers,
-    shown_numbers,
 )
 from strategy.parameters import Count
+from strategy.scaffold import Scaffold
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import timedelta
 
-    from strategy.base import Moments, Numbers, Position, Selection, Snapshot, Window
+    from strategy.base import Moments, Numbers, Position, Window
 
 NOT_BTC = Gate(code="not_btc", ko="비트코인이 아님", en="not bitcoin")
 
@@ -38,7 +38,7 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     cooldown_candles: Count = 1  # candles it rests after an exit
 
 
-class BtcOnly(Strategy):
+class BtcOnly(Scaffold):
     """One market, one rule."""
 
     name: ClassVar[str] = "btc_only"
@@ -47,15 +47,13 @@ class BtcOnly(Strategy):
     parameter_class: ClassVar[type[Parameters]] = Parameters
     gates: ClassVar[tuple[Gate, ...]] = (NOT_BTC, HISTORY, BTC_GATE)
     exits: ClassVar[tuple[Cause, ...]] = (BTC_FELL,)
+    why: ClassVar[tuple[str, str]] = ("비트코인 상승 추세", "bitcoin rises")
+    shown: ClassVar[tuple[str, ...]] = ("btc_close", "btc_ema")
 
     def history(self, parameters: Parameters, unit: timedelta) -> int:
         """Return how many closed candles the window should hold."""
         del unit  # all lengths are candles
         return max(SETTLED * parameters.btc_ema, parameters.min_candles)
-
-    def cooldown(self, parameters: Parameters) -> int:
-        """Return for how many candles the market rests after an exit."""
-        return parameters.cooldown_candles
 
     def compute(self, window: Window, parameters: Parameters) -> Numbers:
         """Compute bitcoin's average, and mark which market is bitcoin."""
@@ -67,23 +65,13 @@ class BtcOnly(Strategy):
             **leader_numbers(window, parameters.btc_ema),
         }
 
-    def select(self, window: Window, numbers: Numbers, at: int | slice, parameters: Parameters) -> Selection:
-        """Say for every market which condition of a target it fails first."""
-        del window  # every number it holds is in `numbers`
-        now = {name: values[:, at] for name, values in numbers.items()}
-        tests = (
+    def tests(self, now: Mapping[str, Any], parameters: Parameters) -> tuple[Any, ...]:
+        """Say which gates are open, in the order of `gates`."""
+        return (
             now["is_btc"] > 0,
             now["candles"] >= parameters.min_candles,
             now["btc_close"] > now["btc_ema"],
         )
-        return choose(numbers, at, tuple(numbers), tests)
-
-    def enter(self, snapshot: Snapshot, parameters: Parameters) -> Entry:
-        """Buy at once."""
-        del parameters
-        shown = shown_numbers(snapshot.numbers, "btc_close", "btc_ema")
-        reason = Reason(code="btc_only", ko="비트코인 상승 추세", en="bitcoin rises", numbers=shown)
-        return Entry(buy=snapshot.failed_gate is None, reason=reason)
 
     def sells(self, position: Position, moments: Moments, parameters: Parameters) -> tuple[Any, ...]:
         """Sell when bitcoin's trend is over."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import msgspec
 
 from strategy import indicators
-from strategy.base import Cause, Entry, Gate, Reason, Strategy
+from strategy.base import Cause, Gate
 from strategy.gates import (
     BTC_FELL,
     BTC_GATE,
@@ -16,18 +16,18 @@ from strategy.gates import (
     SETTLED,
     STOP,
     TURNOVER,
-    choose,
     leader_fell,
     leader_numbers,
-    shown_numbers,
     stopped,
 )
 from strategy.parameters import Count, Multiple, Percent, Won
+from strategy.scaffold import Scaffold
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import timedelta
 
-    from strategy.base import Moments, Numbers, Position, Selection, Snapshot, Window
+    from strategy.base import Moments, Numbers, Position, Window
 
 BREAKOUT = Gate(code="breakout", ko="전고점 아래", en="below the earlier high")
 CHANNEL_BROKEN = Cause(
@@ -49,7 +49,7 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     cooldown_candles: Count = 6  # candles a market rests after an exit
 
 
-class QuietBreakout(Strategy):
+class QuietBreakout(Scaffold):
     """Donchian channels, with the same care as the default."""
 
     name: ClassVar[str] = "quiet_breakout"
@@ -58,15 +58,13 @@ class QuietBreakout(Strategy):
     parameter_class: ClassVar[type[Parameters]] = Parameters
     gates: ClassVar[tuple[Gate, ...]] = (HISTORY, BTC_GATE, TURNOVER, BREAKOUT, QUIET)
     exits: ClassVar[tuple[Cause, ...]] = (STOP, CHANNEL_BROKEN, BTC_FELL)
+    why: ClassVar[tuple[str, str]] = ("조용한 전고점 돌파", "a calm break of the earlier high")
+    shown: ClassVar[tuple[str, ...]] = ("close", "channel_high", "natr", "btc_close", "btc_ema", "turnover_24h")
 
     def history(self, parameters: Parameters, unit: timedelta) -> int:
         """Return how many closed candles the window should hold."""
         del unit  # all lengths are candles
         return max(SETTLED * parameters.btc_ema, parameters.entry_channel + 1, parameters.min_candles)
-
-    def cooldown(self, parameters: Parameters) -> int:
-        """Return for how many candles a market rests after an exit."""
-        return parameters.cooldown_candles
 
     def compute(self, window: Window, parameters: Parameters) -> Numbers:
         """Compute channels, ranges and bitcoin's trend for all markets and candles at once."""
@@ -82,28 +80,15 @@ class QuietBreakout(Strategy):
             **leader_numbers(window, parameters.btc_ema),
         }
 
-    def select(self, window: Window, numbers: Numbers, at: int | slice, parameters: Parameters) -> Selection:
-        """Say for every market which condition of a target it fails first."""
-        del window  # every number it holds is in `numbers`
-        now = {name: values[:, at] for name, values in numbers.items()}
-        tests = (
+    def tests(self, now: Mapping[str, Any], parameters: Parameters) -> tuple[Any, ...]:
+        """Say which gates are open, in the order of `gates`."""
+        return (
             now["candles"] >= parameters.min_candles,
             now["btc_close"] > now["btc_ema"],
             now["turnover_24h"] >= parameters.min_turnover_krw,
             now["close"] > now["channel_high"],
             now["natr"] < parameters.max_natr,
         )
-        return choose(numbers, at, tuple(numbers), tests)
-
-    def enter(self, snapshot: Snapshot, parameters: Parameters) -> Entry:
-        """Buy a target at once."""
-        now = snapshot.numbers
-        shown = shown_numbers(now, "close", "channel_high", "natr", "btc_close", "btc_ema", "turnover_24h")
-        reason = Reason(
-            code="quiet_breakout", ko="조용한 전고점 돌파", en="a calm break of the earlier high", numbers=shown
-        )
-        stop = parameters.stop_atr * now["atr"] if parameters.stop_atr else None
-        return Entry(buy=snapshot.failed_gate is None, reason=reason, stop_distance=stop)
 
     def sells(self, position: Position, moments: Moments, parameters: Parameters) -> tuple[Any, ...]:
         """Sell at the stop, below the exit channel, or when bitcoin's trend is over."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import msgspec
 
 from strategy import indicators
-from strategy.base import Cause, Entry, Gate, Reason, Strategy
+from strategy.base import Cause, Gate
 from strategy.gates import (
     BTC_FELL,
     BTC_GATE,
@@ -21,18 +21,18 @@ from strategy.gates import (
     SETTLED,
     STOP,
     TURNOVER,
-    choose,
     leader_fell,
     leader_numbers,
-    shown_numbers,
     stopped,
 )
 from strategy.parameters import Count, Multiple, Percent, Won
+from strategy.scaffold import Scaffold
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import timedelta
 
-    from strategy.base import Moments, Numbers, Position, Selection, Snapshot, Window
+    from strategy.base import Moments, Numbers, Position, Window
 
 TREND = Gate(code="trend", ko="단기 평균이 장기 평균 아래", en="the short average is below the long one")
 ABOVE_FAST = Gate(code="above_fast", ko="가격이 단기 평균 아래", en="the price is below the short average")
@@ -59,7 +59,7 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
             raise ValueError(f"fast ({self.fast}) must be below slow ({self.slow})")
 
 
-class QuietTrend(Strategy):
+class QuietTrend(Scaffold):
     """The default strategy."""
 
     name: ClassVar[str] = "quiet_trend"
@@ -68,15 +68,13 @@ class QuietTrend(Strategy):
     parameter_class: ClassVar[type[Parameters]] = Parameters
     gates: ClassVar[tuple[Gate, ...]] = (HISTORY, BTC_GATE, TURNOVER, TREND, ABOVE_FAST, QUIET)
     exits: ClassVar[tuple[Cause, ...]] = (STOP, TREND_END, BTC_FELL)
+    why: ClassVar[tuple[str, str]] = ("비트코인 상승 추세 속의 조용한 상승", "a calm rise while bitcoin rises")
+    shown: ClassVar[tuple[str, ...]] = ("close", "ema_fast", "ema_slow", "natr", "btc_close", "btc_ema", "turnover_24h")
 
     def history(self, parameters: Parameters, unit: timedelta) -> int:
         """Return how many closed candles the window should hold."""
         del unit  # all lengths are candles
         return max(SETTLED * parameters.btc_ema, SETTLED * parameters.slow, parameters.min_candles)
-
-    def cooldown(self, parameters: Parameters) -> int:
-        """Return for how many candles a market rests after an exit."""
-        return parameters.cooldown_candles
 
     def compute(self, window: Window, parameters: Parameters) -> Numbers:
         """Compute averages, ranges and bitcoin's trend for all markets and candles at once."""
@@ -92,11 +90,9 @@ class QuietTrend(Strategy):
             **leader_numbers(window, parameters.btc_ema),
         }
 
-    def select(self, window: Window, numbers: Numbers, at: int | slice, parameters: Parameters) -> Selection:
-        """Say for every market which condition of a target it fails first."""
-        del window  # every number it holds is in `numbers`
-        now = {name: values[:, at] for name, values in numbers.items()}
-        tests = (
+    def tests(self, now: Mapping[str, Any], parameters: Parameters) -> tuple[Any, ...]:
+        """Say which gates are open, in the order of `gates`."""
+        return (
             now["candles"] >= parameters.min_candles,
             now["btc_close"] > now["btc_ema"],
             now["turnover_24h"] >= parameters.min_turnover_krw,
@@ -104,19 +100,6 @@ class QuietTrend(Strategy):
             now["close"] > now["ema_fast"],
             now["natr"] < parameters.max_natr,
         )
-        return choose(numbers, at, tuple(numbers), tests)
-
-    def enter(self, snapshot: Snapshot, parameters: Parameters) -> Entry:
-        """Buy a target at once: the state is the signal, not an event in it."""
-        now = snapshot.numbers
-        reason = Reason(
-            code="quiet_trend",
-            ko="비트코인 상승 추세 속의 조용한 상승",
-            en="a calm rise while bitcoin rises",
-            numbers=shown_numbers(now, "close", "ema_fast", "ema_slow", "natr", "btc_close", "btc_ema", "turnover_24h"),
-        )
-        stop = parameters.stop_atr * now["atr"] if parameters.stop_atr else None
-        return Entry(buy=snapshot.failed_gate is None, reason=reason, stop_distance=stop)
 
     def sells(self, position: Position, moments: Moments, parameters: Parameters) -> tuple[Any, ...]:
         """Sell at the stop, when the trend of the market is over, or when bitcoin's is."""

@@ -7,24 +7,24 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import msgspec
 
 from strategy import indicators
-from strategy.base import Cause, Entry, Gate, Reason, Strategy
+from strategy.base import Cause, Gate
 from strategy.gates import (
     BTC_GATE,
     HISTORY,
     SETTLED,
     STOP,
     TURNOVER,
-    choose,
     leader_numbers,
-    shown_numbers,
     stopped,
 )
 from strategy.parameters import Count, Multiple, Percent, Won
+from strategy.scaffold import Scaffold
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import timedelta
 
-    from strategy.base import Moments, Numbers, Position, Selection, Snapshot, Window
+    from strategy.base import Moments, Numbers, Position, Window
 
 OVERSOLD = Gate(code="oversold", ko="과매도 아님", en="not oversold")
 BELOW_BAND = Gate(code="below_band", ko="하단 밴드 위", en="above the lower band")
@@ -50,7 +50,7 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     cooldown_candles: Count = 6  # candles a market rests after an exit
 
 
-class RareDip(Strategy):
+class RareDip(Scaffold):
     """Mean reversion after a rare fall."""
 
     name: ClassVar[str] = "rare_dip"
@@ -59,15 +59,13 @@ class RareDip(Strategy):
     parameter_class: ClassVar[type[Parameters]] = Parameters
     gates: ClassVar[tuple[Gate, ...]] = (HISTORY, BTC_GATE, TURNOVER, OVERSOLD, BELOW_BAND)
     exits: ClassVar[tuple[Cause, ...]] = (STOP, REBOUND, OVERDUE)
+    why: ClassVar[tuple[str, str]] = ("드문 급락", "a rare dip")
+    shown: ClassVar[tuple[str, ...]] = ("close", "rsi", "band_lower", "btc_close", "btc_ema", "turnover_24h")
 
     def history(self, parameters: Parameters, unit: timedelta) -> int:
         """Return how many closed candles the window should hold."""
         del unit  # all lengths are candles
         return max(SETTLED * parameters.btc_ema, parameters.band_period, parameters.min_candles)
-
-    def cooldown(self, parameters: Parameters) -> int:
-        """Return for how many candles a market rests after an exit."""
-        return parameters.cooldown_candles
 
     def compute(self, window: Window, parameters: Parameters) -> Numbers:
         """Compute strength, bands, ranges and bitcoin's trend for all markets and candles at once."""
@@ -84,26 +82,15 @@ class RareDip(Strategy):
             **leader_numbers(window, parameters.btc_ema),
         }
 
-    def select(self, window: Window, numbers: Numbers, at: int | slice, parameters: Parameters) -> Selection:
-        """Say for every market which condition of a target it fails first."""
-        del window  # every number it holds is in `numbers`
-        now = {name: values[:, at] for name, values in numbers.items()}
-        tests = (
+    def tests(self, now: Mapping[str, Any], parameters: Parameters) -> tuple[Any, ...]:
+        """Say which gates are open, in the order of `gates`."""
+        return (
             now["candles"] >= parameters.min_candles,
             now["btc_close"] > now["btc_ema"],
             now["turnover_24h"] >= parameters.min_turnover_krw,
             now["rsi"] < parameters.max_rsi,
             now["close"] < now["band_lower"],
         )
-        return choose(numbers, at, tuple(numbers), tests)
-
-    def enter(self, snapshot: Snapshot, parameters: Parameters) -> Entry:
-        """Buy a target at once: one candle later the edge is gone."""
-        now = snapshot.numbers
-        shown = shown_numbers(now, "close", "rsi", "band_lower", "btc_close", "btc_ema", "turnover_24h")
-        reason = Reason(code="rare_dip", ko="드문 급락", en="a rare dip", numbers=shown)
-        stop = parameters.stop_atr * now["atr"] if parameters.stop_atr else None
-        return Entry(buy=snapshot.failed_gate is None, reason=reason, stop_distance=stop)
 
     def sells(self, position: Position, moments: Moments, parameters: Parameters) -> tuple[Any, ...]:
         """Sell at the stop, back at the average, or when the time is over."""

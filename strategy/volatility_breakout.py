@@ -13,12 +13,15 @@ import msgspec
 import numpy as np
 
 from strategy import indicators
-from strategy.base import Cause, Entry, Gate, Reason, Strategy
-from strategy.gates import HISTORY, TURNOVER, choose, shown_numbers
+from strategy.base import Cause, Entry, Gate, Reason
+from strategy.gates import HISTORY, TURNOVER, shown_numbers
 from strategy.parameters import Count, Multiple, Won
+from strategy.scaffold import Scaffold
 
 if TYPE_CHECKING:
-    from strategy.base import Floats, Moments, Numbers, Position, Selection, Snapshot, Window
+    from collections.abc import Mapping
+
+    from strategy.base import Floats, Moments, Numbers, Position, Snapshot, Window
 
 DAY = timedelta(days=1)
 DAY_S = 86_400
@@ -40,7 +43,7 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     cooldown_candles: Count = 1  # candles a market rests after an exit
 
 
-class VolatilityBreakout(Strategy):
+class VolatilityBreakout(Scaffold):
     """Bought on the day's breakout, sold at the day's end."""
 
     name: ClassVar[str] = "volatility_breakout"
@@ -64,10 +67,6 @@ class VolatilityBreakout(Strategy):
         """Return how many closed candles the window should hold: whole days before, and the day of now."""
         return max((max(parameters.ma_days, 1) + 2) * (DAY // unit), parameters.min_candles)
 
-    def cooldown(self, parameters: Parameters) -> int:
-        """Return for how many candles a market rests after an exit."""
-        return parameters.cooldown_candles
-
     def compute(self, window: Window, parameters: Parameters) -> Numbers:
         """Compute the day's opening, its trigger and the average of the days before, for every candle of the day."""
         unit_s = int(window.unit.total_seconds())
@@ -89,18 +88,15 @@ class VolatilityBreakout(Strategy):
             "day": whole + day,
         }
 
-    def select(self, window: Window, numbers: Numbers, at: int | slice, parameters: Parameters) -> Selection:
-        """Say for every market which condition of a target it fails first."""
-        del window  # every number it holds is in `numbers`
-        now = {name: values[:, at] for name, values in numbers.items()}
-        tests = (
+    def tests(self, now: Mapping[str, Any], parameters: Parameters) -> tuple[Any, ...]:
+        """Say which gates are open, in the order of `gates`."""
+        return (
             now["candles"] >= parameters.min_candles,
             now["turnover_24h"] >= parameters.min_turnover_krw,
             now["day_over"] == 0,
             now["close"] > now["days_average"],
             now["close"] > now["trigger"],
         )
-        return choose(numbers, at, tuple(numbers), tests)
 
     def enter(self, snapshot: Snapshot, parameters: Parameters) -> Entry:
         """Buy a target while its day lasts; there is no stop, the end of the day is one."""
