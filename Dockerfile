@@ -19,7 +19,7 @@ RUN useradd --uid 10001 --create-home --shell /usr/sbin/nologin bot \
     && chown bot:bot /data
 COPY --from=build /venv /venv
 WORKDIR /app
-COPY main.py state.py ./
+COPY main.py failure.py state.py ./
 COPY backtest backtest
 COPY cli cli
 COPY config config

@@ -1,14 +1,20 @@
 """The shared dicts of the five coroutines, each inside its own lock.
 
     dict            key: value                        written by
-    target_dict     market: Snapshot of a target      update_indicators_periodically
-    snapshot_dict   market: Snapshot of every market  update_indicators_periodically
-    trading_dict    market: Price, None until known   update_trading_dict adds, update_prices sets the price,
-                                                      execute_trades removes when a market's trade has ended
-    wallet_dict     currency: Balance                 update_wallet_realtime
-    active_trade    market: ActiveTrade               execute_trades
+    target_dict     market: Snapshot of a target      indicators.publish, host.start_over
+    snapshot_dict   market: Snapshot of every market  indicators.publish, host.start_over
+    trading_dict    market: Price, None until known   targets.sample, prices.share, positions.let_go,
+                                                      restore.put_back, host.start_over
+    wallet_dict     currency: Balance                 wallet.poll, host.start_over
+    active_trade    market: ActiveTrade               executor.begin, executor.raise_highest, positions.reserve,
+                                                      positions.note_trade_id, positions.hold_again,
+                                                      positions.let_go, restore.put_back
+    closing         market: why it opens or ends      prices.share_closing
+    resting         market: until when it is left     positions.leave_alone
+    listings        market: Market as Upbit lists it  indicators.scan
 
-Two locks are taken in the order of this table. Nothing awaits while it holds one.
+`tests/unit/test_shared_dicts.py` compares this table with the code. Two locks are taken in the order of this table.
+Nothing awaits while it holds one.
 """
 
 from __future__ import annotations
@@ -24,7 +30,9 @@ if TYPE_CHECKING:
     from datetime import datetime
     from decimal import Decimal
 
+    from journal.records import Phase
     from strategy.base import Position, Snapshot
+    from upbit.models import Market
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -78,7 +86,7 @@ class ActiveTrade:
 
     market: str
     started_at: datetime  # UTC
-    phase: str  # entering, buying, holding, selling
+    phase: Phase  # ENTERING, BUYING, HOLDING or SELLING
     trade_id: str = ""  # its name in the journal, once an order was decided
     position: Position | None = None  # once something was bought
 
@@ -92,3 +100,6 @@ class State:
     trading_dict: Guarded[str, Price | None] = field(default_factory=Guarded)
     wallet_dict: Guarded[str, Balance] = field(default_factory=Guarded)
     active_trade: Guarded[str, ActiveTrade] = field(default_factory=Guarded)
+    closing: Guarded[str, str] = field(default_factory=Guarded)
+    resting: Guarded[str, datetime] = field(default_factory=Guarded)
+    listings: Guarded[str, Market] = field(default_factory=Guarded)

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import errno
 
+from failure import USAGE, Failure
 
-class BacktestError(Exception):
-    """Something a person can mend; `ko` and `en` say what, where, and what to do. Finished work is kept."""
 
-    def __init__(self, ko: str, en: str) -> None:
-        super().__init__(ko, en)  # both, so that it comes whole out of another process
-        self.ko = ko
-        self.en = en
-
-    def __str__(self) -> str:
-        return self.en
+class BacktestError(Failure):
+    """Something a person can mend; finished work is kept."""
 
 
 class UsageProblem(BacktestError):
     """What was asked for does not exist, or makes no sense."""
+
+    exit_code = USAGE
 
 
 class NothingThere(BacktestError):

@@ -17,8 +17,8 @@ from cli.common.printing import print_json
 from notifier.answers import Outcome, Trouble
 from notifier.explain import explain
 from notifier.probe import probe
-from simulation.loop import wall_clock
 from strategy import registry
+from trader.clock import wall_clock
 from trader.guards.account import CanWithdrawError, Withdrawal, probe_withdrawal
 from upbit.errors import ExchangeError, InsufficientFunds, Unauthorized
 from upbit.models import NewOrder, Side

@@ -18,7 +18,7 @@ from cli.common.exits import ERROR, OK
 from cli.common.options import add_action
 from cli.common.period import known, open_store, read_markets, read_unit
 from cli.common.printing import print_json, print_table
-from simulation.loop import wall_clock
+from trader.clock import wall_clock
 
 if TYPE_CHECKING:
     import argparse

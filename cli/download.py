@@ -22,7 +22,7 @@ from cli.common.failures import first_of
 from cli.common.loop import plain_loop, stop_on_signals
 from cli.common.options import add_period
 from cli.common.period import open_store, read_markets, read_period, read_unit
-from simulation.loop import wall_clock
+from trader.clock import wall_clock
 from upbit.rest import Upbit
 from upbit.transport import open_session
 

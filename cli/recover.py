@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from cli.common.exits import OK
 from cli.run import NO_KEYS
 from config.problems import ConfigError
-from simulation.loop import wall_clock
+from trader.clock import wall_clock
 from trader.repair import recover, say_never
 
 if TYPE_CHECKING:

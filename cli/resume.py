@@ -10,7 +10,7 @@ from cli.common.request import NOT_TAKEN, taken
 from journal.errors import JournalLocked
 from journal.journal import Journal
 from journal.reader import open_reader
-from simulation.loop import wall_clock
+from trader.clock import wall_clock
 from trader.control import Control, ask_to_resume
 from trader.daemon import JOURNAL_FILE, make_messages
 

@@ -13,8 +13,8 @@ from cli.common.loop import plain_loop, stop_on_signals
 from cli.common.screen import follow
 from config.problems import ConfigError, Problem
 from config.settings import most_spent
-from simulation.loop import wall_clock
 from trader.admission import come_up
+from trader.clock import wall_clock
 from trader.daemon import build, mode_of, serve
 from trader.guards.watchdog import SystemWatchdog
 

@@ -22,7 +22,8 @@ from sandbox.faults.reading import find_plan
 from sandbox.keys import MAIN
 from sandbox.server import Sandbox, SandboxOptions, open_source
 from sandbox.stream.stream import PRIVATE_PATH, PUBLIC_PATH
-from simulation.loop import LoopClock, wall_clock
+from simulation.loop import LoopClock
+from trader.clock import wall_clock
 
 if TYPE_CHECKING:
     import argparse

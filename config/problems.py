@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from failure import CONFIGURATION, Failure
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -21,11 +23,13 @@ class Problem:
     en: str
 
 
-class ConfigError(Exception):
-    """The settings cannot be used."""
+class ConfigError(Failure):
+    """The settings cannot be used; each problem is a line."""
+
+    exit_code = CONFIGURATION
 
     def __init__(self, problems: Sequence[Problem]) -> None:
-        super().__init__("; ".join(problem.en for problem in problems))
+        super().__init__("\n".join(problem.ko for problem in problems), "\n".join(problem.en for problem in problems))
         self.problems = tuple(problems)
 
 

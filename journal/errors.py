@@ -18,6 +18,8 @@ from __future__ import annotations
 import sqlite3
 from typing import TYPE_CHECKING
 
+from failure import SECOND_DAEMON, Failure
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -40,17 +42,14 @@ def require(holds: object, rule: str) -> None:
         raise Breach(rule)
 
 
-class JournalError(Exception):
-    """The journal cannot be used; `ko` and `en` say why and what to do."""
-
-    def __init__(self, ko: str, en: str) -> None:
-        super().__init__(en)
-        self.ko = ko
-        self.en = en
+class JournalError(Failure):
+    """The journal cannot be used."""
 
 
 class JournalLocked(JournalError):
     """Another daemon works on this data folder."""
+
+    exit_code = SECOND_DAEMON
 
     def __init__(self, folder: Path) -> None:
         super().__init__(

@@ -25,6 +25,8 @@ from journal.rows import (
     to_trade,
     total,
 )
+from upbit.models import Side
+from upbit.rules import base_of
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -215,13 +217,13 @@ class Queries:
         krw, fees, coins = ZERO, ZERO, dict[str, "Decimal"]()
         for row in self._db.execute("SELECT * FROM intent ORDER BY rowid").fetchall():
             intent = to_intent(row)
-            sign = 1 if intent.side == "bid" else -1
+            sign = 1 if intent.side is Side.BID else -1
             fills = self.fills_of(intent.identifier)
-            currency = intent.market.split("-")[1]
+            currency = base_of(intent.market)
             coins[currency] = coins.get(currency, ZERO) + sign * total(fill.volume for fill in fills)
             krw -= sign * total(fill.funds for fill in fills) + intent.paid_fee
             fees += intent.paid_fee
-        moved = {market.split("-")[1]: self._moved(market) for market in self._moved_markets()}
+        moved = {base_of(market): self._moved(market) for market in self._moved_markets()}
         for currency, volume in moved.items():
             coins[currency] = coins.get(currency, ZERO) + volume
         return Totals(krw=krw, coins=coins, moved=moved, fees=fees, realised_pnl=self.realised())

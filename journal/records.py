@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime, timedelta
 
+    from upbit.models import Side
+
 ZERO = Decimal(0)
 
 
@@ -46,6 +48,38 @@ EDGES: Mapping[IntentState, frozenset[IntentState]] = {
 """UNKNOWN is left by seeing the order, by seeing its fence, or to send the same again: not by time, count or 404."""
 
 
+class Phase(StrEnum):
+    """How far a trade has come. In the journal BUYING is still ENTERING, and SELLING is LEAVING."""
+
+    ENTERING = "entering"  # nothing is bought yet
+    BUYING = "buying"  # an order to buy is in hand
+    HOLDING = "holding"
+    SELLING = "selling"  # an order to sell is in hand
+    LEAVING = "leaving"  # an order to sell was decided
+    CLOSED = "closed"  # what was bought is sold, or gone
+    ABANDONED = "abandoned"  # nothing was ever bought
+
+
+class Level(StrEnum):
+    """How much is forbidden; a higher one includes the lower ones."""
+
+    ACTIVE = "ACTIVE"
+    HALT_BUYS = "HALT_BUYS"
+    HALTED = "HALTED"
+
+    @property
+    def severity(self) -> int:
+        """What levels are compared by."""
+        return tuple(Level).index(self)
+
+
+class Ends(StrEnum):
+    """Who may end a halt."""
+
+    ITSELF = "itself"  # whoever began it, when its cause is gone
+    PERSON = "person"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intent:
     """One order we mean to send, or have sent, under one identifier for ever."""
@@ -55,7 +89,7 @@ class Intent:
     n: int
     trade_id: str
     market: str
-    side: str  # "bid" or "ask"
+    side: Side
     request: str  # the exact request, JSON
     decided_at: datetime
     deadline: datetime | None  # after it a buy is not sent any more
@@ -107,7 +141,7 @@ class Trade:
     decided_at: datetime
     entry_reason: dict[str, object]
     stop_distance: Decimal | None  # KRW per unit below the average entry price
-    phase: str = "entering"  # entering, holding, leaving, closed, abandoned
+    phase: Phase = Phase.ENTERING  # ENTERING, HOLDING, LEAVING, CLOSED or ABANDONED
     opened_at: datetime | None = None
     closed_at: datetime | None = None
     exit_reason: dict[str, object] | None = None
@@ -147,8 +181,8 @@ class Halt:
     """Why trading stands still, in part or wholly, since when, and who may end that."""
 
     code: str  # stable, e.g. "breach"; one stands at a time under a code
-    level: str  # "HALT_BUYS" or "HALTED"
-    ends: str  # "itself" when its cause is gone, or "person"
+    level: Level  # HALT_BUYS or HALTED
+    ends: Ends
     ko: str
     en: str
     since: datetime

@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from journal.records import ZERO, Attempt, Fill, Flow, Halt, Intent, IntentState, Note, Trade
+from journal.records import ZERO, Attempt, Ends, Fill, Flow, Halt, Intent, IntentState, Level, Note, Phase, Trade
+from upbit.models import Side
 
 if TYPE_CHECKING:
     import sqlite3
@@ -71,7 +72,7 @@ def to_intent(row: sqlite3.Row) -> Intent:
         n=row["n"],
         trade_id=row["trade_id"],
         market=row["market"],
-        side=row["side"],
+        side=Side(row["side"]),
         request=row["request"],
         decided_at=from_ms(row["decided_ms"]),
         deadline=maybe_ms(row["deadline_ms"]),
@@ -126,8 +127,8 @@ def to_halt(row: sqlite3.Row) -> Halt:
     """Read why trading stands still."""
     return Halt(
         code=row["code"],
-        level=row["level"],
-        ends=row["ends"],
+        level=Level(row["level"]),
+        ends=Ends(row["ends"]),
         ko=row["ko"],
         en=row["en"],
         since=from_ms(row["since_ms"]),
@@ -148,7 +149,7 @@ def to_trade(row: sqlite3.Row, intents: list[Intent], fills: list[Fill], flows: 
         market=row["market"],
         strategy=row["strategy"],
         unit=timedelta(seconds=row["unit_s"]),
-        phase=row["phase"],
+        phase=Phase(row["phase"]),
         decided_at=from_ms(row["decided_ms"]),
         opened_at=maybe_ms(row["opened_ms"]),
         closed_at=maybe_ms(row["closed_ms"]),

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 from journal.errors import JournalBreach, require
 from journal.orders import Orders
-from journal.records import Flow, IntentState
+from journal.records import Flow, IntentState, Phase
 from journal.rows import canonical, to_ms, to_text
 from journal.store import urgent
+from upbit.models import Side
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -63,7 +64,7 @@ class Trades(Orders):
     ) -> None:
         """Write that a trade holds what it bought, with its stop and its message."""
         with self._transaction():
-            self._phase(trade_id, "holding", stop_price=to_text(stop_price), at=opened_at.isoformat())
+            self._phase(trade_id, Phase.HOLDING, stop_price=to_text(stop_price), at=opened_at.isoformat())
             self._db.execute(
                 "UPDATE trade SET opened_ms = ?, stop_price = ?, highest_price = ? WHERE id = ?",
                 (to_ms(opened_at), to_text(stop_price), to_text(highest_price), trade_id),
@@ -103,7 +104,7 @@ class Trades(Orders):
             fresh = self._insert_fills(identifier, fills, paid_fee)
             intent = self.intent(identifier)
             asked = Decimal(json.loads(intent.request).get("volume") or 0)
-            if intent.side == "ask" and sum(fill.volume for fill in self.fills_of(identifier)) > asked:
+            if intent.side is Side.ASK and sum(fill.volume for fill in self.fills_of(identifier)) > asked:
                 self._explain(self.trade(intent.trade_id))
             return fresh
 
@@ -168,18 +169,18 @@ class Trades(Orders):
             self._end_adopted(trade, intent.decided_at)
         else:
             self._hold_adopted(trade, intent.decided_at)
-        if other is not None and other.id != trade.id and other.phase != "entering":
+        if other is not None and other.id != trade.id and other.phase is not Phase.ENTERING:
             self._carry_dust(other.id)
 
     def _end_adopted(self, trade: Trade, at: datetime) -> None:
-        self._phase(trade.id, "closed", why="adopted")
+        self._phase(trade.id, Phase.CLOSED, why="adopted")
         self._db.execute(
             "UPDATE trade SET closed_ms = ?, dust = ? WHERE id = ?", (to_ms(at), to_text(trade.volume), trade.id)
         )
 
     def _hold_adopted(self, trade: Trade, at: datetime) -> None:
-        if trade.phase not in {"holding", "leaving"}:
-            self._phase(trade.id, "holding", why="adopted")
+        if trade.phase not in {Phase.HOLDING, Phase.LEAVING}:
+            self._phase(trade.id, Phase.HOLDING, why="adopted")
         self._db.execute(
             "UPDATE trade SET opened_ms = coalesce(opened_ms, ?), closed_ms = NULL, dust = '0' WHERE id = ?",
             (to_ms(at), trade.id),
@@ -203,7 +204,7 @@ class Trades(Orders):
         """Write why a trade is sold, and its sell; False, and nothing written, when its market has a live order."""
         try:
             with self._transaction():
-                self._phase(trade_id, "leaving", reason=dict(reason))
+                self._phase(trade_id, Phase.LEAVING, reason=dict(reason))
                 self._db.execute("UPDATE trade SET exit_reason = ? WHERE id = ?", (canonical(reason), trade_id))
                 self._insert_intent(intent)
         except sqlite3.IntegrityError:
@@ -222,7 +223,7 @@ class Trades(Orders):
     ) -> None:
         """Write that a trade has ended, what it left behind, and its message."""
         with self._transaction():
-            self._phase(trade_id, "closed", dust=dust)
+            self._phase(trade_id, Phase.CLOSED, dust=dust)
             self._db.execute(
                 "UPDATE trade SET closed_ms = ?, dust = ?, exit_reason = coalesce(exit_reason, ?) WHERE id = ?",
                 (to_ms(closed_at), to_text(dust), canonical(reason) if reason else None, trade_id),
@@ -233,11 +234,11 @@ class Trades(Orders):
     def abandon_trade(self, trade_id: str, why: str, notes: Sequence[Note] = ()) -> None:
         """Write that a trade ended before it bought anything."""
         with self._transaction():
-            self._phase(trade_id, "abandoned", why=why)
+            self._phase(trade_id, Phase.ABANDONED, why=why)
             self._db.execute("UPDATE trade SET closed_ms = ? WHERE id = ?", (self._now_ms(), trade_id))
             self._insert_notes(notes)
 
-    def _phase(self, trade_id: str, phase: str, **data: object) -> None:
+    def _phase(self, trade_id: str, phase: Phase, **data: object) -> None:
         changed = self._db.execute("UPDATE trade SET phase = ? WHERE id = ?", (phase, trade_id)).rowcount
         if changed != 1:
             raise JournalBreach(f"there is no trade {trade_id}")

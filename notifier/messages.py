@@ -8,10 +8,11 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from journal.records import Note
+from journal.records import Ends, Level, Note
 from notifier.limits import MOST_FIELDS, NOTHING, TEXT, TITLE, VALUE, cut
 from notifier.watchers import stopped
 from notifier.words import Words, readable
+from upbit.models import Side
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -201,12 +202,12 @@ class Messages:
     def halted(self, halt: Halt) -> Note:
         """Tell that trading is halted and why: each time, however soon after the last."""
         until = self._say("원인이 사라지면 스스로 다시 시작합니다.", "It goes on by itself when the cause is gone.")
-        if halt.ends == "person":
+        if halt.ends is Ends.PERSON:
             until = self._say(
                 "확인한 뒤 다시 시작: `python main.py resume`", "When you have looked: `python main.py resume`"
             )
         title = self._say("매수를 멈췄습니다", "Buys have stopped")
-        if halt.level == "HALTED":
+        if halt.level is Level.HALTED:
             title = self._say("모든 주문을 멈췄습니다", "All orders have stopped")
         key = f"halted:{halt.code}:{halt.level}:{halt.since.isoformat()}"
         text, fields = f"{self._why(halt)}\n{until}", self._evidence(halt)
@@ -251,7 +252,7 @@ class Messages:
 
     def long_doubt(self, intent: Intent, *, burnt: bool, at: datetime) -> Note:
         """Tell that Upbit has not said what became of an order, at most once an hour, and what a person can do."""
-        side = self._say("매수", "buy") if intent.side == "bid" else self._say("매도", "sell")
+        side = self._say("매수", "buy") if intent.side is Side.BID else self._say("매도", "sell")
         since = f"{intent.decided_at + KST:%m-%d %H:%M:%S} KST"
         text = self._say(
             f"{intent.market} {side} 주문({since})의 결과를 업비트가 아직 알려 주지 않습니다. 확인될 때까지 이 마켓은 "

@@ -12,12 +12,13 @@ import contextlib
 import math
 import selectors
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from datetime import datetime
 
 LAG_FORGIVEN_S = 0.25
 """Real seconds the loop may fall behind its pace and still catch up; timers of 1 ms granularity need some room."""
@@ -105,11 +106,6 @@ class LoopClock:
     def __call__(self) -> datetime:
         """Return the time of day, UTC."""
         return self._start + timedelta(seconds=(self._loop.time() - self._zero) * self._scale)
-
-
-def wall_clock() -> datetime:
-    """Return the time of day of the machine, UTC."""
-    return datetime.now(UTC)
 
 
 @contextlib.contextmanager

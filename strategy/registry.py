@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from failure import CONFIGURATION, Failure
 from strategy.btc_only import BtcOnly
 from strategy.parameters import bounds
 from strategy.quiet_breakout import QuietBreakout
@@ -35,16 +36,10 @@ MEMBERS = (
 """What every strategy has (`strategy/base.py`)."""
 
 
-class StrategyError(Exception):
-    """A strategy or one of its parameters cannot be used; `ko` and `en` say which and what is possible."""
+class StrategyError(Failure):
+    """A strategy or one of its parameters cannot be used: which, and what is possible."""
 
-    def __init__(self, ko: str, en: str) -> None:
-        super().__init__(ko, en)  # both, so that it comes whole out of another process
-        self.ko = ko
-        self.en = en
-
-    def __str__(self) -> str:
-        return self.en
+    exit_code = CONFIGURATION
 
 
 def load(name: str, parameters: Mapping[str, object]) -> tuple[Strategy, Any]:

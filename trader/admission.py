@@ -13,7 +13,7 @@ import uuid
 from typing import TYPE_CHECKING
 
 from notifier.explain import explain
-from trader.books.recovery import check_account
+from trader.books.owner import check_account
 from trader.guards.account import CanWithdrawError, refuse_withdrawal
 from trader.health import FILE as HEALTH_FILE
 from trader.health import forget, write_report

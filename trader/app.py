@@ -9,23 +9,25 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from state import State
+from trader.books.memory import Comparison, Discovery, Shortage
+from trader.news import News
+from trader.orders import names
 
 if TYPE_CHECKING:
     import random
     from collections.abc import Callable
     from datetime import datetime
-    from decimal import Decimal
 
     from config.settings import Config
     from journal.journal import Journal
-    from journal.records import Halt
+    from journal.records import Halt, Note
     from notifier.discord import Discord
     from notifier.messages import Messages
     from strategy.base import Strategy
     from trader.candles import CandleStore
     from trader.control import Control
+    from trader.guards.watchdog import Watchdog
     from trader.health import Health
-    from upbit.models import Market, Order
     from upbit.rest import Upbit
     from upbit.stream import TickerStream
 
@@ -67,23 +69,14 @@ class App:
     account: str  # four characters that stand for the account in identifiers
     fingerprint: str  # of the access key in use
     mode: str  # "live" or "sandbox"
+    watchdog: Watchdog | None = None  # of the process, if it has one
     state: State = field(default_factory=State)
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     prices_changed: asyncio.Event = field(default_factory=asyncio.Event)
-    listings: dict[str, Market] = field(default_factory=dict)  # written by `update_indicators_periodically`
-    closing: dict[str, str] = field(default_factory=dict)  # market: its state or its announced end; by `update_prices`
-    resting: dict[str, datetime] = field(default_factory=dict)  # market: when a refused entry may be tried again
-    compare_now: asyncio.Event = field(default_factory=asyncio.Event)  # wakes the next comparison with the exchange
-    comparisons: int = 0  # how often all orders were compared since the start
-    reconciled: bool = False  # whether the journal was compared with the exchange since the start
-    compared_s: float | None = None  # loop time at which the last whole comparison began
-    thorough_at: datetime | None = None  # when a whole day of orders was last compared with the journal
-    fetched: dict[str, Order] = field(
-        default_factory=dict
-    )  # by uuid: unknown ones, until all of their market are there
-    missing: dict[str, Decimal] = field(default_factory=dict)  # trade: units that were not there at the last look
-    balances_s: float | None = None  # loop time of that look
-    puzzled: dict[str, str] = field(default_factory=dict)  # market: what its strategy failed with, as told last
+    comparison: Comparison = field(default_factory=Comparison)
+    discovery: Discovery = field(default_factory=Discovery)
+    shortage: Shortage = field(default_factory=Shortage)
+    news: News = field(default_factory=News)
     events: deque[Event] = field(default_factory=lambda: deque(maxlen=EVENTS_KEPT))
 
     def __post_init__(self) -> None:
@@ -102,12 +95,22 @@ class App:
         self.events.append(event)
         log.log(level, "%s", event)
 
+    def inform(self, *notes: Note) -> None:
+        """Write messages to a person down, and have them delivered."""
+        self.journal.add_notes(list(notes))
+        self.wake_notifier()
+
     def wake_notifier(self) -> None:
         """Say that there may be messages to deliver; never waits."""
         if self.discord is not None:
             self.discord.wake()
 
-    def korean_name(self, market: str) -> str:
+    @property
+    def bot(self) -> str:
+        """What stands for the mode and the account in every name of an order."""
+        return names.bot_of(self.mode, self.account)
+
+    async def korean_name(self, market: str) -> str:
         """Return the market's Korean name, or its code while the list of markets is unknown."""
-        listing = self.listings.get(market)
+        listing = (await self.state.listings.snapshot()).get(market)
         return listing.korean_name if listing else market

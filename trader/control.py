@@ -12,15 +12,14 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from enum import IntEnum
 from typing import TYPE_CHECKING
 
-from journal.records import Halt
+from journal.records import Ends, Halt, Level
 from upbit.errors import Withheld
 from upbit.models import Fence, Side
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from datetime import datetime
     from pathlib import Path
 
@@ -30,19 +29,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("trader.control")
 
-ITSELF, PERSON = "itself", "person"
 REQUEST, SELL_ALL_REQUEST = "resume.request", "sell-all.request"
 """Files in the data folder: `resume` and `sell-all` make them, the running daemon takes them away."""
 SELL_ALL = "sell_all"
 """While this reason stands, everything that is held is sold: over restarts, and once, however often it is asked for."""
-
-
-class Level(IntEnum):
-    """How much is forbidden; a higher one includes the lower ones."""
-
-    ACTIVE = 0
-    HALT_BUYS = 1
-    HALTED = 2
 
 
 class Control:
@@ -59,7 +49,7 @@ class Control:
     @property
     def state(self) -> Level:
         """How much is forbidden now."""
-        return max((Level[halt.level] for halt in self._standing.values()), default=Level.ACTIVE)
+        return worst(self._standing.values())
 
     @property
     def reasons(self) -> list[Halt]:
@@ -105,20 +95,26 @@ class Control:
             by_itself: whether whoever raises it will call `ended` when its cause is gone; else a person must resume.
             evidence: numbers and names to keep.
         """
-        ends, level = ITSELF if by_itself else PERSON, Level.HALT_BUYS.name
-        return self._begin(
-            Halt(code=code, level=level, ends=ends, ko=ko, en=en, since=self._clock(), evidence=evidence)
-        )
+        return self._begin(self._halt(Level.HALT_BUYS, code, ko, en, by_itself, evidence))
 
     def halt(self, code: str, *, ko: str, en: str, by_itself: bool = False, **evidence: object) -> bool:
         """Allow no order at all from now on; return whether that is new. The arguments are those of `halt_buys`.
 
         It ends by itself only where Upbit would take no order anyway, such as with an expired key.
         """
-        ends, level = ITSELF if by_itself else PERSON, Level.HALTED.name
-        return self._begin(
-            Halt(code=code, level=level, ends=ends, ko=ko, en=en, since=self._clock(), evidence=evidence)
-        )
+        return self._begin(self._halt(Level.HALTED, code, ko, en, by_itself, evidence))
+
+    def _halt(  # noqa: PLR0917 - the arguments of the two above
+        self,
+        level: Level,
+        code: str,
+        ko: str,
+        en: str,
+        by_itself: bool,  # noqa: FBT001 - same
+        evidence: dict[str, object],
+    ) -> Halt:
+        ends = Ends.ITSELF if by_itself else Ends.PERSON
+        return Halt(code=code, level=level, ends=ends, ko=ko, en=en, since=self._clock(), evidence=evidence)
 
     def sell_all(self) -> bool:
         """Have everything that is held sold, because a person said so; return whether that is new."""
@@ -130,7 +126,7 @@ class Control:
 
     def _begin(self, halt: Halt) -> bool:
         known = self._standing.get(halt.code)
-        if known is not None and Level[known.level] >= Level[halt.level]:
+        if known is not None and known.level.severity >= halt.level.severity:
             return False
         if known is not None:
             self._end(known, "escalation", told=False)
@@ -159,10 +155,10 @@ class Control:
     def ended(self, code: str) -> bool:
         """Say that the cause of a reason that ends by itself is gone; return whether that changed anything."""
         halt = self._standing.get(code)
-        if halt is None or halt.ends != ITSELF:
+        if halt is None or halt.ends is not Ends.ITSELF:
             return False
         try:
-            self._end(halt, ITSELF)
+            self._end(halt, Ends.ITSELF)
         except sqlite3.Error as error:
             log.warning("the end of a halt is not written down, so it goes on standing code=%s: %s", code, error)
             return False
@@ -174,9 +170,9 @@ class Control:
         One that ends by itself stands until its cause is gone: between a resume and the next look, prices of another
         hour would be bought on. A cause of the others that is still there will be raised again.
         """
-        halts = [halt for halt in self.reasons if halt.ends == PERSON]
+        halts = [halt for halt in self.reasons if halt.ends is Ends.PERSON]
         for halt in halts:
-            self._end(halt, PERSON)
+            self._end(halt, Ends.PERSON)
         return halts
 
     def _end(self, halt: Halt, by: str, *, told: bool = True) -> None:
@@ -187,6 +183,11 @@ class Control:
         del self._standing[halt.code]  # last: what cannot be written down goes on standing
         if told:
             self.on_change("resumed", halt)
+
+
+def worst(halts: Iterable[Halt]) -> Level:
+    """Return how much is forbidden while these reasons stand."""
+    return max((halt.level for halt in halts), key=lambda level: level.severity, default=Level.ACTIVE)
 
 
 def ask_to_resume(folder: Path) -> Path:

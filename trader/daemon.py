@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import logging
 import random
+from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -22,21 +23,22 @@ from notifier.messages import Messages
 from strategy import registry
 from trader.app import App
 from trader.books.breach import on_breach
+from trader.books.owner import claim_mode
 from trader.books.reconcile import reconcile_periodically
-from trader.books.recovery import recover
 from trader.candles import CandleStore
 from trader.control import Control
 from trader.executor import execute_trades
-from trader.guards.account import claim_mode, heed, watch_account
+from trader.guards.account import heed, watch_account
 from trader.guards.equity import watch_equity
 from trader.guards.heartbeat import watch_health
-from trader.guards.host import lasting, watch_clock, watch_files, watch_loop
+from trader.guards.host import watch_clock, watch_files, watch_loop
 from trader.guards.requests import watch_control
-from trader.health import FILE as HEALTH_FILE
 from trader.health import Health
 from trader.indicators import update_indicators_periodically
+from trader.loops import lasting
 from trader.orders.gate import Gate
 from trader.prices import update_prices
+from trader.restore import recover
 from trader.targets import update_trading_dict
 from trader.wallet import update_wallet_realtime
 from upbit.rest import Upbit
@@ -44,28 +46,51 @@ from upbit.stream import TickerStream
 from upbit.transport import open_session
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine
+    from collections.abc import AsyncIterator
     from datetime import datetime
 
     import aiohttp
 
     from config.settings import Config
     from strategy.base import Strategy
-    from trader.guards.host import Watchdog
+    from trader.guards.watchdog import Watchdog
 
 log = logging.getLogger("daemon")
 
-COROUTINES = (
-    update_indicators_periodically,
-    update_trading_dict,
-    update_prices,
-    update_wallet_realtime,
-    execute_trades,
-)
+Work = Callable[[App], Coroutine[None, None, None]]
+
 GRACE_S = 8.0
 """Seconds the orders in hand get to finish after a stop; what does not is found again at the next start."""
 
 JOURNAL_FILE = "journal.sqlite3"
+
+
+async def deliver_messages(app: App) -> None:
+    """Deliver what waits for a person, until cancelled."""
+    if app.discord is not None:
+        await app.discord.run()
+
+
+COROUTINES: tuple[tuple[str, Work], ...] = (
+    ("update_indicators_periodically", update_indicators_periodically),
+    ("update_trading_dict", update_trading_dict),
+    ("update_prices", update_prices),
+    ("update_wallet_realtime", update_wallet_realtime),
+    ("execute_trades", execute_trades),
+)
+"""The five coroutines that trade. They end by themselves after the stop, and have `GRACE_S` for it."""
+WATCHERS: tuple[tuple[str, Work], ...] = (
+    ("health", watch_health),
+    ("account", watch_account),
+    ("equity", watch_equity),
+    ("control", watch_control),
+    ("clock", watch_clock),
+    ("loop", watch_loop),
+    ("reconcile", reconcile_periodically),
+    ("files", watch_files),
+    ("discord", deliver_messages),
+)
+"""What looks after them. They are cancelled once the five have ended."""
 
 
 def mode_of(config: Config) -> str:
@@ -150,19 +175,20 @@ def make_discord(config: Config, session: aiohttp.ClientSession, journal: Journa
 async def serve(
     app: App,
     *,
-    beside: Callable[[App], Coroutine[None, None, None]] | None = None,
+    beside: Work | None = None,
     watchdog: Watchdog | None = None,
 ) -> None:
     """Recover, then run the five coroutines until `app.stop`; `beside` runs with them (the terminal).
 
     A task that ends by itself ends the process; first trading halts, so that the next one stays halted, with evidence.
     """
+    app.watchdog = watchdog
     heed(app)
     app.health.on_breach = partial(on_breach, app)
     await recover(app)
     announce_start(app)
     try:
-        await run_all(app, beside, watchdog)
+        await run_all(app, beside)
     except* AssertionError as group:
         on_breach(app, "daemon", first_of(group))
         if app.discord is not None:
@@ -171,35 +197,27 @@ async def serve(
     await announce_stop(app)
 
 
-async def run_all(
-    app: App, beside: Callable[[App], Coroutine[None, None, None]] | None, watchdog: Watchdog | None
-) -> None:
+async def run_all(app: App, beside: Work | None) -> None:
     """Run everything that runs until the stop, under one roof: what fails or ends before takes the rest with it."""
     async with asyncio.TaskGroup() as tasks:
 
-        def start(name: str, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
-            return tasks.create_task(lasting(name, work, app.stop), name=name)
+        def start(name: str, work: Work) -> asyncio.Task[None]:
+            return tasks.create_task(lasting(name, work(app), app.stop), name=name)
 
-        loops = [start(coroutine.__name__, coroutine(app)) for coroutine in COROUTINES]
-        others = [
-            start("health", watch_health(app, app.config.data_dir / HEALTH_FILE)),
-            start("account", watch_account(app)),
-            start("equity", watch_equity(app)),
-            start("control", watch_control(app, app.config.data_dir)),
-            start("clock", watch_clock(app)),
-            start("loop", watch_loop(app, watchdog)),
-            start("reconcile", reconcile_periodically(app)),
-        ]
-        if watchdog is not None:
-            others.append(start("files", watch_files(app, watchdog)))
-        if app.discord is not None:
-            others.append(start("discord", app.discord.run()))
+        loops = [start(*row) for row in COROUTINES]
+        others = [start(*row) for row in WATCHERS if row[0] not in absent(app)]
         if beside is not None:
             others.append(tasks.create_task(beside(app), name="beside"))  # it may end as it likes
         await app.stop.wait()
         _, late = await asyncio.wait(loops, timeout=GRACE_S)
         for task in [*late, *others]:
             task.cancel()
+
+
+def absent(app: App) -> set[str]:
+    """Return which watchers have nothing to watch: no webhook, or nobody who looks at the loop from outside."""
+    parts = {"files": app.watchdog, "discord": app.discord}
+    return {name for name, part in parts.items() if part is None}
 
 
 def first_of(group: BaseExceptionGroup[AssertionError]) -> AssertionError:

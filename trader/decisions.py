@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from math import nan
 from typing import TYPE_CHECKING, Any
 
+from journal.records import Phase
 from strategy.base import Entry, Exit, Reason, Snapshot
 
 if TYPE_CHECKING:
@@ -15,9 +16,6 @@ if TYPE_CHECKING:
 
     from state import ActiveTrade, Price
     from strategy.base import Position, Strategy
-
-ENTERING, BUYING, HOLDING, SELLING = "entering", "buying", "holding", "selling"
-
 
 DELISTING = Exit(
     sell=True, reason=Reason(code="delisting", ko="거래 지원 종료 예정", en="the market's end is announced")
@@ -111,9 +109,9 @@ def decide_market(
     trade = view.active.get(market)
     if trade is None:
         yield Begin(market)
-    elif trade.phase == ENTERING:
+    elif trade.phase is Phase.ENTERING:
         yield from decide_entry(view, market, price, strategy, parameters)
-    elif trade.phase == HOLDING and trade.position is not None and price is not None and is_fresh(view, price):
+    elif trade.phase is Phase.HOLDING and trade.position is not None and price is not None and is_fresh(view, price):
         yield from decide_exit(view, trade.position, price, strategy, parameters)
 
 

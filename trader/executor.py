@@ -14,14 +14,14 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from journal.records import Phase
 from state import ActiveTrade
 from trader.books.breach import guard
-from trader.books.reconcile import is_compared
 from trader.control import SELL_ALL
-from trader.decisions import BUYING, ENTERING, HOLDING, SELLING, Begin, Buy, Drop, Failed, Raise, Sell, View, decide
+from trader.decisions import Begin, Buy, Drop, Failed, Raise, Sell, View, decide
 from trader.loops import every, keep_going
 from trader.trades.lifecycle import buy, carry_on, sell
-from trader.trades.positions import let_go, reserve
+from trader.trades.positions import leave_alone, let_go, reserve
 
 if TYPE_CHECKING:
     from trader.app import App
@@ -40,7 +40,10 @@ async def execute_trades(app: App) -> None:
     """Trade until the daemon stops; then let the orders in hand finish."""
     async with asyncio.TaskGroup() as orders:
         for trade in (await app.state.active_trade.snapshot()).values():
-            if trade.phase in {BUYING, SELLING}:  # found by the recovery: an order was in hand when the process ended
+            if trade.phase in {
+                Phase.BUYING,
+                Phase.SELLING,
+            }:  # as `restore` found it
                 orders.create_task(
                     guard(app, trade.market, carry_on(app, trade.market)), name=f"carry on {trade.market}"
                 )
@@ -57,10 +60,10 @@ async def look(app: App) -> View:
         snapshots=await app.state.snapshot_dict.snapshot(),
         price_max_age=timedelta(seconds=app.config.risk.price_max_age_s),
         candle_max_age=app.candles.unit + CANDLES_LATE,
-        may_buy=app.control.may_buy() and is_compared(app, asyncio.get_running_loop().time()),
+        may_buy=app.control.may_buy() and app.comparison.is_fresh(asyncio.get_running_loop().time()),
         may_sell=app.control.may_sell(),
         sell_all=app.control.stands(SELL_ALL),
-        closing=dict(app.closing),
+        closing=await app.state.closing.snapshot(),
     )
 
 
@@ -75,10 +78,10 @@ async def step(app: App, orders: asyncio.TaskGroup) -> None:
             case Raise(market, price):
                 await raise_highest(app, market, price.price)
             case Buy(market, snapshot, entry):
-                if await reserve(app, market, ENTERING, BUYING):
+                if await reserve(app, market, Phase.ENTERING, Phase.BUYING):
                     orders.create_task(guard(app, market, buy(app, snapshot, entry)), name=f"buy {market}")
             case Sell(market, answer):
-                if await reserve(app, market, HOLDING, SELLING):
+                if await reserve(app, market, Phase.HOLDING, Phase.SELLING):
                     orders.create_task(guard(app, market, sell(app, market, answer)), name=f"sell {market}")
             case Failed(market, error):
                 tell_failed_strategy(app, market, error)
@@ -86,24 +89,22 @@ async def step(app: App, orders: asyncio.TaskGroup) -> None:
 
 async def drop(app: App, market: str) -> None:
     """Let go of a market that is no target; one that opens or closes would be drawn again at once, so it rests."""
-    if market in app.closing:
-        app.resting[market] = app.clock() + CLOSING_RESTS
+    if market in await app.state.closing.snapshot():
+        await leave_alone(app, market, CLOSING_RESTS)
     await let_go(app, market)
 
 
 def tell_failed_strategy(app: App, market: str, error: Exception) -> None:
     """Tell once what the strategy failed with in a market, and a person once an hour: nothing is decided there."""
     told = f"{market} {type(error).__name__}: {error}"
-    if app.puzzled.get(market) != told:
-        app.puzzled[market] = told
+    if app.news.is_new(f"strategy:{market}", told):
         log.error("strategy failed market=%s", market, exc_info=error)
-    app.journal.add_notes([app.messages.problem(f"strategy:{market}", told, at=app.clock())])
-    app.wake_notifier()
+    app.inform(app.messages.problem(f"strategy:{market}", told, at=app.clock()))
 
 
 async def begin(app: App, market: str) -> None:
     """Start a trade: from now on nobody else trades this market."""
-    trade = ActiveTrade(market=market, started_at=app.clock(), phase=ENTERING)
+    trade = ActiveTrade(market=market, started_at=app.clock(), phase=Phase.ENTERING)
     async with app.state.active_trade.locked() as active:
         active.setdefault(market, trade)
 

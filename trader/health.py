@@ -64,7 +64,10 @@ class Health:
         self._error.pop(loop, None)
 
     def failed(self, loop: str, error: Exception) -> None:
-        """Note why a loop's step failed."""
+        """Note why a loop's step failed; a broken rule of our own goes to `on_breach`, which halts trading."""
+        if isinstance(error, AssertionError):
+            self.on_breach(loop, error)
+            return
         self._error[loop] = f"{type(error).__name__}: {error}"
 
     def dead(self) -> dict[str, str]:

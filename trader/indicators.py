@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
+    from config.settings import Config
     from trader.app import App
     from upbit.models import Market, Ticker
 
@@ -52,7 +53,7 @@ async def scan(app: App) -> None:
     """Fetch what is new, ask the strategy about every market, and publish and record its verdicts."""
     closed_at = last_close(app.clock() - GRACE, app.candles.unit)
     listings = {market.market: market for market in await app.upbit.markets() if market.market.startswith("KRW-")}
-    app.listings = listings
+    await app.state.listings.replace(listings)
     tickers = {ticker.market: ticker for ticker in await app.upbit.all_tickers("KRW")}
     active = await app.state.active_trade.snapshot()
     tell_unlisted(app, [market for market, trade in active.items() if trade.position and market not in listings])
@@ -61,7 +62,7 @@ async def scan(app: App) -> None:
     missing = await app.candles.refresh(urgency(listings, active, tickers), closed_at, tickers, budget_s=BUDGET_S)
     if missing:
         log.info("candles still loading markets=%d of=%d", len(missing), len(listings))
-    await publish(app, closed_at, tickers, missing)
+    await publish(app, closed_at, listings, tickers, missing)
 
 
 async def until_closed(app: App, closed_at: datetime) -> None:
@@ -76,8 +77,7 @@ def tell_unlisted(app: App, markets: Iterable[str]) -> None:
     """Tell a person about what is held under a name that nobody trades any more, once an hour."""
     for market in markets:
         app.tell("unlisted", level=logging.WARNING, market=market)
-        app.journal.add_notes([app.messages.unlisted(market, at=app.clock())])
-        app.wake_notifier()
+        app.inform(app.messages.unlisted(market, at=app.clock()))
 
 
 def urgency(listings: Iterable[str], held: Iterable[str], tickers: Mapping[str, Ticker]) -> list[str]:
@@ -92,32 +92,38 @@ def urgency(listings: Iterable[str], held: Iterable[str], tickers: Mapping[str, 
     return sorted(listings, key=rank)
 
 
-async def publish(app: App, closed_at: datetime, tickers: Mapping[str, Ticker], missing: Sequence[str]) -> None:
+async def publish(
+    app: App,
+    closed_at: datetime,
+    listings: Mapping[str, Market],
+    tickers: Mapping[str, Ticker],
+    missing: Sequence[str],
+) -> None:
     """Ask the strategy and share what it says."""
     series = {market: arrays for market, arrays in app.candles.series().items() if market not in missing}
     turnover = {market: float(ticker.turnover_24h) for market, ticker in tickers.items()}
     window = build_window(app.candles.unit, closed_at, app.candles.history, series, turnover)
     numbers = app.strategy.compute(window, app.parameters)
     selection = app.strategy.select(window, numbers, -1, app.parameters)
-    barred = {market: gate for market in app.listings if (gate := barrier(app, app.listings[market]))}
+    barred = {market: gate for market, listing in listings.items() if (gate := barrier(app.config, listing))}
     barred |= {market: NOT_LOADED for market in missing if market not in barred}
     snapshots = judge(window, selection, app.strategy.gates, barred, tickers, as_of=app.clock())
     await app.state.snapshot_dict.replace(snapshots)
     targets = {market: snapshot for market, snapshot in snapshots.items() if snapshot.failed_gate is None}
     before = await app.state.target_dict.snapshot()
     await app.state.target_dict.replace(targets)
-    record(app, closed_at, snapshots, barred)
+    record(app, closed_at, listings, snapshots, barred)
     if targets.keys() != before.keys():
-        log.debug("targets count=%d of=%d markets=%s", len(targets), len(app.listings), ",".join(sorted(targets)))
+        log.debug("targets count=%d of=%d markets=%s", len(targets), len(listings), ",".join(sorted(targets)))
 
 
-def barrier(app: App, listing: Market) -> Gate | None:
+def barrier(config: Config, listing: Market) -> Gate | None:
     """Return why a market is never bought, whatever its indicators say."""
-    if listing.market in app.config.risk.exclude:
+    if listing.market in config.risk.exclude:
         return EXCLUDED
-    if app.config.trading.warning == "skip" and listing.event.warning:
+    if config.trading.warning == "skip" and listing.event.warning:
         return WARNING
-    if app.config.trading.caution == "skip" and any(listing.event.caution.values()):
+    if config.trading.caution == "skip" and any(listing.event.caution.values()):
         return CAUTION
     return None
 
@@ -149,11 +155,17 @@ def judge(
     return snapshots
 
 
-def record(app: App, closed_at: datetime, snapshots: Mapping[str, Snapshot], barred: Mapping[str, Gate]) -> None:
+def record(
+    app: App,
+    closed_at: datetime,
+    listings: Iterable[str],
+    snapshots: Mapping[str, Snapshot],
+    barred: Mapping[str, Gate],
+) -> None:
     """Write this minute's verdict about every listed market into the journal."""
     minute = app.clock().replace(second=0, microsecond=0)
     verdicts: dict[str, dict[str, object]] = {}
-    for market in sorted(app.listings):
+    for market in sorted(listings):
         snapshot = snapshots.get(market)
         gate = snapshot.failed_gate if snapshot else barred.get(market, NOT_LOADED)
         verdicts[market] = {

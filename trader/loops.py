@@ -5,20 +5,28 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from journal.errors import JournalError
+from journal.errors import JournalError, require
 from upbit.errors import ExchangeError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
     from datetime import datetime, timedelta
 
-    from trader.health import Health
-
 log = logging.getLogger("trader.loops")
 
 LONGEST_PAUSE_S = 30.0
+
+
+class Pulse(Protocol):
+    """Who hears how the steps of a loop end."""
+
+    def alive(self, loop: str) -> None:
+        """Hear that a loop finished a step."""
+
+    def failed(self, loop: str, error: Exception) -> None:
+        """Hear why a loop's step failed."""
 
 
 async def pause(seconds: float, *wakers: asyncio.Event) -> None:
@@ -62,24 +70,21 @@ async def each_minute(clock: Callable[[], datetime], stop: asyncio.Event, *, gra
 
 
 async def keep_going(
-    name: str, ticks: AsyncGenerator[None], step: Callable[[], Awaitable[None]], *, health: Health, stop: asyncio.Event
+    name: str, ticks: AsyncGenerator[None], step: Callable[[], Awaitable[None]], *, health: Pulse, stop: asyncio.Event
 ) -> None:
     """Run `step` at every tick; one that fails is logged once per streak, waited out and tried again.
 
-    A broken rule of our own (an `AssertionError`) is handed to `health.on_breach`, which halts trading.
+    A broken rule of our own (an `AssertionError`) is told to `health` like any failure, which halts trading.
     """
     failures = 0
     async with contextlib.aclosing(ticks):
         async for _ in ticks:
             try:
                 await step()
-            except AssertionError as breach:
-                health.on_breach(name, breach)
-                failures += 1
-                await pause(min(LONGEST_PAUSE_S, 0.5 * 2**failures), stop)
             except Exception as error:  # noqa: BLE001 - the loop protects its next step; the cause is logged
                 failures += 1
-                report_failure(name, error, failures)
+                if not isinstance(error, AssertionError):
+                    report_failure(name, error, failures)
                 health.failed(name, error)
                 await pause(min(LONGEST_PAUSE_S, 0.5 * 2**failures), stop)
             else:
@@ -97,3 +102,13 @@ def report_failure(name: str, error: Exception, failures: int) -> None:
         log.warning("loop failed loop=%s error=%s: %s", name, type(error).__name__, error)
     else:
         log.error("loop failed loop=%s", name, exc_info=error)
+
+
+async def lasting(name: str, work: Awaitable[None], stop: asyncio.Event) -> None:
+    """Do work that only a stop may end; that it ended by itself is a fault of ours, and never goes unnoticed.
+
+    Raises:
+        AssertionError: when it did.
+    """
+    await work
+    require(stop.is_set(), f"{name} ended by itself")

@@ -16,6 +16,8 @@ from trader.loops import every, keep_going
 from upbit.errors import MarketUnavailable
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from trader.app import App
     from upbit.models import StreamTicker, Ticker
 
@@ -34,6 +36,7 @@ class Inbox:
     def __init__(self, app: App) -> None:
         self._app = app
         self._prices: dict[str, Price] = {}
+        self._closing: dict[str, str | None] = {}
         self._newest: dict[str, StreamTicker] = {}  # of this connection
         self.arrived = asyncio.Event()
 
@@ -44,10 +47,7 @@ class Inbox:
             return
         self._newest[ticker.market] = ticker
         self._prices[ticker.market] = Price(price=ticker.price, as_of=self._app.clock())
-        if ticker.closing is None:
-            self._app.closing.pop(ticker.market, None)
-        else:
-            self._app.closing[ticker.market] = ticker.closing
+        self._closing[ticker.market] = ticker.closing
         self.arrived.set()
 
     def on_state(self, state: str) -> None:
@@ -59,6 +59,11 @@ class Inbox:
         """Return and forget what arrived."""
         prices, self._prices = self._prices, {}
         return prices
+
+    def take_closing(self) -> dict[str, str | None]:
+        """Return and forget what arrived about markets that open or end; None of one that trades as ever."""
+        closing, self._closing = self._closing, {}
+        return closing
 
 
 def is_newer(ticker: StreamTicker, known: StreamTicker) -> bool:
@@ -79,6 +84,7 @@ async def update_prices(app: App) -> None:
 
 async def refresh(app: App, inbox: Inbox) -> None:
     """Apply what the socket told, then ask REST for every market whose price is getting old."""
+    await share_closing(app, inbox.take_closing())
     await share(app, inbox.take())
     trading = await app.state.trading_dict.snapshot()
     app.tickers.wanted(frozenset(trading))
@@ -112,6 +118,16 @@ async def share(app: App, prices: dict[str, Price]) -> None:
                 changed |= known is None or known.price != price.price
     if changed:
         app.prices_changed.set()
+
+
+async def share_closing(app: App, told: Mapping[str, str | None]) -> None:
+    """Write down which markets open or end, as the socket told it last."""
+    async with app.state.closing.locked() as closing:
+        for market, why in told.items():
+            if why is None:
+                closing.pop(market, None)
+            else:
+                closing[market] = why
 
 
 def check_stream(app: App, tickers: list[Ticker]) -> None:

@@ -1,6 +1,6 @@
 """`update_trading_dict`: every 3 seconds, fill free places with targets drawn at random.
 
-Reads `target_dict` and `active_trade`; adds to `trading_dict`, without a price yet.
+Reads `target_dict`, `resting` and `active_trade`; adds to `trading_dict`, without a price yet.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from strategy.portfolio import draw
 from trader.loops import every, keep_going
 
 if TYPE_CHECKING:
-    from datetime import datetime, timedelta
+    from datetime import timedelta
 
     from trader.app import App
 
@@ -26,21 +26,16 @@ async def update_trading_dict(app: App) -> None:
 
 async def sample(app: App) -> None:
     """Draw as many targets as there are free places, and put them into `trading_dict`."""
-    targets = await app.state.target_dict.snapshot()
+    targets, resting = await app.state.target_dict.snapshot(), await app.state.resting.snapshot()
     async with app.state.trading_dict.locked() as trading, app.state.active_trade.locked() as active:
         taken = trading.keys() | active.keys()
         slots = app.config.trading.max_open_trades - len(taken)
         now = app.clock()
-        candidates = [market for market in targets if app.resting.get(market, now) <= now]
-        drawn = draw(app.rng, candidates, taken, last_exits(app), now, cooldown=rest_time(app), slots=slots)
+        candidates = [market for market in targets if resting.get(market, now) <= now]
+        drawn = draw(app.rng, candidates, taken, app.journal.last_exits(), now, cooldown=rest_time(app), slots=slots)
         trading.update(dict.fromkeys(drawn))
     if drawn:
         app.tell("drawn", markets=",".join(drawn), candidates=len(candidates), free=slots)
-
-
-def last_exits(app: App) -> dict[str, datetime]:
-    """Return when the last trade of each market ended."""
-    return app.journal.last_exits()
 
 
 def rest_time(app: App) -> timedelta:

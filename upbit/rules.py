@@ -36,6 +36,11 @@ def tick_size(price: Decimal) -> Decimal:
     return next((step for floor, step in TICKS if price >= floor), SMALLEST_TICK)
 
 
+def base_of(market: str) -> str:
+    """Return the currency that is traded in a market: "BTC" of "KRW-BTC"."""
+    return market.split("-", 1)[1]
+
+
 def plain(number: Decimal) -> str:
     """Write a number as Upbit takes it: no exponent, no needless zeros."""
     if not number.is_finite():

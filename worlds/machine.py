@@ -130,7 +130,7 @@ class Machine:
                 app.journal._db = OnDisk(app.journal._db, stage.disk, app.config.data_dir)  # type: ignore[assignment]  # noqa: SLF001 - it is the disk's
 
             async def started(app: App) -> None:
-                while not app.reconciled:  # nothing is bought before  # noqa: ASYNC110 - there is no event for it
+                while not app.comparison.finished:  # nothing is bought before  # noqa: ASYNC110 - there is no event for it
                     await asyncio.sleep(0.05)
                 self._trades(stage.loop.time() - began, at_peace=at_peace)
 

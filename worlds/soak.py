@@ -30,8 +30,8 @@ from unittest import mock
 import msgspec
 
 from journal.journal import Journal
-from simulation.loop import wall_clock
 from simulation.weather import Rates
+from trader.clock import wall_clock
 from trader.daemon import JOURNAL_FILE
 from trader.indicators import SCANS_KEPT
 from worlds import growth

@@ -17,7 +17,7 @@ from backtest.units import name_of
 from cli.common.exits import ERROR, OK
 from cli.common.period import market_name, open_store, read_unit
 from cli.common.printing import print_json
-from simulation.loop import wall_clock
+from trader.clock import wall_clock
 
 if TYPE_CHECKING:
     import argparse

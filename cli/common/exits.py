@@ -1,8 +1,10 @@
-"""Exit codes of the command line."""
+"""Exit codes of the command line; those of failures come from `failure.py`."""
+
+from __future__ import annotations
+
+from failure import CONFIGURATION, ERROR, SECOND_DAEMON, USAGE
+
+__all__ = ("CONFIGURATION", "ERROR", "INTERRUPTED", "OK", "SECOND_DAEMON", "USAGE")
 
 OK = 0
-ERROR = 1
-USAGE = 2
-SECOND_DAEMON = 3
-CONFIGURATION = 4
 INTERRUPTED = 130

@@ -4,17 +4,9 @@ from __future__ import annotations
 
 import errno
 
-from backtest.errors import BacktestError, UsageProblem
-from cli.common.exits import CONFIGURATION, ERROR, SECOND_DAEMON, USAGE
-from config.problems import ConfigError
-from journal.errors import JournalError, JournalLocked
+from cli.common.exits import CONFIGURATION, ERROR
+from failure import Failure
 from notifier.explain import explain
-from sandbox.faults.reading import PlanError
-from sandbox.market.sources.replay import ReplayError
-from strategy.registry import StrategyError
-from trader.books.rebuild import UnclearAccountError
-from trader.books.recovery import WrongAccountError
-from trader.guards.account import CanWithdrawError, WrongModeError
 from upbit.errors import ExchangeError, Unauthorized
 
 PORT_TAKEN = {
@@ -31,26 +23,14 @@ def first_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
     return error
 
 
-def explain_failure(error: BaseException, language: str) -> tuple[str, int] | None:  # noqa: PLR0911 - one per cause
+def explain_failure(error: BaseException, language: str) -> tuple[str, int] | None:
     """Return the sentence and the exit code of a failure a person can mend; None for a fault of our own."""
     match error:
-        case ConfigError():
-            return "\n".join(getattr(problem, language) for problem in error.problems), CONFIGURATION
-        case StrategyError() | PlanError() | CanWithdrawError():
-            return getattr(error, language), CONFIGURATION
-        case UsageProblem():
-            return getattr(error, language), USAGE
-        case ReplayError() | BacktestError():
-            return getattr(error, language), ERROR
+        case Failure():
+            return error.sentence(language), error.exit_code
         case OSError(errno=errno.EADDRINUSE):
             return PORT_TAKEN[language], ERROR
-        case JournalLocked():
-            return getattr(error, language), SECOND_DAEMON
-        case JournalError() | WrongAccountError() | WrongModeError() | UnclearAccountError():
-            return getattr(error, language), ERROR
-        case Unauthorized():
-            return explain(error, language), CONFIGURATION
         case ExchangeError():
-            return explain(error, language), ERROR
+            return explain(error, language), CONFIGURATION if isinstance(error, Unauthorized) else ERROR
         case _:
             return None

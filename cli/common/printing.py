@@ -9,7 +9,7 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from trader.control import Level
+from trader.control import worst
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,7 +41,7 @@ def print_trades(trades: Sequence[Trade], config: Config) -> None:
 
 def state_of(halts: Sequence[Halt]) -> str:
     """Return how much is forbidden."""
-    return max((Level[halt.level] for halt in halts), default=Level.ACTIVE).name
+    return worst(halts).name
 
 
 def print_halts(halts: Sequence[Halt], language: str) -> None:

@@ -16,8 +16,8 @@ from rich.table import Table
 from rich.text import Text
 
 from config.redaction import Redaction
-from trader.decisions import ENTERING
-from upbit.rules import plain, rounded_average
+from journal.records import Phase
+from upbit.rules import base_of, plain, rounded_average
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
@@ -48,7 +48,7 @@ async def beat(app: App, period: float) -> None:
         app.tell(
             "alive",
             targets=len(await app.state.target_dict.snapshot()),
-            markets=len(app.listings),
+            markets=len(await app.state.listings.snapshot()),
             trading=len(await app.state.trading_dict.snapshot()),
             open=counts.open_trades,
             buys=counts.buys,
@@ -115,9 +115,9 @@ async def headline(app: App) -> Text:
     free = f"{krw.available:,.0f}" if krw else "-"
     rates = app.upbit.rates()
     more = f" +{len(targets) - TARGETS_SHOWN}" if len(targets) > TARGETS_SHOWN else ""
-    names = " ".join(market.removeprefix("KRW-") for market in targets[:TARGETS_SHOWN]) + more
+    names = " ".join(base_of(market) for market in targets[:TARGETS_SHOWN]) + more
     return Text(
-        f"{word(app, '대상', 'targets')} {len(targets)}/{len(app.listings)}: {names}\n"
+        f"{word(app, '대상', 'targets')} {len(targets)}/{len(await app.state.listings.snapshot())}: {names}\n"
         f"KRW {free} · {word(app, '실현 손익', 'realised')} {app.journal.realised():+,.0f} · "
         f"{word(app, '수수료', 'fees')} {app.journal.fees():,.1f} · "
         f"{word(app, '남은 요청', 'requests left')} order {rates['order']} candle {rates['candle']}"
@@ -147,7 +147,7 @@ def row(app: App, trade: ActiveTrade, price: Price | None) -> list[str]:
     name = f"{app.korean_name(trade.market)} {trade.market}"
     shown = f"{price.price:,f}" if price else "-"
     position = trade.position
-    if position is None or trade.phase == ENTERING:
+    if position is None or trade.phase == Phase.ENTERING:
         return [name, trade.phase, "-", shown, "-", "-"]
     profit = "-"
     if price is not None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from failure import CONFIGURATION, Failure
 from sandbox.faults.plan import Plan
 
 if TYPE_CHECKING:
@@ -26,13 +27,10 @@ WORDS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...] = (
 )
 
 
-class PlanError(Exception):
-    """A plan that cannot be used; `ko` and `en` say where and why."""
+class PlanError(Failure):
+    """A plan that cannot be used: where and why."""
 
-    def __init__(self, ko: str, en: str) -> None:
-        super().__init__(en)
-        self.ko = ko
-        self.en = en
+    exit_code = CONFIGURATION
 
 
 def ready_plans() -> dict[str, Path]:

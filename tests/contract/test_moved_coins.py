@@ -9,10 +9,10 @@ from unittest.mock import patch
 
 import pytest
 
+from journal.records import Phase
 from tests.helpers.trading_desk import MARKET, Desk, buy, rounds, sell, told
 from trader.books.balances import APART_S, compare_balance
 from trader.books.reconcile import reconcile
-from trader.decisions import HOLDING, SELLING
 from trader.orders.plans import plan_exit
 from trader.trades.positions import let_go, reserve
 from trader.trades.selling import free_of
@@ -84,16 +84,16 @@ def test_coins_are_also_written_off_while_their_sale_waits_for_them(share: Decim
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(sell(app))
                 await asyncio.sleep(5)
-                assert (await app.state.active_trade.snapshot())[MARKET].phase == SELLING
+                assert (await app.state.active_trade.snapshot())[MARKET].phase == Phase.SELLING
                 await reconcile(app)  # so soon, the account may give the same old answer again
                 assert app.journal.position_volume(trade.id) == trade.volume
                 await asyncio.sleep(2)
-                assert (await app.state.active_trade.snapshot())[MARKET].phase == SELLING
+                assert (await app.state.active_trade.snapshot())[MARKET].phase == Phase.SELLING
                 await reconcile(app)
                 assert app.journal.position_volume(trade.id) == trade.volume - gone
             assert [note.key.split(":")[1] for note in app.journal.pending_notes(9)].count("taken") == 1
             if lock is not None:
-                assert (await app.state.active_trade.snapshot())[MARKET].phase == HOLDING
+                assert (await app.state.active_trade.snapshot())[MARKET].phase == Phase.HOLDING
                 desk.box.exchange.cancel(lock)
                 await asyncio.sleep(1)
                 await sell(app)
@@ -111,7 +111,7 @@ def test_a_sale_in_hand_is_not_written_off(tmp_path: Path) -> None:
     async def story(desk: Desk) -> None:
         async with desk.started() as app:
             trade = await buy(app)
-            assert await reserve(app, MARKET, HOLDING, SELLING)
+            assert await reserve(app, MARKET, Phase.HOLDING, Phase.SELLING)
             intent = plan_exit(app, trade, trade.volume)
             app.journal.leave(trade.id, {}, intent)
             await compare_balance(app, trade, trade.volume)
@@ -187,7 +187,7 @@ def test_a_balance_that_is_older_than_the_fill_says_nothing(tmp_path: Path) -> N
             trade = await buy(app)
             with patch.object(app.upbit, "accounts", return_value=[]):
                 await reconcile(app)  # within seconds of the fill
-                assert app.missing == {}
+                assert app.shortage.missing == {}
                 await asyncio.sleep(60)
                 await reconcile(app)  # once
             await reconcile(app)

@@ -18,12 +18,12 @@ from config.problems import ConfigError
 from config.settings import Config, Secret
 from journal.errors import JournalLocked, JournalUnwritable
 from journal.records import IntentState
-from simulation.loop import wall_clock
 from tests.helpers.sandbox_desk import PRICE
 from tests.helpers.trading_desk import MARKET, Desk, buy, rounds, sell, told
 from trader import repair
 from trader.books import rebuild
 from trader.books.rebuild import UnclearAccountError
+from trader.clock import wall_clock
 from trader.orders import drive, names
 from upbit.errors import DuplicatedIdentifier, OutcomeUnknown
 from upbit.models import Order, Side
@@ -72,7 +72,7 @@ async def some_history(desk: Desk, rng: random.Random) -> dict[str, Any]:
             locks: list[BoxOrder] = []
             if rng.random() < 0.4:
                 part = (trade.volume / 2).quantize(Decimal("1e-8"))
-                locks.append(desk.user_orders(side="ask", ord_type="limit", price="300000000", volume=f"{part:f}"))
+                locks.append(desk.user_orders(side=Side.ASK, ord_type="limit", price="300000000", volume=f"{part:f}"))
             if rng.random() < 0.7:
                 with patch_place(app, lost=rng.random() < 0.5):
                     await sell(app)
@@ -156,7 +156,7 @@ def test_what_the_user_has_taken_meanwhile_is_written_off_and_told(tmp_path: Pat
             trade = await buy(app)
             (book,) = await app.upbit.books([MARKET])
         forget(desk)
-        desk.user_orders(side="ask", ord_type="market", volume=f"{trade.volume:f}")
+        desk.user_orders(side=Side.ASK, ord_type="market", volume=f"{trade.volume:f}")
         await asyncio.sleep(1)
         rebuilt = await recover(desk)
         assert rebuilt.gone == {MARKET: trade.volume}
@@ -178,7 +178,7 @@ def test_coins_that_the_user_has_put_into_an_order_are_still_there(tmp_path: Pat
         async with desk.started() as app:
             trade = await buy(app)
         forget(desk)
-        desk.user_orders(side="ask", ord_type="limit", price="300000000", volume=f"{trade.volume:f}")
+        desk.user_orders(side=Side.ASK, ord_type="limit", price="300000000", volume=f"{trade.volume:f}")
         rebuilt = await recover(desk)
         assert rebuilt.gone == {}
         assert [(held.id, held.volume) for held in rebuilt.held] == [(trade.id, trade.volume)]
@@ -371,7 +371,7 @@ def test_dust_comes_back_with_the_trade_that_carries_it(tmp_path: Path) -> None:
     async def story(desk: Desk) -> None:
         async with desk.started() as app:
             await buy(app)
-            lock = desk.user_orders(side="ask", ord_type="limit", price="300000000", volume="0.00002")
+            lock = desk.user_orders(side=Side.ASK, ord_type="limit", price="300000000", volume="0.00002")
             await sell(app)
             desk.box.exchange.cancel(lock)
             await asyncio.sleep(1)

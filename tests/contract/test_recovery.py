@@ -8,14 +8,14 @@ from unittest.mock import patch
 
 import pytest
 
-from journal.records import IntentState
+from journal.records import IntentState, Phase
 from sandbox.keys import KeyOptions, PocketOptions
 from tests.helpers.trading_desk import MARKET, Desk, buy, sell, told
+from trader.books.owner import WrongAccountError
 from trader.books.reconcile import reconcile
-from trader.books.recovery import WrongAccountError, recover
 from trader.daemon import serve
-from trader.decisions import BUYING, HOLDING, SELLING
 from trader.orders import drive
+from trader.restore import recover
 from trader.trades.lifecycle import carry_on
 from upbit.errors import NotSent
 
@@ -73,9 +73,9 @@ def test_nothing_is_bought_before_the_books_were_compared(tmp_path: Path) -> Non
     async def story(desk: Desk) -> None:
         async with desk.daemon() as app:
             await recover(app)
-            assert not app.reconciled
+            assert not app.comparison.finished
             await reconcile(app)
-            assert app.reconciled
+            assert app.comparison.finished
 
     told(tmp_path, story)
 
@@ -100,7 +100,7 @@ def test_keys_of_another_account_are_refused_and_a_new_key_of_this_one_is_not(tm
         for _ in range(2):
             async with desk.started() as app:
                 assert app.account == first
-                assert (await app.state.active_trade.snapshot())[MARKET].phase == HOLDING
+                assert (await app.state.active_trade.snapshot())[MARKET].phase == Phase.HOLDING
 
     told(tmp_path, story, pockets=pockets)
 
@@ -135,9 +135,9 @@ def test_an_hour_without_a_network_ends_nothing_and_decides_nothing(tmp_path: Pa
                 with patch.object(app.upbit, "_request", away):
                     tasks.create_task(serve(app))
                     await asyncio.sleep(3600)
-                    before, sent = app.reconciled, len(desk.orders())
+                    before, sent = app.comparison.finished, len(desk.orders())
                 await asyncio.sleep(60)
-                assert (before, app.reconciled) == (False, True)
+                assert (before, app.comparison.finished) == (False, True)
                 assert (sent, app.journal.trade(trade.id).bought) == (1, trade.bought)
                 assert "KRW" in await app.state.wallet_dict.snapshot()
                 app.stop.set()
@@ -158,7 +158,7 @@ def test_an_order_in_hand_is_carried_on_by_the_next_process(sale: bool, tmp_path
                 await (sell if sale else buy)(app)
         await asyncio.sleep(1)
         async with desk.started() as app:
-            assert (await app.state.active_trade.snapshot())[MARKET].phase == (SELLING if sale else BUYING)
+            assert (await app.state.active_trade.snapshot())[MARKET].phase == (Phase.SELLING if sale else Phase.BUYING)
             await carry_on(app, MARKET)
             assert app.journal.live_intents() == []
             assert (app.journal.open_trade_in(MARKET) is None) is sale

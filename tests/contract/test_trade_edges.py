@@ -13,15 +13,14 @@ import msgspec
 import pytest
 
 from journal.errors import JournalFull
-from journal.records import IntentState, Trade
+from journal.records import IntentState, Phase, Trade
 from strategy.base import Entry, Exit, Snapshot
 from tests.helpers.sandbox_desk import PRICE
 from tests.helpers.trading_desk import MARKET, WHY, Desk, buy, see_the_world, sell, told
 from trader.books import adoption, discovery, reconcile
 from trader.books.breach import guard
-from trader.books.recovery import settle_intent
-from trader.decisions import HOLDING, SELLING
 from trader.orders import drive, names, plans, risk
+from trader.restore import settle_intent
 from trader.trades import buying, lifecycle, positions
 from upbit.errors import UnderMinTotal
 from upbit.models import NewOrder, Side
@@ -58,9 +57,9 @@ def test_an_order_that_was_being_sent_when_the_process_ended_is_in_doubt(tmp_pat
         async with desk.started() as app:
             name = decide_elsewhere(app)
             app.journal.begin_attempt(name)
-            settle_intent(app, app.journal.intent(name))
+            settle_intent(app.journal, app.journal.intent(name))
             assert app.journal.intent(name).state is IntentState.UNKNOWN
-            settle_intent(app, app.journal.intent(name))
+            settle_intent(app.journal, app.journal.intent(name))
             assert app.journal.intent(name).state is IntentState.UNKNOWN
 
     told(tmp_path, story)
@@ -92,7 +91,7 @@ def test_a_sale_that_is_refused_in_an_open_market_is_not_told_as_suspended(tmp_p
             refused = UnderMinTotal("no", name="under_min_total_ask", status=400)
             with patch("upbit.rest.Upbit.place", side_effect=refused):
                 await sell(app)
-            assert (await app.state.active_trade.snapshot())[MARKET].phase == HOLDING
+            assert (await app.state.active_trade.snapshot())[MARKET].phase == Phase.HOLDING
             assert app.journal.position_volume(trade.id) == trade.volume
             assert not [note for note in app.journal.pending_notes(99) if "suspended" in note.key]
 
@@ -110,15 +109,15 @@ def test_a_sale_that_waits_is_left_to_the_next_start_when_the_daemon_ends(
         async with desk.started() as app:
             trade = await buy(app)
             if locked:
-                desk.user_orders(side="ask", ord_type="limit", price="300000000", volume=f"{trade.volume:f}")
+                desk.user_orders(side=Side.ASK, ord_type="limit", price="300000000", volume=f"{trade.volume:f}")
             await see_the_world(app)
             app.stop.set()
-            assert await positions.reserve(app, MARKET, HOLDING, SELLING)
+            assert await positions.reserve(app, MARKET, Phase.HOLDING, Phase.SELLING)
             began = app.clock()
             with patch.object(risk, "confirms_exit", return_value=locked):
                 await lifecycle.sell(app, MARKET, Exit(sell=True, reason=WHY))
             assert (app.clock() - began).total_seconds() < 1
-            assert (await app.state.active_trade.snapshot())[MARKET].phase == HOLDING
+            assert (await app.state.active_trade.snapshot())[MARKET].phase == Phase.HOLDING
             assert len(app.journal.intents_of(trade.id)) == 1
             assert bool([note for note in app.journal.pending_notes(99) if "locked" in note.key]) is locked
 
@@ -133,7 +132,7 @@ def test_a_market_whose_buy_was_given_up_rests_a_minute(tmp_path: Path) -> None:
             name = decide_elsewhere(app)
             app.journal.abandon(name, "late")
             await buying.after_refusal(app, app.journal.intent(name))
-            assert app.resting[OTHER] - app.clock() == timedelta(seconds=60)
+            assert (await app.state.resting.snapshot())[OTHER] - app.clock() == timedelta(seconds=60)
 
     told(tmp_path, story)
 
@@ -164,7 +163,7 @@ def test_an_order_of_a_trade_that_is_over_goes_to_that_trade(tmp_path: Path) -> 
             await sell(app)
             (first, _) = app.journal.intents_of(trade.id)
             order = await app.upbit.order(uuid=first.uuid)
-            name = names.read_name(first.identifier, names.prefix_of(app))
+            name = names.read_name(first.identifier, names.prefix_of(app.bot))
             assert name is not None
             found = adoption.adopted_trade(app, order, name)
             assert (found.id, found.phase) == (trade.id, "closed")
@@ -177,7 +176,12 @@ def test_an_order_of_a_trade_that_is_over_goes_to_that_trade(tmp_path: Path) -> 
 
 @pytest.mark.parametrize(
     ("distance", "phase", "stops"),
-    [(None, HOLDING, False), (float("nan"), HOLDING, False), (1e6, SELLING, False), (1e6, HOLDING, True)],
+    [
+        (None, Phase.HOLDING, False),
+        (float("nan"), Phase.HOLDING, False),
+        (1e6, Phase.SELLING, False),
+        (1e6, Phase.HOLDING, True),
+    ],
 )
 def test_an_adopted_trade_gets_a_stop_when_there_is_one_and_nobody_sells(
     distance: float | None,
@@ -205,7 +209,7 @@ def test_an_adopted_trade_gets_a_stop_when_there_is_one_and_nobody_sells(
             )
             await app.state.snapshot_dict.replace({MARKET: snapshot})
             async with app.state.active_trade.locked() as active:
-                active[MARKET] = replace(active[MARKET], phase=phase)
+                active[MARKET] = replace(active[MARKET], phase=Phase(phase))
             entry = Entry(buy=False, reason=WHY, stop_distance=distance)
             with patch.object(type(app.strategy), "enter", return_value=entry):
                 await adoption.give_stop(app, trade)

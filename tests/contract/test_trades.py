@@ -27,7 +27,7 @@ async def try_to_buy(app: App) -> None:
     with pytest.raises(AssertionError):
         await buy(app)
     assert MARKET not in await app.state.active_trade.snapshot()
-    assert app.resting[MARKET] > app.clock()
+    assert (await app.state.resting.snapshot())[MARKET] > app.clock()
 
 
 def test_a_buy_that_cannot_be_judged_is_refused(tmp_path: Path) -> None:
@@ -101,10 +101,10 @@ def test_a_market_that_refuses_twice_rests_for_a_day(tmp_path: Path) -> None:
         async with desk.started() as app:
             with refusing(UnderMinTotal("no", name="under_min_total_bid", status=400)):
                 await try_to_buy(app)
-                assert (app.resting[MARKET] - app.clock()).total_seconds() == 60
+                assert ((await app.state.resting.snapshot())[MARKET] - app.clock()).total_seconds() == 60
                 await asyncio.sleep(60)
                 await try_to_buy(app)
-                assert (app.resting[MARKET] - app.clock()).total_seconds() == 86_400
+                assert ((await app.state.resting.snapshot())[MARKET] - app.clock()).total_seconds() == 86_400
 
     told(tmp_path, story)
 

@@ -12,19 +12,19 @@ from unittest.mock import patch
 import msgspec
 import pytest
 
-from journal.records import IntentState
+from journal.records import IntentState, Phase
 from strategy.base import Exit
 from tests.helpers.trading_desk import MARKET, WHY, Desk, buy, rounds, see_the_world, sell, told
 from trader.books.reconcile import reconcile
-from trader.books.recovery import recover
-from trader.decisions import HOLDING, SELLING
 from trader.executor import look
 from trader.orders import drive
+from trader.restore import recover
 from trader.trades.lifecycle import carry_on
 from trader.trades.lifecycle import sell as sell_now
 from trader.trades.positions import reserve
 from trader.trades.selling import wait_for_comparison
 from upbit.errors import OutcomeUnknown
+from upbit.models import Side
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -53,7 +53,7 @@ def test_an_order_of_ours_that_the_journal_does_not_know_is_adopted(tmp_path: Pa
             assert app.journal.intent(identifier).state is IntentState.FINAL
             assert app.control.stands("unknown_order")
             assert not app.control.may_buy()
-            assert (await app.state.active_trade.snapshot())[MARKET].phase == HOLDING
+            assert (await app.state.active_trade.snapshot())[MARKET].phase == Phase.HOLDING
             await rounds(app, 2)
             assert [note.key.split(":")[1] for note in app.journal.pending_notes(9)].count("adopted") == 1
             await sell(app)
@@ -93,7 +93,7 @@ def test_orders_of_a_day_are_compared_at_a_start_and_hourly_and_of_minutes_in_be
                 asked.append((app.clock() - start).total_seconds())
                 return await closed_orders(start=start, end=end, prefix=prefix)
 
-            app.thorough_at = None
+            app.discovery.thorough_at = None
             with patch.object(app.upbit, "closed_orders", side_effect=note):
                 for _ in range(62):
                     await reconcile(app)
@@ -118,16 +118,16 @@ def test_a_journal_from_the_moment_of_a_buy_learns_its_sale_after_it(tmp_path: P
             app.journal.begin_attempt(planned.identifier)
             shutil.copytree(desk.folder, tmp_path / "copy")
             app.journal.end_attempt(planned.identifier, IntentState.UNKNOWN, outcome="the process ended")
-            desk.user_orders(side="bid", ord_type="price", price="50000", identifier=planned.identifier)
+            desk.user_orders(side=Side.BID, ord_type="price", price="50000", identifier=planned.identifier)
             await carry_on(app, MARKET)
             await sell(app)
         async with desk.started(tmp_path / "copy") as app:
-            assert [app.thorough_at, app.control.may_buy()] == [None, False]
+            assert [app.discovery.thorough_at, app.control.may_buy()] == [None, False]
             assert app.journal.order_in_hand(planned.trade_id).identifier == planned.identifier
             await carry_on(app, MARKET)
             assert app.journal.position_volume(planned.trade_id) > 0
             await reconcile(app)
-            assert app.thorough_at is not None
+            assert app.discovery.thorough_at is not None
             trade = app.journal.trade(planned.trade_id)
             assert trade.phase == "closed"
             assert trade.volume == 0
@@ -151,13 +151,13 @@ def test_an_adopted_sale_does_not_hide_the_order_in_hand(tmp_path: Path) -> None
             app.journal.begin_attempt(sale.identifier)
             part = f"{trade.volume / 2:.8f}"
             name = sale.identifier.removesuffix("-0-0") + "-1-0"
-            desk.user_orders(side="ask", ord_type="market", volume=part, identifier=name)
+            desk.user_orders(side=Side.ASK, ord_type="market", volume=part, identifier=name)
             await asyncio.sleep(1)
             await reconcile(app)
             assert app.journal.intents_of(trade.id)[-1].identifier == name
         async with desk.started() as app:
             assert app.journal.order_in_hand(trade.id).identifier == sale.identifier
-            assert (await app.state.active_trade.snapshot())[MARKET].phase == SELLING
+            assert (await app.state.active_trade.snapshot())[MARKET].phase == Phase.SELLING
 
     told(tmp_path, story)
 
@@ -166,8 +166,8 @@ def test_orders_of_others_are_not_looked_at(tmp_path: Path) -> None:
     """Neither the user's nor those of another bot of this program."""
 
     async def story(desk: Desk) -> None:
-        desk.user_orders(side="bid", ord_type="price", price="6000", identifier="ub1-S0000-KRWBTC-2611240900-b-0-0")
-        desk.user_orders(side="bid", ord_type="price", price="6000")
+        desk.user_orders(side=Side.BID, ord_type="price", price="6000", identifier="ub1-S0000-KRWBTC-2611240900-b-0-0")
+        desk.user_orders(side=Side.BID, ord_type="price", price="6000")
         async with desk.started() as app:
             await rounds(app, 1)
             assert app.journal.open_trades() == []
@@ -241,11 +241,11 @@ def test_a_buy_and_its_sale_are_adopted_together_or_not_yet(tmp_path: Path) -> N
                 assert app.journal.known_intent(desk.orders()[0].asked.identifier or "") is None
                 await reconcile(app)  # the sale is not listed whole
                 assert app.journal.open_trades() == []
-                whole = [app.reconciled]
+                whole = [app.comparison.finished]
                 await reconcile(app)
             assert [uuid == desk.orders()[0].uuid for uuid in looks] == [True, False, False, False]
-            assert [*whole, app.reconciled] == [False, True]
-            assert app.fetched == {}
+            assert [*whole, app.comparison.finished] == [False, True]
+            assert app.discovery.fetched == {}
             assert len(app.journal.closed_trades(9)) == 1
             assert await app.state.active_trade.snapshot() == {}
 
@@ -263,10 +263,10 @@ def test_a_sale_that_is_refused_for_want_of_coins_is_not_repeated_before_a_compa
             async with desk.started(tmp_path / "other") as other:
                 await sell(other)
             desk.box.exchange.deposit("BTC", trade.volume * Decimal("0.9"))  # the user's
-            assert await reserve(app, MARKET, HOLDING, SELLING)
+            assert await reserve(app, MARKET, Phase.HOLDING, Phase.SELLING)
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(sell_now(app, MARKET, Exit(sell=True, reason=WHY)))
-                await app.compare_now.wait()
+                await app.comparison.wanted.wait()
                 await reconcile(app)
             assert app.journal.trade(trade.id).phase == "closed"
             assert app.journal.trade(trade.id).sold == trade.volume
@@ -324,7 +324,7 @@ def test_a_trade_that_another_daemon_has_ended_is_let_go(tmp_path: Path) -> None
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(sell(app))
                 await asyncio.sleep(5)
-                assert (await app.state.active_trade.snapshot())[MARKET].phase == SELLING
+                assert (await app.state.active_trade.snapshot())[MARKET].phase == Phase.SELLING
                 await reconcile(app)
             assert app.journal.trade(trade.id).phase == "closed"
             assert MARKET not in await app.state.active_trade.snapshot()

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from unittest.mock import AsyncMock, Mock
 
-from state import State
+from tests.helpers.parts import make_app
 from tests.unit.test_protocol import shown
 from trader.orders import names
 from upbit.models import Fill as Execution
@@ -34,7 +33,7 @@ def daemon() -> Any:
     journal.open_trade_in.return_value = None
     journal.known_intent.return_value = None
     journal.imported_until.return_value = None
-    return SimpleNamespace(
+    return make_app(
         journal=journal,
         upbit=SimpleNamespace(
             closed_orders=AsyncMock(return_value=[]),
@@ -42,27 +41,6 @@ def daemon() -> Any:
             order=AsyncMock(),
             accounts=AsyncMock(return_value=[]),
         ),
-        state=State(),
-        clock=lambda: NOW,
-        tell=Mock(),
-        control=Mock(),
-        messages=Mock(),
-        wake_notifier=Mock(),
-        mode="sandbox",
-        account="abcd",
-        strategy=SimpleNamespace(name="s", enter=Mock()),
-        candles=SimpleNamespace(unit=timedelta(minutes=1)),
-        parameters="parameters",
-        missing={},
-        balances_s=None,
-        fetched={},
-        thorough_at=None,
-        reconciled=False,
-        compare_now=asyncio.Event(),
-        comparisons=0,
-        compared_s=None,
-        stop=asyncio.Event(),
-        health=Mock(),
     )
 
 

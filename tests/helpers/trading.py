@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
-from unittest.mock import Mock
 
 import msgspec
 
-from config.settings import Config
 from journal.journal import Journal
-from journal.records import IntentState, Note
-from state import ActiveTrade, Price, State
+from journal.records import IntentState, Note, Phase
+from state import ActiveTrade, Price
 from strategy.base import Entry, Exit, Reason, Snapshot
+from tests.helpers.parts import make_app
 from tests.unit.test_journal import fill
 from tests.unit.test_risk import book
-from trader.decisions import BUYING
+from trader.books.memory import Comparison
 from trader.orders import drive, plans, risk
 from trader.trades import lifecycle, positions, selling
 
@@ -71,29 +69,22 @@ def trading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         pauses.append(what)
 
     monkeypatch.setattr(selling, "pause", pause)
+
+    async def korean_name(market: str) -> str:
+        return f"이름 {market}"
+
     now = [NOW]
     with Journal.open(tmp_path / "journal.sqlite3", lambda: now[0]) as journal:
-        yield SimpleNamespace(
-            config=Config(),
+        yield make_app(
             journal=journal,
-            state=State(),
             clock=lambda: now[0],
             later=lambda seconds: now.__setitem__(0, now[0] + timedelta(seconds=seconds)),
-            stop=asyncio.Event(),
-            tell=Mock(),
-            control=Mock(),
             messages=Messages(),
-            mode="sandbox",
-            account="abcd",
             strategy=SimpleNamespace(name="breakouts"),
             candles=SimpleNamespace(unit=timedelta(minutes=2)),
-            resting={},
-            comparisons=1,
-            compare_now=asyncio.Event(),
-            korean_name=lambda market: f"이름 {market}",
-            wake_notifier=Mock(),
+            comparison=Comparison(rounds=1),
+            korean_name=korean_name,
             pauses=pauses,
-            upbit=Mock(),
         )
 
 
@@ -137,14 +128,14 @@ def refused(app: Any, outcome: str) -> Callable[[str], None]:
 async def active(app: Any, phase: str, trade_id: str = "") -> None:
     """Put the market into the shared dicts."""
     await app.state.active_trade.replace(
-        {MARKET: ActiveTrade(market=MARKET, started_at=NOW, phase=phase, trade_id=trade_id)}
+        {MARKET: ActiveTrade(market=MARKET, started_at=NOW, phase=Phase(phase), trade_id=trade_id)}
     )
     await app.state.trading_dict.replace({MARKET: Price(price=Decimal(1005), as_of=NOW)})
 
 
 async def hold(app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Buy ten units in two parts, for 10,000 won and a fee of 5."""
-    await active(app, BUYING)
+    await active(app, Phase.BUYING)
     trade, intent = plans.plan_entry(app, SNAPSHOT, ENTRY, PLAN)
     assert app.journal.begin_trade(trade, intent)
     await positions.note_trade_id(app, MARKET, trade.id)

@@ -9,15 +9,15 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from config.settings import Config, Secret
+from journal.records import Phase
 from sandbox.server import Opened, Sandbox, SandboxOptions
 from simulation.loop import LoopClock, PacedLoop, library_clocks
 from state import ActiveTrade, Balance, Price
 from strategy.base import Entry, Exit, Reason, Snapshot
 from tests.helpers.sandbox_desk import PRICE, START, FakeSource
 from trader.books.reconcile import reconcile
-from trader.books.recovery import recover
 from trader.daemon import build
-from trader.decisions import BUYING, HOLDING, SELLING
+from trader.restore import recover
 from trader.trades import lifecycle
 from trader.trades.positions import reserve
 
@@ -109,7 +109,7 @@ async def buy(app: App, *, stop_distance: float | None = 1_000_000.0) -> Trade:
         price_as_of=now,
     )
     await see_the_world(app)
-    active = ActiveTrade(market=MARKET, started_at=now, phase=BUYING)
+    active = ActiveTrade(market=MARKET, started_at=now, phase=Phase.BUYING)
     async with app.state.active_trade.locked() as trading:
         trading[MARKET] = active
     await lifecycle.buy(app, snapshot, Entry(buy=True, reason=WHY, stop_distance=stop_distance))
@@ -121,7 +121,7 @@ async def buy(app: App, *, stop_distance: float | None = 1_000_000.0) -> Trade:
 async def sell(app: App) -> None:
     """Let the strategy want to leave KRW-BTC now, and follow the sale to its end."""
     await see_the_world(app)
-    assert await reserve(app, MARKET, HOLDING, SELLING)
+    assert await reserve(app, MARKET, Phase.HOLDING, Phase.SELLING)
     await lifecycle.sell(app, MARKET, Exit(sell=True, reason=WHY))
 
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from datetime import date, timedelta
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
 
 from config.reading import load
+from journal.records import Phase
 from tests.helpers.daemon_desk import told, trading
-from trader.decisions import HOLDING
+from tests.helpers.parts import make_app
 from trader.indicators import CAUTION, WARNING, barrier
 from upbit.decoding import Rows
 from upbit.models import Market, MarketEvent, StreamTicker
@@ -29,7 +29,7 @@ async def held(desk: Desk) -> str:
     while True:
         await asyncio.sleep(1)
         for market, trade in (await desk.app.state.active_trade.snapshot()).items():
-            if trade.phase == HOLDING:
+            if trade.phase == Phase.HOLDING:
                 return market
 
 
@@ -92,12 +92,12 @@ def test_a_market_that_is_suspended_while_held_is_told_and_left_when_it_opens(tm
         async with trading(tmp_path, markets=8) as desk:
             market = await held(desk)
             desk.box.exchange.halted.add(market)
-            desk.app.closing[market] = "a reason to leave"
+            await desk.app.state.closing.replace({market: "a reason to leave"})
             desk.app.tickers.wanted(frozenset())
             before = desk.box.violations["market_offline"]
             for _ in range(90):
                 await asyncio.sleep(10)
-                desk.app.closing[market] = "a reason to leave"
+                await desk.app.state.closing.replace({market: "a reason to leave"})
             tries = desk.box.violations["market_offline"] - before
             assert 12 <= tries <= 16
             (message,) = [text for text in desk.messages() if "is not traded now" in text]
@@ -105,7 +105,7 @@ def test_a_market_that_is_suspended_while_held_is_told_and_left_when_it_opens(tm
             desk.box.exchange.halted.clear()
             for _ in range(12):
                 await asyncio.sleep(10)
-                desk.app.closing[market] = "a reason to leave"
+                await desk.app.state.closing.replace({market: "a reason to leave"})
             assert market not in {trade.market for trade in desk.app.journal.open_trades()}
 
     told(story)
@@ -148,7 +148,7 @@ def test_a_market_with_a_flag_is_entered_only_when_the_settings_say_so(
     overrides: tuple[str, ...], *, warning: bool, caution: bool, gate: object
 ) -> None:
     """Both flags bar by default; each has its own switch."""
-    app: Any = SimpleNamespace(config=load({}, overrides=overrides))
+    app: Any = make_app(config=load({}, overrides=overrides))
     event = MarketEvent(warning=warning, caution={"PRICE_FLUCTUATIONS": caution})
     listing = Market(market="KRW-A", korean_name="가", event=event)
     assert barrier(app, listing) is gate

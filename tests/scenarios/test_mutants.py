@@ -143,9 +143,9 @@ def resumes_without_asking() -> None:
         force(app, intent.identifier, IntentState.REJECTED)
 
     async def trust(app: Any) -> None:
-        app.reconciled, app.compared_s = True, asyncio.get_running_loop().time()
+        app.comparison.finished, app.comparison.began_s = True, asyncio.get_running_loop().time()
 
-    replaced("trader.books.recovery.settle_intent", forget)
+    replaced("trader.restore.settle_intent", forget)
     replaced("trader.books.reconcile.reconcile", trust)
 
 

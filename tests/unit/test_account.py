@@ -17,9 +17,11 @@ from notifier.messages import Messages
 from sandbox.keys import MAKE_ORDERS, TRADING, VIEW_ACCOUNT, VIEW_ORDERS, WITHDRAW
 from sandbox.server import Sandbox, SandboxOptions
 from simulation.loop import LoopClock, PacedLoop
+from tests.helpers.parts import make_app
+from trader.books.owner import WrongModeError, claim_mode
 from trader.control import Control
 from trader.guards import account
-from trader.guards.account import CanWithdrawError, Withdrawal, WrongModeError, claim_mode, judge_withdrawal
+from trader.guards.account import CanWithdrawError, Withdrawal, judge_withdrawal
 from trader.health import Health
 from upbit.circuit import KEY, PROBE_EVERY_S, Circuit, permission_of
 from upbit.errors import (
@@ -62,7 +64,7 @@ def told(path: Path, story: Callable[[Any, Sandbox], Coroutine[Any, Any, None]],
         with Journal.open(path / "j.sqlite3", clock) as journal:
             async with Sandbox(options, clock) as box, open_session() as session:
                 messages = Messages(language="ko", mode="live")
-                app: Any = SimpleNamespace(
+                app: Any = make_app(
                     config=load({"ACCESS_KEY": ACCESS, "SECRET_KEY": SECRET}, overrides=overrides),
                     upbit=Upbit(session, base_url=box.url, access_key=ACCESS, secret_key=SECRET),
                     journal=journal,
@@ -347,7 +349,7 @@ def years(path: Path, api_keys: Callable[[], Coroutine[Any, Any, list[ApiKey]]],
         clock = LoopClock(NOW, asyncio.get_running_loop())
         with Journal.open(path / "j.sqlite3", clock) as journal:
             messages = Messages(language="ko", mode="live")
-            app: Any = SimpleNamespace(
+            app: Any = make_app(
                 config=load({"ACCESS_KEY": ACCESS, "SECRET_KEY": SECRET}),
                 upbit=SimpleNamespace(api_keys=api_keys, accounts=None, open_orders=None),
                 journal=journal,

@@ -12,14 +12,13 @@ from unittest.mock import call
 import msgspec
 import pytest
 
-from journal.records import Fill, IntentState
+from journal.records import Fill, IntentState, Phase
 from state import ActiveTrade
 from strategy.base import Entry, Reason, Snapshot
 from tests.helpers.handmade import NAME, NOW, daemon, name_of, ours, recorded
 from tests.unit.test_protocol import intent
 from tests.unit.test_trading_decisions import a_trade
 from trader.books import adoption
-from trader.decisions import HOLDING, SELLING
 from upbit.models import Side
 
 
@@ -95,7 +94,7 @@ def test_an_adopted_trade_ends_with_a_buy_of_another_name_only_while_nobody_work
 ) -> None:
     """Where nobody says whether somebody does, as when a journal is rebuilt, nobody does."""
     order = ours()
-    other = replace(a_trade(), id="other", entry_reason={"code": "adopted"}, phase="holding")
+    other = replace(a_trade(), id="other", entry_reason={"code": "adopted"}, phase=Phase.HOLDING)
     app.journal.open_trade_in.return_value = other
     app.journal.knows_trade.return_value = False
     if idle is None:
@@ -161,7 +160,7 @@ async def test_an_adopted_trade_gets_the_stop_its_strategy_would_give_it_now(
         market="KRW-A", candle_closed_at=NOW, numbers={}, failed_gate=None, price=Decimal(100), price_as_of=NOW
     )
     await app.state.snapshot_dict.replace({"KRW-A": snapshot})
-    await app.state.active_trade.replace({"KRW-A": ActiveTrade(market="KRW-A", started_at=NOW, phase=HOLDING)})
+    await app.state.active_trade.replace({"KRW-A": ActiveTrade(market="KRW-A", started_at=NOW, phase=Phase.HOLDING)})
     app.strategy.enter.return_value = Entry(buy=False, reason=WHY, stop_distance=distance)
     app.journal.fills_of_trade.return_value = [
         Fill(uuid="f", identifier="i", price=Decimal(100), volume=Decimal(5), funds=Decimal(500), at=NOW)
@@ -175,7 +174,7 @@ async def test_an_adopted_trade_gets_the_stop_its_strategy_would_give_it_now(
     if stop:
         assert app.strategy.enter.mock_calls == [call(snapshot, "parameters")]
         assert app.tell.mock_calls == [call("stop_anew", level=logging.WARNING, market="KRW-A", stop=stop)]
-        assert (await app.state.active_trade.snapshot())["KRW-A"].phase == SELLING
+        assert (await app.state.active_trade.snapshot())["KRW-A"].phase == Phase.SELLING
 
 
 async def test_a_stop_is_not_given_while_nobody_knows_the_candles(app: Any) -> None:

@@ -13,12 +13,12 @@ from unittest.mock import call
 
 import pytest
 
+from journal.records import Phase
 from state import ActiveTrade, Price
 from tests.helpers.handmade import NOW, daemon, recorded
 from tests.unit.test_protocol import intent
 from tests.unit.test_trading_decisions import a_trade
 from trader.books import balances
-from trader.decisions import BUYING, HOLDING, SELLING
 from upbit.models import Account
 
 
@@ -41,7 +41,7 @@ def test_a_position_is_quiet_when_nothing_moves_in_it(
     app.journal.open_trades.return_value = [a_trade()]
     app.journal.live_intents.return_value = [] if busy is None else [replace(intent(), market=busy)]
     app.journal.position_volume.return_value = Decimal(7)
-    found = balances.quiet_positions(app, NOW + timedelta(seconds=seconds))
+    found = balances.quiet_positions(app.journal, NOW + timedelta(seconds=seconds))
     assert found == ({"t": Decimal(7)} if quiet else {})
 
 
@@ -70,10 +70,10 @@ async def test_a_balance_is_compared_with_what_is_held_quietly(
         Account(currency="A", available=Decimal(1), locked=Decimal(3)),
         Account(currency="KRW", available=Decimal(100), locked=Decimal(0)),
     ]
-    app.missing = {"t": Decimal(4), "gone": Decimal(1)}
+    app.shortage.missing = {"t": Decimal(4), "gone": Decimal(1)}
     await balances.compare_balances(app)
     assert calls == ([] if gone is None else [("compare_balance", a_trade(), Decimal(gone))])
-    assert app.missing == ({} if gone is None else {"t": Decimal(6)})
+    assert app.shortage.missing == ({} if gone is None else {"t": Decimal(6)})
 
 
 @pytest.mark.parametrize(("ago", "looks"), [(15.0, True), (14.0, False), (-1e9, False)])
@@ -87,19 +87,19 @@ async def test_balances_are_not_looked_at_twice_within_a_quarter_of_a_minute(
     monkeypatch.setattr(asyncio, "get_running_loop", lambda: SimpleNamespace(time=lambda: 1000.0))
     monkeypatch.setattr(balances, "quiet_positions", lambda *_: {"t": Decimal(3)})
     app.journal.open_trades.return_value = [a_trade()]
-    app.balances_s = 1000.0 - ago
+    app.shortage.looked_s = 1000.0 - ago
     await balances.compare_balances(app)
     assert app.upbit.accounts.called is looks
-    assert app.missing == ({"t": Decimal(3)} if looks else {})
+    assert app.shortage.missing == ({"t": Decimal(3)} if looks else {})
 
 
 @pytest.mark.parametrize(
     ("phase", "left", "step"),
     [
-        (HOLDING, "0.3", "hold_again"),
-        (HOLDING, "0", "end_taken"),
-        (SELLING, "3", None),
-        (SELLING, "0", None),
+        (Phase.HOLDING, "0.3", "hold_again"),
+        (Phase.HOLDING, "0", "end_taken"),
+        (Phase.SELLING, "3", None),
+        (Phase.SELLING, "0", None),
     ],
 )
 async def test_what_is_gone_is_written_off_at_its_price(
@@ -107,10 +107,10 @@ async def test_what_is_gone_is_written_off_at_its_price(
 ) -> None:
     """A person is told; what is left is held, a trade of nothing is over, and a sale that waits goes on by itself."""
     calls = recorded(monkeypatch, balances, "hold_again", "end_taken")
-    await app.state.active_trade.replace({"KRW-A": ActiveTrade(market="KRW-A", started_at=NOW, phase=phase)})
+    await app.state.active_trade.replace({"KRW-A": ActiveTrade(market="KRW-A", started_at=NOW, phase=Phase(phase))})
     await app.state.trading_dict.replace({"KRW-A": Price(price=Decimal(110), as_of=NOW)})
     app.journal.position_volume.return_value = Decimal(left)
-    ended = replace(a_trade(), phase="holding")
+    ended = replace(a_trade(), phase=Phase.HOLDING)
     app.journal.trade.return_value = ended
     await balances.compare_balance(app, a_trade(), Decimal(4))
     note = app.messages.taken.return_value
@@ -123,13 +123,13 @@ async def test_what_is_gone_is_written_off_at_its_price(
         assert app.journal.position_volume.mock_calls == [call("t")]
 
 
-@pytest.mark.parametrize(("gone", "phase"), [("0", HOLDING), ("4", BUYING), ("4", None)])
+@pytest.mark.parametrize(("gone", "phase"), [("0", Phase.HOLDING), ("4", Phase.BUYING), ("4", None)])
 async def test_nothing_is_written_off_that_is_there_or_in_somebody_elses_hands(
     gone: str, phase: str | None, app: Any
 ) -> None:
     """The next comparison looks again."""
     if phase is not None:
-        await app.state.active_trade.replace({"KRW-A": ActiveTrade(market="KRW-A", started_at=NOW, phase=phase)})
+        await app.state.active_trade.replace({"KRW-A": ActiveTrade(market="KRW-A", started_at=NOW, phase=Phase(phase))})
     await balances.compare_balance(app, a_trade(), Decimal(gone))
     assert app.journal.take_out.mock_calls == []
     assert [one.phase for one in (await app.state.active_trade.snapshot()).values()] == ([phase] if phase else [])
@@ -137,7 +137,12 @@ async def test_nothing_is_written_off_that_is_there_or_in_somebody_elses_hands(
 
 @pytest.mark.parametrize(
     ("phase", "busy", "waits"),
-    [(SELLING, None, True), (SELLING, "KRW-B", True), (SELLING, "KRW-A", False), (HOLDING, None, False)],
+    [
+        (Phase.SELLING, None, True),
+        (Phase.SELLING, "KRW-B", True),
+        (Phase.SELLING, "KRW-A", False),
+        (Phase.HOLDING, None, False),
+    ],
 )
 async def test_a_sale_waits_while_no_order_of_it_is_in_hand(
     phase: str,
@@ -146,7 +151,7 @@ async def test_a_sale_waits_while_no_order_of_it_is_in_hand(
     app: Any,
 ) -> None:
     """Orders of other markets do not count."""
-    await app.state.active_trade.replace({"KRW-A": ActiveTrade(market="KRW-A", started_at=NOW, phase=phase)})
+    await app.state.active_trade.replace({"KRW-A": ActiveTrade(market="KRW-A", started_at=NOW, phase=Phase(phase))})
     app.journal.live_intents.return_value = [] if busy is None else [replace(intent(), market=busy)]
     assert await balances.waits_to_sell(app, "KRW-A") is waits
     assert not await balances.waits_to_sell(app, "KRW-C")

@@ -15,13 +15,12 @@ from unittest.mock import patch
 import pytest
 
 from journal.errors import Breach, JournalBroken, JournalFull, require
-from journal.records import IntentState
+from journal.records import IntentState, Phase
 from state import ActiveTrade
 from tests.helpers.trading_desk import MARKET, Desk, buy, sell, told
 from trader.books.breach import come_back, guard, on_breach, take_up_again
 from trader.books.reconcile import reconcile
 from trader.books.storage import look_after_storage
-from trader.decisions import BUYING, HOLDING, SELLING
 from trader.orders import plans
 from trader.orders.drive import to_order
 
@@ -194,7 +193,7 @@ def test_a_flow_that_wrote_nothing_lets_its_market_go_when_there_is_room(tmp_pat
     async def story(desk: Desk) -> None:
         async with desk.started() as app:
             async with app.state.active_trade.locked() as active:
-                active[MARKET] = ActiveTrade(market=MARKET, started_at=app.clock(), phase=BUYING)
+                active[MARKET] = ActiveTrade(market=MARKET, started_at=app.clock(), phase=Phase.BUYING)
             full_ = JournalFull(desk.folder, "full")
             with patch.object(app.journal, "open_trade_in", side_effect=[full_, None]):
                 await guard(app, MARKET, failing(full_))
@@ -227,7 +226,7 @@ def test_a_stop_ends_the_waiting_for_room_and_the_trade_is_tried_once_more(tmp_p
                 tasks.create_task(stop_soon(app))
             assert (app.clock() - began).total_seconds() == pytest.approx(2, abs=0.5)
             active = (await app.state.active_trade.snapshot())[MARKET]
-            assert (active.phase, active.trade_id) == (HOLDING, trade.id)
+            assert (active.phase, active.trade_id) == (Phase.HOLDING, trade.id)
 
     told(tmp_path, story)
 
@@ -251,7 +250,7 @@ def test_a_sale_that_was_in_hand_when_the_disk_was_full_is_taken_up_again(
             sale = plans.plan_exit(app, trade, trade.volume)
             assert app.journal.leave(trade.id, {"code": "x"}, sale)
             async with app.state.active_trade.locked() as active:
-                active[MARKET] = replace(active[MARKET], phase=SELLING)
+                active[MARKET] = replace(active[MARKET], phase=Phase.SELLING)
             if sent:
                 app.journal.begin_attempt(sale.identifier)
                 await app.upbit.place(to_order(sale))
@@ -287,7 +286,7 @@ def test_what_is_held_needs_no_carrying_on(tmp_path: Path) -> None:
             trade = await buy(app)
             await guard(app, MARKET, failing(JournalFull(desk.folder, "full")))
             active = (await app.state.active_trade.snapshot())[MARKET]
-            assert (active.phase, active.trade_id) == (HOLDING, trade.id)
+            assert (active.phase, active.trade_id) == (Phase.HOLDING, trade.id)
 
     told(tmp_path, story)
 

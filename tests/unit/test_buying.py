@@ -12,6 +12,7 @@ from unittest.mock import call
 import msgspec
 import pytest
 
+from journal.records import Phase
 from state import Balance
 from strategy.base import Position
 from tests.helpers.trading import (
@@ -30,7 +31,6 @@ from tests.helpers.trading import (
     trading,
 )
 from tests.unit.test_risk import book, chance, level
-from trader.decisions import BUYING, HOLDING
 from trader.orders import plans, risk
 from trader.trades import buying, lifecycle
 from upbit.errors import OutcomeUnknown
@@ -52,7 +52,7 @@ def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 async def test_the_facts_of_a_buy_are_those_of_now(app: Any) -> None:
     """Asked for together, beside what the journal has committed; the last price that was heard, else the decision's."""
-    await active(app, BUYING)
+    await active(app, Phase.BUYING)
     wallet = Balance(available=Decimal(70_000), locked=Decimal(1), as_of=NOW)
     await app.state.wallet_dict.replace({"KRW": wallet, "AAA": replace(wallet, available=Decimal(1))})
     allowed, levels = chance(), book(level("1001", "999"))
@@ -113,7 +113,7 @@ def planned_buy(app: Any, monkeypatch: pytest.MonkeyPatch, answer: Any) -> None:
 
 async def test_a_buy_is_written_down_before_it_is_carried_out(app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its trade with why and what is expected, its order with its name and its last moment."""
-    await active(app, BUYING)
+    await active(app, Phase.BUYING)
     planned_buy(app, monkeypatch, PLAN)
     driven = ends(monkeypatch, app, lambda name: app.journal.abandon(name, "deadline"))
     await lifecycle.buy(app, SNAPSHOT, ENTRY)
@@ -156,13 +156,13 @@ async def test_a_buy_that_is_refused_lets_its_market_rest(
     """By the rules, by an exchange that cannot be asked, or by the journal, which has the decision: for a minute."""
     if answer is PLAN:
         app.journal.begin_trade(*plans.plan_entry(app, SNAPSHOT, ENTRY, PLAN))
-    await active(app, BUYING)
+    await active(app, Phase.BUYING)
     planned_buy(app, monkeypatch, answer)
     driven = ends(monkeypatch, app, lambda _: None)
     await lifecycle.buy(app, SNAPSHOT, ENTRY)
     assert driven == []
     assert app.tell.mock_calls == [call("refused", market=MARKET, why=why)]
-    assert app.resting == {MARKET: NOW + timedelta(minutes=1)}
+    assert await app.state.resting.snapshot() == {MARKET: NOW + timedelta(minutes=1)}
     assert await app.state.active_trade.snapshot() == {}
     assert await app.state.trading_dict.snapshot() == {}
 
@@ -189,7 +189,7 @@ async def test_what_was_bought_is_held_with_its_stop(app: Any, monkeypatch: pyte
     ]
     assert app.wake_notifier.called
     (held,) = (await app.state.active_trade.snapshot()).values()
-    assert (held.phase, held.trade_id, held.started_at) == (HOLDING, TRADE, NOW)
+    assert (held.phase, held.trade_id, held.started_at) == (Phase.HOLDING, TRADE, NOW)
     assert held.position == Position(
         market=MARKET,
         entry_price=Decimal(1000),
@@ -220,13 +220,13 @@ async def test_a_buy_that_bought_nothing_is_over(
         app.journal.abandon_trade(trade.id, "REJECTED")
     trade, intent = plans.plan_entry(app, SNAPSHOT, ENTRY, PLAN)
     app.journal.begin_trade(trade, intent)
-    await active(app, BUYING, trade.id)
+    await active(app, Phase.BUYING, trade.id)
     ends(monkeypatch, app, refused(app, outcome) if outcome else lambda name: app.journal.abandon(name, "deadline"))
     await lifecycle.carry_on(app, MARKET)
     assert app.journal.trade(TRADE).phase == "abandoned"
     (event,) = app.journal._db.execute("SELECT data FROM event WHERE kind = 'trade' ORDER BY seq DESC LIMIT 1")
     assert msgspec.json.decode(event["data"])["why"] == ("REJECTED" if outcome else "ABANDONED")
-    assert app.resting == {MARKET: NOW + rests}
+    assert await app.state.resting.snapshot() == {MARKET: NOW + rests}
     assert await app.state.active_trade.snapshot() == {}
     assert app.messages.made == []
     assert app.control.mock_calls == []
@@ -247,7 +247,7 @@ async def test_a_refusal_for_money_that_is_there_stops_buying(
     app.upbit = SimpleNamespace(accounts=accounts)
     trade, intent = plans.plan_entry(app, SNAPSHOT, ENTRY, PLAN)
     app.journal.begin_trade(trade, intent)
-    await active(app, BUYING, trade.id)
+    await active(app, Phase.BUYING, trade.id)
     ends(monkeypatch, app, refused(app, "InsufficientFunds"))
     await lifecycle.carry_on(app, MARKET)
     assert app.control.halt_buys.called is halts

@@ -12,7 +12,7 @@ from journal.errors import JournalCorrupt, JournalLocked, JournalUnwritable
 from notifier.explain import explain
 from sandbox.market.sources.replay import ReplayError
 from strategy.registry import StrategyError
-from trader.books.recovery import WrongAccountError
+from trader.books.owner import WrongAccountError
 from upbit.errors import ExchangeError, NotSent, OutcomeUnknown, error_from
 
 

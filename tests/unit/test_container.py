@@ -41,7 +41,7 @@ def test_every_room_of_the_house_is_in_the_image() -> None:
     copied = {line.split()[1] for line in final_stage() if line.startswith("COPY") and len(line.split()) == 3}
     assert rooms <= copied
     kept = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
-    assert rooms | {"main.py", "state.py", "requirements.txt"} == kept
+    assert rooms | {"main.py", "failure.py", "state.py", "requirements.txt"} == kept
 
 
 def test_no_secret_is_written_into_the_image() -> None:

@@ -25,6 +25,7 @@ from journal.schema import MIGRATIONS
 from notifier.messages import Messages
 from sandbox.server import Sandbox, SandboxOptions
 from simulation.loop import LoopClock, PacedLoop
+from tests.helpers.parts import make_app
 from tests.unit.test_journal import intent, trade
 from trader.control import (
     REQUEST,
@@ -282,11 +283,12 @@ def test_a_running_daemon_takes_the_request_of_a_person(journal: Journal, tmp_pa
 
     async def story() -> None:
         health = Health(asyncio.get_running_loop().time)
-        app: Any = SimpleNamespace(control=control(journal), stop=asyncio.Event(), health=health)
+        config = SimpleNamespace(data_dir=tmp_path)
+        app: Any = make_app(config=config, control=control(journal), stop=asyncio.Event(), health=health)
         app.control.halt("breach", **WORDS)
         ask_to_resume(tmp_path)
         async with asyncio.TaskGroup() as tasks:
-            watcher = tasks.create_task(watch_control(app, tmp_path))
+            watcher = tasks.create_task(watch_control(app))
             await asyncio.sleep(5)
             assert app.control.state.name == "HALTED"
             request = ask_to_resume(tmp_path)
@@ -308,10 +310,11 @@ def test_a_person_who_sells_all_twice_has_said_it_once(journal: Journal, tmp_pat
 
     async def story() -> None:
         health = Health(asyncio.get_running_loop().time)
-        app: Any = SimpleNamespace(control=control(journal), stop=asyncio.Event(), health=health)
+        config = SimpleNamespace(data_dir=tmp_path)
+        app: Any = make_app(config=config, control=control(journal), stop=asyncio.Event(), health=health)
         ask_to_sell_all(tmp_path)
         async with asyncio.TaskGroup() as tasks:
-            watcher = tasks.create_task(watch_control(app, tmp_path))
+            watcher = tasks.create_task(watch_control(app))
             await asyncio.sleep(5)
             assert not app.control.stands(SELL_ALL)
             for _ in range(2):

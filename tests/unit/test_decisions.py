@@ -12,25 +12,10 @@ from typing import Any
 
 import pytest
 
+from journal.records import Phase
 from state import ActiveTrade, Price
 from strategy.base import Entry, Exit, Gate, Position, Reason, Snapshot
-from trader.decisions import (
-    BUYING,
-    DELISTING,
-    ENTERING,
-    HOLDING,
-    SELLING,
-    SOLD_BY_HAND,
-    Action,
-    Begin,
-    Buy,
-    Drop,
-    Failed,
-    Raise,
-    Sell,
-    View,
-    decide,
-)
+from trader.decisions import DELISTING, SOLD_BY_HAND, Action, Begin, Buy, Drop, Failed, Raise, Sell, View, decide
 
 NOW = datetime(2026, 11, 2, 12, 0, 30, tzinfo=UTC)
 REASON = Reason(code="test", ko="시험", en="test")
@@ -85,7 +70,10 @@ def trade(phase: str) -> ActiveTrade:
         highest_price=Decimal(100),
     )
     return ActiveTrade(
-        market="KRW-AAA", started_at=NOW, phase=phase, position=None if phase in {ENTERING, BUYING} else position
+        market="KRW-AAA",
+        started_at=NOW,
+        phase=Phase(phase),
+        position=None if phase in {Phase.ENTERING, Phase.BUYING} else position,
     )
 
 
@@ -124,7 +112,7 @@ def test_a_target_with_a_fresh_price_is_bought_at_that_price() -> None:
     """The strategy is asked with the price of now, not with that of the scan."""
     of = strategy()
     known = price(123, age_s=1)
-    (action,) = actions(of, known=known, active=trade(ENTERING), scanned=snapshot())
+    (action,) = actions(of, known=known, active=trade(Phase.ENTERING), scanned=snapshot())
     assert isinstance(action, Buy)
     assert (action.snapshot.price, action.snapshot.price_as_of) == (Decimal(123), known.as_of)
     assert action.snapshot.numbers == {"ema": 1.5}
@@ -134,43 +122,45 @@ def test_a_target_with_a_fresh_price_is_bought_at_that_price() -> None:
 def test_a_stale_price_buys_nothing() -> None:
     """A price older than its limit decides nothing; the trade waits."""
     of = strategy()
-    assert actions(of, known=price(age_s=11), active=trade(ENTERING), scanned=snapshot()) == []
+    assert actions(of, known=price(age_s=11), active=trade(Phase.ENTERING), scanned=snapshot()) == []
     assert of.asked == []
 
 
 def test_an_unknown_price_buys_nothing() -> None:
     """A market just drawn has no price yet; the trade waits."""
-    assert actions(strategy(), known=None, active=trade(ENTERING), scanned=snapshot()) == []
+    assert actions(strategy(), known=None, active=trade(Phase.ENTERING), scanned=snapshot()) == []
 
 
 def test_what_is_just_as_old_as_it_may_be_still_decides() -> None:
     """A price of ten seconds and a candle of four minutes are fresh; a moment later they are not."""
-    entering = actions(strategy(), known=price(age_s=10), active=trade(ENTERING), scanned=snapshot(age_s=240))
+    entering = actions(strategy(), known=price(age_s=10), active=trade(Phase.ENTERING), scanned=snapshot(age_s=240))
     assert [type(action) for action in entering] == [Buy]
-    assert actions(strategy(), known=price(age_s=10.001), active=trade(ENTERING), scanned=snapshot()) == []
-    assert actions(strategy(), known=price(), active=trade(ENTERING), scanned=snapshot(age_s=240.001)) == []
+    assert actions(strategy(), known=price(age_s=10.001), active=trade(Phase.ENTERING), scanned=snapshot()) == []
+    assert actions(strategy(), known=price(), active=trade(Phase.ENTERING), scanned=snapshot(age_s=240.001)) == []
     of = strategy()
-    actions(of, known=price(age_s=10), active=trade(HOLDING), scanned=snapshot(age_s=240))
-    actions(of, known=price(age_s=10), active=trade(HOLDING), scanned=snapshot(age_s=240.001))
+    actions(of, known=price(age_s=10), active=trade(Phase.HOLDING), scanned=snapshot(age_s=240))
+    actions(of, known=price(age_s=10), active=trade(Phase.HOLDING), scanned=snapshot(age_s=240.001))
     assert [isnan(asked.numbers["ema"]) for asked in of.asked] == [False, True]
 
 
 @pytest.mark.failure("C8")
 def test_stale_candles_buy_nothing() -> None:
     """Indicators of candles that should have been replaced long ago decide nothing."""
-    assert actions(strategy(), known=price(), active=trade(ENTERING), scanned=snapshot(age_s=300)) == []
+    assert actions(strategy(), known=price(), active=trade(Phase.ENTERING), scanned=snapshot(age_s=300)) == []
 
 
 def test_a_market_that_is_no_target_any_more_is_dropped() -> None:
     """A trade that has bought nothing ends when its market fails a gate, so its place is free again."""
     gate = Gate(code="btc_gate", ko="비트코인 추세", en="BTC trend")
-    assert actions(strategy(), known=price(), active=trade(ENTERING), scanned=snapshot(gate=gate)) == [Drop("KRW-AAA")]
-    assert actions(strategy(), known=price(), active=trade(ENTERING)) == [Drop("KRW-AAA")]
+    assert actions(strategy(), known=price(), active=trade(Phase.ENTERING), scanned=snapshot(gate=gate)) == [
+        Drop("KRW-AAA")
+    ]
+    assert actions(strategy(), known=price(), active=trade(Phase.ENTERING)) == [Drop("KRW-AAA")]
 
 
 def test_a_market_with_an_order_in_hand_is_left_alone() -> None:
     """Nothing is decided while a buy or a sell is under way."""
-    for phase in (BUYING, SELLING):
+    for phase in (Phase.BUYING, Phase.SELLING):
         of = strategy(sell=True)
         assert actions(of, known=price(), active=trade(phase), scanned=snapshot()) == []
         assert of.asked == []
@@ -179,7 +169,7 @@ def test_a_market_with_an_order_in_hand_is_left_alone() -> None:
 def test_a_position_is_sold_when_the_strategy_says_so() -> None:
     """Holding asks `exit`, also when the market has stopped being a target."""
     gate = Gate(code="trend", ko="추세", en="trend")
-    (action,) = actions(strategy(sell=True), known=price(), active=trade(HOLDING), scanned=snapshot(gate=gate))
+    (action,) = actions(strategy(sell=True), known=price(), active=trade(Phase.HOLDING), scanned=snapshot(gate=gate))
     assert isinstance(action, Sell)
 
 
@@ -187,14 +177,14 @@ def test_a_position_is_sold_when_the_strategy_says_so() -> None:
 def test_a_position_is_not_judged_by_a_stale_price() -> None:
     """Not even the stop: a price nobody knows to be true sells nothing."""
     of = strategy(sell=True)
-    assert actions(of, known=price(age_s=11), active=trade(HOLDING), scanned=snapshot()) == []
+    assert actions(of, known=price(age_s=11), active=trade(Phase.HOLDING), scanned=snapshot()) == []
 
 
 @pytest.mark.failure("C11")
 def test_stale_indicators_read_nan_while_the_price_still_guards_the_stop() -> None:
     """A position outlives a failed scan: only its stop is judged until the indicators are fresh again."""
     of = strategy()
-    actions(of, known=price(95), active=trade(HOLDING), scanned=snapshot(age_s=300))
+    actions(of, known=price(95), active=trade(Phase.HOLDING), scanned=snapshot(age_s=300))
     (asked,) = of.asked
     assert asked.price == Decimal(95)
     assert isnan(asked.numbers["ema"])
@@ -203,30 +193,30 @@ def test_stale_indicators_read_nan_while_the_price_still_guards_the_stop() -> No
 def test_an_exit_is_decided_on_the_indicators_of_the_scan_and_the_price_of_now() -> None:
     """The scan may be minutes old, and the price it saw with it."""
     of, known = strategy(), price(95, age_s=1)
-    actions(of, known=known, active=trade(HOLDING), scanned=snapshot())
+    actions(of, known=known, active=trade(Phase.HOLDING), scanned=snapshot())
     assert of.asked == [replace(snapshot(), price=Decimal(95), price_as_of=known.as_of)]
 
 
 def test_a_new_highest_price_is_remembered() -> None:
     """Only a price above the highest so far is news."""
-    assert actions(strategy(), known=price(101), active=trade(HOLDING), scanned=snapshot()) == [
+    assert actions(strategy(), known=price(101), active=trade(Phase.HOLDING), scanned=snapshot()) == [
         Raise("KRW-AAA", price(101))
     ]
-    assert actions(strategy(), known=price(100), active=trade(HOLDING), scanned=snapshot()) == []
+    assert actions(strategy(), known=price(100), active=trade(Phase.HOLDING), scanned=snapshot()) == []
 
 
 def test_an_exit_knows_the_highest_price_that_was_reached_just_now() -> None:
     """A trailing stop follows the price at once, not from the next round on."""
     of = strategy()
     for krw in (99, 101):
-        actions(of, known=price(krw), active=trade(HOLDING), scanned=snapshot())
+        actions(of, known=price(krw), active=trade(Phase.HOLDING), scanned=snapshot())
     assert [position.highest_price for position in of.held] == [100, 101]
 
 
 def test_what_may_not_be_sent_is_not_begun() -> None:
     """A halt keeps entries and exits as they are; the highest price is still remembered."""
-    assert actions(strategy(), known=price(), active=trade(ENTERING), scanned=snapshot(), may=False) == []
-    halted = actions(strategy(sell=True), known=price(101), active=trade(HOLDING), scanned=snapshot(), may=False)
+    assert actions(strategy(), known=price(), active=trade(Phase.ENTERING), scanned=snapshot(), may=False) == []
+    halted = actions(strategy(sell=True), known=price(101), active=trade(Phase.HOLDING), scanned=snapshot(), may=False)
     assert halted == [Raise("KRW-AAA", price(101))]
 
 
@@ -247,7 +237,7 @@ def test_a_strategy_that_fails_in_one_market_decides_in_the_others() -> None:
     view_of_both = View(
         now=NOW,
         trading=dict.fromkeys(markets, price()),
-        active={market: ActiveTrade(market=market, started_at=NOW, phase=ENTERING) for market in markets},
+        active={market: ActiveTrade(market=market, started_at=NOW, phase=Phase.ENTERING) for market in markets},
         snapshots={market: replace(snapshot(), market=market) for market in markets},
         price_max_age=timedelta(seconds=10),
         candle_max_age=timedelta(hours=5),
@@ -265,10 +255,10 @@ def test_a_person_who_sells_all_is_not_asked_whether_the_strategy_agrees(closing
     """What is held is sold for that reason; not at a stale price, while halted, or while an order is in hand."""
     of = strategy(sell=False)
     wanted = partial(actions, of, scanned=snapshot(), closing=closing, sell_all=True)
-    assert wanted(known=price(), active=trade(HOLDING)) == [Sell("KRW-AAA", SOLD_BY_HAND)]
-    assert wanted(known=price(), active=trade(HOLDING), may=False) == []
-    assert wanted(known=price(age_s=11), active=trade(HOLDING)) == []
-    for phase in (BUYING, SELLING):
+    assert wanted(known=price(), active=trade(Phase.HOLDING)) == [Sell("KRW-AAA", SOLD_BY_HAND)]
+    assert wanted(known=price(), active=trade(Phase.HOLDING), may=False) == []
+    assert wanted(known=price(age_s=11), active=trade(Phase.HOLDING)) == []
+    for phase in (Phase.BUYING, Phase.SELLING):
         assert wanted(known=price(), active=trade(phase)) == []
 
 
@@ -276,9 +266,11 @@ def test_a_person_who_sells_all_is_not_asked_whether_the_strategy_agrees(closing
 def test_a_market_whose_end_is_announced_is_left_and_not_entered() -> None:
     """Whatever the strategy thinks: a target is dropped, a position is sold, and nothing is sold while halted."""
     ends = "delisting"
-    assert actions(strategy(), known=price(), active=trade(ENTERING), scanned=snapshot(), closing=ends) == [
+    assert actions(strategy(), known=price(), active=trade(Phase.ENTERING), scanned=snapshot(), closing=ends) == [
         Drop("KRW-AAA")
     ]
-    (sold,) = actions(strategy(sell=False), known=price(), active=trade(HOLDING), scanned=snapshot(), closing=ends)
+    (sold,) = actions(
+        strategy(sell=False), known=price(), active=trade(Phase.HOLDING), scanned=snapshot(), closing=ends
+    )
     assert sold == Sell("KRW-AAA", DELISTING)
-    assert actions(strategy(), known=price(), active=trade(HOLDING), closing=ends, may=False) == []
+    assert actions(strategy(), known=price(), active=trade(Phase.HOLDING), closing=ends, may=False) == []

@@ -10,12 +10,11 @@ from unittest.mock import call
 
 import pytest
 
-from journal.records import IntentState
+from journal.records import IntentState, Phase
 from state import ActiveTrade
 from tests.helpers.handmade import NAME, NOW, daemon, name_of, ours
 from tests.unit.test_protocol import intent
 from trader.books import discovery
-from trader.decisions import BUYING, HOLDING, SELLING
 
 
 @pytest.fixture
@@ -43,7 +42,7 @@ async def test_orders_are_asked_for_from_before_the_last_time(
     before: datetime | None, thorough_at: datetime | None, back: timedelta, app: Any
 ) -> None:
     """A day before it once an hour, else a quarter; up to five minutes ahead."""
-    app.thorough_at = thorough_at
+    app.discovery.thorough_at = thorough_at
     app.journal.imported_until.return_value = before
     assert await discovery.compare_orders(app)
     assert app.upbit.closed_orders.await_args == call(
@@ -51,7 +50,7 @@ async def test_orders_are_asked_for_from_before_the_last_time(
     )
     assert app.upbit.open_orders.await_args == call(prefix=PREFIX)
     assert app.journal.note_import.mock_calls == [call(NOW)]
-    assert app.thorough_at == (NOW if back == DAY else thorough_at)
+    assert app.discovery.thorough_at == (NOW if back == DAY else thorough_at)
 
 
 async def test_what_is_unknown_is_taken_in_when_all_of_its_market_is_there(
@@ -76,16 +75,16 @@ async def test_what_is_unknown_is_taken_in_when_all_of_its_market_is_there(
     monkeypatch.setattr(discovery, "take_in", lambda _, found, *, idle: taken.append(found) if idle else None)
     assert not await discovery.compare_orders(app)
     assert taken == [other]
-    assert app.fetched == {"1": first, "2": second}
+    assert app.discovery.fetched == {"1": first, "2": second}
     assert app.journal.note_import.mock_calls == []
-    assert app.thorough_at is None
+    assert app.discovery.thorough_at is None
     taken.clear()
     shown["3"] = third
     shown.pop("1")  # it is there already, and not asked for again
     app.upbit.closed_orders.return_value = [third, first]
     assert await discovery.compare_orders(app)
     assert taken == [first, second, third]
-    assert app.fetched == {}
+    assert app.discovery.fetched == {}
     assert app.journal.note_import.mock_calls == [call(NOW)]
 
 
@@ -106,7 +105,7 @@ async def test_buying_stops_before_an_unknown_order_is_asked_for(app: Any, monke
     assert not await discovery.compare_orders(app)
     assert happened == ["unknown_order", "asked for"]
     happened.clear()
-    app.fetched = {"u": order}
+    app.discovery.fetched = {"u": order}
     assert await discovery.compare_orders(app)
     assert happened == ["unknown_order", "written down"]
 
@@ -119,11 +118,11 @@ async def test_an_order_that_may_be_the_buy_in_doubt_is_left_to_it(app: Any, mon
     app.journal.live_intents.return_value = [intent()]
     taken: list[Any] = []
     monkeypatch.setattr(discovery, "take_in", lambda _, found: taken.append(found))
-    app.thorough_at = NOW
+    app.discovery.thorough_at = NOW
     assert await discovery.compare_orders(app)
     assert taken == []
     assert app.control.halt_buys.call_args.kwargs["uuid"] == "u"
-    assert app.thorough_at is None
+    assert app.discovery.thorough_at is None
 
 
 @pytest.mark.failure("F6")
@@ -134,12 +133,12 @@ async def test_what_was_fetched_and_is_known_by_now_is_forgotten(app: Any) -> No
     app.upbit.order.return_value = order
     app.journal.live_intents.return_value = [intent()]
     await discovery.compare_orders(app)
-    assert app.fetched == {"u": order}
+    assert app.discovery.fetched == {"u": order}
     app.journal.live_intents.return_value = []
     app.journal.known_intent.return_value = replace(intent(), state=IntentState.FINAL)
     app.journal.executed_volume.return_value = Decimal(5)
     assert await discovery.compare_orders(app)
-    assert app.fetched == {}
+    assert app.discovery.fetched == {}
 
 
 @pytest.mark.parametrize(
@@ -153,7 +152,7 @@ def test_a_buy_is_in_doubt_while_one_of_its_market_is_in_hand(
 ) -> None:
     """A sale, or an order of another market, is no buy of it."""
     app.journal.live_intents.return_value = [replace(intent(), **changes)]
-    assert discovery.buy_in_doubt(app, "KRW-A") is doubt
+    assert discovery.buy_in_doubt(app.journal, "KRW-A") is doubt
 
 
 def test_an_order_is_unknown_that_executed_without_the_journal(app: Any) -> None:
@@ -220,7 +219,9 @@ def test_an_order_of_somebody_else_is_not_taken_in(app: Any) -> None:
     assert app.journal.adopt.mock_calls == []
 
 
-@pytest.mark.parametrize(("phase", "idle"), [(HOLDING, True), (SELLING, False), (BUYING, False), (None, True)])
+@pytest.mark.parametrize(
+    ("phase", "idle"), [(Phase.HOLDING, True), (Phase.SELLING, False), (Phase.BUYING, False), (None, True)]
+)
 async def test_an_order_is_taken_in_knowing_whether_somebody_works_on_its_market(
     phase: str | None,
     idle: bool,  # noqa: FBT001 - a parameter
@@ -229,7 +230,7 @@ async def test_an_order_is_taken_in_knowing_whether_somebody_works_on_its_market
 ) -> None:
     """A position at rest may be ended by an order that was found; one in hand may not."""
     if phase is not None:
-        await app.state.active_trade.replace({"KRW-A": ActiveTrade(market="KRW-A", started_at=NOW, phase=phase)})
+        await app.state.active_trade.replace({"KRW-A": ActiveTrade(market="KRW-A", started_at=NOW, phase=Phase(phase))})
     told: list[bool] = []
     monkeypatch.setattr(discovery, "take_in", lambda *_, idle: told.append(idle))
     app.upbit.closed_orders.return_value = [ours()]

@@ -6,7 +6,6 @@ import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,11 +18,12 @@ from journal.records import Intent, IntentState, Trade
 from notifier.messages import Messages
 from simulation.loop import PacedLoop
 from state import Price, State
+from tests.helpers.parts import make_app
 from trader.control import Control
 from trader.guards import equity
 from trader.guards.equity import Mark, look, losses_over, profit_now, renew
 from trader.health import Health
-from upbit.models import Fill
+from upbit.models import Fill, Side
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,7 +44,7 @@ class Story:
     def __init__(self, journal: Journal, now: list[datetime]) -> None:
         self.now = now
         messages = Messages(language="ko", mode="live")
-        self.app: Any = SimpleNamespace(
+        self.app: Any = make_app(
             config=Config(), journal=journal, control=Control(journal, messages, self.clock), clock=self.clock
         )
         self.prices: dict[str, Price | None] = {}
@@ -89,7 +89,7 @@ class Story:
             n=0,
             trade_id=trade.id,
             market=trade.market,
-            side=side,
+            side=Side(side),
             request="{}",
             decided_at=NOW,
             deadline=None,
@@ -189,7 +189,7 @@ def test_a_drawdown_is_measured_from_the_highest_profit_over_restarts(story: Sto
     assert story.state() == "HALT_BUYS"
     story.app.control.resume()
     assert story.state() == "ACTIVE"
-    mark = equity.read_mark(story.app)
+    mark = equity.read_mark(story.app.journal)
     assert mark is not None
     assert mark.peak < 0
     assert mark.tripped == ()
@@ -229,7 +229,7 @@ def test_a_trade_whose_price_is_not_known_yet_raises_no_peak(story: Story) -> No
     story.price("KRW-A", None)
     story.now[0] += timedelta(days=1)
     assert story.state() == "ACTIVE"
-    mark = equity.read_mark(story.app)
+    mark = equity.read_mark(story.app.journal)
     assert mark is not None
     assert mark.day == "2026-11-02"
 

@@ -13,13 +13,13 @@ import pytest
 
 from config.settings import Config
 from journal.journal import Journal
-from journal.records import Intent, IntentState, Trade
+from journal.records import Intent, IntentState, Phase, Trade
 from simulation.loop import LoopClock, PacedLoop
 from state import ActiveTrade, State
 from strategy.base import Exit, Reason
-from trader.decisions import HOLDING, SELLING
+from tests.helpers.parts import make_app
 from trader.trades import lifecycle
-from upbit.models import Book, BookLevel, Fill
+from upbit.models import Book, BookLevel, Fill, Side
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -51,7 +51,7 @@ def holding(app: Any) -> None:
         n=0,
         trade_id=trade.id,
         market=MARKET,
-        side="bid",
+        side=Side.BID,
         request='{"total":"100000"}',
         decided_at=START,
         deadline=None,
@@ -95,7 +95,7 @@ def told(story: Callable[[Any], Coroutine[Any, Any, None]], bids: list[str], pat
     async def run() -> None:
         clock = LoopClock(START, asyncio.get_running_loop())
         with Journal.open(path / "j.sqlite3", clock) as journal:
-            app = SimpleNamespace(
+            app = make_app(
                 config=Config(),
                 upbit=SimpleNamespace(books=books),
                 journal=journal,
@@ -111,7 +111,9 @@ def told(story: Callable[[Any], Coroutine[Any, Any, None]], bids: list[str], pat
             made.append(app)
             holding(app)
             async with app.state.active_trade.locked() as active:
-                active[MARKET] = ActiveTrade(market=MARKET, started_at=START, phase=SELLING, trade_id="Sabcd-KRWA-1")
+                active[MARKET] = ActiveTrade(
+                    market=MARKET, started_at=START, phase=Phase.SELLING, trade_id="Sabcd-KRWA-1"
+                )
             await story(app)
 
     with asyncio.Runner(loop_factory=PacedLoop) as runner:
@@ -127,7 +129,7 @@ def test_a_stop_that_the_book_denies_is_held_on(tmp_path: Path, monkeypatch: pyt
         await lifecycle.sell(app, MARKET, because("stop"))
         assert app.sent == []
         held = (await app.state.active_trade.snapshot())[MARKET]
-        assert held.phase == HOLDING
+        assert held.phase == Phase.HOLDING
         assert app.journal.trade(held.trade_id).phase == "holding"
         app.tell.assert_called_once()
         await lifecycle.sell(app, MARKET, because("stop"))

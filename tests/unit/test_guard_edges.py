@@ -16,12 +16,14 @@ from config.problems import ConfigError, shortened
 from config.reading import load
 from config.settings import Config, Secret
 from journal.journal import Journal
+from journal.records import Phase
 from notifier.messages import Messages
 from state import ActiveTrade, Price
 from strategy.base import Position
+from tests.helpers.parts import make_app
 from tests.unit.test_risk import NOW, facts, gate
 from trader.control import Control
-from trader.decisions import HOLDING, View, decide
+from trader.decisions import View, decide
 from trader.guards import account
 from trader.guards.account import Withdrawal
 from trader.orders import risk
@@ -48,7 +50,7 @@ async def test_a_daemon_without_keys_is_a_breach() -> None:
     async def none() -> list[Any]:
         return []
 
-    app: Any = SimpleNamespace(config=Config(), upbit=SimpleNamespace(api_keys=none))
+    app: Any = make_app(config=Config(), upbit=SimpleNamespace(api_keys=none))
     with pytest.raises(AssertionError, match="keys"):
         await account.look_at_expiry(app)
 
@@ -78,7 +80,7 @@ async def test_only_an_answer_ends_a_reason(error: Exception | None, *, stands: 
         control = Control(journal, Messages(language="en", mode="live"), lambda: NOW)
         control.halt("make_orders", ko="x", en="x", by_itself=True)
         upbit = SimpleNamespace(accounts=ask, open_orders=ask, test_order=ask)
-        app: Any = SimpleNamespace(upbit=upbit, control=control, account="abcd", clock=lambda: NOW)
+        app: Any = make_app(upbit=upbit, control=control, account="abcd", clock=lambda: NOW)
         await account.ask_again(app)
         assert control.stands("make_orders") is stands
 
@@ -107,7 +109,7 @@ def test_a_broken_rule_inside_a_decision_is_not_a_failed_strategy() -> None:
         stop_price=None,
         highest_price=Decimal(9),
     )
-    trade = ActiveTrade(market="KRW-A", started_at=NOW, phase=HOLDING, position=position)
+    trade = ActiveTrade(market="KRW-A", started_at=NOW, phase=Phase.HOLDING, position=position)
     view = View(
         now=NOW,
         trading={"KRW-A": Price(price=Decimal(1), as_of=NOW)},

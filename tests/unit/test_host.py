@@ -23,10 +23,12 @@ from hypothesis import strategies as st
 from journal.journal import Journal
 from notifier.messages import Messages
 from simulation.loop import PacedLoop
+from tests.helpers.parts import make_app
 from trader.control import Control
 from trader.guards import host, watchdog
-from trader.guards.host import Clocks, lasting, watch_clock, watch_files, watch_loop
+from trader.guards.host import Clocks, watch_clock, watch_files, watch_loop
 from trader.indicators import until_closed
+from trader.loops import lasting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -54,12 +56,13 @@ def told(path: Path, story: Callable[[Any, Wall], Coroutine[Any, Any, None]]) ->
     async def run() -> None:
         wall = Wall()
         with Journal.open(path / "j.sqlite3", wall) as journal:
-            app: Any = SimpleNamespace(
+            app: Any = make_app(
                 journal=journal,
                 control=Control(journal, Messages(language="ko", mode="live"), wall),
                 clock=wall,
                 messages=Messages(language="ko", mode="live"),
                 tell=lambda kind, **_: said.append(kind),
+                watchdog=None,
                 upbit=SimpleNamespace(server_date=None, server_date_at=None),
             )
             await story(app, wall)
@@ -121,7 +124,8 @@ def test_the_watchdog_hears_of_every_turn_and_is_closed_at_the_end(tmp_path: Pat
 
     async def story(app: Any, _: Wall) -> None:
         async with asyncio.TaskGroup() as tasks:
-            watch = tasks.create_task(watch_loop(app, Dog()))
+            app.watchdog = Dog()
+            watch = tasks.create_task(watch_loop(app))
             await asyncio.sleep(1.05)
             watch.cancel()
 
@@ -194,7 +198,8 @@ def test_files_that_run_out_are_told_before_they_have(tmp_path: Path) -> None:
     async def story(app: Any, _: Wall) -> None:
         app.wake_notifier = Mock()
         async with asyncio.TaskGroup() as tasks:
-            watch = tasks.create_task(watch_files(app, Dog()))
+            app.watchdog = Dog()
+            watch = tasks.create_task(watch_files(app))
             await asyncio.sleep(64 * 60 + 1)
             watch.cancel()
         assert shares == []

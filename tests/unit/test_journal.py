@@ -25,7 +25,7 @@ from journal.journal import Journal
 from journal.reader import NoJournal, open_reader
 from journal.records import EDGES, Intent, IntentState, Note, Trade
 from journal.schema import MIGRATIONS
-from upbit.models import Fill
+from upbit.models import Fill, Side
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,7 +56,7 @@ def intent(name: str = "i1", of: Trade | None = None, side: str = "bid") -> Inte
         n=0,
         trade_id=owner.id,
         market=owner.market,
-        side=side,
+        side=Side(side),
         request=json.dumps({"total": "10000"}),
         decided_at=NOW,
         deadline=None,
@@ -91,7 +91,7 @@ def test_a_trade_is_bought_held_and_sold(journal: Journal) -> None:
     journal.finish("i1")
     journal.enter_position("t1", opened_at=NOW, stop_price=Decimal("95.15"), highest_price=Decimal("100.15"))
     assert journal.position_volume("t1") == 1
-    assert journal.leave("t1", {"code": "stop"}, intent("i2", side="ask"))
+    assert journal.leave("t1", {"code": "stop"}, intent("i2", side=Side.ASK))
     accepted(journal, "i2", "u2")
     journal.record_fills("i2", [fill("f3", "110", "1")], Decimal("0.055"))
     journal.finish("i2")
@@ -125,7 +125,7 @@ def test_a_sale_under_our_name_of_more_than_we_hold_leaves_nothing_to_hold(
     journal.record_fills("i1", [fill("f1", "100", "1")], Decimal(0))
     journal.finish("i1")
     journal.enter_position("t1", opened_at=NOW, stop_price=Decimal(90), highest_price=Decimal(100))
-    asked = replace(intent("i2", side="ask"), request='{"volume": "1"}')
+    asked = replace(intent("i2", side=Side.ASK), request='{"volume": "1"}')
     assert journal.leave("t1", {"code": "stop"}, asked)
     accepted(journal, "i2", "u2")
     sold = [fill("f2", "110", "0.9"), fill("f3", "110", "0.9")]
@@ -144,7 +144,7 @@ def test_a_sale_of_ours_that_leaves_less_than_nothing_is_a_breach(journal: Journ
     journal.record_fills("i1", [fill("f1", "100", "1")], Decimal(0))
     journal.finish("i1")
     journal.enter_position("t1", opened_at=NOW, stop_price=Decimal(90), highest_price=Decimal(100))
-    assert journal.leave("t1", {"code": "stop"}, replace(intent("i2", side="ask"), request='{"volume": "2"}'))
+    assert journal.leave("t1", {"code": "stop"}, replace(intent("i2", side=Side.ASK), request='{"volume": "2"}'))
     accepted(journal, "i2", "u2")
     journal.record_fills("i2", [fill("f2", "110", "2")], Decimal(0))
     with pytest.raises(JournalBreach, match="sold 1 more than it bought"):
@@ -156,7 +156,7 @@ def test_a_market_has_one_live_order_and_one_open_trade(journal: Journal) -> Non
     """The database refuses the second, and nothing of it is written."""
     assert journal.begin_trade(trade(), intent())
     assert not journal.begin_trade(trade("t2"), intent("i2", trade("t2")))
-    assert not journal.leave("t1", {}, intent("i3", side="ask"))
+    assert not journal.leave("t1", {}, intent("i3", side=Side.ASK))
     assert [one.identifier for one in journal.live_intents()] == ["i1"]
     assert journal.trade("t1").phase == "entering"
 
@@ -330,7 +330,7 @@ def test_money_adds_up_exactly_whatever_is_filled(
         accepted(opened, "i1", "u1")
         opened.record_fills("i1", fills, Decimal("1.25"))
         opened.finish("i1")
-        opened.leave("t1", {}, intent("i2", side="ask"))
+        opened.leave("t1", {}, intent("i2", side=Side.ASK))
         accepted(opened, "i2", "u2")
         opened.record_fills("i2", [fill("s1", "7.5", str(part))], Decimal("0.5"))
     with Journal.open(path, lambda: NOW) as opened:

@@ -16,7 +16,7 @@ from journal.journal import Journal
 from journal.reader import NoJournal, open_reader
 from journal.records import Intent, IntentState, Trade
 from journal.schema import MIGRATIONS
-from upbit.models import Fill
+from upbit.models import Fill, Side
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,7 +52,7 @@ def intent(name: str, side: str) -> Intent:
         n=0,
         trade_id="t",
         market="KRW-BTC",
-        side=side,
+        side=Side(side),
         request='{"total":"6000"}',
         decided_at=NOW,
         deadline=None,

@@ -24,7 +24,7 @@ from hypothesis.stateful import (
 from journal.journal import Journal, JournalBreach
 from journal.profits import EXACT
 from journal.records import EDGES, Intent, IntentState, Trade
-from upbit.models import Fill
+from upbit.models import Fill, Side
 
 NOW = datetime(2026, 11, 2, tzinfo=UTC)
 AMOUNTS = st.integers(1, 10**12).map(lambda number: Decimal(number).scaleb(-8))
@@ -64,7 +64,7 @@ class JournalMachine(RuleBasedStateMachine):
             n=0,
             trade_id=self.trade,
             market="KRW-A",
-            side=side,
+            side=Side(side),
             request='{"total":"6000"}',
             decided_at=NOW,
             deadline=None,

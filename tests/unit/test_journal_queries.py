@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING
 import pytest
 
 from journal.errors import JournalBreach
-from journal.records import Counts, Flow, Halt, IntentState, Note, Totals
+from journal.records import Counts, Ends, Flow, Halt, IntentState, Level, Note, Totals
 from journal.rows import canonical, chain, from_ms, money, to_ms, to_text, worth_of
 from tests.unit.test_journal import fill, intent, trade
 from tests.unit.test_journal_rows import MS, NOW, Book, buy
+from upbit.models import Side
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-HALT = Halt(code="breach", level="HALTED", ends="person", ko="멈춤", en="halted", since=NOW, evidence={"a": "1"})
+HALT = Halt(code="breach", level=Level.HALTED, ends=Ends.PERSON, ko="멈춤", en="halted", since=NOW, evidence={"a": "1"})
 
 
 @pytest.fixture
@@ -38,7 +39,7 @@ def begin(book: Book, name: str, order: str, market: str) -> None:
 
 def sell(book: Book, name: str, order: str, volume: str, *, market: str = "KRW-BTC") -> None:
     """Write a sale at 120 won, for a fee of a quarter."""
-    assert book.journal.leave(name, {"code": "stop"}, intent(order, trade(name, market), side="ask"))
+    assert book.journal.leave(name, {"code": "stop"}, intent(order, trade(name, market), side=Side.ASK))
     book.journal.begin_attempt(order)
     book.journal.end_attempt(order, IntentState.ACCEPTED, outcome="accepted", uuid=f"u-{order}")
     book.journal.record_fills(order, [fill(f"f-{order}", "120", volume)], Decimal("0.25"))
@@ -90,8 +91,8 @@ def test_the_order_in_hand_of_a_trade_is_the_live_one_else_its_last(book: Book) 
     """One that was adopted may have been written after the one somebody follows."""
     buy(book)
     assert book.journal.order_in_hand("t1").identifier == "i1"
-    assert book.journal.leave("t1", {}, intent("i2", side="ask"))
-    found = replace(intent("i3", side="ask"), state=IntentState.FINAL, uuid="u3")
+    assert book.journal.leave("t1", {}, intent("i2", side=Side.ASK))
+    found = replace(intent("i3", side=Side.ASK), state=IntentState.FINAL, uuid="u3")
     book.journal.adopt(trade(), found, [fill("f3", "110", "0.5")], Decimal(0), [])
     assert book.journal.order_in_hand("t1").identifier == "i2"
     book.journal.abandon("i2", "deadline")
@@ -151,7 +152,7 @@ def test_refusals_of_buys_are_counted_by_market_and_time(book: Book) -> None:
         book.journal.end_attempt(f"i{number}", IntentState.REJECTED, outcome="no")
         book.journal.abandon_trade(f"t{number}", "REJECTED")
     buy(book, "t9", "i9")
-    assert book.journal.leave("t9", {}, intent("s9", trade("t9"), side="ask"))
+    assert book.journal.leave("t9", {}, intent("s9", trade("t9"), side=Side.ASK))
     book.journal.begin_attempt("s9")
     book.journal.end_attempt("s9", IntentState.REJECTED, outcome="no")
     assert book.journal.rejections("KRW-BTC", NOW) == 2
@@ -195,7 +196,7 @@ def test_the_profit_of_every_trade_that_is_over_counts(book: Book) -> None:
 def test_halts_stand_until_they_are_ended_by_name(book: Book) -> None:
     """Written with all that a person needs, and with who ended them."""
     note = Note(key="k", kind="problem", body={})
-    other = replace(HALT, code="stale", level="HALT_BUYS", ends="itself", since=NOW + timedelta(seconds=1))
+    other = replace(HALT, code="stale", level=Level.HALT_BUYS, ends=Ends.ITSELF, since=NOW + timedelta(seconds=1))
     book.journal.begin_halt(HALT, [note])
     book.journal.begin_halt(other, [])
     assert book.journal.standing_halts() == [HALT, other]

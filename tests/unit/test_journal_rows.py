@@ -12,9 +12,10 @@ import pytest
 
 from journal.errors import Breach, JournalBreach
 from journal.journal import Journal
-from journal.records import ZERO, IntentState, Note
+from journal.records import ZERO, IntentState, Note, Phase
 from journal.records import Fill as Written
 from tests.unit.test_journal import fill, intent, trade
+from upbit.models import Side
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -182,7 +183,7 @@ def test_a_trade_is_written_and_read_from_its_decision_to_its_end(book: Book) ->
     )
     held = replace(
         trade(),
-        phase="holding",
+        phase=Phase.HOLDING,
         opened_at=opened,
         stop_price=Decimal("95.10"),
         highest_price=Decimal(100),
@@ -195,7 +196,7 @@ def test_a_trade_is_written_and_read_from_its_decision_to_its_end(book: Book) ->
     book.at(6).set_stop("t1", Decimal(96))
     book.at(7).raise_highest("t1", Decimal("101.5"))
     book.at(8).take_out("t1", Decimal("0.5"), [replace(NOTE, key="taken")], price=Decimal(110))
-    assert book.at(9).leave("t1", {"code": "stop"}, intent("i2", side="ask"))
+    assert book.at(9).leave("t1", {"code": "stop"}, intent("i2", side=Side.ASK))
     book.at(10).begin_attempt("i2")
     book.at(11).end_attempt("i2", IntentState.ACCEPTED, outcome="accepted", uuid="u2")
     book.at(12).record_fills("i2", [fill("f2", "120", "1.25")], Decimal("0.25"))
@@ -206,7 +207,7 @@ def test_a_trade_is_written_and_read_from_its_decision_to_its_end(book: Book) ->
     )
     ended = replace(
         held,
-        phase="closed",
+        phase=Phase.CLOSED,
         closed_at=closed,
         exit_reason={"code": "stop"},
         stop_price=Decimal(96),
@@ -368,7 +369,9 @@ def test_an_order_that_the_journal_did_not_know_is_adopted_with_its_trade(known:
 def test_a_sale_that_was_found_ends_its_trade(book: Book) -> None:
     """With what is left as dust: nothing, where everything was sold."""
     buy(book)
-    sale = replace(intent("i2", side="ask"), state=IntentState.FINAL, uuid="u2", decided_at=NOW + timedelta(seconds=4))
+    sale = replace(
+        intent("i2", side=Side.ASK), state=IntentState.FINAL, uuid="u2", decided_at=NOW + timedelta(seconds=4)
+    )
     book.at(5000).adopt(trade(), sale, [fill("f2", "110", "2")], Decimal("0.25"), [])
     ended = book.journal.trade("t1")
     assert (ended.phase, ended.volume, ended.dust) == ("closed", ZERO, ZERO)
@@ -380,7 +383,9 @@ def test_a_sale_that_was_found_ends_its_trade(book: Book) -> None:
 def test_a_part_that_was_found_sold_leaves_the_trade_holding_as_it_was(book: Book) -> None:
     """It opened when it opened."""
     buy(book)
-    sale = replace(intent("i2", side="ask"), state=IntentState.FINAL, uuid="u2", decided_at=NOW + timedelta(seconds=4))
+    sale = replace(
+        intent("i2", side=Side.ASK), state=IntentState.FINAL, uuid="u2", decided_at=NOW + timedelta(seconds=4)
+    )
     before = len(book.events())
     book.at(5000).adopt(trade(), sale, [fill("f2", "110", "0.5")], Decimal("0.25"), [])
     held = book.journal.trade("t1")
@@ -391,9 +396,9 @@ def test_a_part_that_was_found_sold_leaves_the_trade_holding_as_it_was(book: Boo
 def test_a_trade_whose_sale_is_not_over_goes_on_leaving(book: Book) -> None:
     """A part of it that was found sold changes nothing about why it is left."""
     buy(book)
-    assert book.journal.leave("t1", {"code": "stop"}, intent("i2", side="ask"))
+    assert book.journal.leave("t1", {"code": "stop"}, intent("i2", side=Side.ASK))
     book.journal.abandon("i2", "deadline")
-    sale = replace(intent("i3", side="ask"), state=IntentState.FINAL, uuid="u3")
+    sale = replace(intent("i3", side=Side.ASK), state=IntentState.FINAL, uuid="u3")
     before = len(book.events())
     book.journal.adopt(trade(), sale, [fill("f3", "110", "0.5")], Decimal("0.25"), [])
     assert book.journal.trade("t1").phase == "leaving"
@@ -403,7 +408,7 @@ def test_a_trade_whose_sale_is_not_over_goes_on_leaving(book: Book) -> None:
 def test_coins_that_were_sold_beyond_our_own_came_from_elsewhere(book: Book) -> None:
     """What they brought is not the trade's profit."""
     buy(book)
-    sale = replace(intent("i2", side="ask"), state=IntentState.FINAL, uuid="u2")
+    sale = replace(intent("i2", side=Side.ASK), state=IntentState.FINAL, uuid="u2")
     book.journal.adopt(trade(), sale, [fill("f2", "110", "4")], Decimal(40), [])
     ended = book.journal.trade("t1")
     assert (ended.phase, ended.volume, ended.moved) == ("closed", ZERO, Decimal(2))

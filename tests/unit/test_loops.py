@@ -12,6 +12,8 @@ import pytest
 
 from simulation.loop import LoopClock, PacedLoop
 from state import State
+from tests.helpers.parts import make_app
+from trader.books.memory import Discovery
 from trader.books.reconcile import rounds
 from trader.health import LIMITS_S, Health, read_health, write_report
 from trader.loops import each_minute, every, keep_going
@@ -144,11 +146,9 @@ def test_the_first_comparison_with_the_exchange_is_tried_again_soon() -> None:
 
     async def story() -> None:
         loop = asyncio.get_running_loop()
-        app: Any = SimpleNamespace(
+        app: Any = make_app(
             stop=asyncio.Event(),
-            compare_now=asyncio.Event(),
-            reconciled=False,
-            thorough_at=datetime(2026, 11, 2, tzinfo=UTC),
+            discovery=Discovery(thorough_at=datetime(2026, 11, 2, tzinfo=UTC)),
             state=State(),
             journal=SimpleNamespace(open_trades=list),
         )
@@ -156,7 +156,7 @@ def test_the_first_comparison_with_the_exchange_is_tried_again_soon() -> None:
         loop.call_later(70, app.stop.set)
         async for _ in rounds(app):
             times.append(loop.time())
-            app.reconciled = len(times) >= 3
+            app.comparison.finished = len(times) >= 3
         assert times == [0.0, 1.0, 2.0, 62.0]
 
     run(story())

@@ -20,7 +20,7 @@ import pytest
 from aiohttp import web
 
 from journal.journal import Journal
-from journal.records import Fill, Halt, Note, Trade
+from journal.records import Ends, Fill, Halt, Level, Note, Trade
 from notifier.answers import Outcome
 from notifier.discord import Discord
 from notifier.messages import Messages
@@ -90,7 +90,7 @@ def test_a_hostile_name_cannot_mark_up_or_mention() -> None:
 
 def standing(code: str, *, ends: str) -> Halt:
     """Return a reason to stand still."""
-    return Halt(code=code, level="HALT_BUYS", ends=ends, ko="까닭", en="because", since=NOW)
+    return Halt(code=code, level=Level.HALT_BUYS, ends=Ends(ends), ko="까닭", en="because", since=NOW)
 
 
 @pytest.mark.failure("G6")
@@ -105,7 +105,7 @@ def test_once_a_day_a_message_says_that_the_daemon_lives(language: str) -> None:
     )
     well, ill = (
         write(halts=[], dead=[], at=NOW),
-        write(halts=[standing("day_loss", ends="person")], dead=["reconcile"], at=NOW),
+        write(halts=[standing("day_loss", ends=Ends.PERSON)], dead=["reconcile"], at=NOW),
     )
     for note in (well, ill):
         assert note.key == "alive:2026-11-02"
@@ -155,7 +155,7 @@ def test_no_message_shows_a_class_name_a_name_of_the_program_or_a_page(hostile: 
     """Whatever was caught, and wherever it got into a halt, a reason or a name."""
     messages = Messages(language=language, mode="live")
     halt = Halt(
-        code="breach", level="HALTED", ends="person", ko=f"규칙 {hostile}", en=f"a rule {hostile}", since=NOW,
+        code="breach", level=Level.HALTED, ends=Ends.PERSON, ko=f"규칙 {hostile}", en=f"a rule {hostile}", since=NOW,
         evidence={"where": "update_prices", "breach": hostile, "error": hostile, "seconds": "5.2"},
     )  # fmt: skip
     every = [*LIMITS_S, "another"]
@@ -245,10 +245,10 @@ async def test_a_storm_of_alerts_is_one_an_hour_for_each_cause_and_drowns_nothin
             [messages.problem("loop_dead", "x", at=at), messages.problem("locked:t1", f"{second}", at=at)]
         )
         if second % 600 == 0:
-            halt = replace(standing("day_loss", ends="person"), since=at)
+            halt = replace(standing("day_loss", ends=Ends.PERSON), since=at)
             trade = replace(TRADE, id=f"t{second}")
             journal.add_notes([messages.halted(halt), messages.sold(trade, korean_name="x", dust=Decimal(0), at=at)])
-            journal.add_notes([messages.halted(replace(halt, code="clock_skew", ends="itself"))])
+            journal.add_notes([messages.halted(replace(halt, code="clock_skew", ends=Ends.ITSELF))])
     async with webhook() as (url, received), deliverer(journal, url) as discord:
         await discord.flush(30)
     titles = Counter(title for request in received for title in request)

@@ -17,6 +17,7 @@ import pytest
 
 from journal.errors import Breach
 from journal.records import Attempt, IntentState
+from tests.helpers.parts import make_app
 from tests.unit import test_protocol as fixed
 from tests.unit.test_orders import START, Exchange, an_intent, executed, told
 from trader.orders import drive
@@ -104,7 +105,7 @@ async def test_what_was_surely_not_taken_is_sent_again_after_a_rest(
     error: Any, seconds: float, pauses: list[tuple[object, ...]]
 ) -> None:
     """As long as Upbit asks for, else a second; a daemon that stops does not wait."""
-    app: Any = SimpleNamespace(stop=asyncio.Event(), journal=Mock())
+    app: Any = make_app(stop=asyncio.Event(), journal=Mock())
     await drive.rest_before_next(app, an_intent(), error)
     assert pauses == [(seconds, app.stop)]
     assert app.journal.mock_calls == []
@@ -112,7 +113,7 @@ async def test_what_was_surely_not_taken_is_sent_again_after_a_rest(
 
 async def test_what_our_gate_keeps_back_is_given_up_for_its_reason() -> None:
     """And not waited for."""
-    app: Any = SimpleNamespace(journal=Mock())
+    app: Any = make_app(journal=Mock())
     await drive.rest_before_next(app, an_intent(), Withheld("no", name="cap_day"))
     assert app.journal.mock_calls == [call.abandon(NAME, "cap_day")]
 
@@ -218,9 +219,12 @@ def test_why_a_planned_order_is_not_sent(
     if stops:
         stop.set()
     control = SimpleNamespace(permits=lambda asked: asked == side, state=SimpleNamespace(name="HALT_BUYS"))
-    app: Any = SimpleNamespace(clock=lambda: START + timedelta(seconds=late), control=control, stop=stop)
-    assert drive.why_not(app, replace(an_intent(), side=side)) == why
-    assert drive.why_not(app, replace(an_intent(), side="other", deadline=None)) == "HALT_BUYS"
+    app: Any = make_app(clock=lambda: START + timedelta(seconds=late), control=control, stop=stop)
+    assert drive.why_not(app, replace(an_intent(), side=Side(side))) == why
+    assert (
+        drive.why_not(app, replace(an_intent(), side=Side.BID if side == "ask" else Side.ASK, deadline=None))
+        == "HALT_BUYS"
+    )
 
 
 @pytest.mark.failure("E9")
@@ -228,16 +232,16 @@ def test_why_a_planned_order_is_not_sent(
 def test_a_sale_is_not_sent_when_its_coins_were_sold_since(held: str, why: str | None) -> None:
     """A restored journal finds their sale under another name: what would be sold now is the user's."""
     order = NewOrder(market="KRW-A", side=Side.ASK, volume=Decimal("1.5"), identifier="ub1-x-0")
-    sale = replace(an_intent(), side="ask", request=drive.request_of(order), deadline=None)
+    sale = replace(an_intent(), side=Side.ASK, request=drive.request_of(order), deadline=None)
     journal = Mock(trade=lambda trade_id: {"t": SimpleNamespace(volume=Decimal(held))}[trade_id])
-    app: Any = SimpleNamespace(control=SimpleNamespace(permits=lambda _: True), journal=journal, stop=asyncio.Event())
+    app: Any = make_app(control=SimpleNamespace(permits=lambda _: True), journal=journal, stop=asyncio.Event())
     assert drive.why_not(app, sale) == why
 
 
 @pytest.mark.parametrize(("after", "told_of"), [(timedelta(seconds=119), False), (timedelta(minutes=2), True)])
 def test_a_long_doubt_is_told(after: timedelta, told_of: bool) -> None:  # noqa: FBT001 - a parameter
     """From two minutes on; with what a person can do when its name is used up."""
-    app: Any = SimpleNamespace(clock=lambda: START + after, journal=Mock(), messages=Mock(), wake_notifier=Mock())
+    app: Any = make_app(clock=lambda: START + after, journal=Mock(), messages=Mock(), wake_notifier=Mock())
     app.journal.attempts.return_value = [fixed.attempt(outcome="DuplicatedIdentifier")]
     drive.tell_long_doubt(app, an_intent())
     assert app.wake_notifier.called is told_of
@@ -249,7 +253,7 @@ def test_a_long_doubt_is_told(after: timedelta, told_of: bool) -> None:  # noqa:
 
 def test_a_halt_keeps_what_was_shown() -> None:
     """A person compares it with what was meant, at Upbit."""
-    app: Any = SimpleNamespace(control=Mock())
+    app: Any = make_app(control=Mock())
     other = msgspec.structs.replace(executed(drive.to_order(an_intent())), market="KRW-B")
     drive.halt_on_other(app, an_intent(), other)
     (code,), facts = app.control.halt.call_args
@@ -276,7 +280,7 @@ def paying(krw: int, coins: str) -> Any:
         assert markets == ["KRW-A"]
         return [book]
 
-    return SimpleNamespace(upbit=SimpleNamespace(accounts=scripted([accounts]), books=books))
+    return make_app(upbit=SimpleNamespace(accounts=scripted([accounts]), books=books))
 
 
 @pytest.mark.parametrize(
@@ -339,7 +343,7 @@ async def test_a_step_in_doubt_is_taken_by_what_was_sent(
     monkeypatch.setattr(drive, "send", send)
     sent = [fixed.attempt()] * reals + [fixed.attempt(kind=Kind.FENCE)] * fences
     control = SimpleNamespace(may_sell=lambda: sell, permits=lambda _: True)
-    app: Any = SimpleNamespace(journal=Mock(), control=control, stop=asyncio.Event(), clock=lambda: START)
+    app: Any = make_app(journal=Mock(), control=control, stop=asyncio.Event(), clock=lambda: START)
     app.journal.attempts.return_value = sent
     if stops:
         app.stop.set()
@@ -356,7 +360,7 @@ async def test_what_cannot_be_paid_for_is_no_step(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(drive, "what_to_send", what)
     control = SimpleNamespace(may_sell=lambda: True, permits=lambda _: True)
-    app: Any = SimpleNamespace(journal=Mock(), control=control, stop=asyncio.Event(), clock=lambda: START)
+    app: Any = make_app(journal=Mock(), control=control, stop=asyncio.Event(), clock=lambda: START)
     app.journal.attempts.return_value = [fixed.attempt()]
     assert not await drive.take_step(app, an_intent(), 3)
 
@@ -374,7 +378,7 @@ async def test_nothing_is_sent_in_doubt_while_the_account_cannot_be_read(readabl
 @pytest.mark.parametrize(("sight", "state"), [(Sight.NOTHING, IntentState.UNKNOWN), (Sight.FENCE, IntentState.FENCED)])
 def test_a_sight_is_written_only_when_it_ends_the_doubt(sight: Sight, state: IntentState) -> None:
     """What says nothing changes nothing."""
-    app: Any = SimpleNamespace(journal=Mock(), tell=Mock(), control=Mock())
+    app: Any = make_app(journal=Mock(), tell=Mock(), control=Mock())
     order = fixed.shown(Kind.FENCE)
     assert drive.write_sight(app, an_intent(), order, sight) is state
     wrote = [] if state is IntentState.UNKNOWN else [call.see(NAME, state, "u")]
@@ -386,7 +390,7 @@ def test_a_sight_is_written_only_when_it_ends_the_doubt(sight: Sight, state: Int
 @pytest.mark.failure("F4")
 def test_buying_stops_before_an_order_of_another_daemon_is_written_down() -> None:
     """Once it is, nothing would tell of it after a death."""
-    app: Any = SimpleNamespace(journal=Mock(), tell=Mock(), control=Mock())
+    app: Any = make_app(journal=Mock(), tell=Mock(), control=Mock())
     taken = Attempt(number=1, kind="real", began_at=START, state=IntentState.UNKNOWN, outcome="DuplicatedIdentifier")
     app.journal.attempts.return_value = [taken]
     happened: list[str] = []
@@ -407,7 +411,7 @@ def test_an_order_bears_a_uuid_only_when_it_is_surely_its_own(
     uuid: str | None,
 ) -> None:
     """A fence that was taken says nothing of the order until it is seen."""
-    app: Any = SimpleNamespace(journal=Mock(), control=Mock())
+    app: Any = make_app(journal=Mock(), control=Mock())
     drive.write_answer(app, fixed.intent(), fixed.shown(kind), kind, doubtful=doubtful)
     assert app.journal.end_attempt.call_args.kwargs["uuid"] == uuid
     assert app.control.mock_calls == []

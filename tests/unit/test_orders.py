@@ -20,6 +20,7 @@ from journal.journal import Journal
 from journal.records import Intent, IntentState, Trade
 from notifier.messages import Messages
 from simulation.loop import LoopClock, PacedLoop
+from tests.helpers.parts import make_app
 from trader.control import Control
 from trader.orders import drive
 from trader.orders.protocol import MOST_REAL_SENDS
@@ -145,7 +146,7 @@ def told(script: Callable[[Any], Coroutine[Any, Any, None]], exchange: Exchange,
     async def story() -> None:
         clock = LoopClock(START, asyncio.get_running_loop())
         with Journal.open(path / "j.sqlite3", clock) as journal:
-            app = SimpleNamespace(
+            app = make_app(
                 upbit=exchange,
                 journal=journal,
                 control=Control(journal, Messages(language="en", mode="sandbox"), clock),
@@ -184,7 +185,7 @@ def an_intent() -> Intent:
         n=0,
         trade_id="t",
         market="KRW-A",
-        side="bid",
+        side=Side.BID,
         request=drive.request_of(order),
         decided_at=START,
         deadline=START + timedelta(seconds=10),
@@ -345,7 +346,7 @@ def test_a_sale_of_another_daemon_under_our_name_may_be_of_more_than_we_hold(tmp
         held = app.journal.trade("t")
         app.journal.enter_position("t", opened_at=START, stop_price=None, highest_price=Decimal(100))
         sale = NewOrder(market="KRW-A", side=Side.ASK, identifier="ub1-x-1", volume=held.volume)
-        intent = replace(an_intent(), identifier="ub1-x-1", n=1, side="ask", request=drive.request_of(sale))
+        intent = replace(an_intent(), identifier="ub1-x-1", n=1, side=Side.ASK, request=drive.request_of(sale))
         app.journal.leave("t", {}, intent)
         exchange.script.append("lost before")
         exchange.take(msgspec.structs.replace(sale, volume=3 * held.volume))

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from journal.records import Phase
 from tests.helpers.trading import ENTRY, MARKET, NOW, PLAN, SNAPSHOT, TRADE, active, executed, hold, trading
-from trader.decisions import HOLDING, SELLING
 from trader.orders import plans
 from trader.trades import positions
 
@@ -27,12 +27,12 @@ def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 async def test_a_phase_is_taken_by_one_only(app: Any) -> None:
     """Whoever comes second, or asks about another market, gets nothing."""
-    await active(app, HOLDING, TRADE)
-    assert await positions.reserve(app, MARKET, HOLDING, SELLING)
-    assert not await positions.reserve(app, MARKET, HOLDING, SELLING)
-    assert not await positions.reserve(app, "KRW-BBB", HOLDING, SELLING)
+    await active(app, Phase.HOLDING, TRADE)
+    assert await positions.reserve(app, MARKET, Phase.HOLDING, Phase.SELLING)
+    assert not await positions.reserve(app, MARKET, Phase.HOLDING, Phase.SELLING)
+    assert not await positions.reserve(app, "KRW-BBB", Phase.HOLDING, Phase.SELLING)
     (held,) = (await app.state.active_trade.snapshot()).values()
-    assert (held.phase, held.trade_id) == (SELLING, TRADE)
+    assert (held.phase, held.trade_id) == (Phase.SELLING, TRADE)
 
 
 async def test_a_trade_last_moved_with_its_last_fill(app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,7 +72,7 @@ async def test_a_trade_that_orders_nobody_knew_have_ended_is_let_go(
     if stands is None:
         await app.state.active_trade.replace({})
     else:
-        await active(app, SELLING, stands)
+        await active(app, Phase.SELLING, stands)
     await positions.hold_or_end(app, TRADE)
     assert len(await app.state.active_trade.snapshot()) == (stands == "another")
     assert app.tell.call_args.args == ("bought",)
@@ -80,7 +80,7 @@ async def test_a_trade_that_orders_nobody_knew_have_ended_is_let_go(
 
 async def test_a_market_that_is_not_there_can_be_let_go(app: Any) -> None:
     """Two flows may end a trade at once."""
-    await active(app, HOLDING, TRADE)
+    await active(app, Phase.HOLDING, TRADE)
     for _ in range(2):
         await positions.let_go(app, MARKET)
         assert await app.state.active_trade.snapshot() == {}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from state import Price
-from trader.prices import Inbox, ask
+from tests.helpers.parts import make_app
+from trader.prices import Inbox, ask, share_closing
 from upbit.errors import MarketUnavailable
 from upbit.models import StreamTicker, Ticker
 
@@ -52,7 +52,7 @@ class Exchange:
 
 async def test_a_vanished_market_does_not_hide_the_prices_of_the_others() -> None:
     """One unknown market fails a question about many; the others are found in another way, and only they."""
-    app: Any = SimpleNamespace(upbit=Exchange())
+    app: Any = make_app(upbit=Exchange())
     assert [one.market for one in await ask(app, ["KRW-ETH", "KRW-GONE"])] == ["KRW-ETH"]
     assert [one.market for one in await ask(app, ["KRW-BTC"])] == ["KRW-BTC"]
 
@@ -70,7 +70,7 @@ def frame(number: int, market: str = "KRW-BTC", **changes: Any) -> StreamTicker:
 def inbox() -> tuple[Inbox, list[datetime]]:
     """Return an inbox, and its clock."""
     now = [NOW]
-    app: Any = SimpleNamespace(clock=lambda: now[0], closing={})
+    app: Any = make_app(clock=lambda: now[0])
     return Inbox(app), now
 
 
@@ -108,14 +108,16 @@ def test_a_frame_that_comes_again_makes_no_price_younger() -> None:
 
 
 @pytest.mark.failure("C9")
-def test_an_old_frame_ends_no_announced_end() -> None:
+async def test_an_old_frame_ends_no_announced_end() -> None:
     """A market whose end is announced stays one, whichever frame of before comes late."""
     box, _ = inbox()
     box.put(frame(2, market_state="DELISTED"))
     box.put(frame(1))
-    assert box._app.closing == {"KRW-BTC": "DELISTED"}
+    await share_closing(box._app, box.take_closing())
+    assert await box._app.state.closing.snapshot() == {"KRW-BTC": "DELISTED"}
     box.put(frame(3))
-    assert box._app.closing == {}
+    await share_closing(box._app, box.take_closing())
+    assert await box._app.state.closing.snapshot() == {}
 
 
 def test_a_connection_begins_with_what_it_tells() -> None:

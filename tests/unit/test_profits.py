@@ -13,7 +13,7 @@ import pytest
 from journal.journal import Journal
 from journal.profits import Profits
 from journal.reader import open_reader
-from journal.records import IntentState
+from journal.records import IntentState, Phase
 from journal.schema import MIGRATIONS
 from tests.unit.test_journal import NOW, accepted, fill, intent, trade
 
@@ -118,7 +118,7 @@ def test_what_is_undone_is_not_counted(journal: Journal) -> None:
 
     def undone() -> None:
         with journal._transaction():
-            journal._phase("t1", "closed")
+            journal._phase("t1", Phase.CLOSED)
             assert journal.realised() < 0
             raise KeyboardInterrupt
 

@@ -13,6 +13,7 @@ import msgspec
 import pytest
 
 from tests.helpers.handmade import NAME, NOW, daemon, name_of, ours, recorded
+from tests.helpers.parts import make_app
 from tests.unit.test_journal_queries import sell
 from tests.unit.test_journal_rows import Book, buy
 from tests.unit.test_risk import book, level
@@ -43,7 +44,7 @@ async def written_off(written: Book, *levels: BookLevel, available: str, locked:
     coins = [Account(currency="BTC", available=Decimal(available), locked=Decimal(locked))] if available else []
     of_market = msgspec.structs.replace(book(), levels=list(levels))
     upbit = SimpleNamespace(accounts=AsyncMock(return_value=[other, *coins]), books=AsyncMock(return_value=[of_market]))
-    app: Any = SimpleNamespace(journal=written.journal, upbit=upbit, clock=lambda: written.now)
+    app: Any = make_app(journal=written.journal, upbit=upbit, clock=lambda: written.now)
     rebuilt = rebuild.Rebuilt()
     await rebuild.write_off(app, rebuilt)
     assert upbit.books.mock_calls == [call(["KRW-BTC"])]

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
+from journal.records import Phase
 from state import ActiveTrade
 from tests.helpers.handmade import NOW, daemon, recorded
 from tests.unit.test_trading_decisions import a_trade
 from trader.books import reconcile
-from trader.decisions import BUYING, HOLDING, SELLING
 
 
 @pytest.fixture
@@ -37,13 +37,13 @@ async def test_a_comparison_has_its_order_and_opens_the_way(
     monkeypatch.setattr(reconcile, "compare_orders", compare_orders)
     monkeypatch.setattr(reconcile, "look_after_storage", lambda found: calls.append(("disk", found is app)))
     app.journal.open_trades.return_value = [a_trade()]
-    app.comparisons = 5
+    app.comparison.rounds = 5
     began_s = asyncio.get_running_loop().time()
     await reconcile.reconcile(app)
     assert calls[:3] == [("disk", True), ("compare_orders",), ("take_up", "KRW-A")]
     assert calls[3:] == ([("compare_balances",), ("give_stop", a_trade())] if whole else [])
-    assert (app.reconciled, app.comparisons) == (whole, 5 + whole)
-    assert (app.compared_s is not None and app.compared_s >= began_s) is whole
+    assert (app.comparison.finished, app.comparison.rounds) == (whole, 5 + whole)
+    assert (app.comparison.began_s is not None and app.comparison.began_s >= began_s) is whole
 
 
 @pytest.mark.parametrize(("compared_s", "fresh"), [(None, False), (1000.0, True), (700.0, True), (699.9, False)])
@@ -53,8 +53,8 @@ def test_a_comparison_is_good_for_five_minutes(
     app: Any,
 ) -> None:
     """Another daemon may have traded since."""
-    app.compared_s = compared_s
-    assert reconcile.is_compared(app, 1000.0) is fresh
+    app.comparison.began_s = compared_s
+    assert app.comparison.is_fresh(1000.0) is fresh
 
 
 async def test_comparisons_come_every_minute_and_soon_again_until_one_is_complete(
@@ -67,21 +67,21 @@ async def test_comparisons_come_every_minute_and_soon_again_until_one_is_complet
         pauses.append(what)
 
     monkeypatch.setattr(reconcile, "pause", pause)
-    app.thorough_at = NOW
+    app.discovery.thorough_at = NOW
     async for _ in reconcile.rounds(app):
-        assert not app.compare_now.is_set()
-        app.compare_now.set()
+        assert not app.comparison.wanted.is_set()
+        app.comparison.wanted.set()
         if len(pauses) == 2:
-            app.reconciled = True
+            app.comparison.finished = True
         if len(pauses) == 3:
-            app.thorough_at = None
+            app.discovery.thorough_at = None
         if len(pauses) == 4:
-            app.thorough_at = NOW
+            app.discovery.thorough_at = NOW
             app.journal.open_trades.return_value = [replace(a_trade(), entry_reason={"code": "adopted"})]
         if len(pauses) == 5:
             app.stop.set()
     assert [seconds for seconds, *_ in pauses] == [1.0, 1.0, 60.0, 1.0, 1.0, 1.0]
-    assert {tuple(wakers) for _, *wakers in pauses} == {(app.stop, app.compare_now)}
+    assert {tuple(wakers) for _, *wakers in pauses} == {(app.stop, app.comparison.wanted)}
     kept: list[Any] = []
 
     async def keep_going(*what: Any, **facts: Any) -> None:
@@ -100,15 +100,15 @@ async def test_comparisons_come_every_minute_and_soon_again_until_one_is_complet
 @pytest.mark.parametrize(
     ("trade", "active", "step"),
     [
-        ("holding", None, "resume"),
-        ("holding", (HOLDING, "t"), "hold_again"),
-        ("holding", (SELLING, "t"), None),
-        ("holding", (HOLDING, "other"), "resume"),
+        ("holding", None, "put_back"),
+        ("holding", (Phase.HOLDING, "t"), "hold_again"),
+        ("holding", (Phase.SELLING, "t"), None),
+        ("holding", (Phase.HOLDING, "other"), "put_back"),
         ("entering", None, None),
-        ("entering", (BUYING, "t"), None),
+        ("entering", (Phase.BUYING, "t"), None),
         (None, None, None),
-        (None, (HOLDING, "t"), "let_go"),
-        (None, (SELLING, "t"), None),
+        (None, (Phase.HOLDING, "t"), "let_go"),
+        (None, (Phase.SELLING, "t"), None),
     ],
 )
 async def test_the_shared_dicts_follow_the_journal_unless_somebody_works_on_it(
@@ -118,17 +118,17 @@ async def test_the_shared_dicts_follow_the_journal_unless_somebody_works_on_it(
     app: Any,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A trade that stands nowhere is resumed, one at rest is read again, one that is over is let go."""
-    calls = recorded(monkeypatch, reconcile, "resume", "hold_again", "let_go")
-    found = None if trade is None else replace(a_trade(), phase=trade)
+    """A trade that stands nowhere is put back, one at rest is read again, one that is over is let go."""
+    calls = recorded(monkeypatch, reconcile, "put_back", "hold_again", "let_go")
+    found = None if trade is None else replace(a_trade(), phase=Phase(trade))
     app.journal.open_trade_in.return_value = found
     if active is not None:
         phase, name = active
         await app.state.active_trade.replace(
-            {"KRW-A": ActiveTrade(market="KRW-A", started_at=NOW, phase=phase, trade_id=name)}
+            {"KRW-A": ActiveTrade(market="KRW-A", started_at=NOW, phase=Phase(phase), trade_id=name)}
         )
     await reconcile.take_up(app, "KRW-A")
-    expected = {None: [], "resume": [("resume", found)]}
+    expected = {None: [], "put_back": [("put_back", found)]}
     assert calls == expected.get(step, [(step, "KRW-A")])
     if step in {"hold_again", "let_go"}:  # taken, so that nobody begins a sale meanwhile
-        assert (await app.state.active_trade.snapshot())["KRW-A"].phase == SELLING
+        assert (await app.state.active_trade.snapshot())["KRW-A"].phase == Phase.SELLING

@@ -13,14 +13,16 @@ from unittest.mock import AsyncMock, Mock, call
 import pytest
 
 from journal.errors import JournalBreach
-from journal.records import Fill, IntentState
+from journal.records import Fill, IntentState, Phase
 from state import ActiveTrade, State
 from strategy.base import Position
+from tests.helpers.parts import make_app
 from tests.unit.test_protocol import intent, shown
 from tests.unit.test_trading_decisions import a_trade
-from trader.books import recovery
-from trader.decisions import BUYING, HOLDING, SELLING
+from trader import restore
+from trader.books import owner
 from upbit.errors import OrderNotFound
+from upbit.models import Side
 
 NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)
 
@@ -36,8 +38,8 @@ NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)
 )
 def test_an_order_of_a_process_that_ended_is_never_sent_or_in_doubt(state: IntentState, written: Any) -> None:
     """What was known before is known still."""
-    app: Any = SimpleNamespace(journal=Mock())
-    recovery.settle_intent(app, replace(intent(), state=state))
+    app: Any = make_app(journal=Mock())
+    restore.settle_intent(app.journal, replace(intent(), state=state))
     assert app.journal.mock_calls == ([written] if written else [])
 
 
@@ -49,7 +51,7 @@ def claiming(meta: dict[str, str], *, fingerprint: str = "abcd1234", knows: bool
     order = AsyncMock(return_value=shown())
     if not knows:
         order.side_effect = OrderNotFound("no", name="order_not_found", status=404)
-    return SimpleNamespace(
+    return make_app(
         journal=journal, upbit=SimpleNamespace(order=order), fingerprint=fingerprint, account="abcd", tell=Mock()
     )
 
@@ -66,7 +68,7 @@ def claiming(meta: dict[str, str], *, fingerprint: str = "abcd1234", knows: bool
 async def test_a_journal_is_claimed_once_and_recognised_by_its_key(meta: dict[str, str], written: list[Any]) -> None:
     """An older one kept four characters of it; names of orders go on as they began."""
     app = claiming(meta, knows=False)
-    await recovery.check_account(app)
+    await owner.check_account(app)
     assert app.journal.set_meta.mock_calls == written
     assert app.account == meta.get("account", "abcd")
     assert app.tell.mock_calls == []
@@ -82,13 +84,13 @@ async def test_another_key_is_of_the_same_account_when_it_knows_our_newest_order
     """Else the journal is somebody else's, and nothing of it is touched."""
     app = claiming(meta, knows=knows)
     if not knows:
-        with pytest.raises(recovery.WrongAccountError) as refused:
-            await recovery.check_account(app)
+        with pytest.raises(owner.WrongAccountError) as refused:
+            await owner.check_account(app)
         assert "BOT_DATA_DIR" in refused.value.ko
         assert str(refused.value) == refused.value.en
         assert app.journal.set_meta.mock_calls == []
         return
-    await recovery.check_account(app)
+    await owner.check_account(app)
     assert app.upbit.order.mock_calls == [call(uuid="u")]
     assert app.tell.mock_calls == [call("new_key", level=logging.WARNING, account=meta["account"])]
     assert app.journal.set_meta.mock_calls == [call("key", "abcd1234")]
@@ -98,13 +100,13 @@ async def test_another_key_is_of_the_same_account_when_it_knows_our_newest_order
 @pytest.mark.parametrize(
     ("phase", "side", "state", "volume", "resumed"),
     [
-        ("entering", "bid", IntentState.UNKNOWN, "0", BUYING),
-        ("entering", "bid", IntentState.FINAL, "5", BUYING),
-        ("holding", "bid", IntentState.FINAL, "5", HOLDING),
-        ("leaving", "ask", IntentState.UNKNOWN, "5", SELLING),
-        ("leaving", "ask", IntentState.ABANDONED, "5", HOLDING),
-        ("leaving", "ask", IntentState.FINAL, "0", SELLING),
-        ("holding", "ask", IntentState.REJECTED, "2", HOLDING),
+        ("entering", "bid", IntentState.UNKNOWN, "0", Phase.BUYING),
+        ("entering", "bid", IntentState.FINAL, "5", Phase.BUYING),
+        ("holding", "bid", IntentState.FINAL, "5", Phase.HOLDING),
+        ("leaving", "ask", IntentState.UNKNOWN, "5", Phase.SELLING),
+        ("leaving", "ask", IntentState.ABANDONED, "5", Phase.HOLDING),
+        ("leaving", "ask", IntentState.FINAL, "0", Phase.SELLING),
+        ("holding", "ask", IntentState.REJECTED, "2", Phase.HOLDING),
     ],
 )
 async def test_a_trade_is_resumed_in_the_phase_it_was_left_in(
@@ -113,15 +115,15 @@ async def test_a_trade_is_resumed_in_the_phase_it_was_left_in(
     """By its order in hand and what it holds; with its position as the journal has it, and its price not known yet."""
     bought = Decimal(0) if phase == "entering" and volume == "0" else Decimal("0.5")  # less than a whole coin
     trade = replace(
-        a_trade(), phase=phase, bought=bought, stop_price=Decimal(90), highest_price=Decimal(120), opened_at=NOW
+        a_trade(), phase=Phase(phase), bought=bought, stop_price=Decimal(90), highest_price=Decimal(120), opened_at=NOW
     )
     journal = Mock()
-    journal.order_in_hand.side_effect = {"t": replace(intent(), side=side, state=state)}.get
+    journal.order_in_hand.side_effect = {"t": replace(intent(), side=Side(side), state=state)}.get
     journal.position_volume.return_value = Decimal(volume)
     fill = Fill(uuid="f", identifier="i", price=Decimal(100), volume=Decimal(5), funds=Decimal(500), at=NOW)
     journal.fills_of_trade.side_effect = lambda _, *sides: [fill] if "bid" in sides else []
-    app: Any = SimpleNamespace(journal=journal, state=State(), tell=Mock())
-    await recovery.resume(app, trade)
+    app: Any = make_app(journal=journal, state=State(), tell=Mock())
+    await restore.put_back(app, trade)
     assert await app.state.trading_dict.snapshot() == {"KRW-A": None}
     position = Position(
         market="KRW-A",
@@ -135,7 +137,7 @@ async def test_a_trade_is_resumed_in_the_phase_it_was_left_in(
         "KRW-A": ActiveTrade(
             market="KRW-A",
             started_at=trade.decided_at,
-            phase=resumed,
+            phase=Phase(resumed),
             trade_id="t",
             position=position if bought else None,
         )
@@ -153,14 +155,14 @@ async def test_a_start_settles_every_order_and_resumes_every_trade(monkeypatch: 
     async def resume(_: Any, trade: Any) -> None:
         steps.append(trade)
 
-    monkeypatch.setattr(recovery, "check_account", check)
-    monkeypatch.setattr(recovery, "resume", resume)
-    monkeypatch.setattr(recovery, "settle_intent", lambda _, found: steps.append(found))
+    monkeypatch.setattr(restore, "check_account", check)
+    monkeypatch.setattr(restore, "put_back", resume)
+    monkeypatch.setattr(restore, "settle_intent", lambda _, found: steps.append(found))
     one, other = a_trade(), replace(a_trade(), id="u", decided_at=NOW + timedelta(1))
-    app: Any = SimpleNamespace(journal=Mock())
+    app: Any = make_app(journal=Mock())
     app.journal.live_intents.return_value = [intent()]
     app.journal.open_trades.return_value = [one, other]
-    await recovery.recover(app)
+    await restore.recover(app)
     assert steps == ["account", intent(), one, other]
 
 
@@ -176,11 +178,11 @@ async def test_a_trade_that_breaks_a_rule_does_not_keep_the_others_from_being_re
             raise breach
         resumed.append(trade.id)
 
-    monkeypatch.setattr(recovery, "check_account", AsyncMock())
-    monkeypatch.setattr(recovery, "resume", resume)
-    app: Any = SimpleNamespace(journal=Mock(), health=Mock())
+    monkeypatch.setattr(restore, "check_account", AsyncMock())
+    monkeypatch.setattr(restore, "put_back", resume)
+    app: Any = make_app(journal=Mock(), health=Mock())
     app.journal.live_intents.return_value = []
     app.journal.open_trades.return_value = [a_trade(), replace(a_trade(), id="u")]
-    await recovery.recover(app)
+    await restore.recover(app)
     assert resumed == ["u"]
     assert app.health.mock_calls == [call.on_breach("KRW-A", breach)]

@@ -426,7 +426,7 @@ def planned(journal: Journal, market: str, total: int) -> NewOrder:
         n=0,
         trade_id=trade.id,
         market=market,
-        side="bid",
+        side=Side.BID,
         request=request_of(order),
         decided_at=NOW,
         deadline=None,

@@ -1,6 +1,8 @@
 """What a person sees in the terminal while the daemon runs."""
 
 from __future__ import annotations
+from journal.records import Level
+from journal.records import Ends
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -17,6 +19,7 @@ from config.settings import Config, Secret
 from journal.records import Halt
 from notifier.answers import Trouble
 from state import Balance, State
+from tests.helpers.parts import make_app
 from trader.app import Event
 
 NOW = datetime(2026, 11, 2, tzinfo=UTC)
@@ -25,14 +28,14 @@ NOW = datetime(2026, 11, 2, tzinfo=UTC)
 @pytest.mark.parametrize(("language", "words"), [("ko", ["대상 13/20", "실현 손익 -1,234"]), ("en", ["targets 13/20"])])
 async def test_the_head_of_the_screen_tells_targets_money_and_requests_left(language: str, words: list[str]) -> None:
     """Twelve names and how many more; sums that the journal has at hand, as it is drawn twice a second."""
-    app: Any = SimpleNamespace(
+    app: Any = make_app(
         config=replace(Config(), language=language),
         state=State(),
-        listings=dict.fromkeys(range(20)),
         upbit=SimpleNamespace(rates=lambda: {"order": 12, "candle": 10}),
         journal=Mock(),
     )
     app.journal.realised.return_value, app.journal.fees.return_value = Decimal("-1234.4"), Decimal("30.55")
+    await app.state.listings.replace(dict.fromkeys(map(str, range(20))))
     assert "KRW - ·" in str(await headline(app))
     await app.state.target_dict.replace({f"KRW-{letter}": Mock() for letter in "ABCDEFGHIJKLM"})
     await app.state.wallet_dict.replace({"KRW": Balance(available=Decimal(70_000), locked=Decimal(1), as_of=NOW)})
@@ -45,7 +48,7 @@ async def test_the_head_of_the_screen_tells_targets_money_and_requests_left(lang
 
 def test_what_needs_a_person_stands_in_the_picture_in_words_and_without_secrets() -> None:
     """Why trading is halted, and why no message arrives; events, too, may repeat what an answer said."""
-    halt = Halt(code="x", level="HALTED", ends="person", ko="키가 토큰을 되풀이", en="echo of secret-key", since=NOW)
+    halt = Halt(code="x", level=Level.HALTED, ends=Ends.PERSON, ko="키가 토큰을 되풀이", en="echo of secret-key", since=NOW)
     app: Any = SimpleNamespace(
         config=replace(Config(), language="en", secret_key=Secret("secret-key")),
         control=SimpleNamespace(reasons=[halt]),

@@ -14,7 +14,7 @@ from unittest.mock import AsyncMock, call
 import msgspec
 import pytest
 
-from journal.records import IntentState
+from journal.records import IntentState, Phase
 from state import Balance
 from strategy.gates import STOP
 from tests.helpers.trading import (
@@ -33,7 +33,6 @@ from tests.helpers.trading import (
     trading,
 )
 from tests.unit.test_risk import level
-from trader.decisions import HOLDING
 from trader.orders import plans
 from trader.trades import lifecycle, selling
 from upbit.errors import InsufficientFunds, OutcomeUnknown
@@ -110,7 +109,7 @@ async def test_a_sale_that_was_refused_is_tried_again_later(
         assert "suspended1" in [note.key for note in app.journal.pending_notes(9)]
         assert app.wake_notifier.call_count == 2
     (held,) = (await app.state.active_trade.snapshot()).values()
-    assert held.phase == HOLDING
+    assert held.phase == Phase.HOLDING
     again = plans.plan_exit(app, app.journal.trade(TRADE), Decimal(10))
     assert (again.identifier, again.n) == (f"ub1-{TRADE}-s-0-1", 1)
 
@@ -123,7 +122,7 @@ async def test_a_part_that_was_sold_leaves_the_rest_for_the_next_leg(app: Any, m
     await lifecycle.sell(app, MARKET, leaving())
     assert app.pauses == []
     (held,) = (await app.state.active_trade.snapshot()).values()
-    assert held.phase == HOLDING
+    assert held.phase == Phase.HOLDING
     assert held.position is not None
     assert held.position.volume == 6
     leg = plans.plan_exit(app, app.journal.trade(TRADE), Decimal(6))
@@ -170,7 +169,7 @@ async def test_without_a_book_the_trade_is_held_and_nothing_is_carried_out(
     driven = ends(monkeypatch, app, executed(app, "10"))
     await lifecycle.sell(app, MARKET, leaving())
     assert driven == []
-    assert (await app.state.active_trade.snapshot())[MARKET].phase == HOLDING
+    assert (await app.state.active_trade.snapshot())[MARKET].phase == Phase.HOLDING
     assert app.journal.trade(TRADE).phase == "holding"
 
 
@@ -199,7 +198,7 @@ async def test_coins_that_somebody_locks_are_waited_for(app: Any, monkeypatch: p
     assert "locked2" in [note.key for note in app.journal.pending_notes(9)]
     assert app.wake_notifier.called
     assert app.pauses == [(10.0, app.stop)]
-    assert (await app.state.active_trade.snapshot())[MARKET].phase == HOLDING
+    assert (await app.state.active_trade.snapshot())[MARKET].phase == Phase.HOLDING
 
 
 async def test_what_upbit_would_not_take_ends_the_trade_as_dust(app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -269,17 +268,17 @@ async def test_the_first_sale_after_a_start_waits_until_the_orders_are_compared(
 ) -> None:
     """An old copy of the journal holds what was sold since: only the comparison knows, and then nothing is sold."""
     await hold(app, monkeypatch)
-    app.comparisons = 0
+    app.comparison.rounds = 0
     bids(app, level("1110", "1100", bid_size="50"))
     driven = ends(monkeypatch, app, executed(app, "10"))
 
     async def pause(*_: object) -> None:
         app.journal.take_out(TRADE, Decimal(10), price=None)
-        app.comparisons = 1
+        app.comparison.rounds = 1
 
     monkeypatch.setattr(selling, "pause", pause)
     await lifecycle.sell(app, MARKET, leaving())
-    assert (driven, app.compare_now.is_set()) == ([], True)
+    assert (driven, app.comparison.wanted.is_set()) == ([], True)
     assert app.journal.open_trades() == []
 
 
@@ -292,18 +291,18 @@ async def test_a_comparison_is_asked_for_and_waited_for_two_minutes_at_most(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A second at a time, and not by a daemon that ends."""
-    app.comparisons, app.compare_now = 7, asyncio.Event()
+    app.comparison.rounds, app.comparison.wanted = 7, asyncio.Event()
     if stops:
         app.stop.set()
     pauses: list[tuple[object, ...]] = []
 
     async def pause(*what: object) -> None:
         pauses.append(what)
-        app.comparisons += len(pauses) == after
+        app.comparison.rounds += len(pauses) == after
 
     monkeypatch.setattr(selling, "pause", pause)
     await selling.wait_for_comparison(app)
-    assert app.compare_now.is_set()
+    assert app.comparison.wanted.is_set()
     assert pauses == [(1.0, app.stop)] * looks
 
 
@@ -311,10 +310,10 @@ async def test_an_order_ended_with_the_error_of_its_last_attempt(app: Any) -> No
     """When it was refused for good; one that was given up was refused by nobody."""
     trade, intent = plans.plan_entry(app, SNAPSHOT, ENTRY, PLAN)
     app.journal.begin_trade(trade, intent)
-    assert not selling.ended_with(app, intent, InsufficientFunds)
+    assert not selling.ended_with(app.journal, intent, InsufficientFunds)
     refused(app, "InsufficientFunds")(intent.identifier)
     ended = app.journal.intent(intent.identifier)
-    assert selling.ended_with(app, ended, InsufficientFunds)
-    assert not selling.ended_with(app, ended, OutcomeUnknown)
-    assert not selling.ended_with(app, replace(ended, state=IntentState.ABANDONED), InsufficientFunds)
-    assert not selling.ended_with(app, replace(ended, identifier="unsent"), InsufficientFunds)
+    assert selling.ended_with(app.journal, ended, InsufficientFunds)
+    assert not selling.ended_with(app.journal, ended, OutcomeUnknown)
+    assert not selling.ended_with(app.journal, replace(ended, state=IntentState.ABANDONED), InsufficientFunds)
+    assert not selling.ended_with(app.journal, replace(ended, identifier="unsent"), InsufficientFunds)

@@ -1,6 +1,8 @@
 """The disk fails: full, read-only, gone, locked, in the middle of a migration; and backups."""
 
 from __future__ import annotations
+from journal.records import Level
+from journal.records import Ends
 
 import errno
 import os
@@ -25,7 +27,7 @@ from journal.queries import Queries
 from journal.reader import NoJournal, copy_to, open_reader
 from journal.records import Halt, Intent, IntentState, Note, Trade
 from journal.schema import MIGRATIONS
-from upbit.models import Fill
+from upbit.models import Fill, Side
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,7 +58,7 @@ def an_intent(name: str, trade: Trade, side: str = "bid") -> Intent:
         n=0,
         trade_id=trade.id,
         market=trade.market,
-        side=side,
+        side=Side(side),
         request='{"total":"6000"}',
         decided_at=NOW,
         deadline=None,
@@ -206,7 +208,7 @@ def test_what_cannot_be_written_down_is_told_all_the_same_and_once(
     """A message and a halt wait in memory, are delivered from there, and are written as delivered later."""
     note, told = Note(key="k", kind="k", body={}), Note(key="h", kind="halted", body={})
     journal.add_notes([note])
-    halt = Halt(code="x", level="HALT_BUYS", ends="person", ko="까닭", en="why", since=NOW)
+    halt = Halt(code="x", level=Level.HALT_BUYS, ends=Ends.PERSON, ko="까닭", en="why", since=NOW)
     with pytest.raises(JournalBusy):
         journal.begin_halt(halt, [told])
     assert [waiting.key for waiting in journal.pending_notes(9)] == ["k", "h"]

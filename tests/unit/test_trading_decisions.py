@@ -14,8 +14,9 @@ import pytest
 from journal.records import IntentState, Trade
 from state import Balance
 from strategy.base import Entry, Exit, Reason
+from tests.helpers.parts import make_app
 from tests.unit.test_protocol import intent, shown
-from trader.books import recovery
+from trader.books import owner
 from trader.books.adoption import adopted_intent, created_at, request_of
 from trader.books.balances import surely_gone
 from trader.books.discovery import Verdict as Found
@@ -81,22 +82,22 @@ def test_what_is_missing_twice_is_gone(short: str, last: str | None, gone: int) 
 
 def test_a_name_is_read_as_it_was_given() -> None:
     """Mode, account, market, candle, side, leg and number; what is not of this form is nobody's of ours."""
-    app: Any = SimpleNamespace(mode="sandbox", account="7f3a")
+    app: Any = make_app(mode="sandbox", account="7f3a")
     closed = datetime(2026, 11, 22, 21, tzinfo=UTC)
-    assert names.prefix_of(app) == "ub1-S7f3a-"
+    assert names.prefix_of(app.bot) == "ub1-S7f3a-"
     assert names.trade_name("KRW-BTC", closed) == "KRWBTC-2611222100"
-    assert names.trade_id_of(app, "KRWBTC-2611222100") == "S7f3a-KRWBTC-2611222100"
+    assert names.trade_id_of(app.bot, "KRWBTC-2611222100") == "S7f3a-KRWBTC-2611222100"
     assert names.name_in("S7f3a-KRWBTC-2611222100") == "KRWBTC-2611222100"
     assert names.decision_key_of("KRWBTC-2611222100", Side.BID, 1) == "KRWBTC-2611222100-b-1"
     assert names.decision_key_of("KRWBTC-2611222100", Side.ASK, 12) == "KRWBTC-2611222100-s-12"
     assert names.leg_of("KRWBTC-2611222100-s-12") == 12
-    assert names.identifier_of(app, "KRWBTC-2611222100-b-1", 3) == NAME
-    assert names.read_name(NAME, names.prefix_of(app)) == names.Name(
+    assert names.identifier_of(app.bot, "KRWBTC-2611222100-b-1", 3) == NAME
+    assert names.read_name(NAME, names.prefix_of(app.bot)) == names.Name(
         identifier=NAME,
         trade="KRWBTC-2611222100",
         decision_key="KRWBTC-2611222100-b-1",
         number=3,
-        side="bid",
+        side=Side.BID,
         candle_closed_at=closed,
     )
     sale = names.read_name(NAME.replace("-b-", "-s-"), "ub1-S7f3a-")
@@ -133,12 +134,12 @@ def test_the_time_of_an_order_is_utc_or_unknown(text: str, moment: datetime | No
 
 def test_an_adopted_order_is_the_request_it_came_of() -> None:
     """A buy by its total, a sale by its volume; over, and sent by nobody again."""
-    name = names.Name(identifier=NAME, trade="t", decision_key="t-s-1", number=2, side="ask", candle_closed_at=NOW)
+    name = names.Name(identifier=NAME, trade="t", decision_key="t-s-1", number=2, side=Side.ASK, candle_closed_at=NOW)
     buy = shown(price=Decimal(6000), volume=None)
     assert request_of(buy, NAME) == NewOrder(market="KRW-A", side=Side.BID, identifier=NAME, total=Decimal(6000))
     sale = shown(side=Side.ASK, price=None, volume=Decimal(5), created_at="2026-11-02T21:00:00+09:00")
     assert request_of(sale, NAME) == NewOrder(market="KRW-A", side=Side.ASK, identifier=NAME, volume=Decimal(5))
-    app: Any = SimpleNamespace(clock=lambda: NOW + timedelta(days=1))
+    app: Any = make_app(clock=lambda: NOW + timedelta(days=1))
     record = adopted_intent(app, a_trade(), sale, name)
     assert msgspec.json.decode(record.request, type=NewOrder) == request_of(sale, NAME)
     assert (record.identifier, record.decision_key, record.n, record.trade_id) == (NAME, "t-s-1", 2, "t")
@@ -196,8 +197,8 @@ async def test_a_newest_order_that_upbit_shows_under_another_name_is_not_our_acc
 
     def app(newest: tuple[str, str] | None) -> Any:
         journal = SimpleNamespace(newest_uuid=lambda: newest)
-        return SimpleNamespace(journal=journal, upbit=SimpleNamespace(order=look))
+        return make_app(journal=journal, upbit=SimpleNamespace(order=look))
 
-    assert await recovery.knows_our_orders(app(("ub1-x-0", "u")))
-    assert not await recovery.knows_our_orders(app(("ub1-y-0", "u")))
-    assert not await recovery.knows_our_orders(app(None))
+    assert await owner.knows_our_orders(app(("ub1-x-0", "u")))
+    assert not await owner.knows_our_orders(app(("ub1-y-0", "u")))
+    assert not await owner.knows_our_orders(app(None))

@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from journal.records import Intent, IntentState, Trade
+from journal.records import Intent, IntentState, Phase, Trade
 from strategy.portfolio import stop_price
-from trader.decisions import HOLDING, SELLING
 from trader.orders import names
 from trader.trades.positions import average_price, hold_again, reserve
 from upbit.models import NewOrder, Side
@@ -63,7 +62,7 @@ def trade_for(app: App, order: Order, name: names.Name, *, idle: bool = True) ->
     trade goes by the same name, and its sale by the same identifier, wherever its orders are read.
     """
     other = app.journal.open_trade_in(order.market)
-    begins = order.side is Side.BID and not app.journal.knows_trade(names.trade_id_of(app, name.trade))
+    begins = order.side is Side.BID and not app.journal.knows_trade(names.trade_id_of(app.bot, name.trade))
     if other is not None and begins and idle and other.entry_reason.get("code") == ADOPTED:
         app.journal.close_trade(other.id, closed_at=created_at(order) or app.clock(), dust=other.volume)
         other = None
@@ -72,7 +71,7 @@ def trade_for(app: App, order: Order, name: names.Name, *, idle: bool = True) ->
 
 def adopted_trade(app: App, order: Order, name: names.Name) -> Trade:
     """Return the trade an order belongs to, by its name. Why it began is not known, and so is its stop."""
-    trade_id = names.trade_id_of(app, name.trade)
+    trade_id = names.trade_id_of(app.bot, name.trade)
     if app.journal.knows_trade(trade_id):
         return app.journal.trade(trade_id)
     return Trade(
@@ -94,7 +93,7 @@ def adopted_intent(app: App, trade: Trade, order: Order, name: names.Name) -> In
         n=name.number,
         trade_id=trade.id,
         market=order.market,
-        side=str(order.side),
+        side=order.side,
         request=msgspec.json.encode(request_of(order, name.identifier)).decode(),
         decided_at=created_at(order) or app.clock(),
         deadline=None,
@@ -138,7 +137,7 @@ async def give_stop(app: App, trade: Trade) -> None:
     if distance is None or not math.isfinite(distance) or not trade.bought:
         return
     stop = stop_price(average_price(app.journal.fills_of_trade(trade.id, "bid")), Decimal(repr(distance)))
-    if stop is not None and await reserve(app, trade.market, HOLDING, SELLING):
+    if stop is not None and await reserve(app, trade.market, Phase.HOLDING, Phase.SELLING):
         app.journal.set_stop(trade.id, stop)
         await hold_again(app, trade.market)
         app.tell("stop_anew", level=logging.WARNING, market=trade.market, stop=stop)

@@ -12,12 +12,14 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from trader.decisions import HOLDING, SELLING
+from journal.records import Phase
 from trader.trades.positions import end_taken, hold_again, last_fill_at, reserve
+from upbit.rules import base_of
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from journal.journal import Journal
     from journal.records import Trade
     from trader.app import App
 
@@ -33,28 +35,28 @@ async def compare_balances(app: App) -> None:
     Not so soon after the last look that the same old answer could be given twice.
     """
     now_s = asyncio.get_running_loop().time()
-    if app.balances_s is not None and now_s - app.balances_s < APART_S:
+    if app.shortage.looked_s is not None and now_s - app.shortage.looked_s < APART_S:
         return
-    before = quiet_positions(app, app.clock())
+    before = quiet_positions(app.journal, app.clock())
     held = {account.currency: account.available + account.locked for account in await app.upbit.accounts()}
-    after = quiet_positions(app, app.clock())
+    after = quiet_positions(app.journal, app.clock())
     quiet = {name: volume for name, volume in before.items() if after.get(name) == volume}
     short = dict[str, Decimal]()
     for trade in [trade for trade in app.journal.open_trades() if trade.id in quiet]:
-        short[trade.id] = quiet[trade.id] - held.get(trade.market.split("-")[1], Decimal(0))
-        await compare_balance(app, trade, surely_gone(short[trade.id], app.missing.get(trade.id)))
-    app.missing, app.balances_s = short, now_s
+        short[trade.id] = quiet[trade.id] - held.get(base_of(trade.market), Decimal(0))
+        await compare_balance(app, trade, surely_gone(short[trade.id], app.shortage.missing.get(trade.id)))
+    app.shortage.missing, app.shortage.looked_s = short, now_s
 
 
-def quiet_positions(app: App, now: datetime) -> dict[str, Decimal]:
+def quiet_positions(journal: Journal, now: datetime) -> dict[str, Decimal]:
     """Return what each trade holds in which nothing moves: no order in hand, and the last fill a while ago."""
-    busy = {intent.market for intent in app.journal.live_intents()}
+    busy = {intent.market for intent in journal.live_intents()}
     quiet = [
         trade
-        for trade in app.journal.open_trades()
-        if trade.market not in busy and now - last_fill_at(app, trade) >= SETTLED
+        for trade in journal.open_trades()
+        if trade.market not in busy and now - last_fill_at(journal, trade) >= SETTLED
     ]
-    return {trade.id: app.journal.position_volume(trade.id) for trade in quiet}
+    return {trade.id: journal.position_volume(trade.id) for trade in quiet}
 
 
 def surely_gone(short: Decimal, last_time: Decimal | None) -> Decimal:
@@ -70,7 +72,7 @@ async def compare_balance(app: App, trade: Trade, gone: Decimal) -> None:
     if not gone:
         return
     price, market = await last_price(app, trade.market), trade.market
-    reserved = await reserve(app, market, HOLDING, SELLING)
+    reserved = await reserve(app, market, Phase.HOLDING, Phase.SELLING)
     if not reserved and not await waits_to_sell(app, market):
         return
     note = app.messages.taken(trade, gone, at=app.clock())
@@ -94,6 +96,6 @@ async def last_price(app: App, market: str) -> Decimal | None:
 async def waits_to_sell(app: App, market: str) -> bool:
     """Return whether a sale is wanted and no order of it is in hand."""
     active = (await app.state.active_trade.snapshot()).get(market)
-    if active is None or active.phase != SELLING:
+    if active is None or active.phase != Phase.SELLING:
         return False
     return all(intent.market != market for intent in app.journal.live_intents())

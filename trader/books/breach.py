@@ -12,9 +12,9 @@ import traceback
 from typing import TYPE_CHECKING
 
 from journal.errors import JournalBroken, JournalError
-from trader.books.recovery import resume, settle_intent
-from trader.decisions import BUYING, SELLING
+from journal.records import Phase
 from trader.loops import pause
+from trader.restore import put_back, settle_intent
 from trader.trades.lifecycle import carry_on
 from trader.trades.positions import let_go
 
@@ -98,11 +98,11 @@ async def take_up_again(app: App, market: str) -> None:
     """Settle the orders of a market and carry its trade on."""
     for intent in app.journal.live_intents():
         if intent.market == market:
-            settle_intent(app, intent)
+            settle_intent(app.journal, intent)
     trade = app.journal.open_trade_in(market)
     if trade is None:
         await let_go(app, market)
         return
-    await resume(app, trade)
-    if (await app.state.active_trade.snapshot())[market].phase in {BUYING, SELLING}:
+    await put_back(app, trade)
+    if (await app.state.active_trade.snapshot())[market].phase in {Phase.BUYING, Phase.SELLING}:
         await carry_on(app, market)

@@ -10,15 +10,15 @@ from datetime import timedelta
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
-from journal.records import IntentState
+from journal.records import IntentState, Phase
 from trader.books.adoption import adopt, halt_buys_on_unknown, see_after_all
-from trader.decisions import HOLDING
 from trader.orders import names, protocol
 from upbit.models import Side
 
 if TYPE_CHECKING:
     from decimal import Decimal
 
+    from journal.journal import Journal
     from journal.records import Intent
     from trader.app import App
     from upbit.models import Order
@@ -50,9 +50,9 @@ async def compare_orders(app: App) -> bool:
         Whether everything is known now that can be; an order that is not listed whole yet lets its market wait.
     """
     now = app.clock()
-    thorough = app.thorough_at is None or not timedelta(0) <= now - app.thorough_at < THOROUGH_EVERY
+    thorough = app.discovery.thorough_at is None or not timedelta(0) <= now - app.discovery.thorough_at < THOROUGH_EVERY
     since = (app.journal.imported_until() or now) - (LOOK_BACK if thorough else RECENT)
-    prefix = names.prefix_of(app)
+    prefix = names.prefix_of(app.bot)
     ended = await app.upbit.closed_orders(start=since, end=now + AHEAD, prefix=prefix)
     resting = await app.upbit.open_orders(prefix=prefix)
     shown = [*ended, *resting]
@@ -62,23 +62,23 @@ async def compare_orders(app: App) -> bool:
     forget_known(app, unknown)
     for order in unknown:
         await fetch(app, order.uuid)
-    late = {order.market for order in unknown if order.uuid not in app.fetched}
-    doubtful = {order.market for order in unknown if buy_in_doubt(app, order.market)}
+    late = {order.market for order in unknown if order.uuid not in app.discovery.fetched}
+    doubtful = {order.market for order in unknown if buy_in_doubt(app.journal, order.market)}
     active = await app.state.active_trade.snapshot()
-    busy = {market for market, trade in active.items() if trade.phase != HOLDING}
+    busy = {market for market, trade in active.items() if trade.phase != Phase.HOLDING}
     for order in unknown:
         if order.market not in doubtful | late:
-            take_in(app, app.fetched.pop(order.uuid), idle=order.market not in busy)
+            take_in(app, app.discovery.fetched.pop(order.uuid), idle=order.market not in busy)
     if late:
         return False
     app.journal.note_import(now)
-    app.thorough_at = None if doubtful else now if thorough else app.thorough_at
+    app.discovery.thorough_at = None if doubtful else now if thorough else app.discovery.thorough_at
     return True
 
 
 def is_unknown(app: App, order: Order) -> bool:
     """Return whether an order is ours and has executed without the journal; stop everything when it knows it wrong."""
-    name = names.read_name(order.identifier, names.prefix_of(app))
+    name = names.read_name(order.identifier, names.prefix_of(app.bot))
     if name is None:
         return False
     filled = app.journal.executed_volume(name.identifier)
@@ -101,27 +101,27 @@ def judge_order(order: Order, known: Intent | None) -> Verdict:
 
 async def fetch(app: App, uuid: str) -> None:
     """Ask for an order with its fills, and keep it once it is whole: a round that fails need not ask for it again."""
-    if uuid in app.fetched:
+    if uuid in app.discovery.fetched:
         return
     order = await app.upbit.order(uuid=uuid)
     if order.is_final:
-        app.fetched[uuid] = order
+        app.discovery.fetched[uuid] = order
 
 
 def forget_known(app: App, unknown: list[Order]) -> None:
     """Forget what was fetched and turned out to be an order in doubt: whoever followed it has written it down."""
-    for uuid in app.fetched.keys() - {order.uuid for order in unknown}:
-        del app.fetched[uuid]
+    for uuid in app.discovery.fetched.keys() - {order.uuid for order in unknown}:
+        del app.discovery.fetched[uuid]
 
 
-def buy_in_doubt(app: App, market: str) -> bool:
+def buy_in_doubt(journal: Journal, market: str) -> bool:
     """Return whether a buy of a market may have executed and is not known to have: so it is in a restored journal."""
-    return any(intent.market == market and intent.side == Side.BID for intent in app.journal.live_intents())
+    return any(intent.market == market and intent.side == Side.BID for intent in journal.live_intents())
 
 
 def take_in(app: App, order: Order, *, idle: bool) -> None:
     """Write down an order that was not followed, whatever the journal thought of it; `idle`: its market is at rest."""
-    name = names.read_name(order.identifier, names.prefix_of(app))
+    name = names.read_name(order.identifier, names.prefix_of(app.bot))
     if name is None:
         return
     known = app.journal.known_intent(name.identifier)

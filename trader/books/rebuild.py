@@ -11,12 +11,14 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from failure import Failure
 from strategy.portfolio import MIN_TOTAL
 from trader.books.adoption import adopted_intent, created_at, trade_for
 from trader.books.discovery import AHEAD
-from trader.books.recovery import check_account
+from trader.books.owner import check_account
 from trader.loops import pause
 from trader.orders import names
+from upbit.rules import base_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,14 +32,15 @@ FIRST = datetime(2024, 10, 18, tzinfo=UTC)
 LOOK_AGAIN_S = 1.0
 
 
-class UnclearAccountError(Exception):
+class UnclearAccountError(Failure):
     """Orders of several bots are on this account, and none of the keys in use."""
 
     def __init__(self, accounts: Sequence[str]) -> None:
         several = ", ".join(accounts)
-        self.ko = f"이 계정에는 여러 봇의 주문이 있습니다({several}). --account 로 하나를 고르세요."
-        self.en = f"There are orders of several bots on this account ({several}). Choose one with --account."
-        super().__init__(self.en)
+        super().__init__(
+            f"이 계정에는 여러 봇의 주문이 있습니다({several}). --account 로 하나를 고르세요.",
+            f"There are orders of several bots on this account ({several}). Choose one with --account.",
+        )
 
 
 @dataclass(slots=True)
@@ -68,7 +71,7 @@ async def rebuild(app: App, account: str | None = None) -> Rebuilt:
     await check_account(app)
     rebuilt = Rebuilt(account=app.account)
     for order in sorted(shown, key=lambda order: (created_at(order) or now, order.uuid)):
-        name = names.read_name(order.identifier, names.prefix_of(app))
+        name = names.read_name(order.identifier, names.prefix_of(app.bot))
         if name is not None and order.executed_volume:
             put(app, await whole(app, order), name)
             rebuilt.orders += 1
@@ -108,7 +111,7 @@ async def write_off(app: App, rebuilt: Rebuilt) -> None:
     held = {account.currency: account.available + account.locked for account in await app.upbit.accounts()}
     for trade in app.journal.open_trades():
         (book,) = await app.upbit.books([trade.market])
-        gone = trade.volume - held.get(trade.market.split("-")[1], Decimal(0))
+        gone = trade.volume - held.get(base_of(trade.market), Decimal(0))
         if gone > 0:
             bid = book.levels[0].bid_price if book.levels else None
             app.journal.take_out(trade.id, gone, price=bid)

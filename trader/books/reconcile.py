@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from journal.records import Phase
 from trader.books.adoption import give_stop, lacks_stop
 from trader.books.balances import compare_balances
 from trader.books.discovery import compare_orders
-from trader.books.recovery import resume
 from trader.books.storage import look_after_storage
-from trader.decisions import HOLDING, SELLING
 from trader.loops import keep_going, pause
+from trader.restore import put_back
 from trader.trades.positions import hold_again, let_go, reserve
 
 if TYPE_CHECKING:
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 PERIOD_S = 60.0
 SOON_S = 1.0
-COMPARED_WITHIN_S = 300.0
-"""Nothing is bought on a comparison that is older than this: another daemon may have traded since."""
 
 
 async def reconcile_periodically(app: App) -> None:
@@ -41,10 +39,10 @@ async def rounds(app: App) -> AsyncGenerator[None]:
     be without its stop for so long, only because the comparison was there before the candles.
     """
     while not app.stop.is_set():
-        app.compare_now.clear()
+        app.comparison.wanted.clear()
         yield
-        soon = not app.reconciled or app.thorough_at is None or await lacks_stop(app)
-        await pause(SOON_S if soon else PERIOD_S, app.stop, app.compare_now)
+        soon = not app.comparison.finished or app.discovery.thorough_at is None or await lacks_stop(app)
+        await pause(SOON_S if soon else PERIOD_S, app.stop, app.comparison.wanted)
 
 
 async def reconcile(app: App) -> None:
@@ -57,23 +55,18 @@ async def reconcile(app: App) -> None:
         await take_up(app, market)
     if not whole:
         return
-    app.comparisons += 1
+    app.comparison.rounds += 1
     await compare_balances(app)
     for trade in app.journal.open_trades():
         await give_stop(app, trade)
-    app.reconciled, app.compared_s = True, began_s
-
-
-def is_compared(app: App, now_s: float) -> bool:
-    """Return whether the journal was compared with the exchange lately enough to buy; `now_s` is loop time."""
-    return app.compared_s is not None and now_s - app.compared_s <= COMPARED_WITHIN_S
+    app.comparison.finished, app.comparison.began_s = True, began_s
 
 
 async def take_up(app: App, market: str) -> None:
     """Let the shared dicts know the open trade of a market as the journal has it now, if nobody works on it."""
     trade = app.journal.open_trade_in(market)
     active = (await app.state.active_trade.snapshot()).get(market)
-    if trade is not None and trade.phase != "entering" and (active is None or active.trade_id != trade.id):
-        await resume(app, trade)
-    elif await reserve(app, market, HOLDING, SELLING):  # so that nobody begins a sale meanwhile
+    if trade is not None and trade.phase is not Phase.ENTERING and (active is None or active.trade_id != trade.id):
+        await put_back(app, trade)
+    elif await reserve(app, market, Phase.HOLDING, Phase.SELLING):  # so that nobody begins a sale meanwhile
         await (let_go if trade is None else hold_again)(app, market)

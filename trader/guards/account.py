@@ -13,6 +13,7 @@ from decimal import Decimal
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
+from failure import CONFIGURATION, Failure
 from journal.errors import Breach
 from notifier.explain import explain
 from trader.loops import every, keep_going
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from datetime import datetime
 
-    from journal.journal import Journal
     from trader.app import App
     from upbit.rest import Upbit
 
@@ -35,28 +35,15 @@ EXPIRY_EVERY = timedelta(days=1)
 EXPIRY_AGAIN = timedelta(hours=1)
 WARN_DAYS = (30, 14, 7, 3, 1)
 """Days before the key's end on which a person is told."""
-MODE, NO_WITHDRAWAL = "mode", "no_withdrawal"
+NO_WITHDRAWAL = "no_withdrawal"
 WITHDRAWAL_TRIES, WITHDRAWAL_PAUSE_S = 3, 2.0
 LOCKED_NAME = "open_api_withdraw_locked"
 
 
-class WrongModeError(Exception):
-    """The journal belongs to the other world: real money, or the sandbox."""
-
-    def __init__(self, owner: str, mode: str) -> None:
-        self.ko = (
-            f"이 데이터 폴더의 기록은 '{owner}' 모드의 것인데 지금은 '{mode}' 모드입니다. "
-            "실거래와 연습의 기록은 섞지 않습니다. BOT_DATA_DIR로 다른 폴더를 지정하거나 UPBIT_BASE_URL을 확인하세요."
-        )
-        self.en = (
-            f"The journal in this data folder is of mode '{owner}', and this is mode '{mode}'. "
-            "Real and rehearsed trades are never mixed. Name another folder with BOT_DATA_DIR, or check UPBIT_BASE_URL."
-        )
-        super().__init__(self.en)
-
-
-class CanWithdrawError(Exception):
+class CanWithdrawError(Failure):
     """The key can withdraw, or nobody can tell that it cannot."""
+
+    exit_code = CONFIGURATION
 
     def __init__(self, *, certain: bool) -> None:
         self.certain = certain
@@ -68,28 +55,12 @@ class CanWithdrawError(Exception):
                 "Whether this API key can withdraw is not known.",
             )
         )
-        self.ko = (
+        super().__init__(
             f"{ko} 자산조회, 주문조회, 주문하기 권한만 있는 키(서브 포켓 권장)로 다시 발급하세요. "
-            "그래도 쓰려면 risk.allow_withdrawal = true."
-        )
-        self.en = (
+            "그래도 쓰려면 risk.allow_withdrawal = true.",
             f"{en} Issue one with view assets, view orders and make orders only, best in a sub-pocket. "
-            "To use it all the same: risk.allow_withdrawal = true."
+            "To use it all the same: risk.allow_withdrawal = true.",
         )
-        super().__init__(self.en)
-
-
-def claim_mode(journal: Journal, mode: str) -> None:
-    """Refuse a journal of the other mode; claim a new one.
-
-    Raises:
-        WrongModeError: real and rehearsed trades never stand in one journal.
-    """
-    owner = journal.meta(MODE)
-    if owner is None:
-        journal.set_meta(MODE, mode)
-    elif owner != mode:
-        raise WrongModeError(owner, mode)
 
 
 # --- withdrawing ----------------------------------------------------------------------------------------------------
@@ -246,6 +217,5 @@ def tell_expiry(app: App, expires_at: datetime) -> None:
     if not passed:
         return
     note = app.messages.expiry(expires_at, left, threshold=passed[-1], at=app.clock())
-    app.journal.add_notes([note])
+    app.inform(note)
     app.tell("key_expires", level=logging.WARNING, days=max(0, left.days), at=f"{expires_at:%Y-%m-%d}")
-    app.wake_notifier()

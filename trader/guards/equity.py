@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from config.settings import Config
+    from journal.journal import Journal
     from journal.records import Trade
     from state import Price
     from trader.app import App
@@ -107,7 +108,7 @@ async def watch_equity(app: App) -> None:
 
 def look(app: App, prices: Mapping[str, Price | None]) -> None:
     """Measure once, stop buys where a limit is broken, and write down what is measured from."""
-    before, trades = read_mark(app), app.journal.open_trades()
+    before, trades = read_mark(app.journal), app.journal.open_trades()
     profit = profit_now(app.journal.realised(), trades, prices)
     if before is None or all(prices.get(trade.market) for trade in trades):
         mark = renew(before, profit, f"{app.clock() + KST:%Y-%m-%d}", (halt.code for halt in app.control.reasons))
@@ -131,7 +132,7 @@ def is_news(before: Mark, after: Mark, budget: Decimal) -> bool:
     return after.peak < before.peak or after.peak - before.peak >= budget * WORTH_WRITING
 
 
-def read_mark(app: App) -> Mark | None:
+def read_mark(journal: Journal) -> Mark | None:
     """Return what was written down."""
-    text = app.journal.meta(META)
+    text = journal.meta(META)
     return None if text is None else msgspec.json.decode(text, type=Mark)

@@ -8,20 +8,18 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from trader.health import forget, write_report
+from trader.health import FILE, forget, write_report
 from trader.loops import every, keep_going
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from trader.app import App
 
 WRITE_EVERY_S = 5.0
 
 
-async def watch_health(app: App, path: Path) -> None:
+async def watch_health(app: App) -> None:
     """Write the health file every few seconds, and tell a person once when a loop has died, until the stop."""
-    told: set[str] = set()
+    told, path = set[str](), app.config.data_dir / FILE
     day = app.clock().date()
 
     async def look() -> None:
@@ -32,8 +30,7 @@ async def watch_health(app: App, path: Path) -> None:
             tell_alive(app, dead)
         for loop in sorted(dead.keys() - told):
             app.tell("loop_dead", level=logging.ERROR, loop=loop, error=dead[loop])
-            app.journal.add_notes([app.messages.problem("loop_dead", f"{loop}: {dead[loop]}", at=app.clock())])
-            app.wake_notifier()
+            app.inform(app.messages.problem("loop_dead", f"{loop}: {dead[loop]}", at=app.clock()))
         told.clear()
         told.update(dead)
         write_report(path, dead)  # last: on a full disk a person is told all the same
@@ -54,5 +51,4 @@ def tell_alive(app: App, dead: dict[str, str]) -> None:
         fees=app.journal.fees(),
         at=app.clock(),
     )
-    app.journal.add_notes([note])
-    app.wake_notifier()
+    app.inform(note)

@@ -11,12 +11,9 @@ import asyncio
 import logging
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Protocol
-
-from journal.errors import require
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
     from datetime import datetime
 
     from trader.app import App
@@ -35,37 +32,12 @@ FILES_EVERY_S, FILES_WARN = 60.0, 0.8
 CLOCK_JUMP, CLOCK_SKEW, LOOP_LAG = "clock_jump", "clock_skew", "loop_lag"
 
 
-class Watchdog(Protocol):
-    """What looks at the loop from outside, in real time: it shows what holds it up, and ends a process that hangs."""
-
-    period_s: float  # how often it wants to hear that the loop lives
-
-    def alive(self) -> None:
-        """Hear that the loop lives."""
-
-    def close(self) -> None:
-        """Look no more."""
-
-    def files_used(self) -> float:
-        """Return which share of the files and sockets this process may open are open."""
-
-
-async def lasting(name: str, work: Awaitable[None], stop: asyncio.Event) -> None:
-    """Do work that only a stop may end; that it ended by itself is a fault of ours, and never goes unnoticed.
-
-    Raises:
-        AssertionError: when it did.
-    """
-    await work
-    require(stop.is_set(), f"{name} ended by itself")
-
-
 # --- the loop -------------------------------------------------------------------------------------------------------
 
 
-async def watch_loop(app: App, watchdog: Watchdog | None = None) -> None:
+async def watch_loop(app: App) -> None:
     """Measure how late the loop wakes us, stop buys while it is very late, keep the watchdog quiet; until cancelled."""
-    loop = asyncio.get_running_loop()
+    loop, watchdog = asyncio.get_running_loop(), app.watchdog
     period = watchdog.period_s if watchdog else LOOK_S
     last_late = loop.time() - LAG_OVER_S
     try:
@@ -101,14 +73,13 @@ def judge_lag(app: App, late_s: float) -> None:
 # --- open files -----------------------------------------------------------------------------------------------------
 
 
-async def watch_files(app: App, watchdog: Watchdog) -> None:
+async def watch_files(app: App) -> None:
     """Tell a person when files or sockets run out, before nothing can be opened any more; until cancelled."""
-    while True:
-        used = watchdog.files_used()
+    while app.watchdog is not None:
+        used = app.watchdog.files_used()
         if used >= FILES_WARN:
             app.tell("many_files", level=logging.WARNING, used=f"{used:.2f}")
-            app.journal.add_notes([app.messages.many_files(used, at=app.clock())])
-            app.wake_notifier()
+            app.inform(app.messages.many_files(used, at=app.clock()))
         await asyncio.sleep(FILES_EVERY_S)
 
 
@@ -158,8 +129,9 @@ async def start_over(app: App, jump: timedelta) -> None:
     app.tell("clock_jump", level=logging.WARNING, seconds=seconds)
     async with app.state.trading_dict.locked() as trading:
         trading.update(dict.fromkeys(trading))
-    for shared in (app.state.wallet_dict, app.state.snapshot_dict, app.state.target_dict):
-        await shared.replace({})
+    await app.state.wallet_dict.replace({})
+    await app.state.snapshot_dict.replace({})
+    await app.state.target_dict.replace({})
     if jump < timedelta(0):
         app.candles.forget(())
     app.tickers.reconnect()

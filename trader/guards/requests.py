@@ -8,15 +8,14 @@ from trader.control import REQUEST, SELL_ALL_REQUEST, take_request
 from trader.loops import every, keep_going
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from trader.app import App
 
 LOOK_S = 1.0
 
 
-async def watch_control(app: App, folder: Path) -> None:
+async def watch_control(app: App) -> None:
     """Resume, or sell all, when a person asks for it, until the stop."""
+    folder = app.config.data_dir
     answers = {REQUEST: app.control.resume, SELL_ALL_REQUEST: app.control.sell_all}
     for name in answers:
         take_request(folder, name)  # one that was meant for an earlier daemon

@@ -13,6 +13,7 @@ import signal
 import sys
 import time
 from pathlib import Path
+from typing import Protocol
 
 PERIOD_S = 0.1
 SHOW_AFTER_S = 0.25
@@ -20,6 +21,21 @@ SHOW_AGAIN_S = 600.0
 """After a stack was shown the next one waits: a slow machine must not fill the log."""
 END_AFTER_S = 60.0
 OPEN_FILES = Path("/dev/fd")
+
+
+class Watchdog(Protocol):
+    """What looks at the loop from outside, in real time: it shows what holds it up, and ends a process that hangs."""
+
+    period_s: float  # how often it wants to hear that the loop lives
+
+    def alive(self) -> None:
+        """Hear that the loop lives."""
+
+    def close(self) -> None:
+        """Look no more."""
+
+    def files_used(self) -> float:
+        """Return which share of the files and sockets this process may open are open."""
 
 
 class SystemWatchdog:

@@ -22,10 +22,12 @@ from trader.orders import protocol
 from trader.orders.protocol import Answer, Doubt, Kind, Sight, Step
 from upbit.errors import ExchangeError, OrderNotFound, Withheld
 from upbit.models import NewOrder
+from upbit.rules import base_of
 
 if TYPE_CHECKING:
     from decimal import Decimal
 
+    from journal.journal import Journal
     from journal.records import Intent
     from trader.app import App
     from upbit.models import Fence, Order
@@ -74,7 +76,7 @@ def why_not(app: App, intent: Intent) -> str | None:
     """
     if intent.deadline is not None and not intent.decided_at - CLOCK_SLIP <= app.clock() <= intent.deadline:
         return "deadline"
-    if not is_held(app, intent):
+    if not is_held(app.journal, intent):
         return "sold"
     if not app.control.permits(intent.side):
         return app.control.state.name
@@ -181,7 +183,7 @@ async def what_to_send(app: App, intent: Intent, step: Step) -> NewOrder | Fence
     """Return the order or the fence that the account can pay for now; None when there is none, or nobody knows."""
     try:
         free = {account.currency: account.available for account in await app.upbit.accounts()}
-        order, krw, coins = to_order(intent), balance(free, "KRW"), balance(free, intent.market.split("-")[1])
+        order, krw, coins = to_order(intent), balance(free, "KRW"), balance(free, base_of(intent.market))
         (book,) = await app.upbit.books([intent.market])
     except ExchangeError as error:
         log.warning("nothing sent in doubt identifier=%s error=%s", intent.identifier, error)
@@ -248,8 +250,7 @@ def tell_long_doubt(app: App, intent: Intent) -> None:
         return
     burnt = protocol.is_burnt(app.journal.attempts(intent.identifier))
     note = app.messages.long_doubt(intent, burnt=burnt, at=app.clock())
-    app.journal.add_notes([note])
-    app.wake_notifier()
+    app.inform(note)
 
 
 async def track(app: App, intent: Intent) -> None:
@@ -282,10 +283,10 @@ def write_progress(app: App, intent: Intent, order: Order) -> bool:
     return order.is_final
 
 
-def is_held(app: App, intent: Intent) -> bool:
+def is_held(journal: Journal, intent: Intent) -> bool:
     """Return whether what an intent sells is still held."""
     volume = to_order(intent).volume
-    return volume is None or volume <= app.journal.trade(intent.trade_id).volume
+    return volume is None or volume <= journal.trade(intent.trade_id).volume
 
 
 def to_order(intent: Intent) -> NewOrder:

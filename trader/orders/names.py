@@ -12,12 +12,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from upbit.models import Side
-
-if TYPE_CHECKING:
-    from trader.app import App
 
 FORM = re.compile(r"(?P<decision>(?P<trade>[A-Z0-9]+-(?P<candle>\d{10}))-(?P<side>[bs])-(?P<leg>\d+))-(?P<number>\d+)")
 CANDLE = "%y%m%d%H%M"
@@ -31,7 +27,7 @@ class Name:
     trade: str  # market and candle
     decision_key: str  # market, candle, side and leg
     number: int
-    side: str  # "bid" or "ask"
+    side: Side
     candle_closed_at: datetime
 
 
@@ -40,14 +36,14 @@ def family_of(mode: str) -> str:
     return f"ub1-{mode[0].upper()}"
 
 
-def prefix_of(app: App) -> str:
-    """Return how the identifier of every order of this bot begins."""
-    return f"ub1-{bot_of(app)}-"
+def bot_of(mode: str, account: str) -> str:
+    """Return what stands for the mode and the account in every name: "S7f3a"."""
+    return f"{mode[0].upper()}{account}"
 
 
-def bot_of(app: App) -> str:
-    """Return what stands for the mode and the account in every name."""
-    return f"{app.mode[0].upper()}{app.account}"
+def prefix_of(bot: str) -> str:
+    """Return how the identifier of every order of a bot begins."""
+    return f"ub1-{bot}-"
 
 
 def trade_name(market: str, candle_closed_at: datetime) -> str:
@@ -55,9 +51,9 @@ def trade_name(market: str, candle_closed_at: datetime) -> str:
     return f"{market.replace('-', '')}-{candle_closed_at:{CANDLE}}"
 
 
-def trade_id_of(app: App, name: str) -> str:
+def trade_id_of(bot: str, name: str) -> str:
     """Return by what the journal knows the trade of a name."""
-    return f"{bot_of(app)}-{name}"
+    return f"{bot}-{name}"
 
 
 def name_in(trade_id: str) -> str:
@@ -75,9 +71,9 @@ def leg_of(decision_key: str) -> int:
     return int(decision_key.rsplit("-", 1)[1])
 
 
-def identifier_of(app: App, decision_key: str, number: int) -> str:
+def identifier_of(bot: str, decision_key: str, number: int) -> str:
     """Return the name of an order."""
-    return f"{prefix_of(app)}{decision_key}-{number}"
+    return f"{prefix_of(bot)}{decision_key}-{number}"
 
 
 def read_name(identifier: str | None, prefix: str) -> Name | None:
@@ -92,7 +88,7 @@ def read_name(identifier: str | None, prefix: str) -> Name | None:
         trade=found["trade"],
         decision_key=found["decision"],
         number=int(found["number"]),
-        side="bid" if found["side"] == "b" else "ask",
+        side=Side.BID if found["side"] == "b" else Side.ASK,
         candle_closed_at=datetime.strptime(found["candle"], CANDLE).replace(tzinfo=UTC),
     )
 

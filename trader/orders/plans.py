@@ -24,7 +24,7 @@ def plan_entry(app: App, snapshot: Snapshot, entry: Entry, plan: risk.Plan) -> t
     now = app.clock()
     name = names.trade_name(snapshot.market, snapshot.candle_closed_at)
     trade = Trade(
-        id=names.trade_id_of(app, name),
+        id=names.trade_id_of(app.bot, name),
         market=snapshot.market,
         strategy=app.strategy.name,
         unit=app.candles.unit,
@@ -34,7 +34,7 @@ def plan_entry(app: App, snapshot: Snapshot, entry: Entry, plan: risk.Plan) -> t
     )
     key = names.decision_key_of(name, Side.BID, 0)
     order = NewOrder(
-        market=snapshot.market, side=Side.BID, total=plan.total, identifier=names.identifier_of(app, key, 0)
+        market=snapshot.market, side=Side.BID, total=plan.total, identifier=names.identifier_of(app.bot, key, 0)
     )
     return trade, new_intent(trade, order, decision_key=key, number=0, now=now, deadline=now + BUY_WITHIN)
 
@@ -44,13 +44,13 @@ def plan_exit(app: App, trade: Trade, volume: Decimal) -> Intent:
 
     Its number grows only where the one before it has provably not been executed.
     """
-    sells = [intent for intent in app.journal.intents_of(trade.id) if intent.side == "ask"]
+    sells = [intent for intent in app.journal.intents_of(trade.id) if intent.side is Side.ASK]
     ended = [intent.decision_key for intent in sells if intent.state is IntentState.FINAL]
     leg = max((names.leg_of(key) + 1 for key in ended), default=0)  # adopted legs may begin above 0
     key = names.decision_key_of(names.name_in(trade.id), Side.ASK, leg)
     number = sum(intent.decision_key == key for intent in sells)
     order = NewOrder(
-        market=trade.market, side=Side.ASK, volume=volume, identifier=names.identifier_of(app, key, number)
+        market=trade.market, side=Side.ASK, volume=volume, identifier=names.identifier_of(app.bot, key, number)
     )
     return new_intent(trade, order, decision_key=key, number=number, now=app.clock(), deadline=None)
 
@@ -65,7 +65,7 @@ def new_intent(
         n=number,
         trade_id=trade.id,
         market=order.market,
-        side=str(order.side),
+        side=order.side,
         request=drive.request_of(order),
         decided_at=now,
         deadline=deadline,

@@ -12,7 +12,7 @@ from strategy.portfolio import start_of_day, stop_price
 from trader.orders import drive, risk
 from trader.orders.plans import plan_entry
 from trader.orders.protocol import affordable
-from trader.trades.positions import average_price, hold_again, let_go, note_trade_id
+from trader.trades.positions import average_price, hold_again, leave_alone, let_go, note_trade_id
 from upbit.errors import ExchangeError, InsufficientFunds
 from upbit.rules import plain, rounded_average
 
@@ -79,7 +79,7 @@ async def gather_facts(app: App, snapshot: Snapshot, entry: Entry) -> risk.Facts
 async def refuse(app: App, market: str, why: str) -> None:
     """Let go of a market whose buy was refused, and leave it alone for a while."""
     app.tell("refused", market=market, why=why)
-    app.resting[market] = app.clock() + REFUSED_RESTS
+    await leave_alone(app, market, REFUSED_RESTS)
     await let_go(app, market)
 
 
@@ -97,7 +97,7 @@ async def after_buy(app: App, trade_id: str, intent: Intent) -> None:
     opened_at = fills[0].at
     fee = app.journal.intent(intent.identifier).paid_fee
     note = app.messages.bought(
-        trade, korean_name=app.korean_name(trade.market), fills=fills, fee=fee, stop_price=stop, at=opened_at
+        trade, korean_name=await app.korean_name(trade.market), fills=fills, fee=fee, stop_price=stop, at=opened_at
     )
     app.journal.enter_position(trade_id, opened_at=opened_at, stop_price=stop, highest_price=average, notes=[note])
     hoped = trade.entry_reason.get("expected_price")
@@ -113,7 +113,7 @@ async def after_refusal(app: App, intent: Intent) -> None:
         again = app.journal.rejections(intent.market, app.clock() - REFUSED_AGAIN_RESTS)
         rests = REFUSED_AGAIN_RESTS if again > 1 else REFUSED_RESTS
         await explain_refusal(app, intent)
-    app.resting[intent.market] = app.clock() + rests
+    await leave_alone(app, intent.market, rests)
 
 
 async def explain_refusal(app: App, intent: Intent) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from trader.orders import drive
 from trader.trades.buying import after_buy, begin_buy
 from trader.trades.selling import after_sell, begin_sale
+from upbit.models import Side
 
 if TYPE_CHECKING:
     from strategy.base import Entry, Exit, Snapshot
@@ -33,7 +34,7 @@ async def carry_on(app: App, market: str) -> None:
     """Take the order in hand of a trade to its end, and write down what that makes of the trade."""
     trade_id = (await app.state.active_trade.snapshot())[market].trade_id
     intent = await drive.drive(app, app.journal.order_in_hand(trade_id).identifier)
-    if intent.side == "bid":
+    if intent.side is Side.BID:
         await after_buy(app, trade_id, intent)
     else:
         await after_sell(app, trade_id, intent)

@@ -6,20 +6,21 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from journal.records import Phase
 from journal.rows import total
 from strategy.base import Position
-from trader.decisions import HOLDING
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from datetime import datetime, timedelta
 
+    from journal.journal import Journal
     from journal.records import Fill, Trade
     from trader.app import App
 
 
-def last_fill_at(app: App, trade: Trade) -> datetime:
+def last_fill_at(journal: Journal, trade: Trade) -> datetime:
     """Return when the trade last bought or sold something."""
-    return max((fill.at for fill in app.journal.fills_of_trade(trade.id, "bid", "ask")), default=trade.decided_at)
+    return max((fill.at for fill in journal.fills_of_trade(trade.id, "bid", "ask")), default=trade.decided_at)
 
 
 def average_price(fills: list[Fill]) -> Decimal:
@@ -27,20 +28,20 @@ def average_price(fills: list[Fill]) -> Decimal:
     return total(fill.funds for fill in fills) / total(fill.volume for fill in fills)
 
 
-def position_of(app: App, trade: Trade) -> Position:
+def position_of(journal: Journal, trade: Trade) -> Position:
     """Return what a trade holds, read from the journal."""
-    average = average_price(app.journal.fills_of_trade(trade.id, "bid"))
+    average = average_price(journal.fills_of_trade(trade.id, "bid"))
     return Position(
         market=trade.market,
         entry_price=average,
-        volume=app.journal.position_volume(trade.id),
+        volume=journal.position_volume(trade.id),
         opened_at=trade.opened_at or trade.decided_at,
         stop_price=trade.stop_price,
         highest_price=trade.highest_price or average,
     )
 
 
-async def reserve(app: App, market: str, now: str, then: str) -> bool:
+async def reserve(app: App, market: str, now: Phase, then: Phase) -> bool:
     """Move a trade from one phase to the next; False when somebody else already did."""
     async with app.state.active_trade.locked() as active:
         trade = active.get(market)
@@ -60,8 +61,8 @@ async def hold_again(app: App, market: str) -> None:
     """Mark a trade as holding, with its position as the journal knows it."""
     async with app.state.active_trade.locked() as active:
         trade = active[market]
-        position = position_of(app, app.journal.trade(trade.trade_id))
-        active[market] = replace(trade, phase=HOLDING, position=position)
+        position = position_of(app.journal, app.journal.trade(trade.trade_id))
+        active[market] = replace(trade, phase=Phase.HOLDING, position=position)
 
 
 async def hold_or_end(app: App, trade_id: str) -> None:
@@ -88,10 +89,16 @@ async def end(app: App, trade: Trade, *, dust: Decimal, reason: dict[str, object
     """Close a trade in the journal, with its message, and take its market out of the shared dicts."""
     now = app.clock()
     trade = replace(trade, exit_reason=trade.exit_reason or reason)
-    note = app.messages.sold(trade, korean_name=app.korean_name(trade.market), dust=dust, at=now)
+    note = app.messages.sold(trade, korean_name=await app.korean_name(trade.market), dust=dust, at=now)
     app.journal.close_trade(trade.id, closed_at=now, dust=dust, reason=reason, notes=[note])
     app.tell("sold", market=trade.market, reason=(trade.exit_reason or {}).get("code"), profit_krw=trade.profit_krw)
     await let_go(app, trade.market)
+
+
+async def leave_alone(app: App, market: str, rest: timedelta) -> None:
+    """Draw a market no more for a while."""
+    async with app.state.resting.locked() as resting:
+        resting[market] = app.clock() + rest
 
 
 async def let_go(app: App, market: str) -> None:

@@ -16,10 +16,12 @@ from trader.orders.plans import expected, plan_exit, words
 from trader.orders.sale import Verdict, judge_sale
 from trader.trades.positions import end, hold_or_end, last_fill_at
 from upbit.errors import ExchangeError, InsufficientFunds, MarketUnavailable
+from upbit.rules import base_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from journal.journal import Journal
     from strategy.base import Exit
     from trader.app import App
 
@@ -41,7 +43,7 @@ async def begin_sale(app: App, market: str, answer: Exit) -> bool:
         Whether there is an order to carry out now; else the trade is held, or over.
     """
     trade_id = (await app.state.active_trade.snapshot())[market].trade_id
-    if app.comparisons == 0:  # the journal may be an old copy: what it holds may have been sold since
+    if app.comparison.rounds == 0:  # the journal may be an old copy: what it holds may have been sold since
         await wait_for_comparison(app)
     trade = app.journal.trade(trade_id)
     try:
@@ -56,13 +58,13 @@ async def begin_sale(app: App, market: str, answer: Exit) -> bool:
         await pause(NOT_CONFIRMED_S, app.stop)
         await hold_or_end(app, trade.id)
         return False
-    wallet = free_of(market.removeprefix("KRW-"), await app.state.wallet_dict.snapshot())
+    wallet = free_of(base_of(market), await app.state.wallet_dict.snapshot())
     trade = app.journal.trade(trade.id)  # from here on nothing is awaited until the sale is written down
     ours = app.journal.position_volume(trade.id)
     if ours <= 0:
         await hold_or_end(app, trade.id)
         return False
-    verdict, volume = judge_sale(ours, wallet, last_fill_at(app, trade), best_bid)
+    verdict, volume = judge_sale(ours, wallet, last_fill_at(app.journal, trade), best_bid)
     if verdict is Verdict.DUST:
         await end_with_dust(app, trade, ours, words(answer))
         return False
@@ -87,8 +89,7 @@ def free_of(currency: str, wallet: Mapping[str, Balance]) -> Balance | None:
 async def wait_for_coins(app: App, trade: Trade, ours: Decimal) -> None:
     """Hold on to coins that an order of the user locks, and tell a person that their sale waits."""
     app.tell("locked", level=logging.WARNING, market=trade.market, volume=ours)
-    app.journal.add_notes([app.messages.locked(trade, ours, at=app.clock())])
-    app.wake_notifier()
+    app.inform(app.messages.locked(trade, ours, at=app.clock()))
     await pause(SELL_AGAIN_S, app.stop)
     await hold_or_end(app, trade.id)
 
@@ -108,14 +109,14 @@ async def after_sell(app: App, trade_id: str, intent: Intent) -> None:
         return
     if intent.state is not IntentState.FINAL:
         await pause(SUSPENDED_S if is_suspended(app, intent) else SELL_AGAIN_S, app.stop)
-    if ended_with(app, intent, InsufficientFunds):
+    if ended_with(app.journal, intent, InsufficientFunds):
         await wait_for_comparison(app)
     await hold_or_end(app, trade_id)
 
 
-def ended_with(app: App, intent: Intent, error: type[ExchangeError]) -> bool:
+def ended_with(journal: Journal, intent: Intent, error: type[ExchangeError]) -> bool:
     """Return whether an order was refused for good with an error of this kind."""
-    attempts = app.journal.attempts(intent.identifier)
+    attempts = journal.attempts(intent.identifier)
     return intent.state is IntentState.REJECTED and bool(attempts) and attempts[-1].outcome == error.__name__
 
 
@@ -125,10 +126,10 @@ async def wait_for_comparison(app: App) -> None:
     At a start the journal may be an old copy. After a refusal for want of coins another daemon may have sold them under
     the same name: Upbit looks at the money before it looks at the name.
     """
-    before = app.comparisons
-    app.compare_now.set()
+    before = app.comparison.rounds
+    app.comparison.wanted.set()
     for _ in range(COMPARED_WITHIN_S):
-        if app.comparisons != before or app.stop.is_set():
+        if app.comparison.rounds != before or app.stop.is_set():
             return
         await pause(1.0, app.stop)
 
@@ -140,6 +141,5 @@ def is_suspended(app: App, intent: Intent) -> bool:
         return False
     trade = app.journal.trade(intent.trade_id)
     app.tell("suspended", level=logging.WARNING, market=trade.market, volume=trade.volume)
-    app.journal.add_notes([app.messages.suspended(trade, at=app.clock())])
-    app.wake_notifier()
+    app.inform(app.messages.suspended(trade, at=app.clock()))
     return True

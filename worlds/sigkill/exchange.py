@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from sandbox.server import Opened, SandboxOptions
-from simulation.loop import wall_clock
+from trader.clock import wall_clock
 from worlds.judges.books import ReopenedBooks
 from worlds.judges.checker import Checker
 from worlds.judges.verdict import Verdict

@@ -157,7 +157,7 @@ def tell_when_trading(told: Instructions, stretch: float) -> None:
     async def watched(app: Any) -> Any:
         nonlocal said
         view = await look(app)
-        if not said and app.reconciled and view.snapshots and await app.state.wallet_dict.snapshot():
+        if not said and app.comparison.finished and view.snapshots and await app.state.wallet_dict.snapshot():
             said = True
             line = {"wall": time.monotonic() - told.began, "cpu": time.process_time(), "stretch": stretch}
             os.write(told.pipe, json.dumps(line).encode() + b"\n")

@@ -15,7 +15,7 @@ from collections import Counter
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING
 
-from simulation.loop import wall_clock
+from trader.clock import wall_clock
 from worlds.promises import table
 from worlds.sigkill.harness import PlannedKill, Start, Tally
 from worlds.sigkill.points import POINTS

@@ -13,6 +13,7 @@ from decimal import Decimal, InvalidOperation
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from failure import Failure
 from sandbox.market.candles import DAY, aggregate
 from sandbox.market.feed import Candle, Listing, PublicTrade
 from sandbox.market.sources.book import Books
@@ -42,13 +43,8 @@ DEPTH_KRW = 5e6
 DAY_MS = DAY * 1000
 
 
-class ReplayError(Exception):
-    """A folder that cannot be replayed; `ko` and `en` say why and what to do."""
-
-    def __init__(self, ko: str, en: str) -> None:
-        super().__init__(en)
-        self.ko = ko
-        self.en = en
+class ReplayError(Failure):
+    """A folder that cannot be replayed."""
 
 
 @dataclass(slots=True)
