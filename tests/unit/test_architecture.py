@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import ast
-from pathlib import Path
+import re
 from typing import TYPE_CHECKING
 
 import pytest
 
+import main
+from tests.helpers.house import ROOT, build, impure, read_house, wrong_ranks, wrong_rooms
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 LEAVES = frozenset[str]()
 VALUES = frozenset({"config", "failure", "strategy", "upbit"})
+PRODUCT = VALUES | {"backtest", "journal", "notifier", "sandbox", "simulation", "state", "trader", "worlds"}
 MAY_KNOW: dict[str, frozenset[str]] = {
     "failure": LEAVES,
     "config": frozenset({"failure"}),
@@ -21,33 +24,65 @@ MAY_KNOW: dict[str, frozenset[str]] = {
     "strategy": frozenset({"failure"}),
     "sandbox": frozenset({"failure"}),
     "simulation": LEAVES,
-    "state": VALUES,
     "journal": VALUES,
+    "state": VALUES | {"journal"},
     "notifier": VALUES | {"journal"},
     "trader": VALUES | {"state", "journal", "notifier"},
     "backtest": VALUES | {"state", "journal", "notifier"},
-    "cli": frozenset(
-        {
-            "failure",
-            "config",
-            "upbit",
-            "strategy",
-            "sandbox",
-            "simulation",
-            "state",
-            "journal",
-            "notifier",
-            "trader",
-            "backtest",
-            "worlds",
-        }
-    ),
-    "worlds": frozenset({"config", "upbit", "sandbox", "simulation", "journal", "notifier", "trader"}),
+    "worlds": frozenset({"config", "failure", "upbit", "sandbox", "simulation", "journal", "notifier", "trader"}),
+    "cli": PRODUCT,
     "main": frozenset({"cli"}),
+    "bench": PRODUCT,
 }
 """Which room may import which; every room may import itself."""
 
-DAEMON = ("upbit", "strategy", "journal", "notifier", "trader", "state.py")
+RANKS: dict[str, tuple[tuple[str, ...], ...]] = {
+    "trader": (
+        ("trader.clock", "trader.loops", "trader.news", "trader.health", "trader.guards.watchdog"),
+        ("trader.control", "trader.candles", "trader.decisions", "trader.books.memory"),
+        ("trader.orders.names", "trader.orders.protocol", "trader.orders.risk", "trader.orders.sale"),
+        ("trader.orders.gate",),
+        ("trader.app",),
+        ("trader.orders",),
+        ("trader.trades",),
+        ("trader.books.owner",),
+        ("trader.restore",),
+        ("trader.books",),
+        ("trader.guards",),
+        ("trader.indicators", "trader.targets", "trader.prices", "trader.wallet", "trader.executor"),
+        ("trader.admission",),
+        ("trader.daemon",),
+        ("trader.repair",),
+    ),
+    "cli": (("cli.common",), ("cli",)),
+    "worlds": (
+        ("worlds.story", "worlds.promises", "worlds.growth", "worlds.market", "worlds.disk", "worlds.pool"),
+        ("worlds.plan", "worlds.judges", "worlds.lies"),
+        ("worlds.stage",),
+        ("worlds.aim",),
+        ("worlds.machine",),
+        ("worlds.person",),
+        ("worlds.disasters",),
+        ("worlds.world",),
+        ("worlds.storm", "worlds.phases"),
+        ("worlds",),
+    ),
+}
+"""What stands on what inside a room, lowest first: parts below `App`, whoever watches them above. A module may import
+only what stands no higher than itself. The longest name counts."""
+
+PURE = (
+    "strategy",
+    "trader.decisions",
+    "trader.orders.names",
+    "trader.orders.protocol",
+    "trader.orders.risk",
+    "trader.orders.sale",
+)
+"""What decides about money, and therefore only calculates."""
+IMPURE = frozenset({"asyncio", "aiohttp", "websockets", "socket", "sqlite3", "time", "os", "pathlib", "threading"})
+
+DAEMON = ("upbit", "strategy", "journal", "notifier", "trader", "state.py", "failure.py")
 FORBIDDEN = {
     "time.time": "time comes from the clock that is passed in",
     "time.sleep": "it blocks the loop",
@@ -67,39 +102,79 @@ ALLOWED = {
 }
 
 
-def modules() -> Iterator[tuple[str, Path]]:
-    """Yield every module of the house with its room."""
-    for room in MAY_KNOW:
-        single = ROOT / f"{room}.py"
-        for path in [single] if single.exists() else sorted((ROOT / room).rglob("*.py")):
-            yield room, path
+@pytest.fixture(scope="module")
+def texts() -> dict[str, str]:
+    """Return the text of every file of the house."""
+    return read_house()
 
 
-def imports(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield the line and the first word of every import."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            yield from ((node.lineno, alias.name.split(".")[0]) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.lineno, node.module.split(".")[0]
-
-
-def test_imports_point_one_way() -> None:
+def test_imports_point_one_way(texts: dict[str, str]) -> None:
     """A room knows only those it may know; a wrong arrow is named by file and line."""
-    wrong = [
-        f"{path.relative_to(ROOT)}:{line} {room} must not know {known}"
-        for room, path in modules()
-        for line, known in imports(path)
-        if known in MAY_KNOW and known != room and known not in MAY_KNOW[room]
-    ]
-    assert wrong == []
+    assert wrong_rooms(build(texts), MAY_KNOW, {*MAY_KNOW, "tests"}) == []
 
 
-def test_every_room_is_looked_at() -> None:
-    """A folder that is new, or has moved, must be given its place here; `mutants` is what `make mutation` leaves."""
-    rooms = {path.name for path in ROOT.iterdir() if path.is_dir() and any(path.glob("*.py"))}
-    assert rooms - {"tests", "bench", "mutants"} <= set(MAY_KNOW)
-    assert {room for room, _ in modules()} == set(MAY_KNOW)
+def test_every_room_is_looked_at(texts: dict[str, str]) -> None:
+    """A folder or a file at the top that is new, or has moved, must be given its place here."""
+    assert {file.split("/", 1)[0].removesuffix(".py") for file in texts} == set(MAY_KNOW)
+
+
+def test_no_file_knows_itself_by_way_of_others(texts: dict[str, str]) -> None:
+    """Circles: 0, also of imports for types alone. One that appears is shown as the way round."""
+    circles = [" -> ".join(map(str, circle)) for circle in build(texts).circles()]
+    assert circles == [], "\n".join(circles)
+
+
+@pytest.mark.parametrize("room", sorted(RANKS))
+def test_wings_stand_on_those_below_them(texts: dict[str, str], room: str) -> None:
+    """Inside a room, too, imports point one way."""
+    assert wrong_ranks(build(texts), room, RANKS[room]) == []
+
+
+def test_what_decides_about_money_only_calculates(texts: dict[str, str]) -> None:
+    """A strategy, the order protocol, risk, sizes and names: no event loop, network, database, clock or file."""
+    found = impure(build(texts), PURE, IMPURE)
+    assert found == []
+    assert all(any(file.startswith(name.replace(".", "/")) for file in texts) for name in PURE)
+
+
+def test_a_planted_import_is_found_with_file_and_line(texts: dict[str, str]) -> None:
+    """Upwards out of risk, a loop in the protocol, a benchmark in the command line, the tests in the product."""
+
+    def planted(file: str, line: str) -> tuple[dict[str, str], str]:
+        changed = texts[file] + line + "\n"
+        return texts | {file: changed}, f"{file}:{len(changed.splitlines())}"
+
+    plant, where = planted("trader/orders/risk.py", "import trader.executor")
+    assert [one.split(" ")[0] for one in wrong_ranks(build(plant), "trader", RANKS["trader"])] == [where]
+    plant, where = planted("trader/orders/protocol.py", "import asyncio")
+    assert [one.split(" ")[0] for one in impure(build(plant), PURE, IMPURE)] == [where]
+    for file, line in (("cli/run.py", "import bench.mutate"), ("cli/health.py", "from tests.helpers import house")):
+        plant, where = planted(file, line)
+        assert [one.split(" ")[0] for one in wrong_rooms(build(plant), MAY_KNOW, {*MAY_KNOW, "tests"})] == [where]
+
+
+def test_a_planted_circle_is_shown_as_the_way_round(texts: dict[str, str]) -> None:
+    """Each step with its file and line; one for types alone is one as well."""
+    file = "trader/control.py"
+    changed = texts[file] + "\nif TYPE_CHECKING:\n    from trader.app import App\n"
+    (circle,) = build(texts | {file: changed}).circles()
+    shown = {str(arrow) for arrow in circle}
+    assert f"{file}:{len(changed.splitlines())} imports trader.app" in shown
+    assert any(re.fullmatch(r"trader/app\.py:\d+ imports trader\.control", one) for one in shown)
+
+
+def test_every_file_of_the_command_line_is_a_verb(texts: dict[str, str]) -> None:
+    """And every verb is a file; what verbs share is in `cli/common/`."""
+    files = {file for file in texts if re.fullmatch(r"cli/\w+\.py", file)} - {"cli/__init__.py"}
+    assert files == {verb.module.replace(".", "/") + ".py" for verb in main.VERBS}
+
+
+@pytest.mark.parametrize("name", ["README.md", "README.en.md"])
+def test_the_table_of_verbs_is_that_of_the_parser(name: str) -> None:
+    """Every verb stands in the README once, and nothing else does."""
+    section = re.split(r"^## ", (ROOT / name).read_text(encoding="utf-8"), flags=re.MULTILINE)
+    (table,) = [part for part in section if part.startswith(("명령", "Verbs"))]
+    assert sorted(re.findall(r"^\| `([a-z-]+)[^`]*` \|", table, re.MULTILINE)) == sorted(v.name for v in main.VERBS)
 
 
 def called(tree: ast.AST) -> Iterator[tuple[int, str]]:
@@ -120,17 +195,4 @@ def test_time_and_chance_are_passed_in(room: str) -> None:
         for line, used in called(ast.parse(path.read_text(encoding="utf-8"))):
             if used in FORBIDDEN and (name, used) not in ALLOWED:
                 wrong.append(f"{name}:{line} {used}: {FORBIDDEN[used]}")
-    assert wrong == []
-
-
-def test_strategies_neither_wait_nor_ask() -> None:
-    """A strategy is pure: no event loop, no network, no clock, no files."""
-    forbidden = {"asyncio", "aiohttp", "websockets", "time", "os", "pathlib", "socket", "sqlite3"}
-    wrong = [
-        f"{path.relative_to(ROOT)}:{line} {known}"
-        for room, path in modules()
-        if room == "strategy"
-        for line, known in imports(path)
-        if known in forbidden
-    ]
     assert wrong == []
