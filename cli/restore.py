@@ -12,8 +12,8 @@ from cli.common.printing import print_json
 from journal.errors import JournalUnwritable
 from journal.restore import restore
 from journal.store import take_lock
-from simulation.loop import wall_clock
 from strategy.portfolio import KST
+from trader.clock import wall_clock
 from trader.daemon import JOURNAL_FILE
 
 if TYPE_CHECKING:

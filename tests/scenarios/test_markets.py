@@ -13,7 +13,6 @@ import pytest
 from config.reading import load
 from journal.records import Phase
 from tests.helpers.daemon_desk import told, trading
-from tests.helpers.parts import make_app
 from trader.indicators import CAUTION, WARNING, barrier
 from upbit.decoding import Rows
 from upbit.models import Market, MarketEvent, StreamTicker
@@ -148,10 +147,10 @@ def test_a_market_with_a_flag_is_entered_only_when_the_settings_say_so(
     overrides: tuple[str, ...], *, warning: bool, caution: bool, gate: object
 ) -> None:
     """Both flags bar by default; each has its own switch."""
-    app: Any = make_app(config=load({}, overrides=overrides))
+    config = load({}, overrides=overrides)
     event = MarketEvent(warning=warning, caution={"PRICE_FLUCTUATIONS": caution})
     listing = Market(market="KRW-A", korean_name="가", event=event)
-    assert barrier(app, listing) is gate
+    assert barrier(config, listing) is gate
 
 
 @pytest.mark.failure("H8")

@@ -25,7 +25,12 @@ def text(name: str) -> str:
 
 def code_blocks(name: str) -> list[str]:
     """Return the commands of a document."""
-    return re.findall(r"```\n(.*?)```", text(name), flags=re.DOTALL)
+    return [block for language, block in fenced(name) if not language]
+
+
+def fenced(name: str) -> list[tuple[str, str]]:
+    """Return language and text of every fenced block of a document."""
+    return re.findall(r"^```(\w*)\n(.*?)^```$", text(name), flags=re.DOTALL | re.MULTILINE)
 
 
 def rows(name: str) -> list[list[str]]:

@@ -39,13 +39,13 @@ async def test_a_trade_last_moved_with_its_last_fill(app: Any, monkeypatch: pyte
     """Of either side; before the first, when it was decided."""
     trade, intent = plans.plan_entry(app, SNAPSHOT, ENTRY, PLAN)
     app.journal.begin_trade(trade, intent)
-    assert positions.last_fill_at(app, trade) == NOW
+    assert positions.last_fill_at(app.journal, trade) == NOW
     executed(app, "4", after=1)(intent.identifier)
-    assert positions.last_fill_at(app, trade) == NOW + timedelta(seconds=1)
+    assert positions.last_fill_at(app.journal, trade) == NOW + timedelta(seconds=1)
     app.journal.enter_position(TRADE, opened_at=NOW, stop_price=None, highest_price=Decimal(1000))
     app.journal.leave(TRADE, {}, plans.plan_exit(app, trade, Decimal(1)))
     executed(app, "1", after=1)(f"ub1-{TRADE}-s-0-0")
-    assert positions.last_fill_at(app, trade) == NOW + timedelta(seconds=2)
+    assert positions.last_fill_at(app.journal, trade) == NOW + timedelta(seconds=2)
     bought, sold = (app.journal.fills_of_trade(TRADE, side) for side in ("bid", "ask"))
     assert ([fill.volume for fill in bought], [fill.volume for fill in sold]) == ([4], [1])
     assert app.journal.fills_of_trade(TRADE, "bid", "ask") == bought + sold

@@ -1,8 +1,6 @@
 """Secrets get nowhere: not into the log, the journal, a message or the screen, whoever repeats them."""
 
 from __future__ import annotations
-from journal.records import Level
-from journal.records import Ends
 
 import json
 import sqlite3
@@ -17,7 +15,7 @@ from hypothesis import strategies as st
 from config.redaction import HIDDEN, Redaction
 from config.settings import Config, Secret
 from journal.journal import Journal
-from journal.records import Halt, Note
+from journal.records import Ends, Halt, Level, Note
 from journal.rows import canonical
 from upbit.auth import token
 
@@ -72,7 +70,9 @@ def test_an_answer_that_repeats_everything_leaves_no_secret_in_the_file(tmp_path
     path, echo = tmp_path / "j.sqlite3", " ".join(CANARIES)
     with Journal.open(path, lambda: NOW, Redaction.of(CONFIG)) as journal:
         note = Note(key="k", kind="x", body={"embeds": [{"title": echo}]})
-        halt = Halt(code="x", level=Level.HALTED, ends=Ends.PERSON, ko=echo, en=echo, since=NOW, evidence={"said": echo})
+        halt = Halt(
+            code="x", level=Level.HALTED, ends=Ends.PERSON, ko=echo, en=echo, since=NOW, evidence={"said": echo}
+        )
         journal.begin_halt(halt, [note])
         journal.mark_failed(["k"], echo)
         journal._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")

@@ -1,8 +1,6 @@
 """What a person sees in the terminal while the daemon runs."""
 
 from __future__ import annotations
-from journal.records import Level
-from journal.records import Ends
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -16,7 +14,7 @@ import pytest
 from cli.common.screen import events_text, headline, warnings
 from cli.status import about_messages
 from config.settings import Config, Secret
-from journal.records import Halt
+from journal.records import Ends, Halt, Level
 from notifier.answers import Trouble
 from state import Balance, State
 from tests.helpers.parts import make_app
@@ -48,7 +46,9 @@ async def test_the_head_of_the_screen_tells_targets_money_and_requests_left(lang
 
 def test_what_needs_a_person_stands_in_the_picture_in_words_and_without_secrets() -> None:
     """Why trading is halted, and why no message arrives; events, too, may repeat what an answer said."""
-    halt = Halt(code="x", level=Level.HALTED, ends=Ends.PERSON, ko="키가 토큰을 되풀이", en="echo of secret-key", since=NOW)
+    halt = Halt(
+        code="x", level=Level.HALTED, ends=Ends.PERSON, ko="키가 토큰을 되풀이", en="echo of secret-key", since=NOW
+    )
     app: Any = SimpleNamespace(
         config=replace(Config(), language="en", secret_key=Secret("secret-key")),
         control=SimpleNamespace(reasons=[halt]),

@@ -1,8 +1,6 @@
 """The disk fails: full, read-only, gone, locked, in the middle of a migration; and backups."""
 
 from __future__ import annotations
-from journal.records import Level
-from journal.records import Ends
 
 import errno
 import os
@@ -25,7 +23,7 @@ from journal.journal import Journal
 from journal.outbox import MOST_HELD
 from journal.queries import Queries
 from journal.reader import NoJournal, copy_to, open_reader
-from journal.records import Halt, Intent, IntentState, Note, Trade
+from journal.records import Ends, Halt, Intent, IntentState, Level, Note, Trade
 from journal.schema import MIGRATIONS
 from upbit.models import Fill, Side
 
