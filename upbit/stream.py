@@ -9,23 +9,28 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import ssl
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
-import certifi
 import msgspec
 from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 
-from upbit.address import is_safe
 from upbit.auth import token
-from upbit.models import StreamOrder, StreamTicker
+from upbit.errors import UNREADABLE
+from upbit.models import StreamOrder, StreamTicker, from_ms
+from upbit.network import DIRECT, is_safe
 
 if TYPE_CHECKING:
     import random
+    import ssl
     from collections.abc import Callable
+    from datetime import datetime
 
     from websockets.asyncio.client import ClientConnection
+
+    from upbit.models import Ticker
+    from upbit.network import Network
 
 log = logging.getLogger("upbit.stream")
 
@@ -42,6 +47,8 @@ STEADY_S = 10.0
 SHORTEST_PAUSE_S = 0.25
 """Upbit allows 5 connects a second."""
 COMPLAIN_EVERY_S = 60.0
+FUTURE = timedelta(minutes=1)
+"""Frames from further ahead are nonsense; clocks that far apart stop the daemon for another reason."""
 
 
 class ToldOff(Exception):
@@ -62,7 +69,7 @@ class _Direct(connect):
 class Stream(Generic[T]):
     """One subscription that lives as long as its `run`."""
 
-    def __init__(self, url: str, kind: type[T], rng: random.Random) -> None:
+    def __init__(self, url: str, kind: type[T], rng: random.Random, network: Network = DIRECT) -> None:
         self._url = url
         self._decoder = msgspec.json.Decoder(kind)
         self._rng = rng
@@ -70,7 +77,8 @@ class Stream(Generic[T]):
         self._changed = asyncio.Event()
         self._connection: ClientConnection | None = None
         self._complained: float | None = None
-        self._tls = tls_for(url)
+        self._tls = tls_for(url, network)
+        self._proxy = network.proxy_for(url)
         self.last_frame: float | None = None  # loop time since which frames are missing
 
     def _headers(self) -> dict[str, str]:
@@ -128,7 +136,7 @@ class Stream(Generic[T]):
             ping_interval=PING_S,
             ping_timeout=PING_S,
             max_size=LARGEST_FRAME,
-            proxy=None,
+            proxy=self._proxy,
             **tls,
         ) as connection:
             self._connection = connection
@@ -157,47 +165,88 @@ class Stream(Generic[T]):
     def _take(self, frame: str | bytes, on_frame: Callable[[T], None]) -> None:
         try:
             decoded = self._decoder.decode(frame)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except UNREADABLE:
             self._not_understood(frame)
             return
         self.last_frame = asyncio.get_running_loop().time()
+        if not self._is_news(decoded):
+            return
         try:
             on_frame(decoded)
         except Exception:  # the loop protects its next frame from whoever listens
             log.exception("a frame was not handled url=%s", self._url)
 
+    def _is_news(self, frame: T) -> bool:  # noqa: ARG002 - every frame is, unless a stream knows better
+        return True
+
     def _not_understood(self, frame: str | bytes) -> None:
         """Leave on an error frame; complain now and then about anything else, and go on."""
         try:
             told = msgspec.json.decode(frame, type=_Error)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            now = asyncio.get_running_loop().time()
-            if self._complained is None or now - self._complained >= COMPLAIN_EVERY_S:
-                self._complained = now
-                log.warning("frame of another shape url=%s frame=%.200r", self._url, frame)
+        except UNREADABLE:
+            self._complain(f"of another shape: {frame[:200]!r}")
         else:
             log.warning("error frame url=%s error=%.200r", self._url, told.error)
             raise ToldOff(str(told.error.get("name")))
 
+    def _complain(self, what: str) -> None:
+        now = asyncio.get_running_loop().time()
+        if self._complained is None or now - self._complained >= COMPLAIN_EVERY_S:
+            self._complained = now
+            log.warning("frame %s url=%s", what, self._url)
 
-def tls_for(url: str) -> ssl.SSLContext | None:
+
+def tls_for(url: str, network: Network) -> ssl.SSLContext | None:
     """Return what verifies a wss address; plain ws is for this machine only."""
     if not is_safe(url.replace("ws", "http", 1)):
         raise ValueError(f"{url}: only wss is allowed, plain ws only to this machine")
-    if not url.startswith("wss:"):
-        return None
-    return ssl.create_default_context(cafile=certifi.where())
+    return network.tls() if url.startswith("wss:") else None
 
 
 class TickerStream(Stream[StreamTicker]):
-    """Last trades of a changing set of markets."""
+    """Last trades of a changing set of markets, of which no market's price ever goes back in exchange time.
 
-    def __init__(self, url: str, *, rng: random.Random) -> None:
-        super().__init__(url, StreamTicker, rng)
+    Frames come out of order or late: what is older than what was told before is left out. A frame from far in the
+    future is left out too, or it would silence its market.
+    """
+
+    def __init__(
+        self, url: str, *, rng: random.Random, network: Network = DIRECT, latest: Callable[[], datetime] | None = None
+    ) -> None:
+        """`latest` returns the time it is at the exchange, at the latest; None: no frame is from the future."""
+        super().__init__(url, StreamTicker, rng, network)
+        self._latest = latest
+        self._newest: dict[str, Moment] = {}
 
     def wanted(self, markets: frozenset[str]) -> None:
         """Follow exactly these markets from now on."""
+        self._newest = {market: newest for market, newest in self._newest.items() if market in markets}
         self._subscribe([{"type": "ticker", "codes": sorted(markets)}] if markets else None)
+
+    def heard(self, ticker: Ticker) -> bool:
+        """Take note of a trade that REST told; return False for one that is older than what is known already."""
+        return self._follows(ticker.market, Moment(ticker.traded_at_ms))
+
+    def _is_news(self, frame: StreamTicker) -> bool:
+        return self._follows(frame.market, Moment(frame.traded_at_ms, frame.sent_at_ms))
+
+    def _follows(self, market: str, moment: Moment) -> bool:
+        """Keep a moment that is not older than the newest one of its market."""
+        if self._latest is not None and from_ms(max(moment)) > self._latest() + FUTURE:
+            self._complain(f"from the future: {market} {from_ms(max(moment)):%Y-%m-%d %H:%M:%S}")
+            return False
+        known = self._newest.get(market, Moment(0))
+        if moment < (known if moment.sent_at_ms else Moment(known.traded_at_ms)):
+            return False
+        self._newest[market] = max(known, moment)
+        return True
+
+
+class Moment(NamedTuple):
+    """When a market traded last and, of a frame, when that was told, by the exchange's clock."""
+
+    traded_at_ms: int
+    sent_at_ms: int = 0  # 0: REST does not say
 
 
 class OrderStream(Stream[StreamOrder]):

@@ -8,27 +8,27 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import ssl
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, TypeVar
 
 import aiohttp
-import certifi
 import msgspec
 from yarl import URL
 
-from upbit.address import is_safe
 from upbit.auth import body_text, encode, query_text, token
 from upbit.circuit import Circuit, permission_of
 from upbit.decoding import Complaints, RawRows, Rows, decode, usable
 from upbit.errors import LIMITED, ExchangeError, NonceUsed, NotSent, OutcomeUnknown, RateLimited, error_from
 from upbit.limits import RateLimiter
+from upbit.network import DIRECT, is_safe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from types import SimpleNamespace
+
+    from upbit.network import Network
 
 log = logging.getLogger("upbit.transport")
 
@@ -43,12 +43,13 @@ NO_BYTE_LEFT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
 """DNS, connect, TLS, or no connection in time; proof only together with the hook that never fired."""
 
 
-def open_session() -> aiohttp.ClientSession:
-    """Open a session for `Upbit`: verified TLS, time-outs on everything, and no repetition behind our back."""
+def open_session(network: Network = DIRECT, *, url: str = "") -> aiohttp.ClientSession:
+    """Open a session for requests to `url`: verified TLS, time-outs on everything, no repetition behind our back."""
     trace = aiohttp.TraceConfig()
     trace.on_request_headers_sent.append(_note_that_bytes_left)
     session = aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(ssl=ssl.create_default_context(cafile=certifi.where()), keepalive_timeout=30),
+        connector=aiohttp.TCPConnector(ssl=network.tls(), keepalive_timeout=30),
+        proxy=network.proxy_for(url),
         timeout=TIMEOUT,
         trace_configs=[trace],
         headers={"Accept": "application/json"},
@@ -101,6 +102,12 @@ class Transport:
     def rates(self) -> dict[str, int]:
         """Return how many requests could leave at once, by group."""
         return self._limiter.free()
+
+    def exchange_time(self) -> datetime | None:
+        """Return the time it is at the exchange, by the last Date header: UTC, up to a second late; None before one."""
+        if self.server_date is None or self.server_date_at is None:
+            return None
+        return self.server_date + timedelta(seconds=asyncio.get_running_loop().time() - self.server_date_at)
 
     async def _read(
         self, group: str, path: str, params: Pairs, kind: type[T], *, signed: bool = False, urgent: bool = False

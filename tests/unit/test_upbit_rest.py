@@ -16,9 +16,9 @@ from aiohttp.test_utils import unused_port
 
 from tests.helpers.wire import DROP, SECRET, Wire, asking, http, serving
 from upbit import transport
-from upbit.address import is_safe
 from upbit.errors import MarketUnavailable, NotSent, OrderNotFound, OutcomeUnknown, RateLimited
 from upbit.models import NewOrder, Side
+from upbit.network import is_safe
 from upbit.rest import Upbit, candle_path, whole_second
 from upbit.transport import open_session
 

@@ -6,6 +6,8 @@ import asyncio
 import json
 import logging
 import random
+from datetime import UTC, datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import jwt
@@ -13,12 +15,11 @@ import pytest
 from websockets.asyncio.server import ServerConnection, serve
 
 from upbit import stream
+from upbit.models import StreamTicker, Ticker
 from upbit.stream import OrderStream, TickerStream
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
-
-    from upbit.models import StreamTicker
 
 SECRET = "0123456789abcdef0123456789abcdef01234567"
 
@@ -180,6 +181,71 @@ async def test_states_are_told_and_a_listener_that_fails_ends_nothing(script: Sc
         running.cancel()
     assert states[:5] == ["connecting", "open", "closed", "connecting", "open"]
     assert client.last_frame is not None
+
+
+async def told_of(stream: TickerStream, *frames: tuple[int, int]) -> list[int]:
+    """Let a stream hear frames, each with when it was traded and told, and return at which places one was passed on."""
+    passed: list[int] = []
+    for place, (traded, told) in enumerate(frames):
+        content = {"code": "KRW-BTC", "trade_price": 1, "trade_timestamp": traded, "timestamp": told}
+        stream._take(json.dumps(content), lambda _, place=place: passed.append(place))
+    return passed
+
+
+async def test_a_price_never_goes_back_in_exchange_time() -> None:
+    """Out of order, an hour old, or of before a reconnection: what is older than what was told is left out."""
+    stream = following("ws://127.0.0.1:9", "KRW-BTC")
+    hour = 3_600_000
+    assert await told_of(stream, (hour, hour), (hour - 1, hour + 1), (0, 0), (hour, hour), (hour + 1, hour)) == [
+        0,
+        3,
+        4,
+    ]
+    stream.wanted(frozenset({"KRW-BTC", "KRW-ETH"}))
+    assert await told_of(stream, (0, 2 * hour)) == []
+    stream.wanted(frozenset())
+    stream.wanted(frozenset({"KRW-BTC"}))
+    assert await told_of(stream, (0, 0)) == [0]
+
+
+async def test_a_frame_from_the_future_silences_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    """Further ahead than clocks differ it is nonsense: it is left out, and the next true one is news."""
+    now = datetime(2026, 11, 2, tzinfo=UTC)
+    stream = TickerStream("ws://127.0.0.1:9", rng=random.Random(1), latest=lambda: now)
+    ms = int(now.timestamp() * 1000)
+    with caplog.at_level(logging.WARNING, "upbit.stream"):
+        assert await told_of(stream, (ms + 61_000, ms), (ms, ms + 61_000), (ms, ms), (ms + 59_000, ms)) == [2, 3]
+    assert "from the future" in caplog.text
+
+
+async def test_rest_and_socket_tell_one_story() -> None:
+    """A ticker of REST that is older than what the socket told is old, and the other way round."""
+    stream = following("ws://127.0.0.1:9", "KRW-BTC")
+
+    def rest(traded: int) -> bool:
+        return stream.heard(Ticker(market="KRW-BTC", price=Decimal(1), traded_at_ms=traded, turnover_24h=Decimal(1)))
+
+    assert rest(50)
+    assert await told_of(stream, (40, 60), (50, 60)) == [1]
+    assert not rest(49)
+    assert rest(50)
+    assert rest(70)
+    assert await told_of(stream, (60, 99), (70, 71)) == [1]
+
+
+def test_a_frame_knows_until_when_it_was_true() -> None:
+    """Its age counts from then, not from when it came."""
+    frame = StreamTicker(market="KRW-BTC", price=Decimal(1), traded_at_ms=1_000, sent_at_ms=3_000)
+    assert frame.told_at == datetime(1970, 1, 1, 0, 0, 3, tzinfo=UTC)
+
+
+async def test_a_frame_nested_without_end_is_skipped() -> None:
+    """It is of another shape, like any other."""
+    stream, passed = following("ws://127.0.0.1:9", "KRW-BTC"), list[object]()
+    deep = "[" * 100_000 + "]" * 100_000
+    for frame in (deep, '{"code":"KRW-BTC","x":' + deep + "}", '{"error":' + deep + "}"):
+        stream._take(frame, passed.append)
+    assert passed == []
 
 
 async def test_silence_counts_only_while_somebody_asks_for_frames() -> None:
