@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.markup import escape
 
 from cli.common.exits import CONFIGURATION, ERROR, OK
 from cli.common.printing import print_json
@@ -20,6 +21,7 @@ from notifier.probe import probe
 from strategy import registry
 from trader.clock import wall_clock
 from trader.guards.account import CanWithdrawError, Withdrawal, probe_withdrawal
+from trader.network import network_of
 from upbit.errors import ExchangeError, InsufficientFunds, Unauthorized
 from upbit.models import NewOrder, Side
 from upbit.rest import Upbit
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
 
 SKEW_WARN, SKEW_FAIL = timedelta(seconds=2), timedelta(seconds=10)
 EXPIRY_WARN = timedelta(days=30)
+COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
+MARKS = {"ok": ("✔", "OK"), "warn": ("!", "!"), "fail": ("✘", "X")}
 TEST_KRW = Decimal(6000)
 
 
@@ -53,10 +57,21 @@ def run(config: Config, options: argparse.Namespace) -> int:
     if options.json:
         print_json(findings)
     else:
-        marks = {"ok": "[green]✔[/]", "warn": "[yellow]![/]", "fail": "[red]✘[/]"}
+        console = Console()
         for finding in findings:
-            Console().print(f"{marks[finding.level]} {finding.name}: {getattr(finding, config.language)}")
+            told = f"{finding.name}: {getattr(finding, config.language)}"
+            console.print(f"[{COLOURS[finding.level]}]{mark(finding.level, console.encoding)}[/] {escape(told)}")
     return max((finding.code for finding in findings), default=OK)
+
+
+def mark(level: str, encoding: str) -> str:
+    """Return what stands before a finding, in signs this terminal can write."""
+    sign, word = MARKS[level]
+    try:
+        sign.encode(encoding)
+    except (UnicodeEncodeError, LookupError):
+        return word
+    return sign
 
 
 async def examine(config: Config) -> list[Finding]:
@@ -65,7 +80,7 @@ async def examine(config: Config) -> list[Finding]:
     findings = [folder(config)]
     keys = (config.access_key, config.secret_key)
     access, secret = (key.reveal() if key else None for key in keys)
-    async with open_session() as session:
+    async with open_session(network_of(config), url=config.base_url) as session:
         upbit = Upbit(session, base_url=config.base_url, access_key=access, secret_key=secret)
         findings.append(await tried("exchange", upbit.markets, config))
         if findings[-1].level == "ok":
@@ -181,7 +196,7 @@ async def webhook(config: Config) -> Finding:
             ko="WEBHOOK_URL이 없어 알림을 보내지 않습니다",
             en="no WEBHOOK_URL, no messages",
         )
-    async with open_session() as session:
+    async with open_session(network_of(config), url=config.webhook_url.reveal()) as session:
         answer = await probe(session, config.webhook_url.reveal(), config.language)
     if answer.outcome is Outcome.TAKEN:
         return Finding(name="webhook", level="ok", ko="알림이 도착합니다", en="messages arrive")

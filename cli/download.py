@@ -23,6 +23,7 @@ from cli.common.loop import plain_loop, stop_on_signals
 from cli.common.options import add_period
 from cli.common.period import open_store, read_markets, read_period, read_unit
 from trader.clock import wall_clock
+from trader.network import network_of
 from upbit.rest import Upbit
 from upbit.transport import open_session
 
@@ -71,7 +72,7 @@ async def fetch(config: Config, store: Store, options: argparse.Namespace) -> tu
     unit = read_unit(options.unit)
     stop = asyncio.Event()
     stop_on_signals(stop)
-    async with open_session() as session:
+    async with open_session(network_of(config), url=config.base_url) as session:
         upbit = Upbit(session, base_url=config.base_url)
         await asyncio.sleep(LIMIT_WINDOW_S)
         listed = [market.market for market in await upbit.markets()]

@@ -1,8 +1,10 @@
-"""What a value of a setting may be, and what it becomes; a wrong one is told what is allowed."""
+"""What a setting may be, what it becomes, and how both are written: the README and every refusal take it from here."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -10,81 +12,125 @@ from typing import Any
 from config.problems import LONGEST_TOLD
 
 UNITS = (1, 3, 5, 10, 15, 30, 60, 240)
-Convert = Callable[[Any], Any]
 
 
-def whole(least: int, most: int) -> Convert:
-    """Return a converter for whole numbers in a range."""
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What values a setting takes."""
 
-    def convert(value: Any) -> int:
-        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-            raise ValueError(f"{least} ~ {most}")
-        return value
+    allowed: str  # as the README and a refusal say it
+    read: Callable[[Any], Any]  # a value of TOML; raises whatever it likes for one that is not allowed
 
-    return convert
+    def convert(self, value: Any) -> Any:
+        """Return what a value becomes.
+
+        Raises:
+            ValueError: with what is allowed.
+        """
+        try:
+            return self.read(value)
+        except (ValueError, TypeError, ArithmeticError) as error:
+            raise ValueError(self.allowed) from error
 
 
-def amount(least: str, most: str) -> Convert:
-    """Return a converter for exact amounts in a range."""
+def need(*conditions: bool) -> None:
+    """Refuse a value for which something does not hold."""
+    if not all(conditions):
+        raise ValueError(conditions)
+
+
+def whole(least: int, most: int) -> Kind:
+    """Return what takes whole numbers of a range."""
+
+    def read(value: Any) -> int:
+        need(isinstance(value, int), not isinstance(value, bool), least <= value <= most)
+        return int(value)
+
+    return Kind(f"{least} ~ {most}", read)
+
+
+def amount(least: str, most: str) -> Kind:
+    """Return what takes exact amounts of a range."""
     low, high = Decimal(least), Decimal(most)
 
-    def convert(value: Any) -> Decimal:
-        if isinstance(value, bool) or not isinstance(value, int | Decimal):
-            raise ValueError(f"{low:f} ~ {high:f}")  # noqa: TRY004 - reported like every other wrong value
+    def read(value: Any) -> Decimal:
+        need(isinstance(value, int | Decimal), not isinstance(value, bool))
         number = Decimal(value)
-        if not number.is_finite() or not low <= number <= high:
-            raise ValueError(f"{low:f} ~ {high:f}")
+        need(number.is_finite(), low <= number <= high)
         return number
 
-    return convert
+    return Kind(f"{low:f} ~ {high:f}", read)
 
 
-def one_of(*words: str) -> Convert:
-    """Return a converter for words of a list."""
+def seconds(least: int, most: int) -> Kind:
+    """Return what takes numbers of seconds, of a range."""
+    exact = amount(str(least), str(most))
+    return Kind(exact.allowed, lambda value: float(exact.read(value)))
 
-    def convert(value: Any) -> str:
-        if value not in words:
-            raise ValueError(" | ".join(words))
+
+def one_of(*words: str) -> Kind:
+    """Return what takes words of a list."""
+
+    def read(value: Any) -> str:
+        need(value in words)
         return str(value)
 
-    return convert
+    return Kind(", ".join(words), read)
 
 
-def switch(value: Any) -> bool:
-    """Convert a yes or no."""
-    if not isinstance(value, bool):
-        raise ValueError("true | false")  # noqa: TRY004 - reported like every other wrong value
-    return value
+def _switch(value: Any) -> bool:
+    need(isinstance(value, bool))
+    return bool(value)
 
 
-def seconds(value: Any) -> float:
-    """Convert a number of seconds."""
-    return float(amount("1", "300")(value))
-
-
-def unit(value: Any) -> timedelta:
-    """Convert the length of a candle, minutes."""
-    if value not in UNITS or isinstance(value, bool):
-        raise ValueError(" | ".join(map(str, UNITS)))
+def _minutes(value: Any) -> timedelta:
+    need(not isinstance(value, bool), value in UNITS)
     return timedelta(minutes=value)
 
 
-def word(value: Any) -> str:
-    """Convert a text."""
-    if not isinstance(value, str) or not 0 < len(value) <= LONGEST_TOLD:
-        raise ValueError("text")
-    return value
+def _word(value: Any) -> str:
+    need(isinstance(value, str), 0 < len(value) <= LONGEST_TOLD)
+    return str(value)
 
 
-def markets(value: Any) -> tuple[str, ...]:
-    """Convert a list of markets."""
-    if not isinstance(value, list) or not all(isinstance(one, str) and one.startswith("KRW-") for one in value):
-        raise ValueError('["KRW-USDT", ...]')
+def _markets(value: Any) -> tuple[str, ...]:
+    need(isinstance(value, list), all(isinstance(one, str) and one.startswith("KRW-") for one in value))
     return tuple(value)
 
 
-def table(value: Any) -> Mapping[str, object]:
-    """Convert a table that somebody else checks."""
-    if not isinstance(value, dict):
-        raise ValueError("a table")  # noqa: TRY004 - reported like every other wrong value
-    return value
+def _table(value: Any) -> Mapping[str, object]:
+    need(isinstance(value, dict))
+    return dict(value)
+
+
+SWITCH = Kind("true, false", _switch)
+MINUTES = Kind(", ".join(map(str, UNITS)), _minutes)
+"""Lengths of candles, minutes."""
+MARKETS = Kind('["KRW-...", ...]', _markets)
+
+
+def word(allowed: str) -> Kind:
+    """Return what takes any short text; `allowed` says what it means."""
+    return Kind(allowed, _word)
+
+
+def table(allowed: str) -> Kind:
+    """Return what takes a table that somebody else checks; `allowed` says who."""
+    return Kind(allowed, _table)
+
+
+def toml(value: Any) -> str:
+    """Write the value of a setting as it stands in config.toml; empty for one that stands nowhere."""
+    match value:
+        case None:
+            return ""
+        case bool() | str():
+            return json.dumps(value, ensure_ascii=False)
+        case timedelta():
+            return str(value // timedelta(minutes=1))
+        case tuple():
+            return f"[{', '.join(map(toml, value))}]"
+        case Mapping():
+            return f"{{{', '.join(f'{key} = {toml(inner)}' for key, inner in value.items())}}}"
+        case _:
+            return f"{Decimal(str(value)).normalize():f}"

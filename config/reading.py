@@ -9,7 +9,15 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from config.checks import check_base_url, check_keys, check_together, check_webhook
+from config.checks import (
+    check_base_url,
+    check_ca_file,
+    check_keys,
+    check_proxy,
+    check_text,
+    check_together,
+    check_webhook,
+)
 from config.problems import LONGEST_PROBLEM, ConfigError, Problem, shortened
 from config.settings import DEFAULT_BASE_URL, Config, RiskSettings, Secret, StrategySettings, TradingSettings
 from config.tables import ENVIRONMENT, SETTINGS
@@ -64,11 +72,17 @@ class Reader:
     def read_file(self, path: Path) -> None:
         """Read config.toml."""
         try:
-            content = tomllib.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
-        except (OSError, UnicodeDecodeError) as error:
+            content = tomllib.loads(decoded(path.read_bytes()), parse_float=Decimal)
+        except OSError as error:
             self.fail(
                 f"설정 파일 {path}을(를) 읽을 수 없습니다 ({error}). BOT_CONFIG를 확인하세요.",
                 f"The settings file {path} cannot be read ({error}). Check BOT_CONFIG.",
+            )
+            return
+        except UnicodeDecodeError:
+            self.fail(
+                f"설정 파일 {path}이(가) UTF-8이 아닙니다. 메모장 등에서 인코딩을 UTF-8로 골라 다시 저장하세요.",
+                f"The settings file {path} is not UTF-8. Save it as UTF-8 in your editor.",
             )
             return
         except UNREADABLE as error:
@@ -107,7 +121,7 @@ class Reader:
             )
             return
         try:
-            self.values[key] = setting.convert(value)
+            self.values[key] = setting.kind.convert(value)
             self.sources[key] = source
         except ValueError as error:
             told = shortened(value)
@@ -135,11 +149,7 @@ class Reader:
             )
         for spelling, text in found.items():
             self.sources[name] = spelling
-            if any(character.isspace() for character in text):
-                self.fail(
-                    f"{spelling}에 공백이나 줄바꿈이 들어 있습니다. 다시 복사하세요.",
-                    f"{spelling} contains a space or a line break. Copy it again.",
-                )
+            self.note(check_text(spelling, text, spaces=known.spaces))
         return next(iter(found.values()), None)
 
     def secret_file(self, name: str, path: Path) -> str | None:
@@ -150,8 +160,14 @@ class Reader:
                     f"{name}: {path} 파일을 아무나 읽을 수 있습니다. 권한을 바꾸세요: chmod 600 {path}",
                     f"{name}: anybody can read {path}. Change its permissions: chmod 600 {path}",
                 )
-            return path.read_text(encoding="utf-8").removesuffix("\n").removesuffix("\r")
-        except (OSError, UnicodeDecodeError) as error:
+            return decoded(path.read_bytes()).removesuffix("\n").removesuffix("\r")
+        except UnicodeDecodeError:
+            self.fail(
+                f"{name}: {path} 파일이 UTF-8이 아닙니다. 인코딩을 UTF-8로 골라 다시 저장하세요.",
+                f"{name}: {path} is not UTF-8. Save it as UTF-8.",
+            )
+            return None
+        except OSError as error:
             self.fail(
                 f"{name}: {path} 파일을 읽을 수 없습니다 ({error}). 경로를 확인하세요.",
                 f"{name}: {path} cannot be read ({error}). Check the path.",
@@ -161,30 +177,53 @@ class Reader:
     def finish(self) -> Config:
         """Put everything together."""
         access, secret, webhook = (self.variable(name) for name in ("ACCESS_KEY", "SECRET_KEY", "WEBHOOK_URL"))
+        proxy, ca_file = self.variable("HTTPS_PROXY"), self.variable("SSL_CERT_FILE")
         base_url = (self.variable("UPBIT_BASE_URL") or DEFAULT_BASE_URL).rstrip("/")
         self.note(check_keys(access, secret))
         self.note(check_webhook(webhook) if webhook else ())
         self.note(check_base_url(base_url))
         for name, key in (("BOT_LANGUAGE", "language"), ("LOG_LEVEL", "log.level")):
             if given := self.variable(name):
-                self.take(key, given, name)
-        values = self.values
+                self.take(key, given.lower() if key == "language" else given.upper(), name)
+        for variable, check in ((proxy, check_proxy), (ca_file, check_ca_file)):
+            self.note(check(variable) if variable else ())
         config = Config(
             access_key=Secret(access) if access else None,
             secret_key=Secret(secret) if secret else None,
             webhook_url=Secret(webhook) if webhook else None,
             base_url=base_url,
+            proxy=Secret(proxy) if proxy else None,
+            no_proxy=self.variable("NO_PROXY") or "",
+            ca_file=Path(ca_file) if ca_file else None,
             data_dir=Path(self.variable("BOT_DATA_DIR") or "data"),
-            language=values.get("language", "ko"),
-            log_level=values.get("log.level", "INFO"),
-            strategy=StrategySettings(**section(values, "strategy")),
-            trading=TradingSettings(**section(values, "trading")),
-            risk=RiskSettings(**section(values, "risk")),
+            strategy=StrategySettings(**self.section("strategy")),
+            trading=TradingSettings(**self.section("trading")),
+            risk=RiskSettings(**self.section("risk")),
             sources=dict(self.sources),
+            **self.section(""),
         )
         if not self.problems:
             self.note(check_together(config))
         return config
+
+    def section(self, name: str) -> dict[str, Any]:
+        """Return what was given of one section of the settings, by field; "" is `Config` itself."""
+        return {
+            setting.name: self.values[setting.key]
+            for setting in SETTINGS
+            if setting.section == name and setting.key in self.values
+        }
+
+
+def decoded(content: bytes) -> str:
+    """Return the text of a file that may begin with a byte order mark.
+
+    Raises:
+        UnicodeDecodeError: when it is not UTF-8; UTF-16 is told apart by its mark, or by its zeros.
+    """
+    if b"\0" in content:
+        raise UnicodeDecodeError("utf-8", content, content.index(b"\0"), content.index(b"\0") + 1, "a zero byte")
+    return content.decode("utf-8-sig")
 
 
 def flatten(content: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
@@ -204,11 +243,6 @@ def toml_value(raw: str) -> Any:
         return tomllib.loads(f"value = {raw}", parse_float=Decimal)["value"]
     except UNREADABLE:
         return raw
-
-
-def section(values: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """Return the settings of one section."""
-    return {key.removeprefix(f"{name}."): value for key, value in values.items() if key.startswith(f"{name}.")}
 
 
 def take_secrets(environ: MutableMapping[str, str]) -> dict[str, str]:

@@ -34,7 +34,7 @@ class Redaction:
     @classmethod
     def of(cls, config: Config) -> Redaction:
         """Return what hides the secrets of these settings."""
-        held = (config.access_key, config.secret_key, config.webhook_url)
+        held = (config.access_key, config.secret_key, config.webhook_url, config.proxy)
         found = {text for secret in held if secret is not None for text in forms_of(secret)}
         return cls(tuple(sorted(found, key=lambda text: (-len(text), text))))  # the longest first: one may hold another
 

@@ -1,18 +1,26 @@
-"""The settings as the daemon holds them: checked, frozen, and with secrets that show themselves to nobody."""
+"""Every setting: its default, what it may be and what it means, once; and all of them as the daemon holds them.
+
+To add one is to add a field here, and its row in the READMEs (a test shows both).
+"""
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass, field
-from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
+from urllib.parse import urlsplit
+
+from config.converters import MARKETS, MINUTES, SWITCH, amount, one_of, seconds, table, whole, word
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import timedelta
+
+    from config.converters import Kind
 
 DEFAULT_BASE_URL = "https://api.upbit.com"
-STABLE_COINS = ("KRW-USDT", "KRW-USDC", "KRW-USD1", "KRW-USDE", "KRW-XAUT")
 
 
 class Secret:
@@ -43,43 +51,135 @@ class Secret:
         raise TypeError("a secret is not written anywhere")
 
 
+def setting(default: Any, kind: Kind, *, ko: str, en: str, key: str = "") -> Any:
+    """Return the field of a setting: all there is to say about it, said once.
+
+    Args:
+        default: as in config.toml; None: nothing is set.
+        kind: what it may be.
+        ko: what it means, in Korean.
+        en: the same in English.
+        key: its name in config.toml, where that is another than its section's and its own.
+    """
+    value = None if default is None else kind.convert(default)
+    about = {"kind": kind, "ko": ko, "en": en, "key": key}
+    return field(default=value, metadata=about) if default != {} else field(default_factory=dict, metadata=about)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StrategySettings:
     """Which strategy decides, on which candles."""
 
-    name: str = "quiet_trend"
-    unit: timedelta = timedelta(minutes=240)
-    parameters: Mapping[str, object] = field(default_factory=dict)  # checked by the strategy itself
+    name: str = setting("quiet_trend", word("Strategy.md"), ko="전략 이름", en="name of the strategy")
+    unit: timedelta = setting(
+        240, MINUTES, ko="전략이 보는 캔들의 길이(분)", en="length of the strategy's candles, minutes"
+    )
+    parameters: Mapping[str, object] = setting(
+        {}, table("Strategy.md"), ko="전략 매개변수", en="parameters of the strategy"
+    )  # checked by the strategy itself
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TradingSettings:
     """How much is traded at a time."""
 
-    max_open_trades: int = 5
-    order_krw: Decimal = Decimal(50_000)
-    seed: int | None = None  # of the draws; None: a new one at each start, which is logged
-    warning: str = "skip"
-    caution: str = "skip"
+    max_open_trades: int = setting(
+        5, whole(1, 5), ko="동시에 거래하는 최대 마켓 수", en="most markets traded at the same time"
+    )
+    order_krw: Decimal = setting(50_000, amount("6000", "1e8"), ko="한 번에 매수하는 금액(원)", en="won of one buy")
+    seed: int | None = setting(
+        None,
+        whole(0, 2**32 - 1),
+        ko="무작위 추첨의 시드. 없으면 시작할 때마다 새로 정해 로그에 남깁니다",
+        en="seed of the random draw; without one each start draws a new one and logs it",
+    )
+    warning: str = setting(
+        "skip",
+        one_of("skip", "allow"),
+        ko="투자유의 종목을 건너뛸지",
+        en="whether markets with an investment warning are left out",
+    )
+    caution: str = setting(
+        "skip",
+        one_of("skip", "allow"),
+        ko="투자주의 종목을 건너뛸지",
+        en="whether markets with a caution flag are left out",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RiskSettings:
     """Hard limits."""
 
-    max_order_krw: Decimal = Decimal(100_000)
-    max_market_krw: Decimal = Decimal(100_000)
-    max_day_krw: Decimal = Decimal(1_000_000)
-    max_slippage: Decimal = Decimal("0.01")
-    max_spread: Decimal = Decimal("0.02")
-    max_price_gap: Decimal = Decimal("0.03")
-    price_max_age_s: float = 10.0
-    wallet_max_age_s: float = 10.0
-    max_day_loss: Decimal = Decimal("0.3")
-    max_drawdown: Decimal = Decimal("0.7")
-    allow_withdrawal: bool = False
-    confirm_krw: Decimal = Decimal(0)
-    exclude: tuple[str, ...] = STABLE_COINS
+    max_order_krw: Decimal = setting(
+        100_000, amount("6000", "1e9"), ko="주문 하나의 상한(원)", en="cap of one order, won"
+    )
+    max_market_krw: Decimal = setting(
+        100_000, amount("6000", "1e9"), ko="마켓 하나의 상한(원)", en="cap of one market, won"
+    )
+    max_day_krw: Decimal = setting(
+        1_000_000, amount("6000", "1e10"), ko="하루(KST) 매수 상한(원)", en="cap of all buys of a day in Korea, won"
+    )
+    max_slippage: Decimal = setting(
+        Decimal("0.01"),
+        amount("0.0005", "0.1"),
+        ko="허용하는 예상 슬리피지(비율)",
+        en="largest expected slippage, a fraction",
+    )
+    max_spread: Decimal = setting(
+        Decimal("0.02"),
+        amount("0.0005", "0.2"),
+        ko="허용하는 매수·매도 호가 차이(비율)",
+        en="widest spread of a market that is bought, a fraction",
+    )
+    max_price_gap: Decimal = setting(
+        Decimal("0.03"),
+        amount("0.001", "0.3"),
+        ko="마지막 체결가와 호가 중간값의 허용 차이(비율). 손절은 매수 1호가가 이 범위까지 내려와야 나갑니다",
+        en="largest gap between last trade and middle of the book; a stop needs the best bid that near, too",
+    )
+    price_max_age_s: float = setting(
+        10,
+        seconds(1, 300),
+        ko="이보다 오래된 가격으로는 결정하지 않음(초)",
+        en="seconds after which a price decides nothing",
+    )
+    wallet_max_age_s: float = setting(
+        10,
+        seconds(1, 300),
+        ko="이보다 오래된 지갑 정보로는 매수하지 않음(초)",
+        en="seconds after which the wallet buys nothing",
+    )
+    max_day_loss: Decimal = setting(
+        Decimal("0.3"),
+        amount("0.01", "1"),
+        ko="하루(KST) 손실 한도: 동시에 투자될 수 있는 최대 금액에 대한 비율. 넘으면 매수를 멈춤",
+        en="loss of a day in Korea that stops buys: a fraction of the most won in positions at one time",
+    )
+    max_drawdown: Decimal = setting(
+        Decimal("0.7"),
+        amount("0.05", "1"),
+        ko="최고 수익에서의 하락 한도(비율). 기본 전략은 40 % 하락이 보통이므로 넉넉하게",
+        en="fall from the highest profit that stops buys, a fraction; 40 % is normal for the default strategy",
+    )
+    allow_withdrawal: bool = setting(
+        False,
+        SWITCH,
+        ko="출금할 수 있는 API 키로도 거래할지",
+        en="whether to trade with an API key that can withdraw",
+    )
+    confirm_krw: Decimal = setting(
+        0,
+        amount("0", "1e10"),
+        ko="실거래에서 동시에 5,000,000원 이상 투자하려면 그 최대 금액을 여기 한 번 더 적습니다",
+        en="to have 5,000,000 KRW or more in live positions at one time, write that amount here once more",
+    )
+    exclude: tuple[str, ...] = setting(
+        ["KRW-USDT", "KRW-USDC", "KRW-USD1", "KRW-USDE", "KRW-XAUT"],
+        MARKETS,
+        ko="매수하지 않는 마켓",
+        en="markets that are never bought",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,18 +190,37 @@ class Config:
     secret_key: Secret | None = None
     webhook_url: Secret | None = None
     base_url: str = DEFAULT_BASE_URL
+    proxy: Secret | None = None  # http://[user:password@]host:port
+    no_proxy: str = ""
+    ca_file: Path | None = None
     data_dir: Path = Path("data")
-    language: str = "ko"
-    log_level: str = "INFO"
+    language: str = setting("ko", one_of("ko", "en"), ko="메시지와 화면의 언어", en="language of messages and screens")
     strategy: StrategySettings = field(default_factory=StrategySettings)
     trading: TradingSettings = field(default_factory=TradingSettings)
     risk: RiskSettings = field(default_factory=RiskSettings)
+    log_level: str = setting(
+        "INFO", one_of("DEBUG", "INFO", "WARNING", "ERROR"), key="log.level", ko="로그 수준", en="log level"
+    )
     sources: Mapping[str, str] = field(default_factory=dict)  # key: where its value came from
 
     @property
     def websocket_url(self) -> str:
         """The address of the WebSocket, derived from the REST address."""
         return self.base_url.replace("http", "ws", 1) + "/websocket/v1"
+
+    @property
+    def mode(self) -> str:
+        """Whether orders move real money: "live" everywhere but on this machine, where it is the "sandbox"."""
+        return "sandbox" if is_loopback(self.base_url) else "live"
+
+
+def is_loopback(url: str) -> bool:
+    """Return whether an address is this very machine: only there no real money can be."""
+    try:
+        host = urlsplit(url).hostname or ""
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def most_spent(config: Config) -> Decimal:

@@ -15,7 +15,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from config.checks import LIVE_HOST
 from config.settings import most_spent
 from journal.journal import Journal
 from notifier.discord import Discord
@@ -36,6 +35,7 @@ from trader.guards.requests import watch_control
 from trader.health import Health
 from trader.indicators import update_indicators_periodically
 from trader.loops import lasting
+from trader.network import network_of
 from trader.orders.gate import Gate
 from trader.prices import update_prices
 from trader.restore import recover
@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from config.settings import Config
     from strategy.base import Strategy
     from trader.guards.watchdog import Watchdog
+    from upbit.network import Network
 
 log = logging.getLogger("daemon")
 
@@ -95,7 +96,7 @@ WATCHERS: tuple[tuple[str, Work], ...] = (
 
 def mode_of(config: Config) -> str:
     """Return whether orders go to the real exchange."""
-    return "live" if urlsplit(config.base_url).hostname == LIVE_HOST else "sandbox"
+    return config.mode
 
 
 def fingerprint_of(access_key: str) -> str:
@@ -117,7 +118,13 @@ async def build(config: Config, clock: Callable[[], datetime], stop: asyncio.Eve
     seed = config.trading.seed if config.trading.seed is not None else random.SystemRandom().getrandbits(32)
     with Journal.open(config.data_dir / JOURNAL_FILE, clock) as journal:
         claim_mode(journal, mode_of(config))
-        async with open_session() as session, open_session() as webhook_session:
+        network = network_of(config)
+        say_how(network, config)
+        hook = config.webhook_url.reveal() if config.webhook_url else ""
+        async with (
+            open_session(network, url=config.base_url) as session,
+            open_session(network, url=hook) as webhook_session,
+        ):
             discord = make_discord(config, webhook_session, journal)
             control = Control(journal, make_messages(config), clock)
             gate = Gate(config, control, journal, clock)
@@ -125,7 +132,12 @@ async def build(config: Config, clock: Callable[[], datetime], stop: asyncio.Eve
             yield App(
                 config=config,
                 upbit=upbit,
-                tickers=TickerStream(config.websocket_url, rng=random.Random(seed)),
+                tickers=TickerStream(
+                    config.websocket_url,
+                    rng=random.Random(seed),
+                    network=network,
+                    latest=lambda: max(clock(), upbit.exchange_time() or clock()),
+                ),
                 journal=journal,
                 control=control,
                 messages=make_messages(config),
@@ -142,6 +154,14 @@ async def build(config: Config, clock: Callable[[], datetime], stop: asyncio.Eve
                 mode=mode_of(config),
                 stop=stop,
             )
+
+
+def say_how(network: Network, config: Config) -> None:
+    """Log once that a proxy or an authority of one's own is used: who reads the log should not have to guess."""
+    if proxy := network.proxy_for(config.base_url):
+        log.info("through a proxy host=%s", urlsplit(proxy).hostname)
+    if network.ca_file is not None:
+        log.info("believing an authority of one's own file=%s", network.ca_file)
 
 
 def keys_of(config: Config) -> tuple[str, str]:

@@ -15,6 +15,7 @@ from journal.restore import is_whole, put_in_place, set_aside
 from journal.store import take_lock
 from trader.books.rebuild import rebuild
 from trader.daemon import JOURNAL_FILE, build
+from trader.network import network_of
 from trader.orders import protocol
 from upbit.errors import OrderNotFound
 from upbit.rest import Upbit
@@ -95,7 +96,7 @@ async def say_never(config: Config, identifier: str, clock: Callable[[], datetim
                 "아직 체결될 수 있습니다. 데몬을 실행해 두세요.",
                 "it may still be executed. Let the daemon run.",
             )
-        async with open_session() as session:
+        async with open_session(network_of(config), url=config.base_url) as session:
             upbit = Upbit(session, base_url=config.base_url, access_key=access, secret_key=secret)
             try:
                 await upbit.order(identifier=identifier)

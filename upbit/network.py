@@ -7,7 +7,6 @@ import ssl
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
-from urllib.request import proxy_bypass_environment
 
 import certifi
 
@@ -32,18 +31,24 @@ def is_safe(base_url: str) -> bool:
     return parts.scheme == "https" and bool(parts.hostname)
 
 
+def goes_direct(host: str, no_proxy: str) -> bool:
+    """Return whether a host is one of NO_PROXY: names, or endings of names, with commas between them; * is all."""
+    names = [name.strip().lstrip(".").lower() for name in no_proxy.split(",")]
+    return any(name in {"*", host} or host.endswith(f".{name}") for name in names if name)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Network:
     """What the machine's owner says about the way out: a proxy, hosts that go without it, a certificate authority."""
 
     proxy: str | None = field(default=None, repr=False)  # http://[user:password@]host:port; it may hold a password
-    no_proxy: str = ""  # as in NO_PROXY: names, or endings of names, with commas between them; * is all
+    no_proxy: str = ""  # as in NO_PROXY
     ca_file: Path | None = None  # PEM; believed besides the usual authorities
 
     def proxy_for(self, url: str) -> str | None:
         """Return the proxy for an address; this machine is never asked for through one."""
         host = urlsplit(url).hostname or ""
-        if self.proxy is None or is_loopback(url) or proxy_bypass_environment(host, {"no": self.no_proxy}):
+        if self.proxy is None or is_loopback(url) or goes_direct(host, self.no_proxy):
             return None
         return self.proxy
 

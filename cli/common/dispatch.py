@@ -22,7 +22,7 @@ DEFAULT_CONFIG = Path("config.toml")
 def dispatch(verb: Callable[[Config, argparse.Namespace], int], options: argparse.Namespace) -> int:
     """Run one verb and return its exit code."""
     environment = take_secrets(os.environ)
-    language = environment.get("BOT_LANGUAGE", "ko")
+    language = wished_language(environment)
     try:
         config = load(environment, path=config_path(environment), overrides=options.overrides)
         language = config.language
@@ -38,6 +38,11 @@ def dispatch(verb: Callable[[Config, argparse.Namespace], int], options: argpars
         sentence, code = told
         print(sentence, file=sys.stderr)  # noqa: T201 - the one sentence a person reads
         return code
+
+
+def wished_language(environment: Mapping[str, str]) -> str:
+    """Return the language in which problems of the settings themselves are told."""
+    return "en" if environment.get("BOT_LANGUAGE", "").strip().lower() == "en" else "ko"
 
 
 def config_path(environment: Mapping[str, str]) -> Path | None:

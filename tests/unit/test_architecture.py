@@ -38,7 +38,7 @@ MAY_KNOW: dict[str, frozenset[str]] = {
 
 RANKS: dict[str, tuple[tuple[str, ...], ...]] = {
     "trader": (
-        ("trader.clock", "trader.loops", "trader.news", "trader.health", "trader.guards.watchdog"),
+        ("trader.clock", "trader.network", "trader.loops", "trader.news", "trader.health", "trader.guards.watchdog"),
         ("trader.control", "trader.candles", "trader.decisions", "trader.books.memory"),
         ("trader.orders.names", "trader.orders.protocol", "trader.orders.risk", "trader.orders.sale"),
         ("trader.orders.gate",),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -12,11 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from config.converters import amount, one_of, whole
 from config.problems import ConfigError
 from config.reading import load, take_secrets
 from config.redaction import Redaction
-from config.settings import Config, Secret, most_spent
-from config.tables import SETTINGS, effective
+from config.settings import Config, Secret, most_spent, setting
+from config.tables import SETTINGS, Setting, effective, settings_in
+from tests.helpers.certificates import authority
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,14 +69,14 @@ def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
         ({"UPBIT_BASE_URL": "https://api.upbit.com/v1"}, [], "cannot be used"),
         ({"WEBHOOK_URL": "http://discord.com/api/webhooks/1/x"}, [], "WEBHOOK_URL must be"),
         ({"WEBHOOK_URL": "https://evil.example/api/webhooks/1/x"}, [], "WEBHOOK_URL must be"),
-        ({"BOT_LANGUAGE": "fr"}, [], "ko | en"),
+        ({"BOT_LANGUAGE": "fr"}, [], "ko, en"),
         ({"ACCESS_KEY_FILE": "/nowhere/key"}, [], "cannot be read"),
         ({}, ["trading.max_open_trades=6"], "1 ~ 5"),
         ({}, ["trading.max_open_trades=true"], "1 ~ 5"),
         ({}, ["trading.order_krw=5999"], "6000 ~ 100000000"),
         ({}, ["strategy.unit=7"], "240"),
         ({}, ["stategy.unit=1"], "Did you mean 'strategy.unit'"),
-        ({}, ["risk.exclude=KRW-BTC"], "KRW-USDT"),
+        ({}, ["risk.exclude=KRW-BTC"], '["KRW-...", ...]'),
         ({}, ["strategy.unit"], "KEY=VALUE"),
     ],
 )
@@ -117,6 +119,194 @@ def test_parameters_of_the_strategy_pass_through(tmp_path: Path) -> None:
     path.write_text("[strategy.parameters]\nfast = 5\nmax_natr = 1.5\n")
     config = load({}, path=path, overrides=["strategy.parameters.fast=7"])
     assert config.strategy.parameters == {"fast": 7, "max_natr": Decimal("1.5")}
+
+
+# --- what users bring -----------------------------------------------------------------------------------------------
+
+
+CP949 = "# 한 번에 사는 금액\n[trading]\norder_krw = 20000\n"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_a_settings_file_with_a_byte_order_mark_is_read(encoding: str, tmp_path: Path) -> None:
+    """Editors on Windows put one in front."""
+    path = tmp_path / "config.toml"
+    path.write_text(CP949, encoding=encoding)
+    assert load({}, path=path).trading.order_krw == 20_000
+
+
+@pytest.mark.parametrize("encoding", ["cp949", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_a_settings_file_in_another_encoding_is_to_be_saved_as_utf_8(encoding: str, tmp_path: Path) -> None:
+    """One sentence that says what to do, also for a file of secrets."""
+    path = tmp_path / "config.toml"
+    path.write_text(CP949, encoding=encoding)
+    (told,) = problems({}, path=path)
+    assert "Save it as UTF-8" in told
+    path.chmod(0o600)
+    (told,) = problems({"ACCESS_KEY_FILE": str(path), "SECRET_KEY": "s"})[:1]
+    assert "Save it as UTF-8" in told
+
+
+@pytest.mark.parametrize(
+    ("access", "words"),
+    [
+        ('"sandbox-access-key"', "quotation marks"),
+        ("'sandbox-access-key'", "quotation marks"),
+        ("\u201csandbox-access-key\u201d", "quotation marks"),
+        ("sandbox\u200b-access-key", "U+200B"),
+        ("\ufeffsandbox-access-key", "U+FEFF"),
+        ("sandbox-access-key\u2060", "U+2060"),
+        ("sandbox\u0007key", "U+0007"),
+        (" sandbox-access-key", "a space or a line break"),
+        ("sandbox-access-key\u00a0", "a space or a line break"),
+        ("sandbox-access-key\r", "a space or a line break"),
+    ],
+)
+def test_what_copying_left_in_a_key_is_named(access: str, words: str, tmp_path: Path) -> None:
+    """One sentence, from the environment or from a file, and never the key itself."""
+    (told,) = problems({**KEYS, "ACCESS_KEY": access})
+    assert words in told
+    assert "sandbox" not in told
+    path = tmp_path / "key"
+    path.touch(mode=0o600)
+    path.write_bytes(access.encode())
+    if not access.startswith("\ufeff") and not access.endswith("\r"):  # a file may begin and end so
+        (told,) = problems({"ACCESS_KEY_FILE": str(path), "SECRET_KEY": "s"})
+        assert words in told
+
+
+def test_a_folder_may_have_a_space_in_its_name() -> None:
+    """Only where nothing of the kind can be meant is one a mistake."""
+    assert str(load({"BOT_DATA_DIR": "/my data"}).data_dir) == "/my data"
+    assert load({"NO_PROXY": "a.example, b.example"}).no_proxy == "a.example, b.example"
+
+
+@pytest.mark.parametrize("language", ["KO", "En", "en", "ko"])
+def test_a_language_in_capitals_is_that_language(language: str) -> None:
+    """So is a log level in small letters."""
+    config = load({"BOT_LANGUAGE": language, "LOG_LEVEL": "debug"})
+    assert (config.language, config.log_level) == (language.lower(), "DEBUG")
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://discord.com/api/webhooks/1234/to-k_en",
+        "https://discordapp.com/api/webhooks/1234/token",
+        "https://ptb.discord.com/api/webhooks/1234/token",
+        "https://canary.discord.com/api/webhooks/1234/token",
+        "https://discord.com/api/v10/webhooks/1234/token",
+        "https://discord.com/api/webhooks/1234/token?thread_id=5",
+        "http://127.0.0.1:8080/api/webhooks/1/demo",
+    ],
+)
+def test_every_address_of_discord_is_one(address: str) -> None:
+    """Of the test versions, of a numbered API, of a thread."""
+    assert load({"WEBHOOK_URL": address}).webhook_url == Secret(address)
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("https://discord.com/api/webhooks/1234/token/slack", "/slack"),
+        ("https://discord.com/api/webhooks/1234/token/github/", "/github"),
+        ("https://discord.com/api/webhooks/1234", "copy it"),
+        ("https://discord.com.evil.example/api/webhooks/1234/token", "copy it"),
+        ("https://x.discord.com/api/webhooks/1234/token", "copy it"),
+        ("https://discord.com/api/webhooks/../1234/token", "copy it"),
+        ("https://discord.com/channels/1/2", "copy it"),
+    ],
+)
+def test_an_address_that_is_none_of_discord_is_refused_in_words(address: str, words: str) -> None:
+    """Another format is named; the address itself is not repeated."""
+    (told,) = problems({"WEBHOOK_URL": address})
+    assert words in told
+    assert "1234" not in told
+
+
+def test_a_proxy_and_an_authority_come_from_the_usual_variables(tmp_path: Path) -> None:
+    """As every program takes them; a password in the proxy's address is a secret like any other."""
+    path = authority(tmp_path).path
+    proxy = "http://name:pass-word@proxy.example:3128"
+    config = load({"https_proxy": proxy, "NO_PROXY": "discord.com", "SSL_CERT_FILE": str(path)})
+    assert (config.proxy, config.no_proxy, config.ca_file) == (Secret(proxy), "discord.com", path)
+    assert "pass-word" not in repr(config)
+    assert "pass-word" not in Redaction.of(config)(f"connecting to {proxy}")
+    assert "pass-word" not in str(effective(config))
+
+
+@pytest.mark.parametrize(
+    ("environ", "words"),
+    [
+        ({"HTTPS_PROXY": "socks5://user:1234@proxy:1080"}, "SOCKS"),
+        ({"HTTPS_PROXY": "proxy:1234"}, "http://host:port"),
+        ({"HTTPS_PROXY": "http://proxy:1234/path"}, "http://host:port"),
+        ({"SSL_CERT_FILE": "/nowhere/authority.pem"}, "holds no certificate"),
+    ],
+)
+def test_a_way_out_that_cannot_be_used_is_told_in_words(environ: dict[str, str], words: str) -> None:
+    """Before anything is sent, and without the password."""
+    (told,) = problems(environ)
+    assert words in told
+    assert "1234" not in told
+
+
+@pytest.mark.parametrize(
+    ("url", "mode"),
+    [
+        ("https://api.upbit.com", "live"),
+        ("https://sg-api.upbit.com", "live"),
+        ("https://upbit.example:8443", "live"),
+        ("https://10.0.0.7", "live"),
+        ("https://localhost.example", "live"),
+        ("http://127.0.0.1:8080", "sandbox"),
+        ("https://127.1.2.3", "sandbox"),
+        ("http://localhost:1", "sandbox"),
+        ("http://[::1]:1", "sandbox"),
+    ],
+)
+def test_everything_but_this_machine_is_real_money(url: str, mode: str) -> None:
+    """A proxy of one's own, another region or a typing error may lead to an account that is real."""
+    assert load({"UPBIT_BASE_URL": url}).mode == mode
+    large = ["trading.order_krw=1000000", "risk.max_order_krw=1000000", "risk.max_market_krw=1000000"]
+    if mode == "live":
+        (told,) = problems({"UPBIT_BASE_URL": url}, *large)
+        assert "confirm_krw" in told
+    else:
+        load({"UPBIT_BASE_URL": url}, overrides=large)
+
+
+# --- a setting is written once --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class NewSettings:
+    """A section with one setting, as somebody would add it."""
+
+    patience: Decimal = setting(Decimal("0.5"), amount("0.1", "2"), ko="참을성", en="patience")
+    odd: str = setting("a", one_of("a", "b"), key="other.name", ko="-", en="-")
+
+
+def test_a_new_setting_is_one_field() -> None:
+    """Its key, its default as the file holds it, its range in the README and in a refusal follow from it."""
+    first, second = settings_in(NewSettings, "new")
+    assert (first.key, first.default, first.allowed, first.ko) == ("new.patience", "0.5", "0.1 ~ 2", "참을성")
+    assert (second.key, second.default, second.allowed) == ("other.name", '"a"', "a, b")
+    with pytest.raises(ValueError, match=r"^0.1 ~ 2$"):
+        first.kind.convert(3)
+
+
+def test_no_default_is_out_of_its_own_range() -> None:
+    """It is held to what enforces it when the program starts."""
+    with pytest.raises(ValueError, match="0 ~ 1"):
+        setting(2, whole(0, 1), ko="-", en="-")
+
+
+@pytest.mark.parametrize("one", SETTINGS, ids=lambda one: one.key)
+def test_what_is_allowed_is_what_a_refusal_says(one: Setting) -> None:
+    """Of every setting: nobody writes the range a second time."""
+    (told,) = problems({}, f"{one.key}=1979-05-27")
+    assert told.endswith(f"Allowed: {one.allowed}")
 
 
 def test_effective_settings_name_their_source_and_hide_secrets() -> None:

@@ -186,9 +186,12 @@ async def test_states_are_told_and_a_listener_that_fails_ends_nothing(script: Sc
 async def told_of(stream: TickerStream, *frames: tuple[int, int]) -> list[int]:
     """Let a stream hear frames, each with when it was traded and told, and return at which places one was passed on."""
     passed: list[int] = []
+    heard: list[StreamTicker] = []
     for place, (traded, told) in enumerate(frames):
         content = {"code": "KRW-BTC", "trade_price": 1, "trade_timestamp": traded, "timestamp": told}
-        stream._take(json.dumps(content), lambda _, place=place: passed.append(place))
+        before = len(heard)
+        stream._take(json.dumps(content), heard.append)
+        passed += [place] * (len(heard) - before)
     return passed
 
 
