@@ -6,6 +6,7 @@ import bz2
 import gzip
 import io
 import lzma
+import struct
 import zipfile
 import zlib
 from dataclasses import dataclass, replace
@@ -112,8 +113,15 @@ def members(source: Source) -> Iterator[Source]:
                 with archive.open(name) as member:
                     inside = replace(source, name=name.rsplit("/", 1)[-1], content=limited(member))
                 yield unpacked(replace(inside, label=f"{source.label}:{name}" if len(names) > 1 else source.label))
-    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError, zlib.error) as error:
+    except BROKEN_ZIP as error:
         raise broken(error) from error
+
+
+BROKEN_ZIP = (
+    *(zipfile.BadZipFile, RuntimeError, NotImplementedError, ValueError, struct.error),  # of its directory, or locked
+    *(EOFError, OSError, zlib.error, lzma.LZMAError),  # of a member
+)
+"""What Python says of archives that are broken, as trying many of them shows."""
 
 
 def wanted(name: str) -> bool:
@@ -185,7 +193,7 @@ def text_of(content: bytes) -> str:
     for encoding in encodings(content):
         try:
             return content.decode(encoding)
-        except UnicodeDecodeError:
+        except UnicodeError:
             continue
     raise Refused("글자를 읽을 수 없습니다. UTF-8로 저장하세요", "its text cannot be read. Save it as UTF-8")
 

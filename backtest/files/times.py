@@ -27,8 +27,8 @@ class Zone(StrEnum):
 
 
 BEFORE_UTC_MS = {Zone.UTC: 0, Zone.KST: 9 * 3_600_000}
-EPOCHS = ((1e9, 1e10, 1e3), (1e12, 1e13, 1.0), (1e15, 1e16, 1e-3), (1e18, 1e19, 1e-6))
-"""From, to, and milliseconds in one: seconds, milli-, micro- and nanoseconds of the years 2001 to 2286."""
+EPOCHS = ((1e9, 1e10, 1e3), (1e12, 1e13, 1.0), (1e15, 1e16, 1e-3), (1e18, 9e18, 1e-6))
+"""From, to, and milliseconds in one: seconds, milli-, micro- and nanoseconds of the years 2001 to 2255 and later."""
 PACKED = {8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
 """Digits of a day or a moment that somebody wrote without signs."""
 DAY_ALONE = r"^\d{4}-\d\d-\d\d$"

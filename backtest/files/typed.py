@@ -31,10 +31,10 @@ def read_arrow(content: bytes) -> Table:
             table, kind = parquet.read_table(io.BytesIO(content)), "parquet"
         else:
             table, kind = feather.read_table(io.BytesIO(content)), "feather"
-    except (pa.ArrowException, OSError) as error:
+        return Table(kind=kind, names=table.column_names, columns=table.columns)
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         why = str(error).splitlines()[0]
         raise Refused(f"파일이 깨졌습니다 ({why})", f"the file is broken ({why})") from error
-    return Table(kind=kind, names=table.column_names, columns=table.columns)
 
 
 def read_json(text: str) -> Table:
@@ -60,11 +60,11 @@ def parse(text: str) -> Any:
     """Return what a JSON text says; one value a line is a list."""
     try:
         return json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         lines = [line for line in text.splitlines() if line.strip()]
         try:
             return [json.loads(line) for line in lines]
-        except ValueError:
+        except (ValueError, RecursionError):
             raise Refused(f"JSON이 깨졌습니다 ({error})", f"the JSON is broken ({error})") from error
 
 
@@ -85,8 +85,14 @@ def list_in(said: Any) -> Sequence[Any]:
 
 
 def column(values: Sequence[Any]) -> pa.Array:
-    """Return values as one column; where they are of several kinds, as text."""
+    """Return values as one column; where they are of several kinds, as text.
+
+    Raises:
+        Refused: for text with half a letter in it.
+    """
     try:
         return pa.array(values, from_pandas=False)
+    except UnicodeEncodeError as error:
+        raise Refused(f"깨진 글자가 있습니다 ({error.reason})", f"a letter is broken ({error.reason})") from error
     except (pa.ArrowException, OverflowError):
         return pa.array([None if value is None else str(value) for value in values])

@@ -109,6 +109,8 @@ refuse("a high below the close", "row 13: low <= open, close <= high does not ho
 refuse("a price that moved without a volume", "row 7: a price that moved without a volume", spoiled(5, 5, 0))
 refuse("text in a cell", "row 6: close 'many' is no number", spoiled(4, 4, "many"))
 refuse("a decimal comma", "is no number", OWN_CSV.replace(",", ";").replace(".", ","))
+refuse("a comma that is no thousand", "row 4: volume '0,123' is no number", spoiled(2, 5, '"0,123"'))
+refuse("a thousand that is none", "row 4: volume '12,34' is no number", spoiled(2, 5, '"12,34"'))
 refuse("no time in a row", "row 4: a row without a time", spoiled(2, 0, ""))
 refuse("a time that is none", "'yesterday' is no time", spoiled(2, 0, "yesterday"))
 refuse("month before day", "is no time", table(PLAIN, lambda at: f"{at:%m/%d/%Y %H:%M}"), zone=Zone.UTC)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
     from backtest.candles import Candles
     from tests.unit.forms_of_files import Case
 
+LATER = NOW + timedelta(days=9)
+"""When the files were saved: after every candle in them, so that only the time of the import says what is closed."""
+
 
 def written(folder: Path, case: Case) -> list[Path]:
     """Write the files of a case."""
@@ -28,6 +33,7 @@ def written(folder: Path, case: Case) -> list[Path]:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
+        os.utime(path, (LATER.timestamp(), LATER.timestamp()))
     return [folder / name for name in case.files]
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import tempfile
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -18,7 +20,7 @@ from backtest.check import examine_one
 from backtest.errors import NothingThere, Unwritable
 from backtest.files.content import Source, sources_of
 from backtest.files.forms import FORMS
-from backtest.files.importer import import_files, looked_at
+from backtest.files.importer import import_files, looked_through
 from backtest.files.judge import first_fault
 from backtest.files.reading import Wishes, read
 from backtest.files.settle import settle
@@ -73,6 +75,7 @@ def put(folder: Path, name: str, text: str | bytes) -> Path:
     path = folder / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(text.encode() if isinstance(text, str) else text)
+    os.utime(path, (NOW.timestamp(), NOW.timestamp()))
     return path
 
 
@@ -251,22 +254,35 @@ def test_a_broken_file_of_the_store_is_told_and_the_others_come_in(tmp_path: Pat
     assert (bad.came, good.came) == (0, COUNT)
 
 
-CONTENTS = sorted({body for one in (TAKEN | REFUSED).values() for body in one.files.values() if len(body) < 20_000})
+CONTENTS = sorted(
+    {(Path(name).name, body) for one in (TAKEN | REFUSED).values() for name, body in one.files.items()}
+    | {("x.json", b"[" * 100_000), ("x.json", b'[{"market": "\\ud800", "time": 1, "open": 1}]'), ("x.json", b"[1, 2]")}
+)
+WORDS = (b"inf", b"nan", b"-1", b"1e400", b"\x00", b'"', b",", b"\n", b"9" * 30, b"null", b"{}", b"\xed\xa0\x80")
+
+
+@st.composite
+def spoiled_files(draw: st.DrawFn) -> tuple[str, bytes]:
+    """Return a file of the forms, cut off, with bytes changed or words put in."""
+    name, content = draw(st.sampled_from(CONTENTS))
+    spoiled = bytearray(content[: draw(st.one_of(st.just(len(content)), st.integers(0, len(content))))])
+    for _ in range(draw(st.integers(0, 3))):
+        at = draw(st.integers(0, len(spoiled)))
+        spoiled[at : at + draw(st.integers(0, 5))] = draw(st.one_of(st.sampled_from(WORDS), st.binary(max_size=3)))
+    return name, bytes(spoiled)
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.sampled_from(CONTENTS), st.data())
-def test_a_file_that_was_spoiled_is_taken_whole_or_refused_in_words(content: bytes, data: st.DataObject) -> None:
-    """Cut, or with bytes changed: never a traceback, never a candle that cannot be one."""
-    spoiled = bytearray(content[: data.draw(st.integers(0, len(content)))])
-    for at in data.draw(st.lists(st.integers(0, max(0, len(spoiled) - 1)), max_size=3)):
-        if spoiled:
-            spoiled[at] = data.draw(st.integers(0, 255))
-    source = Source(label="x", name="KRW-BTC.csv", folder="", content=bytes(spoiled), saved_at=NOW)
-    outcome, found = looked_at(Path("x"), source, replace(WISHES, zone=Zone.KST, unit=H4))
-    assert (outcome.refused is None) is bool(found)
-    for (unit, _), candles in found.items():
-        assert first_fault(candles, unit, to_ms(NOW)) is None
+@given(spoiled_files())
+def test_a_file_that_was_spoiled_is_taken_whole_or_refused_in_words(file: tuple[str, bytes]) -> None:
+    """Archives, tables and text: never a traceback, never a candle that cannot be one."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = put(Path(folder), *file)
+        wishes = replace(WISHES, zone=Zone.KST, unit=H4, market="KRW-BTC")
+        for outcome, found in looked_through([path], wishes):
+            assert (outcome.refused is None) is bool(found)
+            for (unit, _), candles in found.items():
+                assert first_fault(candles, unit, to_ms(NOW)) is None
 
 
 # --- written back ----------------------------------------------------------------------------------------------------
