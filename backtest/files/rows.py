@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -177,10 +177,9 @@ def is_null(column: pa.Array) -> npt.NDArray[np.bool_]:
     return nothing
 
 
-def numeric(cell: object) -> bool:
+def numeric(cell: Any) -> bool:
     """Return whether a cell holds a number, or nothing."""
     try:
-        float(str(cell).replace(",", ".")) if cell is not None else None
-    except ValueError:
+        return cell is None or float(cell) is not None
+    except (TypeError, ValueError):
         return False
-    return "," not in str(cell)

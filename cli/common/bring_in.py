@@ -113,10 +113,10 @@ def ask_again(store: Store, outcomes: Sequence[Outcome], wishes: Wishes, languag
 
 def show(outcomes: Sequence[Outcome], language: str, sentence: Mapping[str, str]) -> None:
     """Print a line a file, and what they bring together."""
+    console = Console()
     table = Table(*HEADS[language].split(), box=None, padding=(0, 1, 0, 0))
     for one in outcomes:
-        table.add_row(*(Text(cell) for cell in row_of(one, language)))
-    console = Console()
+        table.add_row(*(Text(printable(cell, console.encoding)) for cell in row_of(one, language)))
     console.print(table)
     lacking = sum(one.needs_zone for one in outcomes)
     if lacking:
@@ -126,6 +126,11 @@ def show(outcomes: Sequence[Outcome], language: str, sentence: Mapping[str, str]
     if sums["refused"]:
         line += REFUSED[language].format(**sums)
     console.print(line, highlight=False)
+
+
+def printable(text: str, encoding: str) -> str:
+    """Return what a file or its name says as far as the terminal has letters for it."""
+    return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def row_of(one: Outcome, language: str) -> list[str]:

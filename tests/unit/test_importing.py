@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import tempfile
@@ -68,6 +69,11 @@ def columns(made: Sequence[Row]) -> Candles:
     names = ("open", "high", "low", "close", "volume", "turnover")
     values = {name: np.array([row[index] for row in made]) for index, name in enumerate(names, start=1)}
     return Candles(opened_at_ms=np.array([to_ms(row[0]) for row in made]), **values)
+
+
+def spoiled_time(text: str) -> str:
+    """Return our own CSV with a first time that is none."""
+    return OWN_CSV.replace(f"{iso(START)}Z", text)
 
 
 def put(folder: Path, name: str, text: str | bytes) -> Path:
@@ -391,6 +397,16 @@ def test_check_says_what_an_import_would_do_and_keeps_nothing(home: Path, capsys
     assert main(["data", "check", "in"]) == 1
     assert main(["data", "check", "in/bitcoin.csv", "--market", "btc"]) == 0
     assert Store(home / "data" / "candles").units() == []
+
+
+def test_what_a_terminal_has_no_letters_for_is_written_in_numbers(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Korean terminal of old shows the sentence, and no traceback."""
+    put(home, "in/KRW-BTC.csv", spoiled_time("\N{GRINNING FACE}"))
+    written = io.BytesIO()
+    monkeypatch.setenv("BOT_LANGUAGE", "ko")
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(written, encoding="cp949", write_through=True))
+    assert main(["data", "import", "in"]) == 1
+    assert "'\\U0001f600'은 시각이 아닙니다" in written.getvalue().decode("cp949")
 
 
 @pytest.mark.parametrize("language", ["ko", "en"])
