@@ -113,6 +113,44 @@ refuse("a comma that is no thousand", "row 4: volume '0,123' is no number", spoi
 refuse("a thousand that is none", "row 4: volume '12,34' is no number", spoiled(2, 5, '"12,34"'))
 refuse("no time in a row", "row 4: a row without a time", spoiled(2, 0, ""))
 refuse("a time that is none", "'yesterday' is no time", spoiled(2, 0, "yesterday"))
+refuse("the 30th of February", "'2024.02.30 00:00' is no time", spoiled(2, 0, "2024.02.30 00:00"), zone=Zone.UTC)
+refuse(
+    "the 30th of February in digits",
+    "'20240230' is no time",
+    table(PLAIN, lambda at: f"{at:%Y}0230", rows(DAY)),
+    unit=DAY,
+)
+refuse("digits with an hour, and no zone", "the times name no zone", table(PLAIN, lambda at: f"{at:%Y%m%d%H%M}"))
+refuse("points, and no zone", "the times name no zone", table(PLAIN, lambda at: f"{at:%Y.%m.%d %H:%M}"))
+refuse("an endless time", "is no time", json.dumps([[float("inf"), 1, 1, 1, 1, 1]]), file="KRW-BTC.json")
+refuse("epochs of two sizes", "is no time", table(PLAIN, lambda at: 1704067200 if at == START else 1704067200000))
+refuse(
+    "nothing but empty rows",
+    "there is no candle in it",
+    PLAIN + "\n,,,,,,\n,,,,,,\n",
+)
+refuse(
+    "nothing but rows without a trade",
+    "not one of its candles has a trade",
+    OWN + "".join(f"\n{iso(row[0])}Z,5,5,5,5,0,0" for row in ROWS),
+)
+refuse("an archive of nothing", "the archive holds no file", zipped(**{"a.checksum": b"x"}), file="KRW-BTC.zip")
+refuse("half a feather file", "the file is broken", saved(freqtrade().to_feather)[:-20], file="BTC_KRW-4h.feather")
+refuse("half a letter", "a letter is broken", '[{"market": "\\ud800"}]', file="KRW-BTC.json")
+refuse("a line with a quote that never ends", "number of columns", OWN_CSV + '"')
+refuse("lists of lists", "it is no list of candles", "[[1, 2], [3]]", file="KRW-BTC.json")
+refuse(
+    "cells that hold lists",
+    "close '[1]' is no number",
+    json.dumps([{**one, "trade_price": [1]} for one in rest()]),
+    file="x.json",
+)
+refuse(
+    "rows that name no market",
+    "is not the name of a won market",
+    OWN_CSV.replace("value", "value,market", 1).replace("\n", ",upbit\n").replace(",upbit\n", "\n", 1),
+    file="all.csv",
+)
 refuse("month before day", "is no time", table(PLAIN, lambda at: f"{at:%m/%d/%Y %H:%M}"), zone=Zone.UTC)
 refuse("days of Excel", "is no time", table(PLAIN, lambda at: 45292 + (at - START) / DAY), zone=Zone.UTC)
 refuse(

@@ -257,6 +257,53 @@ taken("epoch nanoseconds", "table-csv", table(PLAIN, lambda at: ms(at) * 1_000_0
 taken("slashes", "table-csv", table(PLAIN, lambda at: f"{at:%Y/%m/%d %H:%M}"), zone=Zone.UTC)
 taken("points", "table-csv", table(PLAIN, lambda at: f"{(at + KST):%Y.%m.%d %H:%M:%S}"), zone=Zone.KST)
 taken("digits alone", "table-csv", table(PLAIN, lambda at: f"{(at + KST):%Y%m%d%H%M}"), zone=Zone.KST)
+taken("times that end in KST", "table-csv", table(PLAIN, lambda at: f"{spaced(at)} KST"))
+taken("times that end in UTC", "table-csv", table(PLAIN, lambda at: f"{at:%Y/%m/%d %H:%M} UTC"))
+taken("times that end in +0900", "table-csv", table(PLAIN, lambda at: f"{at + KST:%Y.%m.%d %H:%M:%S}+0900"))
+taken(
+    "days as numbers, JSON",
+    "table-json",
+    json.dumps(
+        [{"date": int(f"{row[0]:%Y%m%d}"), **{name: row[1 + at] for at, name in enumerate(NAMES)}} for row in rows(DAY)]
+    ),
+    file="KRW-BTC.json",
+    holds=rows(DAY),
+    unit=DAY,
+)
+taken(
+    "some numbers as text, JSON",
+    "table-json",
+    json.dumps(
+        [
+            {
+                "time_utc": iso(row[0]),
+                **{name: str(row[1 + at]) if index % 2 else row[1 + at] for at, name in enumerate(NAMES)},
+            }
+            for index, row in enumerate(ROWS)
+        ]
+    ),
+    file="KRW-BTC.json",
+)
+taken(
+    "volumes of two coins, one of them ours",
+    "table-csv",
+    "\n".join(
+        [
+            "unix,open,high,low,close,Volume ETH,Volume BTC,Volume KRW",
+            *(f"{ms(row[0])},{row[1]},{row[2]},{row[3]},{row[4]},7,{row[5]},{row[6]}" for row in ROWS),
+        ]
+    ),
+)
+taken(
+    "volumes of two coins, ours first",
+    "table-csv",
+    "\n".join(
+        [
+            "unix,open,high,low,close,Volume BTC,Volume ETH,Volume KRW",
+            *(f"{ms(row[0])},{row[1]},{row[2]},{row[3]},{row[4]},{row[5]},7,{row[6]}" for row in ROWS),
+        ]
+    ),
+)
 taken("date and time apart", "table-csv",
        table("date,time,open,high,low,close,volume,value", lambda at: f"{at + KST:%Y-%m-%d,%H:%M:%S}"),
        zone=Zone.KST)  # fmt: skip

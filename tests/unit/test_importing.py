@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import os
@@ -229,6 +230,17 @@ def test_a_path_that_is_not_there_is_refused_beside_one_that_is(tmp_path: Path) 
             import_files(store, [path], WISHES)
 
 
+def test_a_file_that_would_fill_the_memory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Packed or not."""
+    monkeypatch.setattr("backtest.files.content.LARGEST", 300)
+    packed = gzip.compress(OWN_CSV.encode())
+    paths = [put(tmp_path, "KRW-BTC.csv", OWN_CSV), put(tmp_path, "KRW-ETH.csv.gz", gzip.compress(bytes(1000)))]
+    assert len(packed) > 300 > len(gzip.compress(bytes(1000)))
+    for outcome in import_files(Store(tmp_path / "store"), paths, WISHES):
+        assert outcome.refused is not None
+        assert "it is more than 2 GiB" in outcome.refused.en
+
+
 def test_without_unit_each_file_goes_where_it_belongs(tmp_path: Path) -> None:
     """By what it says of itself, else by the distances of its candles."""
     store = Store(tmp_path / "store")
@@ -327,6 +339,13 @@ def test_a_file_that_is_there_is_replaced_only_when_asked(tmp_path: Path) -> Non
     save(tmp_path, "KRW-BTC.csv", b"new", replace=True)
     assert [one.name for one in tmp_path.iterdir()] == ["KRW-BTC.csv"]
     assert path.read_bytes() == b"new"
+
+
+def test_a_folder_that_cannot_be_written_to_is_one_sentence(tmp_path: Path) -> None:
+    """Where the folder should be lies a file."""
+    put(tmp_path, "out", "x")
+    with pytest.raises(Unwritable, match="cannot be written"):
+        save(tmp_path / "out", "KRW-BTC.csv", b"new", replace=True)
 
 
 # --- checked ---------------------------------------------------------------------------------------------------------
