@@ -70,6 +70,7 @@ class Selection:
 
     gate: npt.NDArray[np.int8]  # index into `gates` of the first gate that failed, `PASSED` for a target
     numbers: Mapping[str, Floats]  # the numbers the gates looked at, by name
+    tests: int | None = None  # how many gates were asked, where that is known
 
     def passed(self) -> Bools:
         """Return which markets are targets, in the shape of `gate`."""

@@ -53,7 +53,7 @@ def choose(numbers: Numbers, at: int | slice, shown: Sequence[str], tests: Seque
     gate = np.full(np.shape(tests[0]), PASSED, dtype=np.int8)
     for index, test in reversed(list(enumerate(tests))):
         np.putmask(gate, ~test, index)  # an earlier gate overwrites a later one: the first that failed is left
-    return Selection(gate=gate, numbers={name: numbers[name][:, at] for name in shown})
+    return Selection(gate=gate, numbers={name: numbers[name][:, at] for name in shown}, tests=len(tests))
 
 
 def shown_numbers(numbers: Mapping[str, float], *names: str) -> dict[str, float]:

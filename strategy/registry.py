@@ -7,8 +7,12 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import pkgutil
+import re
+from contextlib import suppress
 from decimal import Decimal
 from difflib import get_close_matches
+from importlib.abc import InspectLoader
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -19,6 +23,7 @@ from strategy.parameters import bounds
 from strategy.quiet_breakout import QuietBreakout
 from strategy.quiet_trend import QuietTrend
 from strategy.rare_dip import RareDip
+from strategy.trial import try_out, unwritten
 from strategy.volatility_breakout import VolatilityBreakout
 
 if TYPE_CHECKING:
@@ -50,14 +55,38 @@ def load(name: str, parameters: Mapping[str, object]) -> tuple[Strategy, Any]:
             file of one's own that cannot be used.
     """
     known = {strategy.name: strategy for strategy in STRATEGIES}
-    strategy = known.get(name) or load_own(name)
+    if name in known:
+        return known[name], convert(known[name], parameters)
+    strategy = load_own(name)
     if strategy is None:
-        guess = nearest(name, known)
+        possible = [*known, *own_names()]
+        guess = nearest(name, possible)
         raise StrategyError(
-            f"strategy.name: '{name}'라는 전략은 없습니다. 혹시 '{guess}'인가요? 가능한 값: {', '.join(known)}",
-            f"strategy.name: there is no strategy '{name}'. Did you mean '{guess}'? Possible: {', '.join(known)}",
+            f"strategy.name: '{name}'라는 전략은 없습니다. 혹시 '{guess}'인가요? 가능한 값: {', '.join(possible)}",
+            f"strategy.name: there is no strategy '{name}'. Did you mean '{guess}'? Possible: {', '.join(possible)}",
         )
-    return strategy, convert(strategy, parameters)
+    converted = convert(strategy, parameters)
+    if fault := try_out(strategy, converted):
+        raise StrategyError(
+            f"strategy/{name}.py {fault.ko} (docs/strategies.md)", f"strategy/{name}.py {fault.en} (docs/strategies.md)"
+        )
+    return strategy, converted
+
+
+def own_names() -> list[str]:
+    """Return the names of the strategies of one's own: files beside ours that hold a `STRATEGY`; none is imported."""
+    found = []
+    for module in pkgutil.iter_modules(importlib.import_module("strategy").__path__):
+        with suppress(ImportError, OSError, SyntaxError, UnicodeDecodeError):
+            if re.search(r"^STRATEGY\b", source_of(f"strategy.{module.name}"), flags=re.MULTILINE):
+                found.append(module.name)
+    return found
+
+
+def source_of(module: str) -> str:
+    """Return the text of a module without importing it."""
+    loader = getattr(importlib.util.find_spec(module), "loader", None)
+    return (loader.get_source(module) if isinstance(loader, InspectLoader) else None) or ""
 
 
 def load_own(name: str) -> Strategy | None:
@@ -75,18 +104,26 @@ def load_own(name: str) -> Strategy | None:
             f"strategy/{name}.py: 파일을 읽는 중 오류가 났습니다: {type(error).__name__}: {error}",
             f"strategy/{name}.py: reading it failed: {type(error).__name__}: {error}",
         ) from error
-    missing = [] if found is None else lacking(found)
+    if found is None:
+        return None
+    missing = lacking(found)
     if missing:
         raise StrategyError(
             f"strategy/{name}.py: STRATEGY에 빠진 것이 있습니다: {', '.join(missing)} (docs/strategies.md)",
             f"strategy/{name}.py: STRATEGY lacks {', '.join(missing)} (docs/strategies.md)",
         )
-    return found
+    if found.name != name:
+        raise StrategyError(
+            f"strategy/{name}.py: STRATEGY의 이름이 '{found.name}'입니다. 파일 이름과 같게 '{name}'으로 바꾸세요.",
+            f"strategy/{name}.py: STRATEGY is called '{found.name}'. Call it '{name}', as its file is.",
+        )
+    return found  # type: ignore[no-any-return] # it has been looked at
 
 
 def lacking(strategy: object) -> list[str]:
     """Return what a strategy must have and this one has not; `exit` comes with the base class."""
-    return [member for member in MEMBERS if not hasattr(strategy, member)]
+    absent = [member for member in MEMBERS if not hasattr(strategy, member)]
+    return absent + [name for name in unwritten(strategy) if name not in absent]
 
 
 def convert(strategy: Strategy, parameters: Mapping[str, object]) -> Any:

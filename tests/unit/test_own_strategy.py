@@ -11,7 +11,8 @@ import pytest
 
 from config.reading import load as load_config
 from strategy import registry
-from strategy.base import PASSED
+from strategy.base import PASSED, Strategy
+from strategy.trial import try_out, unwritten
 from tests.unit.test_strategies import wandering
 
 DOCUMENT = Path(__file__).resolve().parent.parent.parent / "docs" / "strategies.md"
@@ -72,3 +73,67 @@ def test_what_is_no_strategy_is_not_taken_for_one(name: str) -> None:
     """Neither our own other files nor anything outside the folder."""
     with pytest.raises(registry.StrategyError, match="there is no strategy"):
         registry.load(name, {})
+
+
+# --- tried out at the door -------------------------------------------------------------------------------------------
+
+
+def spoiled(folder: Path, *changes: tuple[str, str], name: str = "mine") -> str:
+    """Write the example of the document under another name, with some of its text changed; return what is said."""
+    (example,) = blocks("python")
+    for old, new in (("golden_cross", name), *changes):
+        assert old in example
+        example = example.replace(old, new)
+    (folder / f"{name}.py").write_text(example, encoding="utf-8")
+    with pytest.raises(registry.StrategyError) as caught:
+        registry.load(name, {})
+    assert caught.value.ko.startswith(f"strategy/{name}.py")
+    return caught.value.en
+
+
+SELLS = "    def sells(self, position: Position, moments: Moments, parameters: Parameters) -> tuple[Any, ...]:\n"
+ANSWER = 'return stopped(position, moments), moments.numbers["short"] < moments.numbers["long"]'
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        (f"{SELLS}        {ANSWER}\n", "", "lacks sells"),
+        ("def history(", "def histories(", "lacks history"),
+        (ANSWER, "return (stopped(position, moments),)", "1 answers and 2 exits"),
+        (ANSWER, "return stopped(position, moments), 0.5", "dead_cross is not true or false"),
+        (ANSWER, 'return stopped(position, moments), moments.numbers["nothing"] > 0', "sells: it failed: KeyError"),
+        ('            now["short"] > now["long"],\n', "", "2 tests and 3 gates"),
+        ("return choose(", "return None and choose(", "select: it must return a Selection"),
+        ("now = {name: values[:, at]", "now = {name: values[:, -1]", "select: it must return a Selection"),
+        ("indicators.sma(window.close, parameters.short)", "window.close * float('nan')", "short is NaN to the end"),
+        ("return parameters.long + 1", "return 10", "is NaN to the end"),
+        ("return parameters.long + 1", "return 1e9", "history: no whole number"),
+        ("return parameters.cooldown_candles", "return -1", "cooldown: no whole number"),
+        ('"turnover_24h": window.turnover_24h,', '"turnover_24h": window.turnover_24h[:, -1],', "must be floats"),
+        ("distance = parameters", "distance = -parameters", "enter: its stop_distance is -"),
+        ("return Entry(", "return print(", "enter: it failed: TypeError"),
+        ('name = "mine"', 'name = "yours"', "is called 'yours'. Call it 'mine'"),
+    ],
+)
+def test_a_strategy_that_would_fail_in_a_trade_is_refused_at_the_start(
+    folder: Path, old: str, new: str, words: str
+) -> None:
+    """A missing function, too few answers, a number never known, a name that is not its file's: one sentence."""
+    assert words in spoiled(folder, (old, new))
+
+
+def test_own_strategies_stand_among_those_that_are_possible(folder: Path) -> None:
+    """Who mistypes the name of his own file is told its name."""
+    (folder / "mine.py").write_text("STRATEGY = None\n", encoding="utf-8")
+    (folder / "helpers.py").write_text("# nothing of the kind\n", encoding="utf-8")
+    with pytest.raises(registry.StrategyError, match=r"Did you mean 'mine'\?.*, mine$") as caught:
+        registry.load("mines", {})
+    assert "helpers" not in str(caught.value)
+
+
+@pytest.mark.parametrize("strategy", registry.STRATEGIES, ids=lambda strategy: strategy.name)
+def test_ours_pass_the_same_trial(strategy: Strategy) -> None:
+    """With the parameters we ship."""
+    assert unwritten(strategy) == []
+    assert try_out(strategy, strategy.parameter_class()) is None
