@@ -95,7 +95,12 @@ def check(config: Config, options: argparse.Namespace) -> int:
     """`data check`: look at every candle of the store, or of files; exit 1 when any cannot be used."""
     if options.paths:
         return bring_in.run(config, options, keep=False)
-    store, unit = open_store(config), read_unit(options.unit or "")
+    if options.unit is None:
+        raise UsageProblem(
+            "무엇을 점검할지 알려 주세요: --unit 240m은 저장된 캔들을, 파일이나 폴더는 그 파일을 점검합니다.",
+            "Say what to check: --unit 240m looks at the candles of the store, a file or a folder at that.",
+        )
+    store, unit = open_store(config), read_unit(options.unit)
     markets = known(store.need(unit), read_markets(options))
     now = wall_clock()
     shown = track(markets, console=Console(stderr=True), transient=True, disable=options.json)

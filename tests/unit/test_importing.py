@@ -415,6 +415,8 @@ def test_check_says_what_an_import_would_do_and_keeps_nothing(home: Path, capsys
     put(home, "in/bitcoin.csv", OWN_CSV)
     assert main(["data", "check", "in"]) == 1
     assert main(["data", "check", "in/bitcoin.csv", "--market", "btc"]) == 0
+    assert main(["data", "check"]) == 2
+    assert "Say what to check" in capsys.readouterr().err
     assert Store(home / "data" / "candles").units() == []
 
 
