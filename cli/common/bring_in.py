@@ -116,7 +116,7 @@ def show(outcomes: Sequence[Outcome], language: str, sentence: Mapping[str, str]
     console = Console()
     table = Table(*HEADS[language].split(), box=None, padding=(0, 1, 0, 0))
     for one in outcomes:
-        table.add_row(*(Text(printable(cell, console.encoding)) for cell in row_of(one, language)))
+        table.add_row(*(Text(cell) for cell in row_of(one, language)))
     console.print(table)
     lacking = sum(one.needs_zone for one in outcomes)
     if lacking:
@@ -126,11 +126,6 @@ def show(outcomes: Sequence[Outcome], language: str, sentence: Mapping[str, str]
     if sums["refused"]:
         line += REFUSED[language].format(**sums)
     console.print(line, highlight=False)
-
-
-def printable(text: str, encoding: str) -> str:
-    """Return what a file or its name says as far as the terminal has letters for it."""
-    return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def row_of(one: Outcome, language: str) -> list[str]:
