@@ -198,6 +198,11 @@ class Queries:
         """Return the won spent on buys decided since `moment`; one whose outcome is unknown counts in full."""
         return total(paid + promised for paid, promised in self._paid_for_buys("decided_ms >= ?", to_ms(moment)))
 
+    def spent_beside(self, moment: datetime) -> Decimal:
+        """Return the won of buys that a wallet of `moment` may not show yet: later ones, and all that are under way."""
+        buys = self._paid_for_buys(f"(decided_ms > ? OR state IN {LIVE})", to_ms(moment))
+        return total(paid + promised for paid, promised in buys)
+
     def _paid_for_buys(self, which: str, value: object) -> list[tuple[Decimal, Decimal]]:
         """Return what each of some buys has cost, KRW, and what it may yet, while nothing of it is known."""
         buys = f"SELECT id FROM intent WHERE side = 'bid' AND {which}"  # noqa: S608 - ours

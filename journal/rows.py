@@ -83,13 +83,14 @@ def to_intent(row: sqlite3.Row) -> Intent:
 
 
 def paid_for_buy(row: sqlite3.Row, funds: Decimal | None) -> tuple[Decimal, Decimal]:
-    """Return what a buy of which `funds` were executed has cost, KRW, and what it may yet: all, while nothing is known.
+    """Return what a buy of which `funds` were executed has cost, KRW, and what it may yet: the rest, until it is over.
 
-    `funds` is None when no fill is known.
+    `funds` is None when no fill is known. A first partial fill says nothing about those that follow.
     """
-    if funds is None and IntentState(row["state"]) in IntentState.live():
-        return ZERO, Decimal(row["total"] or 0)
-    return (funds or ZERO) + Decimal(row["paid_fee"]), ZERO
+    paid = (funds or ZERO) + Decimal(row["paid_fee"])
+    if IntentState(row["state"]) in IntentState.live():
+        return paid, max(Decimal(row["total"] or 0) - paid, ZERO)
+    return paid, ZERO
 
 
 def to_attempt(row: sqlite3.Row) -> Attempt:

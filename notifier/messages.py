@@ -340,6 +340,17 @@ class Messages:
         )
         return self.problem("many_files", text, at=at)
 
+    def too_little_won(self, order_krw: Decimal, *, at: datetime) -> Note:
+        """Tell once a day (in Korea) that buys wait for won; they go on by themselves when there is enough."""
+        title = self._say("원화가 부족해 매수를 기다립니다", "Buys wait: too little KRW")
+        text = self._say(
+            f"1회 매수 금액은 {order_krw:,.0f}원인데 쓸 수 있는 원화가 모자랍니다. 매도나 입금으로 원화가 생기면 "
+            "저절로 다시 매수합니다.",
+            f"A buy takes {order_krw:,.0f} KRW, and less than that is free. Buys go on by themselves when a sale or a "
+            "deposit brings enough.",
+        )
+        return self._note(f"no_money:{at + KST:%Y%m%d}", "problem", title, color=ORANGE, at=at, fields=[], text=text)
+
     def problem(self, kind: str, text: str, *, at: datetime, always: bool = False) -> Note:
         """Tell something that needs a person; the same thing at most once an hour, unless each time is another."""
         title = self._say("확인이 필요합니다", "Needs attention")

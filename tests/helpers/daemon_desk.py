@@ -6,6 +6,7 @@ import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -50,6 +51,7 @@ async def opened(
     *overrides: str,
     markets: int = 3,
     seed: int = 1,
+    krw: int = 1_000_000,
     after: timedelta = timedelta(0),
     faults: Sequence[Mapping[str, Any]] = (),
 ) -> AsyncIterator[tuple[Sandbox, Config, LoopClock]]:
@@ -59,6 +61,7 @@ async def opened(
     options = SandboxOptions(
         seed=seed,
         markets=markets,
+        krw=Decimal(krw),
         access_key=KEYS["ACCESS_KEY"],
         secret_key=KEYS["SECRET_KEY"],
         start=start,

@@ -19,7 +19,7 @@ from tests.unit.test_journal import fill
 from tests.unit.test_risk import book
 from trader.books.memory import Comparison
 from trader.orders import drive, plans, risk
-from trader.trades import lifecycle, positions, selling
+from trader.trades import buying, lifecycle, positions, selling
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -69,6 +69,7 @@ def trading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         pauses.append(what)
 
     monkeypatch.setattr(selling, "pause", pause)
+    monkeypatch.setattr(buying, "pause", pause)
 
     async def korean_name(market: str) -> str:
         return f"이름 {market}"

@@ -79,7 +79,7 @@ async def test_the_facts_of_a_buy_are_those_of_now(app: Any) -> None:
         asked_at=NOW,
         chance=allowed,
         book=levels,
-        wallet=wallet,
+        wallet=replace(wallet, available=Decimal(70_000) - Decimal(10_000) * (1 + allowed.bid_fee)),
         exposure=risk.Exposure(
             by_market={"KRW-BBB": Decimal(10_000)},
             spent_today=app.journal.spent_since(NOW - timedelta(days=1)),
@@ -93,6 +93,26 @@ async def test_the_facts_of_a_buy_are_those_of_now(app: Any) -> None:
     bare = await buying.gather_facts(app, SNAPSHOT, replace(ENTRY, stop_distance=None))
     assert (bare.price, bare.price_as_of) == (SNAPSHOT.price, SNAPSHOT.price_as_of)
     assert (bare.wallet, bare.stop_fraction) == (None, None)
+
+
+@pytest.mark.parametrize(("free", "left"), [("70000", "59995"), ("10005", "0"), ("9000", "0")])
+async def test_the_won_of_a_buy_that_is_under_way_is_not_sized_on_twice(free: str, left: str, app: Any) -> None:
+    """The wallet shows it late: until then it is taken off, with its fee; never below nothing."""
+    app.journal.begin_trade(*plans.plan_entry(app, replace(SNAPSHOT, market="KRW-BBB"), ENTRY, PLAN))
+    won = Balance(available=Decimal(free), locked=Decimal(0), as_of=NOW + timedelta(minutes=5))
+    found = buying.uncommitted(app.journal, won, Decimal("0.0005"))
+    assert found == replace(won, available=Decimal(left))
+    assert buying.uncommitted(app.journal, None, Decimal("0.0005")) is None
+
+
+async def test_too_little_won_is_told_and_lets_the_market_rest(app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Buys go on by themselves when there is enough: nothing is halted."""
+    await active(app, Phase.BUYING)
+    planned_buy(app, monkeypatch, risk.REFUSED[risk.NO_MONEY])
+    await lifecycle.buy(app, SNAPSHOT, ENTRY)
+    assert app.messages.made[-1] == ("too_little_won", (app.config.trading.order_krw,), {"at": app.clock()})
+    assert (await app.state.resting.snapshot())[MARKET] == NOW + timedelta(minutes=1)
+    assert app.control.mock_calls == []
 
 
 def planned_buy(app: Any, monkeypatch: pytest.MonkeyPatch, answer: Any) -> None:

@@ -48,6 +48,7 @@ class Story:
             config=Config(), journal=journal, control=Control(journal, messages, self.clock), clock=self.clock
         )
         self.prices: dict[str, Price | None] = {}
+        self.worth = equity.Valuation()
         self.count = 0
 
     def clock(self) -> datetime:
@@ -108,10 +109,15 @@ class Story:
         """Let a market cost something."""
         self.prices[market] = None if krw is None else Price(price=won(krw), as_of=self.clock())
 
-    def state(self) -> str:
-        """Measure, and return what may be done."""
-        look(self.app, self.prices)
+    def look(self) -> str:
+        """Measure once, and return what may be done."""
+        look(self.app, self.worth, self.prices)
         return str(self.app.control.state.name)
+
+    def state(self) -> str:
+        """Measure until a price that stands is believed, and return what may be done."""
+        self.look()
+        return self.look()
 
     def restarted(self) -> Story:
         """Return the story as the next process tells it: only the journal is left."""
@@ -220,18 +226,51 @@ def test_a_reset_while_the_daemon_is_away_is_one_as_well(story: Story) -> None:
     assert again.state() == "ACTIVE"
 
 
-def test_a_trade_whose_price_is_not_known_yet_raises_no_peak(story: Story) -> None:
-    """After a start it counts as worth its cost, which must not become the height from which a fall is measured."""
+def test_a_market_without_a_price_for_three_days_stops_no_breaker_from_counting(story: Story) -> None:
+    """Each day begins anew, at the last price there was, also over a restart; what another market loses counts."""
     story.state()
     story.buy("KRW-A", 100_000)
     story.price("KRW-A", 60_000)
     story.state()
     story.price("KRW-A", None)
-    story.now[0] += timedelta(days=1)
+    for _ in range(3):
+        story.now[0] += timedelta(days=1)
+        assert story.state() == "ACTIVE"
+    story = story.restarted()
     assert story.state() == "ACTIVE"
     mark = equity.read_mark(story.app.journal)
     assert mark is not None
-    assert mark.day == "2026-11-02"
+    assert (mark.day, mark.day_base, mark.peak) == ("2026-11-05", won(-40_000), won(0))
+    story.buy("KRW-B", 100_000)
+    story.price("KRW-B", 25_000)
+    assert story.state() == "HALT_BUYS"
+    assert [halt.code for halt in story.app.control.reasons] == ["day_loss"]
+
+
+def test_a_trade_that_never_had_a_price_counts_as_what_it_cost(story: Story) -> None:
+    """It raises no peak and loses nothing."""
+    story.buy("KRW-A", 100_000)
+    assert story.state() == "ACTIVE"
+    mark = equity.read_mark(story.app.journal)
+    assert mark is not None
+    assert (mark.day_base, mark.peak) == (won(0), won(0))
+
+
+@pytest.mark.parametrize("absurd", [1, 10_000_000])
+def test_one_absurd_price_neither_raises_a_peak_nor_trips_a_breaker(story: Story, absurd: int) -> None:
+    """Not the first a trade ever has, nor one in the middle of its life; one that stands is believed."""
+    story.buy("KRW-A", 100_000)
+    for usual in (100_000, 101_000):
+        story.price("KRW-A", absurd)
+        assert story.look() == "ACTIVE"
+        story.price("KRW-A", usual)
+        assert story.state() == "ACTIVE"
+    mark = equity.read_mark(story.app.journal)
+    assert mark is not None
+    assert mark.peak <= 1_000
+    story.price("KRW-A", absurd)
+    story.state()
+    assert equity.read_mark(story.app.journal) != mark
 
 
 def test_small_rises_are_not_written_down_one_by_one(story: Story) -> None:
@@ -240,6 +279,7 @@ def test_small_rises_are_not_written_down_one_by_one(story: Story) -> None:
     story.sell(story.buy("KRW-B", 100_000), 150_000)
     story.state()
     story.buy("KRW-A", 100_000)
+    story.state()
     events = "SELECT count(*) FROM event WHERE kind = 'meta'"
     (before,) = story.app.journal._db.execute(events).fetchone()
     for krw in range(100_000, 100_250, 25):
@@ -304,8 +344,7 @@ def test_profit_is_what_was_earned_and_what_is_held() -> None:
         cost_krw=Decimal(200),
         proceeds_krw=Decimal(120),
     )
-    price = Price(price=Decimal(150), as_of=NOW)
-    assert profit_now(Decimal(7), [trade], {"KRW-A": price}) == 7 + 120 + 150 - 200
+    assert profit_now(Decimal(7), [trade], {"KRW-A": Decimal(150)}) == 7 + 120 + 150 - 200
     assert profit_now(Decimal(7), [trade], {}) == 7
 
 
@@ -329,7 +368,7 @@ def test_coins_that_their_owner_moves_away_change_no_profit(volume: int, gone: i
         cost_krw=Decimal(cost),
     )
     after = replace(held, moved=Decimal(-gone), taken_krw=Decimal(gone * price))
-    prices = {"KRW-A": Price(price=Decimal(price), as_of=NOW)}
+    prices = {"KRW-A": Decimal(price)}
     assert profit_now(Decimal(0), [after], prices) == profit_now(Decimal(0), [held], prices)
     if gone == volume:  # then the trade ends, and this is its profit
         assert profit_now(after.profit_krw, [], prices) == profit_now(Decimal(0), [held], prices)
@@ -392,7 +431,7 @@ def test_the_watch_measures_every_few_seconds(story: Story) -> None:
             watch = tasks.create_task(equity.watch_equity(story.app))
             await asyncio.sleep(1)
             await story.app.state.trading_dict.replace({"KRW-A": Price(price=Decimal(1), as_of=NOW)})
-            await asyncio.sleep(equity.LOOK_S)
+            await asyncio.sleep(2 * equity.LOOK_S)
             watch.cancel()
         assert story.app.control.state.name == "HALT_BUYS"
 

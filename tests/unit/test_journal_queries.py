@@ -117,8 +117,19 @@ def test_ended_trades_are_told_newest_first_and_no_more_than_asked_for(book: Boo
     }
 
 
+def test_a_wallet_may_not_show_what_was_decided_after_it_nor_what_is_under_way(book: Book) -> None:
+    """A buy that was over before it was read is in it; a later one is not, nor one whose outcome is unknown."""
+    buy(book, "t1", "i1")
+    assert book.journal.spent_beside(NOW - timedelta(milliseconds=1)) == Decimal("200.5")
+    assert book.journal.spent_beside(NOW) == 0
+    begin(book, "e1", "e1", "KRW-ETH")
+    book.journal.begin_attempt("e1")
+    book.journal.end_attempt("e1", IntentState.UNKNOWN, outcome="no answer")
+    assert book.journal.spent_beside(NOW + timedelta(hours=1)) == 10_000
+
+
 def test_what_is_spent_is_what_was_paid_and_what_may_be(book: Book) -> None:
-    """An order counts in full until something of it is known, then by its fills and fee; sales, refusals do not."""
+    """An order counts in full until it is over, however much of it was filled; then by its fills and fee."""
     buy(book, "t1", "i1")
     assert book.journal.spent_since(NOW) == Decimal("200.5")
     assert book.journal.exposure() == {"KRW-BTC": Decimal("200.5")}
@@ -132,6 +143,9 @@ def test_what_is_spent_is_what_was_paid_and_what_may_be(book: Book) -> None:
     book.journal.end_attempt("e1", IntentState.ACCEPTED, outcome="accepted", uuid="u")
     assert book.journal.spent_since(NOW) == Decimal("10200.5")
     book.journal.record_fills("e1", [fill("f", "100", "3"), fill("g", "100", "1")], Decimal("0.7"))
+    assert book.journal.spent_since(NOW) == Decimal("10200.5")
+    assert book.journal.exposure() == {"KRW-BTC": Decimal("200.5"), "KRW-ETH": Decimal(10_000)}
+    book.journal.finish("e1")
     assert book.journal.spent_since(NOW) == Decimal("601.2")
     assert book.journal.exposure() == {"KRW-BTC": Decimal("200.5"), "KRW-ETH": Decimal("400.7")}
     sell(book, "t1", "i2", "2")

@@ -186,7 +186,7 @@ async def test_a_market_without_a_book_confirms_no_exit(app: Any, monkeypatch: p
 async def test_coins_that_somebody_locks_are_waited_for(app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A person is told how many, and they are tried again in ten seconds."""
     await hold(app, monkeypatch)
-    app.later(10)
+    app.later(20)
     free = Balance(available=Decimal(1), locked=Decimal(9), as_of=app.clock())
     await app.state.wallet_dict.replace({"AAA": free, "KRW": replace(free, available=Decimal(10**9))})
     bids(app, level("1010", "1000"))

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from upbit.models import Book, Chance
 
 ZERO = Decimal(0)
+WALLET_LAG = timedelta(seconds=10)
+"""Upbit shows balances some seconds behind the fills: a wallet says nothing about what moved so shortly before it."""
 BOOK_MAX_AGE = timedelta(seconds=3)
 """Time between asking for the book and deciding on it; the order lane may be busy in between."""
 
@@ -44,6 +46,8 @@ class Refused:
     en: str
 
 
+NO_MONEY = "no_money"
+"""A reason that ends by itself, when won comes back."""
 REFUSED = {
     refused.code: refused
     for refused in (
@@ -55,7 +59,7 @@ REFUSED = {
         Refused(code="book_crossed", en="the book is crossed"),
         Refused(code="spread", en="the spread is too wide"),
         Refused(code="price_gap", en="the last trade and the book disagree"),
-        Refused(code="no_money", en="not enough free won"),
+        Refused(code=NO_MONEY, en="not enough free won"),
         Refused(code="cannot_leave", en="its stop value would be unsellable"),
         Refused(code="slippage", en="the expected slippage is too high"),
         Refused(code="bids_thin", en="too few bids to sell it again"),
@@ -142,7 +146,7 @@ def size_entry(config: Config, facts: Facts) -> Decimal | Refused:
         raise Breach("sized before the ages were checked")
     total = order_total(config.trading.order_krw, facts.wallet.available, facts.chance.bid_fee, least_buy(facts))
     if total is None:
-        return REFUSED["no_money"]
+        return REFUSED[NO_MONEY]
     return check_exit(facts, total) or total
 
 
@@ -221,11 +225,11 @@ def exit_price(book: Book, volume: Decimal) -> Decimal:
     return proceeds / volume
 
 
-def sellable(ours: Decimal, wallet: Balance | None, bought_at: datetime) -> Decimal:
+def sellable(ours: Decimal, wallet: Balance | None, filled_at: datetime) -> Decimal:
     """Return how much of our coins can be sold: never more than we bought, never more than is free.
 
-    A wallet read before the buy settled says nothing about it.
+    A wallet that may not show our last fill yet says nothing about it.
     """
-    if wallet is None or wallet.as_of <= bought_at:
+    if wallet is None or wallet.as_of <= filled_at + WALLET_LAG:
         return ours
     return min(ours, wallet.available)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from journal.records import Intent, IntentState
 from strategy.portfolio import start_of_day, stop_price
+from trader.loops import pause
 from trader.orders import drive, risk
 from trader.orders.plans import plan_entry
 from trader.orders.protocol import affordable
@@ -17,6 +19,8 @@ from upbit.errors import ExchangeError, InsufficientFunds
 from upbit.rules import plain, rounded_average
 
 if TYPE_CHECKING:
+    from journal.journal import Journal
+    from state import Balance
     from strategy.base import Entry, Snapshot
     from trader.app import App
 
@@ -70,15 +74,31 @@ async def gather_facts(app: App, snapshot: Snapshot, entry: Entry) -> risk.Facts
         asked_at=asked_at,
         chance=chance,
         book=book,
-        wallet=wallet.get("KRW"),
+        wallet=uncommitted(app.journal, wallet.get("KRW"), chance.bid_fee),
         exposure=exposure,
         stop_fraction=entry.stop_distance / float(snapshot.price) if entry.stop_distance else None,
     )
 
 
+def uncommitted(journal: Journal, won: Balance | None, fee_rate: Decimal) -> Balance | None:
+    """Return the won that no other buy has been sized on: several may be under way before the wallet shows the first.
+
+    Args:
+        journal: what was decided.
+        won: the KRW of the account; None while it was not read.
+        fee_rate: of a buy, a fraction of its total.
+    """
+    if won is None:
+        return None
+    spoken_for = journal.spent_beside(won.as_of - risk.WALLET_LAG) * (1 + fee_rate)
+    return replace(won, available=max(won.available - spoken_for, Decimal(0)))
+
+
 async def refuse(app: App, market: str, why: str) -> None:
     """Let go of a market whose buy was refused, and leave it alone for a while."""
     app.tell("refused", market=market, why=why)
+    if why == risk.NO_MONEY:
+        app.inform(app.messages.too_little_won(app.config.trading.order_krw, at=app.clock()))
     await leave_alone(app, market, REFUSED_RESTS)
     await let_go(app, market)
 
@@ -117,16 +137,20 @@ async def after_refusal(app: App, intent: Intent) -> None:
 
 
 async def explain_refusal(app: App, intent: Intent) -> None:
-    """Read the account again when Upbit found too little money for a buy; stop buying when there is enough."""
+    """Read the account again when Upbit found too little money for a buy; stop buying when there is enough.
+
+    Not at once: the account may show other buys seconds late.
+    """
     last = app.journal.attempts(intent.identifier)[-1]
     if last.outcome != InsufficientFunds.__name__:
         return
+    await pause(risk.WALLET_LAG.total_seconds(), app.stop)
     try:
         free = {account.currency: account.available for account in await app.upbit.accounts()}
     except ExchangeError as error:
         log.warning("account not readable after a refusal error=%s", error)
         return
-    krw = free.get("KRW", Decimal(0))
+    krw = free.get("KRW", Decimal(0)) - app.journal.spent_beside(app.clock() - risk.WALLET_LAG)
     if affordable(drive.to_order(intent), krw=krw, coins=Decimal(0), bid=Decimal(0)):
         app.control.halt_buys(
             "unexplained_refusal",
