@@ -35,6 +35,10 @@ SEEDS ?= 150
 kill: $(STAMP) # the daemon dies at every callback of many order flows
 	@$(BIN)/python -m worlds.kill
 
+.PHONY: lies
+lies: $(STAMP) # the exchange lies at every answer and frame of many flows; more of it: python -m worlds.lies --trials 20000
+	@$(BIN)/python -m worlds.lies
+
 .PHONY: determinism
 determinism: $(STAMP) # the same seeds in two processes, under random hash seeds and load
 	@$(BIN)/python -m worlds.determinism

@@ -75,7 +75,7 @@ class Disasters:
     async def lost_journal(self) -> None:
         """The journal is gone when the daemon starts again: rebuilt by `recover` as the documents say, or not."""
         kind = self._rng.choice(("recovered", "recovered", "forgotten"))
-        self._machine.chores.append(lambda: self._exchange_files(kind))
+        self._machine.chores.append(lambda: self.exchange_files(kind))
         self._machine.kill("kill")
 
     async def old_copy(self) -> None:
@@ -83,7 +83,7 @@ class Disasters:
         self._backup = self._backup or self._copy()
         await asyncio.sleep(self._rng.uniform(10, 1200))
         if self._backup is not None:
-            self._machine.chores.append(lambda: self._exchange_files("restored"))
+            self._machine.chores.append(lambda: self.exchange_files("restored"))
             self._machine.kill("kill")
 
     def _copy(self) -> Path | None:
@@ -95,7 +95,7 @@ class Disasters:
             return None
         return target
 
-    async def _exchange_files(self, kind: str) -> None:
+    async def exchange_files(self, kind: str) -> None:
         """Take the journal of the next start away, or put the old copy in its place; recover it when that is meant."""
         stage = self._stage
         if stage.checker.books is not None:

@@ -14,17 +14,15 @@ import sys
 import tempfile
 import time
 import traceback
-from dataclasses import dataclass, field
-from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from simulation.disk import inherit
+from worlds.flows import Flow
 from worlds.judges.books import OPEN_TRADES
 from worlds.lies.sandbox import LieRates
-from worlds.plan import Plan
 from worlds.pool import Pool, answer, map_forked
 from worlds.promises import table
 from worlds.simulate import memory_disk
@@ -40,22 +38,6 @@ PATIENCE_S = 180.0
 LONGEST_FLOW_S = 1500.0
 POWER_LOSS_EVERY = 3
 """Every third point loses the power instead of only the process."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Flow:
-    """One way an order can go. `lies` befall the first orders, in turn."""
-
-    name: str
-    side: str = "bid"  # whose orders in hand are killed at
-    lies: tuple[str | None, ...] = ()
-    rates: LieRates = field(default_factory=LieRates)
-    order_krw: int = 50_000
-    depth_krw: float = 1e6  # of the best level
-    shock: float = 0.0  # fall of the price once something is held
-    again: bool = False  # the daemon dies once before, with an order in hand: killed while it recovers
-    longest_late_s: float = 3.0
-    partial_looks: int = 0
 
 
 FLOWS = (
@@ -188,41 +170,24 @@ def is_whole(world: World) -> bool:
 
 async def script(world: World, flow: Flow, killer: ForkingKiller) -> Tried:
     """In the parent: let the flow happen once."""
-    world.stormy = False
-    world.box.forced = list(flow.lies)
-    world.box.rates = flow.rates
-    world.box.longest_late_s = flow.longest_late_s
-    world.box.partial_looks = flow.partial_looks
-    world.source.depth_krw = flow.depth_krw
+    flow.prepare(world)
     world.loop.before_turn = killer.before_turn
     await world.open()
-    shocked = not flow.shock
-    while not killer.done.is_set() and world.loop.time() < LONGEST_FLOW_S:
+    befalls = world.loop.create_task(flow.befall(world))
+    while not killer.done.is_set() and world.loop.time() < LONGEST_FLOW_S:  # noqa: ASYNC110 - a flow may never end
         await asyncio.sleep(0.2)
-        books = world.checker.books
-        if not shocked and books is not None and books.rows("SELECT 1 FROM trade WHERE phase = 'holding'"):
-            shocked = True
-            world.source.shocks.append((int(world.clock().timestamp() * 1000), flow.shock))
+    befalls.cancel()
     killer.finish()
     return Tried(name=flow.name, points=killer.points, violations=killer.violations)
 
 
 def try_flow(flow: Flow, workers: int) -> Tried:
     """Run one flow and all its kills; only for a process that ends soon after."""
-    plan = Plan(
-        seed=1,
-        markets=1,
-        harshness=0.0,
-        kills_an_hour=0.0,
-        person=False,
-        order_krw=Decimal(flow.order_krw),
-        max_open_trades=1,
-    )
     parent = os.getpid()
     with tempfile.TemporaryDirectory(dir=memory_disk(), prefix="kill-") as folder:
         try:
             tried, _ = in_world(
-                plan,
+                flow.plan(),
                 Path(folder),
                 lambda _: None,
                 lambda world: script(world, flow, ForkingKiller(world, flow, workers)),

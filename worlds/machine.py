@@ -122,7 +122,7 @@ class Machine:
 
     async def _daemon(self, began: float) -> None:
         stage = self._stage
-        at_peace = not stage.stormy and not stage.box.rates.error and began >= self.cut_until
+        at_peace = not stage.stormy and not stage.box.lies and not stage.box.rates.error and began >= self.cut_until
         self.stop = asyncio.Event()
         async with build(self.config(), self.clock, self.stop) as app:
             self.app = app

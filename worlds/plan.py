@@ -75,6 +75,9 @@ class Plan:
     kills_an_hour: float = 4.0
     order_krw: Decimal = Decimal(50_000)
     max_open_trades: int = 2
+    max_day_krw: Decimal = Decimal(1_000_000_000)
+    max_day_loss: Decimal = Decimal("0.3")
+    max_drawdown: Decimal = Decimal("0.7")
     person: bool = True
     disasters: tuple[str, ...] = ()  # which may befall it, of `DISASTERS`
     unit: timedelta = timedelta(minutes=1)  # of the strategy's candles
@@ -131,7 +134,9 @@ def daemon_config(plan: Plan, *, url: str, webhook: str, folder: Path) -> Config
             base.risk,
             max_order_krw=plan.order_krw,
             max_market_krw=2 * plan.order_krw,
-            max_day_krw=Decimal(1_000_000_000),
+            max_day_krw=plan.max_day_krw,
+            max_day_loss=plan.max_day_loss,
+            max_drawdown=plan.max_drawdown,
             price_max_age_s=base.risk.price_max_age_s if plan.hurried else 30.0,
             wallet_max_age_s=base.risk.wallet_max_age_s if plan.hurried else 60.0,
             exclude=(LEADER,),

@@ -57,7 +57,7 @@ RANKS: dict[str, tuple[tuple[str, ...], ...]] = {
     "cli": (("cli.common",), ("cli",)),
     "worlds": (
         ("worlds.story", "worlds.promises", "worlds.growth", "worlds.market", "worlds.disk", "worlds.pool"),
-        ("worlds.plan", "worlds.judges", "worlds.lies"),
+        ("worlds.plan", "worlds.judges", "worlds.lies.sandbox"),
         ("worlds.stage",),
         ("worlds.aim",),
         ("worlds.machine",),

@@ -19,10 +19,11 @@ from sandbox.server import Sandbox
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from sandbox.faults.plan import Plan
     from sandbox.server import Opened, SandboxOptions
+    from sandbox.stream.session import Session
     from worlds.story import Story
 
 ORDERS, ORDER, ACCOUNTS, HOOKS = "/v1/orders", "/v1/order", "/v1/accounts", "/api/webhooks/"
@@ -92,7 +93,18 @@ class LyingSandbox(Sandbox):
         self._on_lie = on_lie
         self._remembered: tuple[float, web.Response] | None = None
         self.on_post: Callable[[Call], None] = lambda _: None
+        opened = self._stream.on_open
+
+        def on_open(session: Session, path: str) -> None:
+            opened(session, path)
+            spoil = session.spoil or (lambda frame: (frame,))
+            session.spoil = lambda frame: (said for one in spoil(frame) for said in self.on_frame(one))
+
+        self._stream.on_open = on_open
         self.on_message: Callable[[dict[str, object]], None] = lambda _: None
+        self.on_answer: Callable[[web.BaseRequest, web.StreamResponse], web.StreamResponse] = lambda _, answer: answer
+        self.on_frame: Callable[[bytes], Iterable[bytes]] = lambda frame: (frame,)
+        self.lies = False  # whether answers may be others than the true ones besides
         self.late: list[str] = []  # identifiers of orders that were answered and will execute later
 
     def calm(self) -> None:
@@ -115,6 +127,9 @@ class LyingSandbox(Sandbox):
     # -- which lie
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        return self.on_answer(request, await self._answered(request))
+
+    async def _answered(self, request: web.BaseRequest) -> web.StreamResponse:
         path = request.path
         if self._rng.random() < self.rates.slow:
             self._lie("slow", None)

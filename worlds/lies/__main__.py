@@ -1,0 +1,10 @@
+"""`python -m worlds.lies`."""
+
+from __future__ import annotations
+
+import sys
+
+from worlds.lies.run import main
+
+if __name__ == "__main__":
+    sys.exit(main())
