@@ -20,7 +20,7 @@ from notifier.explain import explain
 from notifier.probe import probe
 from strategy import registry
 from trader.clock import wall_clock
-from trader.guards.account import CanWithdrawError, Withdrawal, probe_withdrawal
+from trader.guards.account import CanWithdrawError, Probe, Withdrawal, probe_withdrawal
 from trader.network import network_of
 from upbit.errors import ExchangeError, InsufficientFunds, Unauthorized
 from upbit.models import NewOrder, Side
@@ -163,15 +163,16 @@ async def permissions(upbit: Upbit, config: Config) -> list[Finding]:
     return findings
 
 
-def withdrawal(found: Withdrawal, config: Config) -> Finding:
+def withdrawal(probed: Probe, config: Config) -> Finding:
     """Say whether the key can withdraw, which it should not be able to."""
+    found, heard = probed
     if found is Withdrawal.IMPOSSIBLE:
         return Finding(name="withdrawal", level="ok", ko="출금할 수 없는 키입니다", en="the key cannot withdraw")
     if found is Withdrawal.LOCKED:
         ko = "출금 권한이 있지만 잠겨 있습니다. 출금 권한 없는 키로 다시 발급하세요."
         en = "The key has the right to withdraw, under a lock. Issue one without that right."
         return Finding(name="withdrawal", level="warn", ko=ko, en=en)
-    refusal = CanWithdrawError(certain=found is Withdrawal.POSSIBLE)
+    refusal = CanWithdrawError(certain=found is Withdrawal.POSSIBLE, heard=heard)
     level, code = ("warn", OK) if config.risk.allow_withdrawal else ("fail", CONFIGURATION)
     return Finding(name="withdrawal", level=level, ko=refusal.ko, en=refusal.en, code=code)
 

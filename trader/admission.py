@@ -10,6 +10,8 @@ import asyncio
 import contextlib
 import logging
 import uuid
+from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING
 
 from notifier.explain import explain
@@ -17,7 +19,9 @@ from trader.books.owner import check_account
 from trader.guards.account import CanWithdrawError, refuse_withdrawal
 from trader.health import FILE as HEALTH_FILE
 from trader.health import forget, write_report
-from upbit.errors import ExchangeError, passes
+from upbit.circuit import MAKE_ORDERS, VIEW_ORDERS
+from upbit.errors import ExchangeError, Rejected, Unauthorized, passes
+from upbit.models import NewOrder, Side
 
 if TYPE_CHECKING:
     from trader.app import App
@@ -26,6 +30,7 @@ LONGEST_PAUSE_S = 30.0
 TOLD_AFTER = 5
 """Failures in a row, a minute or more, after which a person is told as well."""
 FLUSH_S = 8.0
+PROBED_KRW = Decimal(6000)
 
 
 async def come_up(app: App) -> bool:
@@ -55,7 +60,8 @@ async def be_admitted(app: App) -> None:
                     raise
                 failures += 1
                 pause_s = min(LONGEST_PAUSE_S, 2.0**failures)
-                await tell(app, why(error, app.config.language), pause_s, failures)
+                told_after = 1 if isinstance(error, CanWithdrawError) else TOLD_AFTER  # a person has a way out
+                await tell(app, why(error, app.config.language), pause_s, to_person=failures == told_after)
                 await asyncio.sleep(pause_s)
             else:
                 return
@@ -64,10 +70,31 @@ async def be_admitted(app: App) -> None:
 
 
 async def introduce(app: App) -> None:
-    """Ask what is in the account, whether the keys can withdraw, and whether they are those of the journal."""
+    """Ask for the three permissions, whether the keys can withdraw, and whether they are those of the journal."""
     await app.upbit.accounts()
+    await need_permissions(app)
     await refuse_withdrawal(app, nobody=str(uuid.uuid4()))
     await check_account(app)
+
+
+async def need_permissions(app: App) -> None:
+    """Ask for what needs the permission to see orders, and to make them: what lacks is told before the first trade.
+
+    Only that a permission lacks ends a start; what is answered otherwise (maintenance, no money) is nothing of ours.
+
+    Raises:
+        Unauthorized: when one lacks.
+    """
+    probe = NewOrder(market="KRW-BTC", side=Side.BID, total=PROBED_KRW, identifier=f"probe-{uuid.uuid4()}")
+    for what, ask in ((VIEW_ORDERS, app.upbit.open_orders), (MAKE_ORDERS, partial(app.upbit.test_order, probe))):
+        try:
+            await ask()
+        except Unauthorized:
+            raise
+        except Rejected:
+            continue  # refused for another reason: the permission is there
+        except ExchangeError as error:
+            app.tell("permission_not_probed", level=logging.WARNING, permission=what, why=str(error))
 
 
 def may_pass(error: ExchangeError | CanWithdrawError) -> bool:
@@ -80,12 +107,12 @@ def why(error: ExchangeError | CanWithdrawError, language: str) -> str:
     return str(getattr(error, language)) if isinstance(error, CanWithdrawError) else explain(error, language)
 
 
-async def tell(app: App, sentence: str, pause_s: float, failures: int) -> None:
-    """Say in the terminal and in the health file what is waited for; after a while send a person a message, too."""
+async def tell(app: App, sentence: str, pause_s: float, *, to_person: bool) -> None:
+    """Say in the terminal and in the health file what is waited for, and send a person a message, too."""
     app.tell("waiting_for_exchange", level=logging.WARNING, again_in_s=f"{pause_s:g}", why=sentence)
     with contextlib.suppress(OSError):  # a full disk does not end the waiting
         write_report(app.config.data_dir / HEALTH_FILE, {"exchange": sentence})
-    if failures == TOLD_AFTER:
+    if to_person:
         app.journal.add_notes([app.messages.problem("waiting_for_exchange", sentence, at=app.clock())])
         if app.discord is not None:
             await app.discord.flush(FLUSH_S)

@@ -93,6 +93,8 @@ def test_a_daemon_that_started_before_its_network_trades_as_soon_as_there_is_one
         ({"secret_key": "another-secret-key-0123456789abcdef0123"}, "The API keys are wrong"),
         ({"ips": frozenset({"203.0.113.9"})}, "Register its public IP"),
         ({"permissions": frozenset({"view_orders", "make_orders"})}, "lacks a permission"),
+        ({"permissions": frozenset({"view_accounts", "make_orders"})}, "lacks a permission"),
+        ({"permissions": frozenset({"view_accounts", "view_orders"})}, "lacks a permission"),
     ],
 )
 def test_what_a_person_must_mend_ends_the_start_at_once(changes: dict[str, Any], words: str, tmp_path: Path) -> None:
@@ -142,6 +144,25 @@ def test_a_key_of_which_nobody_says_whether_it_can_withdraw_waits_and_does_not_t
             assert all("is not known" in sentence for sentence in waits(desk))
             assert waits(desk)
             assert desk.app.journal.meta(NO_WITHDRAWAL) == desk.app.account
+            (message,) = (text.replace("\\", "") for text in desk.messages())  # as Discord shows it
+            assert "risk.allow_withdrawal = true" in message
+            assert "503" in message
+
+    told(story)
+
+
+def test_an_answer_that_says_nothing_about_a_permission_keeps_nobody_out(tmp_path: Path) -> None:
+    """Maintenance, an odd answer or no money at the test order: what is held must be sold all the same."""
+
+    async def story() -> None:
+        faults = [
+            {"fault": "answered", "status": 200, "body": "html", "on": {"paths": ["/v1/orders/test"]}},
+            {"fault": "refused", "error": "market_offline", "on": {"paths": ["/v1/orders/open"]}},
+        ]
+        async with beside(tmp_path, faults=faults) as desk:
+            assert await come_up(desk.app)
+            assert waits(desk) == []
+            assert "permission_not_probed" in {event.kind for event in desk.app.events}
 
     told(story)
 

@@ -62,7 +62,7 @@ async def test_a_withdrawal_that_could_be_cancelled_is_the_right_to_do_so() -> N
         """Take it."""
 
     upbit: Any = SimpleNamespace(cancel_withdrawal=cancel)
-    assert await account.probe_withdrawal(upbit, "nobody") is Withdrawal.POSSIBLE
+    assert (await account.probe_withdrawal(upbit, "nobody")).found is Withdrawal.POSSIBLE
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ def test_odd_values_of_settings_are_told_shortly() -> None:
 )
 def test_check_says_whether_the_key_can_withdraw(found: Withdrawal, allowed: str, level: str, code: int) -> None:
     """As the start will judge it."""
-    finding = check.withdrawal(found, load({}, overrides=[f"risk.allow_withdrawal={allowed}"]))
+    finding = check.withdrawal(account.Probe(found, ""), load({}, overrides=[f"risk.allow_withdrawal={allowed}"]))
     assert (finding.level, finding.code) == (level, code)
     assert finding.ko
     assert finding.en

@@ -11,7 +11,7 @@ import logging
 from datetime import timedelta
 from decimal import Decimal
 from enum import Enum, auto
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from failure import CONFIGURATION, Failure
 from journal.errors import Breach
@@ -45,21 +45,23 @@ class CanWithdrawError(Failure):
 
     exit_code = CONFIGURATION
 
-    def __init__(self, *, certain: bool) -> None:
+    def __init__(self, *, certain: bool, heard: str = "") -> None:
+        """`heard` is what Upbit answered, where that says nothing certain."""
         self.certain = certain
+        told = f" (Upbit: {heard})" if heard and not certain else ""
         ko, en = (
             ("이 API 키는 출금할 수 있습니다.", "This API key can withdraw.")
             if certain
             else (
-                "이 API 키가 출금할 수 없는지 확인하지 못했습니다.",
-                "Whether this API key can withdraw is not known.",
+                "이 API 키가 출금할 수 없는지 확인하지 못해 거래하지 않고 다시 묻고 있습니다.",
+                "Whether this API key can withdraw is not known; it is asked again, and nothing is traded until then.",
             )
         )
         super().__init__(
             f"{ko} 자산조회, 주문조회, 주문하기 권한만 있는 키(서브 포켓 권장)로 다시 발급하세요. "
-            "그래도 쓰려면 risk.allow_withdrawal = true.",
+            f"그래도 쓰려면 risk.allow_withdrawal = true.{told}",
             f"{en} Issue one with view assets, view orders and make orders only, best in a sub-pocket. "
-            "To use it all the same: risk.allow_withdrawal = true.",
+            f"To use it all the same: risk.allow_withdrawal = true.{told}",
         )
 
 
@@ -93,15 +95,23 @@ def judge_withdrawal(error: ExchangeError | None) -> Withdrawal:
     return Withdrawal.UNKNOWN
 
 
-async def probe_withdrawal(upbit: Upbit, nobody: str) -> Withdrawal:
+class Probe(NamedTuple):
+    """What was found out, and what Upbit said last."""
+
+    found: Withdrawal
+    heard: str
+
+
+async def probe_withdrawal(upbit: Upbit, nobody: str) -> Probe:
     """Ask until it is known, a few times; `nobody` is a uuid that names no withdrawal."""
     for attempt in range(WITHDRAWAL_TRIES):
-        found = judge_withdrawal(await ask_to_withdraw(upbit, nobody))
+        error = await ask_to_withdraw(upbit, nobody)
+        found = judge_withdrawal(error)
         if found is not Withdrawal.UNKNOWN:
-            return found
+            break
         if attempt < WITHDRAWAL_TRIES - 1:
             await asyncio.sleep(WITHDRAWAL_PAUSE_S)
-    return Withdrawal.UNKNOWN
+    return Probe(found, str(error or ""))
 
 
 async def ask_to_withdraw(upbit: Upbit, nobody: str) -> ExchangeError | None:
@@ -121,7 +131,7 @@ async def refuse_withdrawal(app: App, nobody: str) -> None:
     Raises:
         CanWithdrawError: when it can, or when that cannot be excluded.
     """
-    found = await probe_withdrawal(app.upbit, nobody)
+    found, heard = await probe_withdrawal(app.upbit, nobody)
     if found is Withdrawal.IMPOSSIBLE:
         if app.journal.meta(NO_WITHDRAWAL) != app.account:
             app.journal.set_meta(NO_WITHDRAWAL, app.account)
@@ -133,7 +143,7 @@ async def refuse_withdrawal(app: App, nobody: str) -> None:
         app.tell("withdrawal_locked", level=logging.WARNING)
         return
     if not app.config.risk.allow_withdrawal:
-        raise CanWithdrawError(certain=found is Withdrawal.POSSIBLE)
+        raise CanWithdrawError(certain=found is Withdrawal.POSSIBLE, heard=heard)
     app.tell("withdrawal_possible", level=logging.WARNING, found=found.name)
 
 
