@@ -57,6 +57,11 @@ SENTENCES: tuple[tuple[type[ExchangeError], str, str], ...] = (
         "The exchange cannot be reached. Check the network and UPBIT_BASE_URL.",
     ),
     (
+        errors.UnknownRefusal,
+        "업비트가 거절했습니다. 괄호 안에 있는 업비트의 답을 읽고 그대로 해 주세요.",
+        "Upbit refused. Its own words are in the brackets: do what they say.",
+    ),
+    (
         errors.OutcomeUnknown,
         "거래소가 알아들을 수 있는 답을 주지 않았습니다. UPBIT_BASE_URL과 업비트 점검 공지를 확인하세요.",
         "The exchange gave no usable answer. Check UPBIT_BASE_URL and Upbit's maintenance notices.",

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from upbit.errors import UNREADABLE, OutcomeUnknown
-from upbit.models import Fill, Order, OrderName, RawFills
+from upbit.models import Fill, Order, OrderName, RawFills, ToldFill, Totals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -86,10 +86,11 @@ def decode_order(content: bytes | msgspec.Raw, status: int = HTTPStatus.OK) -> O
 def fill_or_none(row: msgspec.Raw) -> Fill | None:
     """Turn one of `trades` into a fill; None for one that cannot be."""
     try:
-        return msgspec.json.decode(row, type=Fill)
+        told = msgspec.json.decode(row, type=ToldFill)
     except UNREADABLE as error:
         log.warning("fill left out why=%s row=%s", error, bytes(row)[:LONGEST_TOLD])
         return None
+    return Fill(uuid=told.uuid, price=told.price, volume=told.volume, notional=told.notional)
 
 
 def usable(rows: RawRows, kind: type[T], *, name: str, wanted: Callable[[T], bool] = lambda _: True) -> Rows[T]:
@@ -136,6 +137,7 @@ def ours(rows: Iterable[msgspec.Raw], prefix: str) -> Rows[Order]:
         if not name or not name.startswith(prefix):
             continue
         try:
+            decode(row, Totals)
             order = decode(row, Order)
         except OutcomeUnknown as error:
             dropped[name] = f"{error.message}: {bytes(row)[:LONGEST_TOLD]!r}"

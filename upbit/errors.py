@@ -5,6 +5,7 @@
     . Withheld           our own gate kept the order back
   - OutcomeUnknown       no usable answer: an order may exist, go and look
     . DuplicatedIdentifier, NonceUsed   some copy of this very request was seen
+    . UnknownRefusal     refused by a name that is on no list; Upbit's own sentence is in `message`
   - Rejected             understood, said no: nothing happened
     . InsufficientFunds, UnderMinTotal, InvalidOrder, MarketUnavailable, AgreementNeeded, OrderNotFound
     . RateLimited        nothing happened, and slow down (`retry_after` seconds)
@@ -60,6 +61,10 @@ class DuplicatedIdentifier(OutcomeUnknown):
 
 class NonceUsed(OutcomeUnknown):
     """The token was seen before: some copy of this request arrived."""
+
+
+class UnknownRefusal(OutcomeUnknown):
+    """Upbit refused by a name nobody knows: no proof that nothing happened, but its sentence is for a person."""
 
 
 class Rejected(ExchangeError):
@@ -133,6 +138,7 @@ BY_NAME: Mapping[str, type[ExchangeError]] = {
     "order_not_found": OrderNotFound,
     "duplicated_identifier": DuplicatedIdentifier,
     "nonce_used": NonceUsed,
+    "too_many_request_order": OutcomeUnknown,  # the matching engine is busy; no limit of ours, and it passes
     "invalid_access_key": InvalidKey,
     "jwt_verification": InvalidKey,
     "invalid_query_payload": InvalidKey,
@@ -152,6 +158,9 @@ BY_PREFIX: Mapping[str, type[ExchangeError]] = {
     "no_authorization_": Unauthorized,
 }
 """Families of names: one for each side, kind of order, or parameter."""
+
+NO_ROUTE = "not_found"
+"""What a gateway says that has no route: it is not Upbit who refuses."""
 
 BY_NUMBER: Mapping[int, type[ExchangeError]] = {
     HTTPStatus.BAD_REQUEST: InvalidOrder,
@@ -176,6 +185,8 @@ DURATION = re.compile(
     rf"(?<![\d.,])(\d{{1,6}}) ?({'|'.join(sorted(UNIT_S, key=len, reverse=True))})(?![A-Za-z])", re.IGNORECASE
 )
 HEADER_S = re.compile(r"\d{1,6}(\.\d{1,9})?", re.ASCII)
+
+LONGEST_SENTENCE, LONGEST_NAME = 300, 64
 
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What reading bytes ends in: they are no JSON, of another shape, or nested deeper than anybody can read."""
@@ -202,8 +213,15 @@ def read_body(body: bytes) -> Told:
     try:
         inner = msgspec.json.decode(body, type=_Body).error
     except UNREADABLE:
-        return Told(None, body[:200].decode(errors="replace"))
-    return Told(inner.name, inner.message)
+        return Told(None, one_line(body[:LONGEST_SENTENCE].decode(errors="replace")))
+    name = one_line(inner.name)[:LONGEST_NAME] if isinstance(inner.name, str) else inner.name
+    return Told(name, one_line(inner.message))
+
+
+def one_line(text: str) -> str:
+    """Return a text of somebody else's as a sentence can hold it: short, and without what a terminal would obey."""
+    printable = "".join(one if one.isprintable() else " " for one in text[:LONGEST_SENTENCE])
+    return " ".join(printable.split())
 
 
 def error_from(status: int, body: bytes, *, retry_after: str | None = None, placing: bool = False) -> ExchangeError:
@@ -238,7 +256,8 @@ def kind_of_name(name: str, status: int, *, placing: bool) -> type[ExchangeError
     """Return what a name of the exchange API means."""
     if status not in REFUSALS or (placing and status == HTTPStatus.NOT_FOUND):
         return OutcomeUnknown
-    family = next((kind for prefix, kind in BY_PREFIX.items() if name.startswith(prefix)), OutcomeUnknown)
+    unknown = UnknownRefusal if name and name != NO_ROUTE else OutcomeUnknown
+    family = next((kind for prefix, kind in BY_PREFIX.items() if name.startswith(prefix)), unknown)
     kind = BY_NAME.get(name, family)
     return OutcomeUnknown if placing and kind is OrderNotFound else kind
 

@@ -30,6 +30,9 @@ Millis = Annotated[int, msgspec.Meta(ge=0, lt=4_102_444_800_000)]
 """Epoch milliseconds before the year 2100."""
 NULL = msgspec.Raw(b"null")
 LONGEST_TOLD = 100
+UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
+EXACT_TO = Decimal("0.01")
+"""Won by which price times volume may miss what was paid: Upbit writes their product, at most cut off."""
 LONGEST_IDENTIFIER = 64
 PLAIN = re.compile(r"[A-Za-z0-9_.:-]+")
 """A space, for one, is hashed differently by different readers of Upbit's documents."""
@@ -124,6 +127,16 @@ class Book(Wire, frozen=True, kw_only=True):
     levels: list[BookLevel] = msgspec.field(name="orderbook_units")
 
 
+class Instrument(Wire, frozen=True, kw_only=True):
+    """How a market is quoted now."""
+
+    market: str
+    tick_size: Decimal  # KRW, at its price of now only
+
+    def __post_init__(self) -> None:
+        need_price(self.tick_size)
+
+
 class Account(Wire, frozen=True, kw_only=True):
     """The balance of one currency."""
 
@@ -181,6 +194,17 @@ class Fill(Wire, frozen=True, kw_only=True):
             raise ValueError(f"a fill of nothing: {self.volume} units, {self.notional} KRW, uuid {self.uuid!r}")
 
 
+class ToldFill(Fill, frozen=True, kw_only=True):
+    """A fill as it comes, held to more than one of our own making: it has the name and the sum of a real one."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not UUID.fullmatch(self.uuid):
+            raise ValueError(f"not a uuid: {self.uuid:.40}")
+        if abs(self.price * self.volume - self.notional) > EXACT_TO:
+            raise ValueError(f"{self.price} x {self.volume} is not {self.notional}")
+
+
 class Order(Wire, frozen=True, kw_only=True):
     """An order as Upbit tells it. `fills` are there only when it was asked for by name, and each is there once."""
 
@@ -219,7 +243,15 @@ class Order(Wire, frozen=True, kw_only=True):
         )
 
 
-class RawFills(Wire, frozen=True, kw_only=True):
+class Totals(Wire, frozen=True, kw_only=True):
+    """What says how much of an order is executed: in an answer to a question about orders it is never absent."""
+
+    executed_volume: msgspec.Raw
+    paid_fee: msgspec.Raw
+    trades_count: msgspec.Raw
+
+
+class RawFills(Totals, frozen=True, kw_only=True):
     """The fills of an order as they came."""
 
     trades: list[msgspec.Raw] | None = None

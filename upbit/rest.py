@@ -14,11 +14,12 @@ import msgspec
 
 from upbit.decoding import RawRows, Rows, decode_order, ours, usable
 from upbit.errors import OutcomeUnknown
-from upbit.models import Account, ApiKey, Book, Candle, Chance, Fence, Market, Order, Side, Ticker
+from upbit.models import Account, ApiKey, Book, Candle, Chance, Fence, Instrument, Market, Order, Side, Ticker
 from upbit.transport import Pairs, Transport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+    from decimal import Decimal
 
     import aiohttp
 
@@ -109,6 +110,18 @@ class Upbit(Transport):
         if missing := [name for name in names if name not in told]:
             raise OutcomeUnknown(f"no order book of {', '.join(missing)}", status=HTTPStatus.OK)
         return [told[name] for name in names]
+
+    async def price_step(self, market: str) -> Decimal:
+        """Return the price step of a market at its price of now; at another price it may be another, KRW.
+
+        https://docs.upbit.com/kr/reference/list-orderbook-instruments
+        """
+        params = [("markets", market)]
+        rows = await self._list("orderbook", "/v1/orderbook/instruments", params, Instrument, name="market")
+        found = next((row.tick_size for row in rows if row.market == market), None)
+        if found is None:
+            raise OutcomeUnknown(f"no price step of {market}", status=HTTPStatus.OK)
+        return found
 
     # --- exchange -----------------------------------------------------------------------------------------------
 

@@ -24,9 +24,12 @@ TICKS = tuple(
         ("0.00001", "0.0000001"),
     )
 )
-"""Price steps of KRW markets since 2025-07-31: the first row whose floor the price reaches."""
+"""Price steps of KRW markets since 2025-07-31: the first row whose floor the price reaches. Upbit tells the one that is
+valid now (`Upbit.price_step`); the table is for when it does not."""
 SMALLEST_TICK = Decimal("0.00000001")
 VOLUME_STEP = Decimal("0.00000001")
+WIDEST = 10
+"""How many times its neighbour a step may be, and as far as a table that has changed is believed to have changed."""
 
 
 def tick_size(price: Decimal) -> Decimal:
@@ -54,12 +57,31 @@ def round_down_volume(volume: Decimal) -> Decimal:
     return volume.quantize(VOLUME_STEP, rounding=ROUND_DOWN)
 
 
-def round_price(price: Decimal, *, up: bool) -> Decimal:
-    """Round a price to its step; down may give zero, which is no price."""
+def round_price(price: Decimal, *, up: bool, step: Decimal | None = None) -> Decimal:
+    """Round a price to a step, by default that of the table; down may give zero, which is no price."""
     if price <= 0:
         return Decimal(0)
-    step = tick_size(price)
+    step = step or tick_size(price)
     return (price / step).to_integral_value(ROUND_CEILING if up else ROUND_FLOOR) * step
+
+
+def step_around(told: Decimal | None, price: Decimal, *, above: bool) -> Decimal | None:
+    """Return a step that fits prices from half of `price` up to it, or from it up to its double, whatever the bands.
+
+    Upbit tells the step of one moment (`Upbit.price_step`); at another price it may be another. Steps are 1, 2 or 5
+    times a power of ten and grow with the price, so the told one fits below, and its tenfold above.
+
+    Args:
+        told: the step Upbit tells at `price`; None: it does not.
+        price: KRW.
+        above: whether the step is for higher prices.
+
+    Returns:
+        None when the table has to do: nothing was told, or nothing that can be.
+    """
+    if told is None or not tick_size(price) / WIDEST <= told <= tick_size(price) * WIDEST:
+        return None
+    return told * WIDEST if above else told
 
 
 def rounded_average(price: Decimal) -> Decimal:

@@ -280,7 +280,10 @@ def paying(krw: int, coins: str) -> Any:
         assert markets == ["KRW-A"]
         return [book]
 
-    return make_app(upbit=SimpleNamespace(accounts=scripted([accounts]), books=books))
+    async def price_step(_: str) -> Decimal:
+        return Decimal(1)
+
+    return make_app(upbit=SimpleNamespace(accounts=scripted([accounts]), books=books, price_step=price_step))
 
 
 @pytest.mark.parametrize(

@@ -104,6 +104,10 @@ class Exchange:
         level = BookLevel(ask_price=Decimal(101), bid_price=Decimal(100), ask_size=Decimal(1), bid_size=Decimal(1))
         return [Book(market="KRW-A", levels=[level])]
 
+    async def price_step(self, _: str) -> Decimal:
+        """Return the step of a price around 100."""
+        return Decimal(1)
+
 
 def burnt(fence: Fence) -> Order:
     """Return a fence as it ends: cancelled, without a fill."""

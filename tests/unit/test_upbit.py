@@ -92,7 +92,7 @@ def body(name: object) -> bytes:
         (404, body("order_not_found"), errors.OrderNotFound),
         (404, body("not_found"), errors.OutcomeUnknown),
         (404, body(404), errors.MarketUnavailable),
-        (400, body("a_word_nobody_knows"), errors.OutcomeUnknown),
+        (400, body("a_word_nobody_knows"), errors.UnknownRefusal),
         (429, b"Too many API requests.", errors.RateLimited),
         (418, body("rate_limit_exceeded_penalty"), errors.RateLimited),
         (500, body("internal_server_error"), errors.OutcomeUnknown),

@@ -42,11 +42,13 @@ ORDER = {
     "created_at": "2026-11-30T12:42:00+09:00",
     "identifier": "ub1-Sabcd-KRWBTC-2611300340-s-0-0",
     "executed_volume": "3",
+    "paid_fee": "0.15",
     "trades_count": 2,
 }
+FIRST, SECOND = "3b67e543-0000-4000-8000-000000000001", "3b67e543-0000-4000-8000-000000000002"
 FILLS: list[dict[str, object]] = [
-    {"uuid": "f1", "price": "100", "volume": "1", "funds": "100"},
-    {"uuid": "f2", "price": "100", "volume": "2", "funds": "200"},
+    {"uuid": FIRST, "price": "100", "volume": "1", "funds": "100"},
+    {"uuid": SECOND, "price": "100", "volume": "2", "funds": "200"},
 ]
 A_STRANGER = {
     "uuid": "11111111-2222-3333-4444-555555555555",
@@ -178,7 +180,7 @@ def order(*fills: object, **changed: object) -> Order:
 def test_a_fill_listed_twice_counts_once() -> None:
     """By its uuid: nothing is bought or sold twice because it is told twice."""
     told = order(FILLS[0], FILLS[0], FILLS[1])
-    assert [fill.uuid for fill in told.fills] == ["f1", "f2"]
+    assert [fill.uuid for fill in told.fills] == [FIRST, SECOND]
     assert told.is_final
 
 
@@ -189,7 +191,9 @@ def test_a_fill_listed_twice_counts_once() -> None:
         {**FILLS[1], "funds": "0"},
         {**FILLS[1], "uuid": ""},
         {**FILLS[1], "price": None},
-        {"uuid": "f2"},
+        {"uuid": SECOND},
+        {**FILLS[1], "uuid": "a word"},
+        {**FILLS[1], "price": "101"},
         None,
         [],
     ],
@@ -197,7 +201,7 @@ def test_a_fill_listed_twice_counts_once() -> None:
 def test_an_odd_fill_hides_no_other_and_keeps_the_order_from_being_final(odd: object) -> None:
     """What is known to be executed is known; that more is not known keeps it open."""
     told = order(FILLS[0], odd)
-    assert [fill.uuid for fill in told.fills] == ["f1"]
+    assert [fill.uuid for fill in told.fills] == [FIRST]
     assert not told.is_final
 
 
@@ -205,6 +209,43 @@ def test_an_order_without_a_list_of_fills_has_none() -> None:
     """Null or absent."""
     assert decode_order(json.dumps({**ORDER, "trades": None}).encode()).fills == []
     assert decode_order(json.dumps(ORDER).encode()).fills == []
+
+
+@pytest.mark.parametrize("name", ["executed_volume", "paid_fee", "trades_count"])
+def test_an_order_that_does_not_say_how_much_of_it_is_executed_is_no_answer(name: str) -> None:
+    """Absent is not zero: a fee of nothing would stand in the books for ever."""
+    odd = {key: value for key, value in ORDER.items() if key != name}
+    with pytest.raises(OutcomeUnknown, match=name):
+        decode_order(json.dumps(odd).encode())
+    assert list(ours(rows(odd), "ub1-").dropped) == [ORDER["identifier"]]
+
+
+@pytest.mark.parametrize(
+    ("price", "volume", "funds"),
+    [
+        ("1375", "5.377594", "7394.19175"),
+        ("160594000", "0.00003736", "5999.79184"),
+        ("0.00001234", "405186385.73743922", "4999.99999999"),
+    ],
+)
+def test_fills_as_upbit_writes_them_are_taken(price: str, volume: str, funds: str) -> None:
+    """Two of its documents, and one whose product is cut off after eight decimals."""
+    told = order({"uuid": FIRST, "price": price, "volume": volume, "funds": funds})
+    assert [fill.notional for fill in told.fills] == [Decimal(funds)]
+
+
+async def test_the_price_step_is_that_of_the_market_asked_for(wire: Wire, upbit: Upbit) -> None:
+    """Another market's, none, or none that can be is no answer."""
+    told = {"market": "KRW-BTC", "quote_currency": "KRW", "tick_size": "1000", "supported_levels": ["0"]}
+    wire.answers = [
+        http(200, [told]),
+        http(200, [{**told, "market": "KRW-A"}]),
+        http(200, [{**told, "tick_size": "0"}]),
+    ]
+    assert await upbit.price_step("KRW-BTC") == 1000
+    for _ in range(2):
+        with pytest.raises(OutcomeUnknown, match="no price step of KRW-BTC"):
+            await upbit.price_step("KRW-BTC")
 
 
 async def test_another_order_than_the_one_asked_for_is_no_answer(wire: Wire, upbit: Upbit) -> None:

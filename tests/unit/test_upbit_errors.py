@@ -41,7 +41,7 @@ def told(name: str | int, message: str = "") -> bytes:
         (400, "duplicated_identifier", errors.DuplicatedIdentifier),
         (401, "nonce_used", errors.NonceUsed),
         (400, "too_many_request_order", OutcomeUnknown),
-        (400, "never_seen", OutcomeUnknown),
+        (400, "never_seen", errors.UnknownRefusal),
         (400, 400, OutcomeUnknown),
         (404, "order_not_found", OutcomeUnknown),
         (404, "not_found", OutcomeUnknown),
@@ -116,6 +116,18 @@ def test_the_time_of_a_block_is_read_where_it_is_told(message: str, header: str 
     error = error_from(418, told("rate_limit_exceeded_penalty", message), retry_after=header)
     assert isinstance(error, RateLimited)
     assert error.retry_after == seconds
+
+
+def test_a_refusal_by_a_name_nobody_knows_carries_upbits_own_sentence() -> None:
+    """It proves nothing, and a person can act on it: one line, short, without what a terminal would obey."""
+    message = "Your account has been suspended from ordering.\n\x1b[31mPlease contact\x07 us." + "!" * 9999
+    error = error_from(400, told("order_disabled_member", message), placing=True)
+    assert type(error) is errors.UnknownRefusal
+    assert error.name == "order_disabled_member"
+    assert error.message.startswith("Your account has been suspended from ordering. [31mPlease contact us.!")
+    assert len(error.message) <= 300
+    assert type(error_from(404, told("not_found", "no Route matched"), placing=False)) is OutcomeUnknown
+    assert type(error_from(502, told("order_disabled_member"), placing=True)) is OutcomeUnknown
 
 
 @pytest.mark.parametrize("message", ["Limit of 12 has been reached", "blocked for 12 hours", "12h", "5 초"])

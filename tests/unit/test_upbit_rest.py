@@ -34,6 +34,9 @@ ORDER = {
     "state": "wait",
     "created_at": "2026-11-24T09:00:00+09:00",
     "identifier": "ub1-a",
+    "executed_volume": "0",
+    "paid_fee": "0",
+    "trades_count": 0,
 }
 
 

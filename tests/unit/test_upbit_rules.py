@@ -6,9 +6,11 @@ from decimal import Decimal
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from upbit.models import NewOrder, Side, StreamTicker
-from upbit.rules import plain, round_down_volume, rounded_average, tick_size
+from upbit.rules import plain, round_down_volume, round_price, rounded_average, step_around, tick_size
 
 
 @pytest.mark.parametrize(
@@ -107,3 +109,33 @@ def test_a_price_that_is_none_never_enters(price: bytes) -> None:
 def test_an_average_is_read_without_an_exponent(price: str, shown: str) -> None:
     """Two digits finer than the step of its market."""
     assert plain(rounded_average(Decimal(price))) == shown
+
+
+@pytest.mark.parametrize(
+    ("told", "price", "below", "above"),
+    [
+        ("1000", "162000000", "1000", "10000"),
+        ("0.1", "60", "0.1", "1"),  # the table says the same
+        ("0.5", "1500", "0.5", "5"),  # it says 1: it has changed
+        (None, "1500", None, None),
+        ("1000000", "1500", None, None),
+        ("0.000001", "1500", None, None),
+    ],
+)
+def test_a_step_of_upbits_fits_prices_below_and_above(
+    told: str | None, price: str, below: str | None, above: str | None
+) -> None:
+    """What no table would ever say is not believed, and the table has to do."""
+    step = None if told is None else Decimal(told)
+    assert step_around(step, Decimal(price), above=False) == (below and Decimal(below))
+    assert step_around(step, Decimal(price), above=True) == (above and Decimal(above))
+
+
+@given(st.decimals("0.001", "300000000", places=3))
+def test_a_fitting_step_is_one_of_the_table_wherever_the_price_stands(price: Decimal) -> None:
+    """Half of a price on the told step, and double of it on ten times that, are on the steps of their own bands."""
+    step = tick_size(price)
+    low = round_price(price / 2, up=False, step=step_around(step, price, above=False))
+    high = round_price(price * 2, up=True, step=step_around(step, price, above=True))
+    assert not low or low % tick_size(low) == 0
+    assert high % tick_size(high) == 0

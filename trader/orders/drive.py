@@ -191,7 +191,16 @@ async def what_to_send(app: App, intent: Intent, step: Step) -> NewOrder | Fence
     bid = book.levels[0].bid_price if book.levels else ZERO
     if step is Step.SEND and protocol.affordable(order, krw=krw, coins=coins, bid=bid):
         return order
-    return protocol.make_fence(intent, book, krw=krw, coins=coins)
+    return protocol.make_fence(intent, book, krw=krw, coins=coins, step=await price_step(app, intent.market))
+
+
+async def price_step(app: App, market: str) -> Decimal | None:
+    """Return the price step of now; None when Upbit does not tell it, so that the table has to do."""
+    try:
+        return await app.upbit.price_step(market)
+    except ExchangeError as error:
+        log.warning("price step not told market=%s error=%s", market, error)
+        return None
 
 
 def balance(free: dict[str, Decimal], currency: str) -> Decimal:

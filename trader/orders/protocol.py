@@ -19,14 +19,14 @@ from journal.records import ZERO, IntentState
 from strategy.portfolio import MIN_TOTAL
 from upbit.errors import DuplicatedIdentifier, NotSent, OutcomeUnknown, RateLimited, Rejected
 from upbit.models import Fence, Side
-from upbit.rules import VOLUME_STEP, round_price
+from upbit.rules import VOLUME_STEP, round_price, step_around
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from journal.records import Attempt, Intent
     from upbit.errors import ExchangeError
-    from upbit.models import Book, NewOrder, Order
+    from upbit.models import Book, BookLevel, NewOrder, Order
 
 MOST_REAL_SENDS = 4
 LOOKS_BEFORE_SENDING = 3
@@ -207,7 +207,9 @@ def affordable(order: NewOrder, *, krw: Decimal, coins: Decimal, bid: Decimal) -
     return order.volume <= coins and order.volume * bid >= MIN_TOTAL
 
 
-def make_fence(intent: Intent, book: Book, *, krw: Decimal, coins: Decimal) -> Fence | None:
+def make_fence(
+    intent: Intent, book: Book, *, krw: Decimal, coins: Decimal, step: Decimal | None = None
+) -> Fence | None:
     """Return an order under the intent's identifier that cannot trade; None when the account can pay for none.
 
     Args:
@@ -215,18 +217,26 @@ def make_fence(intent: Intent, book: Book, *, krw: Decimal, coins: Decimal) -> F
         book: of its market, now.
         krw: won free to use.
         coins: units of the market's base currency free to use.
+        step: the price step of now, as Upbit tells it; None: the table's.
     """
     if not book.levels:
         return None
     top = book.levels[0]
-    bid = fence_at(intent, Side.BID, round_price(top.bid_price / FAR, up=False))
-    ask = fence_at(intent, Side.ASK, round_price(top.ask_price * FAR, up=True))
+    below, above = fitting_steps(step, top)
+    bid = fence_at(intent, Side.BID, round_price(top.bid_price / FAR, up=False, step=below))
+    ask = fence_at(intent, Side.ASK, round_price(top.ask_price * FAR, up=True, step=above))
     paid = {
         Side.BID: bid is not None and bid.total * FEE_ROOM <= krw and bid.price < top.ask_price,
         Side.ASK: ask is not None and ask.volume <= coins,
     }
     own_side_first = (bid, ask) if intent.side == Side.BID else (ask, bid)
     return next((fence for fence in own_side_first if fence is not None and paid[fence.side]), None)
+
+
+def fitting_steps(step: Decimal | None, top: BookLevel) -> tuple[Decimal | None, Decimal | None]:
+    """Return the steps for prices far below the best bid and far above the best ask; None where the table has to do."""
+    below = step_around(step, top.bid_price, above=False) if top.bid_price else None
+    return below, step_around(step, top.ask_price, above=True) if top.ask_price else None
 
 
 def fence_at(intent: Intent, side: Side, price: Decimal) -> Fence | None:
