@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from journal.errors import JournalBreach, require
 from journal.orders import Orders
 from journal.records import Flow, IntentState, Phase
-from journal.rows import canonical, to_ms, to_text
+from journal.rows import canonical, from_ms, to_ms, to_text
 from journal.store import urgent
 from upbit.models import Side
 
@@ -156,6 +156,23 @@ class Trades(Orders):
             self._move(intent.identifier, IntentState.FINAL, uuid=uuid, after_all=True)
             self._complete(intent, uuid, fills, paid_fee)
             self._insert_notes(notes)
+
+    @urgent
+    def take_in_difference(self, intent: Intent, fills: Iterable[ExchangeFill], paid_fee: Decimal) -> None:
+        """Write what the exchange shows of an order besides what was final; its trade holds again what that leaves."""
+        with self._transaction():
+            self._insert_fills(intent.identifier, fills, paid_fee)
+            self._explain(self.trade(intent.trade_id))
+            trade, other = self.trade(intent.trade_id), self.open_trade_in(intent.market)
+            if any(one.state in IntentState.live() for one in self.intents_of(trade.id)):
+                return  # whoever follows that one goes on with the trade
+            is_open = other is not None and other.id == trade.id
+            if trade.volume > 0 and other is None:
+                self._hold_adopted(trade, intent.decided_at)
+            elif trade.volume <= 0 and is_open:
+                self._end_adopted(trade, from_ms(self._now_ms()))
+            elif not is_open:
+                self._db.execute("UPDATE trade SET dust = ? WHERE id = ?", (to_text(trade.volume), trade.id))
 
     def _complete(self, intent: Intent, uuid: str | None, fills: Iterable[ExchangeFill], paid_fee: Decimal) -> None:
         """Write what an order did that nobody here followed, and let its trade hold, or end with, what that left."""

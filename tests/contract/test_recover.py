@@ -24,7 +24,7 @@ from trader import repair
 from trader.books import rebuild
 from trader.books.rebuild import UnclearAccountError
 from trader.clock import wall_clock
-from trader.orders import drive, names
+from trader.orders import names, protocol
 from upbit.errors import DuplicatedIdentifier, OutcomeUnknown
 from upbit.models import Order, Side
 from upbit.rest import Upbit
@@ -310,7 +310,7 @@ def test_nobody_can_say_so_of_an_order_that_may_still_come_or_is_there(tmp_path:
         async with desk.daemon() as app:
             app.journal.begin_attempt(identifier)
             app.journal.end_attempt(identifier, IntentState.UNKNOWN, outcome="DuplicatedIdentifier")
-            await app.upbit.place(drive.to_order(app.journal.intent(identifier)))
+            await app.upbit.place(protocol.to_order(app.journal.intent(identifier)))
         with pytest.raises(repair.NotDoubtful, match="Upbit shows it"):
             await say_never(desk, identifier)
 

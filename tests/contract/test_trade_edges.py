@@ -19,7 +19,7 @@ from tests.helpers.sandbox_desk import PRICE
 from tests.helpers.trading_desk import MARKET, WHY, Desk, buy, see_the_world, sell, told
 from trader.books import adoption, discovery, reconcile
 from trader.books.breach import guard
-from trader.orders import drive, names, plans, risk
+from trader.orders import names, plans, protocol, risk
 from trader.restore import settle_intent
 from trader.trades import buying, lifecycle, positions
 from upbit.errors import UnderMinTotal
@@ -146,7 +146,7 @@ def test_an_order_that_is_still_going_on_is_not_written_down_as_executed_after_a
             (intent,) = app.journal.intents_of(trade.id)
             order = await app.upbit.order(uuid=intent.uuid)
             running = msgspec.structs.replace(order, state="wait", executed_volume=Decimal(9))
-            assert not discovery.is_unknown(app, running)
+            assert discovery.judge_order(app, running) is discovery.Verdict.WAIT
             discovery.take_in(app, running, idle=True)  # the journal had it followed to its end meanwhile
             assert app.journal.intent(intent.identifier).state is IntentState.FINAL
             assert app.control.may_buy()
@@ -259,6 +259,6 @@ def test_an_adopted_order_of_a_trade_whose_sale_is_in_hand_leaves_the_trade_to_i
             app.journal.adopt(trade, found, [fill], Decimal(0), [])
             assert app.journal.trade(trade.id).phase == "leaving"
             assert app.journal.trade(trade.id).volume == 0
-            assert drive.to_order(sale).volume == trade.volume
+            assert protocol.to_order(sale).volume == trade.volume
 
     told(tmp_path, story)

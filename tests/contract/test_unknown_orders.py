@@ -17,7 +17,7 @@ from strategy.base import Exit
 from tests.helpers.trading_desk import MARKET, WHY, Desk, buy, rounds, see_the_world, sell, told
 from trader.books.reconcile import reconcile
 from trader.executor import look
-from trader.orders import drive
+from trader.orders import protocol
 from trader.restore import recover
 from trader.trades.lifecycle import carry_on
 from trader.trades.lifecycle import sell as sell_now
@@ -187,7 +187,7 @@ def test_an_order_that_was_executed_after_all_is_taken_up(tmp_path: Path) -> Non
             (intent,) = app.journal.live_intents()
             app.journal.see(intent.identifier, IntentState.FENCED, "fence")  # what must not be
             app.journal.abandon_trade(intent.trade_id, "FENCED")
-            await app.upbit.place(drive.to_order(intent))
+            await app.upbit.place(protocol.to_order(intent))
             await asyncio.sleep(1)
             async with app.state.active_trade.locked() as active:
                 active.clear()

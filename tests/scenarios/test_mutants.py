@@ -23,7 +23,7 @@ import pytest
 from journal.journal import Journal
 from journal.records import EDGES, IntentState
 from trader import candles
-from trader.orders import drive, protocol
+from trader.orders import drive, protocol, tracking
 from trader.orders.protocol import Step
 from upbit.models import NewOrder
 from upbit.rest import Upbit
@@ -116,15 +116,15 @@ def the_fence_is_skipped() -> None:
 
 def fills_are_counted_by_state() -> None:
     """An order that ended as `cancel` bought nothing."""
-    real = drive.write_progress
+    real = tracking.write_progress
 
-    def by_state(app: Any, intent: Any, order: Any) -> bool:
+    async def by_state(app: Any, intent: Any, order: Any, *looks: Any) -> bool:
         if order.state == "cancel":
             app.journal.finish(intent.identifier)
             return True
-        return real(app, intent, order)
+        return await real(app, intent, order, *looks)
 
-    replaced("trader.orders.drive.write_progress", by_state)
+    replaced("trader.orders.tracking.write_progress", by_state)
 
 
 def the_whole_wallet_is_sold() -> None:

@@ -22,7 +22,7 @@ from trader.books.breach import come_back, guard, on_breach, take_up_again
 from trader.books.reconcile import reconcile
 from trader.books.storage import look_after_storage
 from trader.orders import plans
-from trader.orders.drive import to_order
+from trader.orders.protocol import to_order
 
 if TYPE_CHECKING:
     from trader.app import App

@@ -15,6 +15,8 @@ from state import ActiveTrade
 from tests.helpers.handmade import NAME, NOW, daemon, name_of, ours
 from tests.unit.test_protocol import intent
 from trader.books import discovery
+from trader.books.discovery import Verdict
+from upbit.errors import OrderNotFound
 
 
 @pytest.fixture
@@ -71,7 +73,8 @@ async def test_what_is_unknown_is_taken_in_when_all_of_its_market_is_there(
         return shown[uuid]
 
     app.upbit.order = order
-    monkeypatch.setattr(discovery, "is_unknown", lambda _, found: found is not known)
+    verdict = {True: Verdict.KNOWN, False: Verdict.UNKNOWN}
+    monkeypatch.setattr(discovery, "judge_order", lambda _, found: verdict[found is known])
     monkeypatch.setattr(discovery, "take_in", lambda _, found, *, idle: taken.append(found) if idle else None)
     assert not await discovery.compare_orders(app)
     assert taken == [other]
@@ -89,8 +92,8 @@ async def test_what_is_unknown_is_taken_in_when_all_of_its_market_is_there(
 
 
 @pytest.mark.failure("F4")
-async def test_buying_stops_before_an_unknown_order_is_asked_for(app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Once it is written down nothing would tell of it after a death, and it may not be listed whole for long."""
+async def test_buying_stops_before_an_unknown_order_is_written_down(app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a death nothing would tell of it. One look at the list is none; a second one is, however late the order."""
     order = ours()
     app.upbit.closed_orders.return_value = [order]
     happened: list[str] = []
@@ -102,12 +105,47 @@ async def test_buying_stops_before_an_unknown_order_is_asked_for(app: Any, monke
     app.upbit.order = half
     app.control.halt_buys.side_effect = lambda code, **_: happened.append(code)
     monkeypatch.setattr(discovery, "take_in", lambda *_, **__: happened.append("written down"))
-    assert not await discovery.compare_orders(app)
-    assert happened == ["unknown_order", "asked for"]
-    happened.clear()
+    for seen in (["asked for"], ["asked for", "unknown_order"]):
+        assert not await discovery.compare_orders(app)
+        assert happened == seen
+        happened.clear()
     app.discovery.fetched = {"u": order}
     assert await discovery.compare_orders(app)
     assert happened == ["unknown_order", "written down"]
+
+
+@pytest.mark.parametrize(
+    "told", [{"executed_volume": Decimal(4)}, {"market": "KRW-B"}, {"side": "ask"}, {"identifier": "ub1-other"}]
+)
+async def test_a_list_and_an_order_that_disagree_prove_nothing(app: Any, told: dict[str, Any]) -> None:
+    """Nothing is adopted and no buy is stopped on one look; the market waits."""
+    app.upbit.closed_orders.return_value = [ours()]
+    app.upbit.order.return_value = ours(**told)
+    assert not await discovery.compare_orders(app)
+    assert (app.discovery.fetched, app.control.mock_calls) == ({}, [])
+
+
+async def test_what_is_listed_and_not_there_is_waited_for(app: Any) -> None:
+    """A list with an order that nobody knows by its uuid ends no comparison."""
+    app.upbit.closed_orders.return_value = [ours()]
+    app.upbit.order.side_effect = OrderNotFound("no", name="order_not_found", status=404)
+    assert not await discovery.compare_orders(app)
+    assert app.journal.note_import.mock_calls == []
+
+
+@pytest.mark.failure("F6")
+async def test_an_odd_name_is_told_once_and_skipped(app: Any) -> None:
+    """A candle of no calendar, a market or a side of another: the comparison goes on, and nothing is adopted."""
+    odd = [
+        ours(uuid="1", identifier="ub1-Sabcd-KRWA-9999999999-b-0-0"),
+        ours(uuid="2", identifier=NAME.replace("KRWA", "KRWB")),
+        ours(uuid="3", identifier=NAME.replace("-b-", "-s-")),
+    ]
+    app.upbit.closed_orders.return_value = odd
+    for _ in range(2):
+        assert await discovery.compare_orders(app)
+    assert [told.args[0] for told in app.tell.mock_calls] == ["odd_name"] * 3
+    assert app.upbit.order.mock_calls == []
 
 
 async def test_an_order_that_may_be_the_buy_in_doubt_is_left_to_it(app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -156,27 +194,42 @@ def test_a_buy_is_in_doubt_while_one_of_its_market_is_in_hand(
 
 
 def test_an_order_is_unknown_that_executed_without_the_journal(app: Any) -> None:
-    """Or although it should not exist. One that differs halts everything; those of others are not looked at."""
-    assert discovery.is_unknown(app, ours())
+    """Or although it should not exist; one that differs is told apart, and those of others are not looked at."""
+    assert discovery.judge_order(app, ours()) is Verdict.UNKNOWN
     assert app.journal.known_intent.mock_calls == [call(NAME)]
     assert app.journal.executed_volume.mock_calls == [call(NAME)]
     app.journal.known_intent.return_value = replace(intent(), state=IntentState.REJECTED)
-    assert discovery.is_unknown(app, ours())
-    assert app.control.mock_calls == []
+    assert discovery.judge_order(app, ours()) is Verdict.AFTER_ALL
     app.journal.known_intent.return_value = replace(intent(), state=IntentState.FINAL)
     app.journal.executed_volume.return_value = Decimal(4)
-    assert not discovery.is_unknown(app, ours())
-    (code,), facts = app.control.halt.call_args
+    assert discovery.judge_order(app, ours()) is Verdict.DIFFERENT
+    app.journal.executed_volume.return_value = Decimal(5)
+    assert discovery.judge_order(app, ours()) is Verdict.KNOWN
+    assert app.control.mock_calls == []
+
+
+@pytest.mark.parametrize(("known", "taken"), [("4", True), ("6", False)])
+async def test_what_differs_is_taken_in_told_once_and_stops_no_exit(
+    app: Any,
+    known: str,
+    taken: bool,  # noqa: FBT001 - a parameter
+) -> None:
+    """Fills only grow: more is written down, less is not; either way buys stop, and a resume is not undone at once."""
+    app.upbit.closed_orders.return_value = [ours()]
+    app.upbit.order.return_value = ours()
+    app.journal.known_intent.return_value = replace(intent(), identifier=NAME, state=IntentState.FINAL)
+    app.journal.executed_volume.return_value = Decimal(known)
+    for _ in range(3):
+        assert await discovery.compare_orders(app)
+    ((code,), facts) = app.control.halt_buys.call_args
     assert (code, facts["uuid"]) == ("order_differs", "u")
     for text in (facts["ko"], facts["en"]):
         assert f"KRW-A {NAME}" in text
-        assert "4" in text.replace(NAME, "")
+        assert known in text.replace(NAME, "")
         assert "5" in text.replace(NAME, "")
-    app.control.reset_mock()
-    app.journal.known_intent.return_value = None
-    for identifier in (None, "mine", NAME.replace("abcd", "beef")):
-        assert not discovery.is_unknown(app, ours(identifier=identifier))
-    assert app.control.mock_calls == []
+    assert app.control.halt_buys.call_count == 1
+    assert app.control.halt.mock_calls == []
+    assert app.journal.take_in_difference.call_count == (1 if taken else 0)
 
 
 @pytest.mark.parametrize(

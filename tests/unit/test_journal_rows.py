@@ -476,3 +476,40 @@ def test_a_fill_of_an_order_is_told_once_and_a_fee_only_when_it_grows(book: Book
     assert book.journal.record_fills("i1", [fill("f9", "100", "1")], Decimal("0.6")) == 1
     with pytest.raises(JournalBreach, match=r"fill f9 was \('f9', 'i1', '100', '1', '100'\) and is"):
         book.journal.record_fills("i1", [fill("f9", "101", "1")], Decimal("0.6"))
+
+
+def test_what_an_order_did_besides_what_was_final_is_taken_in(book: Book) -> None:
+    """A buy grows the position of its trade, a sale ends it; fills are never taken back."""
+    buy(book)
+    more = [fill("f-i1", "100", "2"), fill("f-late", "110", "1")]
+    book.journal.take_in_difference(book.journal.intent("i1"), more, Decimal("0.8"))
+    grown = book.journal.trade("t1")
+    assert (grown.phase, grown.volume, grown.fees_krw) == (Phase.HOLDING, Decimal(3), Decimal("0.8"))
+    assert book.journal.leave("t1", {"code": "stop"}, intent("i2", side=Side.ASK))
+    book.journal.begin_attempt("i2")
+    book.journal.end_attempt("i2", IntentState.ACCEPTED, outcome="accepted", uuid="u-i2")
+    book.journal.record_fills("i2", [fill("f-i2", "100", "1")], Decimal("0.5"))
+    book.journal.finish("i2")
+    sold = [fill("f-i2", "100", "1"), fill("f-i2-late", "100", "2")]
+    book.at(9).take_in_difference(book.journal.intent("i2"), sold, Decimal(1))
+    over = book.journal.trade("t1")
+    assert (over.phase, over.volume, over.closed_at) == (Phase.CLOSED, Decimal(0), book.now)
+
+
+def test_a_trade_that_was_over_holds_again_what_its_buy_did_besides(book: Book) -> None:
+    """Unless another one stands in its market, or an order of it is under way: then it is what it left behind."""
+    buy(book)
+    assert book.journal.leave("t1", {"code": "stop"}, intent("i2", side=Side.ASK))
+    book.journal.begin_attempt("i2")
+    book.journal.end_attempt("i2", IntentState.ACCEPTED, outcome="accepted", uuid="u-i2")
+    book.journal.record_fills("i2", [fill("f-i2", "100", "2")], Decimal("0.5"))
+    book.journal.finish("i2")
+    book.journal.close_trade("t1", closed_at=book.now, dust=Decimal(0))
+    book.journal.take_in_difference(book.journal.intent("i1"), [fill("f-late", "100", "1")], Decimal("0.5"))
+    again = book.journal.trade("t1")
+    assert (again.phase, again.volume, again.closed_at) == (Phase.HOLDING, Decimal(1), None)
+    book.journal.close_trade("t1", closed_at=book.now, dust=Decimal(1))
+    buy(book, "t2", "i3")
+    book.journal.take_in_difference(book.journal.intent("i1"), [fill("f-later", "100", "1")], Decimal("0.5"))
+    assert book.journal.trade("t1").phase is Phase.CLOSED
+    assert book.journal.trade("t1").dust == book.journal.trade("t1").volume

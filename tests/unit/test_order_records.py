@@ -20,7 +20,7 @@ from journal.records import Attempt, IntentState
 from tests.helpers.parts import make_app
 from tests.unit import test_protocol as fixed
 from tests.unit.test_orders import START, Exchange, an_intent, executed, told
-from trader.orders import drive
+from trader.orders import drive, protocol, tracking
 from trader.orders.protocol import Kind, Sight, Step
 from upbit.errors import NotSent, OrderNotFound, OutcomeUnknown, RateLimited, Withheld
 from upbit.models import Account, Fence, NewOrder, Side
@@ -39,9 +39,13 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
 
     async def pause(*what: object) -> None:
         asked.append(what)
+        loop: Any = asyncio.get_running_loop()
+        if hasattr(loop, "_paced"):
+            loop._paced.now += what[0]  # the time passes, and nothing waits for it
         await asyncio.sleep(0)
 
-    monkeypatch.setattr(drive, "pause", pause)
+    for module in (drive, tracking):
+        monkeypatch.setattr(module, "pause", pause)
     return asked
 
 
@@ -65,30 +69,30 @@ def attempts(app: Any) -> list[tuple[Any, ...]]:
 
 def test_looks_come_less_often_while_they_bring_nothing(tmp_path: Path, pauses: list[tuple[object, ...]]) -> None:
     """What was not found and what could not be asked both count; an answer that says nothing begins anew."""
-    whole = executed(drive.to_order(an_intent()))
+    whole = executed(protocol.to_order(an_intent()))
     nowhere = OrderNotFound("no", name="order_not_found", status=404)
     nameless = msgspec.structs.replace(whole, identifier=None)
-    looks = [nowhere, OutcomeUnknown("?"), OutcomeUnknown("?"), nowhere, nameless, whole, whole]
+    looks = [nowhere, OutcomeUnknown("?"), OutcomeUnknown("?"), nowhere, nameless, whole, whole, whole]
 
     async def story(app: Any) -> None:
         app.upbit = SimpleNamespace(place=Exchange("lost before").place, order=scripted(looks))
         assert (await drive.drive(app, NAME)).state is IntentState.FINAL
 
     told(story, Exchange(), tmp_path)
-    assert pauses == [(0.5,), (1.0,), (2.0,), (4.0,), (2.0,), (1.0,), (0.1,)]
+    assert pauses == [(0.5,), (1.0,), (2.0,), (4.0,), (2.0,), (1.0,), (0.1,), (0.3,)]
 
 
 def test_an_accepted_order_is_looked_at_less_and_less_often(tmp_path: Path, pauses: list[tuple[object, ...]]) -> None:
-    """From a tenth of a second to ten seconds."""
-    whole = executed(drive.to_order(an_intent()))
-    looks = [*[msgspec.structs.replace(whole, state="wait", fills=[], trades_count=0)] * 8, whole]
+    """From a tenth of a second to five seconds."""
+    whole = executed(protocol.to_order(an_intent()))
+    looks = [*[msgspec.structs.replace(whole, state="wait", fills=[], trades_count=0)] * 8, whole, whole]
 
     async def story(app: Any) -> None:
         app.upbit = SimpleNamespace(place=Exchange().place, order=scripted(looks))
         await drive.drive(app, NAME)
 
     told(story, Exchange(), tmp_path)
-    assert pauses == [(0.1,), (0.3,), (0.5,), (1.0,), (2.0,), (5.0,), (10.0,), (10.0,), (10.0,)]
+    assert pauses == [(0.1,), (0.3,), (0.5,), (1.0,), (2.0,), (3.0,), *[(5.0,)] * 4]
 
 
 def asked_to_wait() -> RateLimited:
@@ -232,7 +236,7 @@ def test_why_a_planned_order_is_not_sent(
 def test_a_sale_is_not_sent_when_its_coins_were_sold_since(held: str, why: str | None) -> None:
     """A restored journal finds their sale under another name: what would be sold now is the user's."""
     order = NewOrder(market="KRW-A", side=Side.ASK, volume=Decimal("1.5"), identifier="ub1-x-0")
-    sale = replace(an_intent(), side=Side.ASK, request=drive.request_of(order), deadline=None)
+    sale = replace(an_intent(), side=Side.ASK, request=protocol.request_of(order), deadline=None)
     journal = Mock(trade=lambda trade_id: {"t": SimpleNamespace(volume=Decimal(held))}[trade_id])
     app: Any = make_app(control=SimpleNamespace(permits=lambda _: True), journal=journal, stop=asyncio.Event())
     assert drive.why_not(app, sale) == why
@@ -243,7 +247,7 @@ def test_a_long_doubt_is_told(after: timedelta, told_of: bool) -> None:  # noqa:
     """From two minutes on; with what a person can do when its name is used up."""
     app: Any = make_app(clock=lambda: START + after, journal=Mock(), messages=Mock(), wake_notifier=Mock())
     app.journal.attempts.return_value = [fixed.attempt(outcome="DuplicatedIdentifier")]
-    drive.tell_long_doubt(app, an_intent())
+    tracking.tell_long_doubt(app, an_intent())
     assert app.wake_notifier.called is told_of
     assert app.messages.long_doubt.mock_calls == ([call(an_intent(), burnt=True, at=START + after)] if told_of else [])
     if told_of:
@@ -254,9 +258,9 @@ def test_a_long_doubt_is_told(after: timedelta, told_of: bool) -> None:  # noqa:
 def test_a_halt_keeps_what_was_shown() -> None:
     """A person compares it with what was meant, at Upbit."""
     app: Any = make_app(control=Mock())
-    other = msgspec.structs.replace(executed(drive.to_order(an_intent())), market="KRW-B")
-    drive.halt_on_other(app, an_intent(), other)
-    (code,), facts = app.control.halt.call_args
+    other = msgspec.structs.replace(executed(protocol.to_order(an_intent())), market="KRW-B")
+    tracking.halt_buys_on_other(app, an_intent(), other)
+    (code,), facts = app.control.halt_buys.call_args
     assert (code, facts["meant"], facts["market"]) == ("wrong_answer", an_intent().request, "KRW-A")
     assert json.loads(json.dumps(facts["shown"], default=str))["market"] == "KRW-B"
     assert NAME in facts["ko"]
@@ -312,7 +316,7 @@ async def test_a_buy_needs_no_bids_and_a_sale_does() -> None:
     """Nobody can say what coins are worth that nobody bids for."""
     app = paying(10**6, "60")
     app.upbit.books = scripted([[msgspec.structs.replace(fixed.book(Decimal(100)), levels=[])] for _ in range(2)])
-    assert await drive.what_to_send(app, fixed.intent(Side.BID), Step.SEND) == drive.to_order(fixed.intent(Side.BID))
+    assert await drive.what_to_send(app, fixed.intent(Side.BID), Step.SEND) == protocol.to_order(fixed.intent(Side.BID))
     app.upbit.accounts = scripted([[Account(currency="A", available=Decimal(60), locked=Decimal(0))]])
     assert await drive.what_to_send(app, fixed.intent(Side.ASK), Step.SEND) is None
 

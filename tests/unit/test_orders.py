@@ -22,7 +22,7 @@ from notifier.messages import Messages
 from simulation.loop import LoopClock, PacedLoop
 from tests.helpers.parts import make_app
 from trader.control import Control
-from trader.orders import drive
+from trader.orders import drive, protocol
 from trader.orders.protocol import MOST_REAL_SENDS
 from upbit.errors import (
     DuplicatedIdentifier,
@@ -190,7 +190,7 @@ def an_intent() -> Intent:
         trade_id="t",
         market="KRW-A",
         side=Side.BID,
-        request=drive.request_of(order),
+        request=protocol.request_of(order),
         decided_at=START,
         deadline=START + timedelta(seconds=10),
     )
@@ -327,7 +327,7 @@ def test_a_name_that_is_used_up_without_an_order_is_left_alone_and_told(tmp_path
 def test_an_order_under_our_name_that_we_did_not_send_is_adopted_and_stops_buying(tmp_path: Path) -> None:
     """Another daemon on this account decided the same: there is one order, and a person is told."""
     exchange = Exchange()
-    exchange.take(drive.to_order(an_intent()))
+    exchange.take(protocol.to_order(an_intent()))
 
     async def story(app: Any) -> None:
         assert (await drive.drive(app, "ub1-x-0")).state is IntentState.FINAL
@@ -350,7 +350,7 @@ def test_a_sale_of_another_daemon_under_our_name_may_be_of_more_than_we_hold(tmp
         held = app.journal.trade("t")
         app.journal.enter_position("t", opened_at=START, stop_price=None, highest_price=Decimal(100))
         sale = NewOrder(market="KRW-A", side=Side.ASK, identifier="ub1-x-1", volume=held.volume)
-        intent = replace(an_intent(), identifier="ub1-x-1", n=1, side=Side.ASK, request=drive.request_of(sale))
+        intent = replace(an_intent(), identifier="ub1-x-1", n=1, side=Side.ASK, request=protocol.request_of(sale))
         app.journal.leave("t", {}, intent)
         exchange.script.append("lost before")
         exchange.take(msgspec.structs.replace(sale, volume=3 * held.volume))
@@ -385,8 +385,8 @@ def test_the_attempt_is_durable_before_the_first_byte(tmp_path: Path) -> None:
 
 
 @pytest.mark.failure("A25")
-def test_another_order_under_our_name_stops_everything(tmp_path: Path) -> None:
-    """No data beats wrong data."""
+def test_another_order_under_our_name_stops_buys_when_it_stays_and_never_exits(tmp_path: Path) -> None:
+    """One such answer is none. One that stays for half a minute is told; what is held can still be sold."""
     exchange = Exchange()
 
     async def story(app: Any) -> None:
@@ -395,11 +395,15 @@ def test_another_order_under_our_name_stops_everything(tmp_path: Path) -> None:
         async def swapped(_: NewOrder) -> Order:
             return executed(other)
 
-        app.upbit = SimpleNamespace(place=swapped, order=exchange.order)
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(600):
-                await drive.drive(app, "ub1-x-0")
-        assert not app.control.may_sell()
+        async def other_order(**_: Any) -> Order:
+            return executed(other)
+
+        app.upbit = SimpleNamespace(place=swapped, order=other_order)
+        for seconds, level in ((25, "ACTIVE"), (600, "HALT_BUYS")):
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await drive.drive(app, "ub1-x-0")
+            assert app.control.state.name == level
         assert app.journal.intent("ub1-x-0").state is IntentState.UNKNOWN
         (halt,) = app.journal.standing_halts()
         assert halt.code == "wrong_answer"
@@ -481,16 +485,16 @@ def test_what_is_no_evidence_counts_towards_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.failure("A14", "A24")
 def test_an_accepted_order_is_followed_until_every_fill_is_listed(tmp_path: Path) -> None:
-    """Unreadable, without its name, half filled, ended with a fill missing: not final; its fills count as they come."""
+    """Unreadable, nameless, half filled, a fill missing: not final; its fills count as two looks show them."""
     exchange = Exchange()
-    whole = executed(drive.to_order(an_intent()))
+    whole = executed(protocol.to_order(an_intent()))
     half = Fill(uuid="half", price=Decimal(100), volume=Decimal(20), notional=Decimal(2000))
     rest = Fill(uuid="rest", price=Decimal(100), volume=Decimal(40), notional=Decimal(4000))
     shown = [
         msgspec.structs.replace(whole, identifier=None),
         msgspec.structs.replace(whole, state="wait", executed_volume=Decimal(20), trades_count=1, fills=[half]),
         msgspec.structs.replace(whole, trades_count=2, fills=[half], paid_fee=Decimal(1)),
-        msgspec.structs.replace(whole, trades_count=2, fills=[rest, half], paid_fee=Decimal(3)),
+        *[msgspec.structs.replace(whole, trades_count=2, fills=[rest, half], paid_fee=Decimal(3))] * 2,
     ]
 
     async def order(**_: Any) -> Order:
@@ -520,12 +524,12 @@ def flaky(ask: Callable[..., Coroutine[Any, Any, Order]]) -> Callable[..., Corou
 
 @pytest.mark.failure("A25")
 @pytest.mark.parametrize("doubt", [True, False])
-def test_a_look_up_that_shows_another_order_halts_everything(doubt: bool, tmp_path: Path) -> None:  # noqa: FBT001 - a parameter
+def test_a_look_up_that_goes_on_showing_another_order_halts_buys(doubt: bool, tmp_path: Path) -> None:  # noqa: FBT001 - a parameter
     """In doubt as well as while an accepted order is followed."""
     exchange = Exchange("lost after" if doubt else "answer")
 
     async def other(**_: Any) -> Order:
-        return msgspec.structs.replace(executed(drive.to_order(an_intent())), market="KRW-B")
+        return msgspec.structs.replace(executed(protocol.to_order(an_intent())), market="KRW-B")
 
     async def story(app: Any) -> None:
         app.upbit = SimpleNamespace(place=exchange.place, order=other)
@@ -533,6 +537,7 @@ def test_a_look_up_that_shows_another_order_halts_everything(doubt: bool, tmp_pa
             async with asyncio.timeout(600):
                 await drive.drive(app, "ub1-x-0")
         assert app.control.stands("wrong_answer")
+        assert app.control.may_sell()
         assert app.journal.intent("ub1-x-0").state is (IntentState.UNKNOWN if doubt else IntentState.ACCEPTED)
         assert app.journal.fills_of("ub1-x-0") == []
 

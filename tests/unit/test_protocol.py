@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from journal.records import EDGES, Attempt, Intent, IntentState
-from trader.orders import drive, protocol
+from trader.orders import protocol
 from trader.orders.protocol import Answer, Doubt, Kind, Sight, Step
 from upbit.errors import (
     DuplicatedIdentifier,
@@ -45,7 +45,7 @@ def intent(side: Side = Side.BID) -> Intent:
         trade_id="t",
         market="KRW-A",
         side=side,
-        request=drive.request_of(order),
+        request=protocol.request_of(order),
         decided_at=NOW,
         deadline=None,
     )
@@ -282,7 +282,7 @@ def test_a_fence_is_said_in_upbits_words() -> None:
 @pytest.mark.parametrize("funds", [{"krw": Decimal(6015), "coins": Decimal(0)}, {"krw": Decimal(6014)}])
 def test_a_buy_is_sent_again_only_with_the_money_for_it(funds: dict[str, Decimal]) -> None:
     """Its total and the fee must be free."""
-    order = drive.to_order(intent())
+    order = protocol.to_order(intent())
     assert protocol.affordable(order, krw=funds["krw"], coins=Decimal(0), bid=Decimal(0)) is (funds["krw"] > 6014)
 
 

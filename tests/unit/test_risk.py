@@ -22,8 +22,8 @@ from state import Balance
 from strategy.portfolio import start_of_day
 from trader.control import Control
 from trader.orders import risk
-from trader.orders.drive import request_of
 from trader.orders.gate import Gate
+from trader.orders.protocol import request_of
 from upbit.errors import Withheld
 from upbit.models import (
     Account,

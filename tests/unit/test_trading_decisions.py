@@ -20,7 +20,7 @@ from trader.books import owner
 from trader.books.adoption import adopted_intent, created_at, request_of
 from trader.books.balances import surely_gone
 from trader.books.discovery import Verdict as Found
-from trader.books.discovery import judge_order
+from trader.books.discovery import judge_volume
 from trader.orders import names, plans
 from trader.orders.protocol import Kind, affordable
 from trader.orders.sale import Sale, Verdict, judge_sale
@@ -69,7 +69,7 @@ def test_what_an_order_at_the_exchange_is_to_the_journal(state: str, known: Inte
     """Nothing is said of one that is going on; one that is over executed without the journal, or otherwise."""
     order = shown(state=state, executed_volume=Decimal(5))
     ours = None if known is None else replace(intent(), state=known)
-    assert judge_order(order, ours) is found
+    assert judge_volume(order, ours) is found
 
 
 @pytest.mark.parametrize(

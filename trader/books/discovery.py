@@ -1,11 +1,12 @@
 """Discover orders of ours at the exchange that the journal does not know, or knows otherwise.
 
 Every order under our prefix since the last time is looked at; orders of others are not. What executed without the
-journal is adopted (`trader/books/adoption.py`); a final order whose fills differ halts everything.
+journal is adopted (`trader/books/adoption.py`); a final order whose fills differ is taken in, and halts buys.
 """
 
 from __future__ import annotations
 
+import logging
 from datetime import timedelta
 from enum import Enum, auto
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 from journal.records import IntentState, Phase
 from trader.books.adoption import adopt, halt_buys_on_unknown, see_after_all
 from trader.orders import names, protocol
+from upbit.errors import OrderNotFound
 from upbit.models import Side
 
 if TYPE_CHECKING:
@@ -32,19 +34,24 @@ AHEAD = timedelta(minutes=5)
 
 
 class Verdict(Enum):
-    """What an order of ours at the exchange is to a journal that has another volume of it."""
+    """What an order under our prefix is to the journal."""
 
+    KNOWN = auto()  # as the journal has it, or no order of this bot
     WAIT = auto()  # not over, or followed by somebody
     UNKNOWN = auto()  # executed, and not in the journal
     AFTER_ALL = auto()  # executed, although the journal has proof that it never would
     DIFFERENT = auto()  # executed otherwise than the journal says
 
 
+TO_TAKE_IN = frozenset({Verdict.UNKNOWN, Verdict.AFTER_ALL})
+
+
 async def compare_orders(app: App) -> bool:
     """Look at every order of ours since the last time; halt buys on what the journal does not know, and take it in.
 
-    All that is unknown of a market is asked for first and then written down at once: with a buy whose sale is not known
-    yet, coins would be held that were sold long ago. A buy in doubt is waited for, too, for it may be that buy.
+    The list names what is unknown, and the order itself must say the same before anything is believed. All of a market
+    is asked for first and then written down at once: with a buy whose sale is not known yet, coins would be held that
+    were sold long ago. A buy in doubt is waited for, too, for it may be that buy.
 
     Returns:
         Whether everything is known now that can be; an order that is not listed whole yet lets its market wait.
@@ -55,20 +62,26 @@ async def compare_orders(app: App) -> bool:
     prefix = names.prefix_of(app.bot)
     ended = await app.upbit.closed_orders(start=since, end=now + AHEAD, prefix=prefix)
     resting = await app.upbit.open_orders(prefix=prefix)
-    shown = [*ended, *resting]
-    unknown = [order for order in sorted(shown, key=lambda order: order.created_at) if is_unknown(app, order)]
-    for order in unknown:  # at once and first: once an order is known, nothing would tell of it after a death
-        halt_buys_on_unknown(app, order)
-    forget_known(app, unknown)
-    for order in unknown:
-        await fetch(app, order.uuid)
+    shown = sorted([*ended, *resting], key=lambda order: order.created_at)
+    verdicts = {order.uuid: judge_order(app, order) for order in shown}
+    unknown = [order for order in shown if verdicts[order.uuid] in TO_TAKE_IN]
+    differing = [order for order in shown if verdicts[order.uuid] is Verdict.DIFFERENT]
+    forget_known(app, [*unknown, *differing])
+    for order in [*unknown, *differing]:
+        await fetch(app, order)
     late = {order.market for order in unknown if order.uuid not in app.discovery.fetched}
     doubtful = {order.market for order in unknown if buy_in_doubt(app.journal, order.market)}
     active = await app.state.active_trade.snapshot()
     busy = {market for market, trade in active.items() if trade.phase != Phase.HOLDING}
-    for order in unknown:
-        if order.market not in doubtful | late:
-            take_in(app, app.discovery.fetched.pop(order.uuid), idle=order.market not in busy)
+    ready = [order for order in unknown if order.market not in doubtful | late]
+    for order in unknown:  # first: once an order is known, nothing would tell of it after a death
+        if order.uuid in app.discovery.fetched or order.uuid in app.discovery.listed:
+            halt_buys_on_unknown(app, order)
+    app.discovery.listed = {order.uuid for order in unknown}
+    for order in ready:
+        take_in(app, app.discovery.fetched.pop(order.uuid), idle=order.market not in busy)
+    for order in differing:
+        take_in_difference(app, app.discovery.fetched.pop(order.uuid, None))
     if late:
         return False
     app.journal.note_import(now)
@@ -76,21 +89,19 @@ async def compare_orders(app: App) -> bool:
     return True
 
 
-def is_unknown(app: App, order: Order) -> bool:
-    """Return whether an order is ours and has executed without the journal; stop everything when it knows it wrong."""
+def judge_order(app: App, order: Order) -> Verdict:
+    """Return what an order of the list is to the journal; one that is none of ours is told and left alone."""
     name = names.read_name(order.identifier, names.prefix_of(app.bot))
-    if name is None:
-        return False
+    if name is None or not names.fits(name, order.market, order.side):
+        tell_odd_name(app, order)
+        return Verdict.KNOWN
     filled = app.journal.executed_volume(name.identifier)
     if order.executed_volume == filled:  # so it is with nearly all
-        return False
-    verdict = judge_order(order, app.journal.known_intent(name.identifier))
-    if verdict is Verdict.DIFFERENT:
-        halt_on_difference(app, order, filled)
-    return verdict in {Verdict.UNKNOWN, Verdict.AFTER_ALL}
+        return Verdict.KNOWN
+    return judge_volume(order, app.journal.known_intent(name.identifier))
 
 
-def judge_order(order: Order, known: Intent | None) -> Verdict:
+def judge_volume(order: Order, known: Intent | None) -> Verdict:
     """Return what an order is to the journal, which does not know as much of it as the exchange shows."""
     if order.state not in protocol.ENDED or (known is not None and known.state in IntentState.live()):
         return Verdict.WAIT
@@ -99,13 +110,31 @@ def judge_order(order: Order, known: Intent | None) -> Verdict:
     return Verdict.DIFFERENT if known.state is IntentState.FINAL else Verdict.AFTER_ALL
 
 
-async def fetch(app: App, uuid: str) -> None:
-    """Ask for an order with its fills, and keep it once it is whole: a round that fails need not ask for it again."""
-    if uuid in app.discovery.fetched:
+def tell_odd_name(app: App, order: Order) -> None:
+    """Say once that an order bears our prefix, and a name that cannot be ours: it is not touched."""
+    if app.news.is_new(f"odd_name:{order.uuid}", str(order.identifier)):
+        app.tell("odd_name", level=logging.WARNING, market=order.market, identifier=order.identifier)
+
+
+async def fetch(app: App, listed: Order) -> None:
+    """Ask for an order with its fills, and keep it once it is whole and says what the list says.
+
+    A round that fails need not ask for it again. One that is listed and not there is late, like one that differs.
+    """
+    if listed.uuid in app.discovery.fetched:
         return
-    order = await app.upbit.order(uuid=uuid)
-    if order.is_final:
-        app.discovery.fetched[uuid] = order
+    try:
+        order = await app.upbit.order(uuid=listed.uuid)
+    except OrderNotFound:
+        return
+    same = (order.identifier, order.market, order.side, order.executed_volume) == (
+        listed.identifier,
+        listed.market,
+        listed.side,
+        listed.executed_volume,
+    )
+    if order.is_final and same:
+        app.discovery.fetched[listed.uuid] = order
 
 
 def forget_known(app: App, unknown: list[Order]) -> None:
@@ -131,9 +160,27 @@ def take_in(app: App, order: Order, *, idle: bool) -> None:
         see_after_all(app, order, known)
 
 
-def halt_on_difference(app: App, order: Order, filled: Decimal) -> None:
-    """Stop everything: what we wrote down as final is not what the exchange says."""
-    app.control.halt(
+def take_in_difference(app: App, order: Order | None) -> None:
+    """Take in what an order did besides what was written down as final; told once, and only buys are halted.
+
+    Fills only grow: what is written down and not shown any more stays.
+    """
+    known = None if order is None else app.journal.known_intent(order.identifier or "")
+    if order is None or known is None or known.state is not IntentState.FINAL:
+        return
+    filled = app.journal.executed_volume(known.identifier)
+    if filled == order.executed_volume or not app.news.is_new(
+        f"order_differs:{known.identifier}", f"{order.executed_volume}"
+    ):
+        return
+    halt_buys_on_difference(app, order, filled)
+    if order.executed_volume > filled:
+        app.journal.take_in_difference(known, order.fills, order.paid_fee)
+
+
+def halt_buys_on_difference(app: App, order: Order, filled: Decimal) -> None:
+    """Buy nothing more: what we wrote down as final is not what the exchange says, twice. Exits go on."""
+    app.control.halt_buys(
         "order_differs",
         ko=f"{order.market} {order.identifier} 체결량이 기록은 {filled:f}, 업비트는 {order.executed_volume:f}입니다. "
         "업비트 주문 내역을 확인한 뒤 resume 하세요.",

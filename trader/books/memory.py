@@ -36,6 +36,7 @@ class Discovery:
 
     thorough_at: datetime | None = None  # when a whole day of orders was last compared
     fetched: dict[str, Order] = field(default_factory=dict)  # by uuid: until all of their market are there
+    listed: set[str] = field(default_factory=set)  # uuids of what was unknown in the round before
 
 
 @dataclass(slots=True)

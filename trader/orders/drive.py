@@ -8,18 +8,18 @@ journal refuses every change of state that the protocol does not know.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from datetime import timedelta
-from itertools import count
 from typing import TYPE_CHECKING
-
-import msgspec
 
 from journal.errors import require
 from journal.records import ZERO, IntentState
 from trader.loops import pause
 from trader.orders import protocol
+from trader.orders.evidence import SECOND_LOOK_S, Persistence
 from trader.orders.protocol import Answer, Doubt, Kind, Sight, Step
+from trader.orders.tracking import halt_buys_on_other, tell_long_doubt, track
 from upbit.errors import ExchangeError, OrderNotFound, Withheld
 from upbit.models import NewOrder
 from upbit.rules import base_of
@@ -34,10 +34,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("trader.orders")
 
-TRACK_S = (0.1, 0.3, 0.5, 1.0, 2.0, 5.0, 10.0)
-"""Pauses between looks at an accepted order that is not final; the last one repeats."""
-LONG_DOUBT = timedelta(minutes=2)
-"""After this a person is told about an order that Upbit does not show, once an hour."""
 NOT_SENT_RESTS_S = 1.0
 CLOCK_SLIP = timedelta(seconds=5)
 """A clock that is set right by less than this makes no decision old."""
@@ -65,7 +61,7 @@ async def send_planned(app: App, intent: Intent) -> None:
     if why:
         app.journal.abandon(intent.identifier, why)
         return
-    await send(app, intent, to_order(intent))
+    await send(app, intent, protocol.to_order(intent))
 
 
 def why_not(app: App, intent: Intent) -> str | None:
@@ -87,7 +83,7 @@ async def send(app: App, intent: Intent, request: NewOrder | Fence) -> None:
     """Make one attempt: durable before the first byte, weighed and written before anything else happens."""
     kind = Kind.REAL if isinstance(request, NewOrder) else Kind.FENCE
     doubtful = protocol.is_doubtful(app.journal.attempts(intent.identifier))
-    app.journal.begin_attempt(intent.identifier, kind, None if kind is Kind.REAL else request_of(request))
+    app.journal.begin_attempt(intent.identifier, kind, None if kind is Kind.REAL else protocol.request_of(request))
     try:
         order = await app.upbit.place(request)
     except ExchangeError as error:
@@ -119,8 +115,6 @@ def write_answer(app: App, intent: Intent, order: Order, kind: Kind, *, doubtful
     uuid = order.uuid if state is IntentState.ACCEPTED else None
     outcome = "accepted" if taken else f"answered with {sight.name.lower()}"
     app.journal.end_attempt(intent.identifier, state, outcome=outcome, uuid=uuid, http=201)
-    if sight is Sight.OTHER:
-        halt_on_other(app, intent, order)
 
 
 def write_failure(app: App, intent: Intent, state: IntentState, error: ExchangeError) -> None:
@@ -141,6 +135,7 @@ async def resolve(app: App, intent: Intent) -> None:
     """Look for a doubtful order until it or its fence is seen; return when its state may have changed."""
     missed = failed = 0
     attempts = app.journal.attempts(intent.identifier)
+    strangers, fences = Persistence(), Persistence(SECOND_LOOK_S)
     while True:
         await pause(protocol.pause_before_look(missed=missed, failed=failed, attempts=len(attempts)))
         try:
@@ -151,7 +146,11 @@ async def resolve(app: App, intent: Intent) -> None:
             failed += 1  # no evidence at all
             log.warning("look-up failed identifier=%s error=%s", intent.identifier, error)
         else:
-            sight = protocol.judge(intent, order)
+            sight, now_s = protocol.judge(intent, order), asyncio.get_running_loop().time()
+            if sight is Sight.OTHER and strangers.persist(now_s):
+                halt_buys_on_other(app, intent, order)
+            if sight is Sight.FENCE and not fences.persist(now_s):
+                sight = Sight.NOTHING  # that the order never will exist is not believed of one answer
             if write_sight(app, intent, order, sight) is not IntentState.UNKNOWN:
                 return
             missed, failed = 0, failed + 1  # something is there, so nothing is sent
@@ -183,7 +182,7 @@ async def what_to_send(app: App, intent: Intent, step: Step) -> NewOrder | Fence
     """Return the order or the fence that the account can pay for now; None when there is none, or nobody knows."""
     try:
         free = {account.currency: account.available for account in await app.upbit.accounts()}
-        order, krw, coins = to_order(intent), balance(free, "KRW"), balance(free, base_of(intent.market))
+        order, krw, coins = protocol.to_order(intent), balance(free, "KRW"), balance(free, base_of(intent.market))
         (book,) = await app.upbit.books([intent.market])
     except ExchangeError as error:
         log.warning("nothing sent in doubt identifier=%s error=%s", intent.identifier, error)
@@ -211,9 +210,7 @@ def balance(free: dict[str, Decimal], currency: str) -> Decimal:
 def write_sight(app: App, intent: Intent, order: Order, sight: Sight) -> IntentState:
     """Write down what was seen under the identifier of a doubtful intent, and return what it makes of the intent."""
     state = protocol.after_sight(sight)
-    if sight is Sight.OTHER:
-        halt_on_other(app, intent, order)
-    elif state is not IntentState.UNKNOWN:
+    if state is not IntentState.UNKNOWN:
         if sight is Sight.REAL and is_foreign(app, intent, order):
             halt_buys_beside_another(app, intent, order)  # first: after a death nothing would tell of what is seen
         app.journal.see(intent.identifier, state, order.uuid)
@@ -224,20 +221,7 @@ def write_sight(app: App, intent: Intent, order: Order, sight: Sight) -> IntentS
 def is_foreign(app: App, intent: Intent, order: Order) -> bool:
     """Return whether an order under our identifier was sent by somebody else."""
     sent_elsewhere = protocol.is_foreign(app.journal.attempts(intent.identifier))
-    return sent_elsewhere or not protocol.is_as_asked(to_order(intent), order)
-
-
-def halt_on_other(app: App, intent: Intent, order: Order) -> None:
-    """Stop everything when Upbit's order is not the one that was sent: no data beats wrong data."""
-    app.control.halt(
-        "wrong_answer",
-        ko=f"업비트가 {intent.identifier} 주문에 다른 주문의 내용으로 답했습니다. "
-        "업비트 주문 내역을 확인한 뒤 resume 하세요.",
-        en=f"Upbit answered {intent.identifier} with an order that is not ours. Look at Upbit's orders, then resume.",
-        meant=intent.request,
-        market=intent.market,
-        shown=msgspec.to_builtins(order),
-    )
+    return sent_elsewhere or not protocol.is_as_asked(protocol.to_order(intent), order)
 
 
 def halt_buys_beside_another(app: App, intent: Intent, order: Order) -> None:
@@ -253,56 +237,7 @@ def halt_buys_beside_another(app: App, intent: Intent, order: Order) -> None:
     )
 
 
-def tell_long_doubt(app: App, intent: Intent) -> None:
-    """Tell a person, once an hour, about an order that Upbit has not shown for long; its market stays frozen."""
-    if app.clock() - intent.decided_at < LONG_DOUBT:
-        return
-    burnt = protocol.is_burnt(app.journal.attempts(intent.identifier))
-    note = app.messages.long_doubt(intent, burnt=burnt, at=app.clock())
-    app.inform(note)
-
-
-async def track(app: App, intent: Intent) -> None:
-    """Follow an accepted order until it is final, and write its fills.
-
-    The state alone says nothing: a filled market buy normally ends as `cancel`. It is final when every fill is listed.
-    """
-    for round_ in count():
-        await pause(TRACK_S[min(round_, len(TRACK_S) - 1)])
-        try:
-            order = await app.upbit.order(uuid=intent.uuid)
-        except ExchangeError as error:
-            log.warning("order not readable identifier=%s error=%s", intent.identifier, error)
-            continue
-        if write_progress(app, intent, order):
-            return
-        tell_long_doubt(app, intent)
-
-
-def write_progress(app: App, intent: Intent, order: Order) -> bool:
-    """Write the fills of an accepted order; return whether it is final."""
-    sight = protocol.judge(intent, order)
-    if sight is Sight.OTHER:
-        halt_on_other(app, intent, order)
-    if sight is not Sight.REAL:
-        return False
-    app.journal.record_fills(intent.identifier, order.fills, order.paid_fee)
-    if order.is_final:
-        app.journal.finish(intent.identifier)
-    return order.is_final
-
-
 def is_held(journal: Journal, intent: Intent) -> bool:
     """Return whether what an intent sells is still held."""
-    volume = to_order(intent).volume
+    volume = protocol.to_order(intent).volume
     return volume is None or volume <= journal.trade(intent.trade_id).volume
-
-
-def to_order(intent: Intent) -> NewOrder:
-    """Rebuild the request from the journal: what is sent is what was written."""
-    return msgspec.json.decode(intent.request, type=NewOrder)
-
-
-def request_of(order: NewOrder | Fence) -> str:
-    """Return the text the journal keeps of a request."""
-    return msgspec.json.encode(order).decode()

@@ -81,7 +81,8 @@ def read_name(identifier: str | None, prefix: str) -> Name | None:
     if identifier is None or not identifier.startswith(prefix):
         return None
     found = FORM.fullmatch(identifier.removeprefix(prefix))
-    if found is None:
+    closed_at = None if found is None else candle_in(found["candle"])
+    if found is None or closed_at is None:
         return None
     return Name(
         identifier=identifier,
@@ -89,8 +90,21 @@ def read_name(identifier: str | None, prefix: str) -> Name | None:
         decision_key=found["decision"],
         number=int(found["number"]),
         side=Side.BID if found["side"] == "b" else Side.ASK,
-        candle_closed_at=datetime.strptime(found["candle"], CANDLE).replace(tzinfo=UTC),
+        candle_closed_at=closed_at,
     )
+
+
+def candle_in(text: str) -> datetime | None:
+    """Return the end of the candle in a name, UTC; None for digits that are no time."""
+    try:
+        return datetime.strptime(text, CANDLE).replace(tzinfo=UTC)
+    except ValueError:
+        return None
+
+
+def fits(name: Name, market: str, side: Side) -> bool:
+    """Return whether an order's name says the market and the side it is of."""
+    return name.side is side and name.trade.rsplit("-", 1)[0] == market.replace("-", "")
 
 
 def bot_in(identifier: str, mode: str) -> str | None:

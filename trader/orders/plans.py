@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from journal.records import Intent, IntentState, Trade
-from trader.orders import drive, names, risk
+from trader.orders import names, protocol, risk
 from upbit.models import NewOrder, Side
 from upbit.rules import plain, rounded_average
 
@@ -66,7 +66,7 @@ def new_intent(
         trade_id=trade.id,
         market=order.market,
         side=order.side,
-        request=drive.request_of(order),
+        request=protocol.request_of(order),
         decided_at=now,
         deadline=deadline,
     )

@@ -15,10 +15,12 @@ from decimal import ROUND_CEILING, Decimal
 from enum import Enum, StrEnum, auto
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from journal.records import ZERO, IntentState
 from strategy.portfolio import MIN_TOTAL
 from upbit.errors import DuplicatedIdentifier, NotSent, OutcomeUnknown, RateLimited, Rejected
-from upbit.models import Fence, Side
+from upbit.models import Fence, NewOrder, Side
 from upbit.rules import VOLUME_STEP, round_price, step_around
 
 if TYPE_CHECKING:
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 
     from journal.records import Attempt, Intent
     from upbit.errors import ExchangeError
-    from upbit.models import Book, BookLevel, NewOrder, Order
+    from upbit.models import Book, BookLevel, Order
 
 MOST_REAL_SENDS = 4
 LOOKS_BEFORE_SENDING = 3
@@ -83,6 +85,16 @@ class Doubt:
     burnt: bool  # Upbit has said that the identifier is used: nothing can be placed under it any more
     wanted: bool  # the real order, still
     may_send: bool  # anything at all
+
+
+def to_order(intent: Intent) -> NewOrder:
+    """Rebuild the request from the journal: what is sent is what was written."""
+    return msgspec.json.decode(intent.request, type=NewOrder)
+
+
+def request_of(order: NewOrder | Fence) -> str:
+    """Return the text the journal keeps of a request."""
+    return msgspec.json.encode(order).decode()
 
 
 def weigh(error: ExchangeError) -> Answer:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from journal.records import Intent, IntentState
 from strategy.portfolio import start_of_day, stop_price
 from trader.loops import pause
-from trader.orders import drive, risk
+from trader.orders import protocol, risk
 from trader.orders.plans import plan_entry
 from trader.orders.protocol import affordable
 from trader.trades.positions import average_price, hold_again, leave_alone, let_go, note_trade_id
@@ -151,7 +151,7 @@ async def explain_refusal(app: App, intent: Intent) -> None:
         log.warning("account not readable after a refusal error=%s", error)
         return
     krw = free.get("KRW", Decimal(0)) - app.journal.spent_beside(app.clock() - risk.WALLET_LAG)
-    if affordable(drive.to_order(intent), krw=krw, coins=Decimal(0), bid=Decimal(0)):
+    if affordable(protocol.to_order(intent), krw=krw, coins=Decimal(0), bid=Decimal(0)):
         app.control.halt_buys(
             "unexplained_refusal",
             ko="잔고가 충분한데 업비트가 잔고 부족이라고 합니다. 계정을 확인한 뒤 resume 하세요.",

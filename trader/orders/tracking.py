@@ -1,0 +1,122 @@
+"""Follow an accepted order to its end, and write down what is proven of it, never more."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from datetime import timedelta
+from itertools import count
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from trader.loops import pause
+from trader.orders import protocol
+from trader.orders.evidence import Ending, Looks, Persistence, listed_as
+from trader.orders.protocol import Sight
+from upbit.errors import ExchangeError
+
+if TYPE_CHECKING:
+    from journal.records import Intent
+    from trader.app import App
+    from upbit.models import Order
+
+log = logging.getLogger("trader.orders")
+
+TRACK_S = (0.1, 0.3, 0.5, 1.0, 2.0, 3.0, 5.0)
+"""Pauses between looks at an accepted order that is not final; the last one repeats."""
+LIST_ROOM = timedelta(minutes=5)
+"""How far around an order the list of orders is asked for: Upbit's clock may be another."""
+LONG_DOUBT = timedelta(minutes=2)
+"""After this a person is told about an order that Upbit does not show, once an hour."""
+
+
+async def track(app: App, intent: Intent) -> None:
+    """Follow an accepted order until it is over, and write its fills.
+
+    The state alone says nothing: a filled market buy normally ends as `cancel`. Nor does one answer: what ends an order
+    is decided by `trader/orders/evidence.py`.
+    """
+    looks, strangers = Looks(protocol.to_order(intent)), Persistence()
+    for round_ in count():
+        await pause(TRACK_S[min(round_, len(TRACK_S) - 1)])
+        try:
+            order = await app.upbit.order(uuid=intent.uuid)
+        except ExchangeError as error:
+            log.warning("order not readable identifier=%s error=%s", intent.identifier, error)
+            continue
+        if await write_progress(app, intent, order, looks, strangers):
+            return
+        tell_long_doubt(app, intent)
+
+
+async def write_progress(app: App, intent: Intent, order: Order, looks: Looks, strangers: Persistence) -> bool:
+    """Write the fills of an accepted order that are proven; return whether it is over."""
+    now_s = asyncio.get_running_loop().time()
+    sight = protocol.judge(intent, order)
+    if sight is Sight.OTHER and strangers.persist(now_s):
+        halt_buys_on_other(app, intent, order)
+    if sight is not Sight.REAL:
+        return False
+    looks.add(order, now_s)
+    if fills := looks.fills(now_s):
+        app.journal.record_fills(intent.identifier, fills, looks.fee())
+    ending = looks.ending()
+    if ending is Ending.OPEN or (ending is Ending.SHORT and not await is_listed_so(app, intent, order, looks)):
+        return False
+    if ending is Ending.ODD:
+        halt_buys_on_odd_end(app, intent, order)
+    app.journal.finish(intent.identifier)
+    return True
+
+
+async def is_listed_so(app: App, intent: Intent, order: Order, looks: Looks) -> bool:
+    """Return whether the list of orders, too, shows that an order ended with less than was asked for."""
+    begin, end = intent.decided_at - LIST_ROOM, app.clock() + LIST_ROOM
+    try:
+        listed = await app.upbit.closed_orders(start=begin, end=end, market=intent.market, prefix=intent.identifier)
+    except ExchangeError as error:
+        log.warning("orders not readable identifier=%s error=%s", intent.identifier, error)
+        return looks.may_do_without_list()
+    found = listed_as(order, listed)
+    return looks.may_do_without_list() if found is None else found
+
+
+def tell_long_doubt(app: App, intent: Intent) -> None:
+    """Tell a person, once an hour, about an order that Upbit has not shown for long; its market stays frozen."""
+    if app.clock() - intent.decided_at < LONG_DOUBT:
+        return
+    burnt = protocol.is_burnt(app.journal.attempts(intent.identifier))
+    note = app.messages.long_doubt(intent, burnt=burnt, at=app.clock())
+    app.inform(note)
+
+
+def halt_buys_on_other(app: App, intent: Intent, order: Order) -> None:
+    """Buy nothing more when Upbit goes on showing another order in the place of ours; exits go on."""
+    app.control.halt_buys(
+        "wrong_answer",
+        ko=f"업비트가 {intent.identifier} 주문에 계속 다른 주문의 내용으로 답합니다. "
+        "업비트 주문 내역을 확인한 뒤 resume 하세요.",
+        en=f"Upbit keeps answering {intent.identifier} with an order that is not ours. "
+        "Look at Upbit's orders, then resume.",
+        meant=intent.request,
+        market=intent.market,
+        shown=msgspec.to_builtins(order),
+    )
+
+
+def halt_buys_on_odd_end(app: App, intent: Intent, order: Order) -> None:
+    """Hold what is known to be bought of an order whose fills never add up, and buy nothing more until a person looks.
+
+    What is missing is taken in as soon as Upbit shows it (`trader/books/discovery.py`).
+    """
+    app.control.halt_buys(
+        "fills_differ",
+        ko=f"{intent.market} {intent.identifier} 주문은 끝났는데 체결 내역의 합이 맞지 않습니다. 확인된 것만 보유하고 "
+        "손절가를 지킵니다. 업비트 주문 내역을 확인한 뒤 resume 하세요.",
+        en=f"{intent.market} {intent.identifier} has ended, and its fills do not add up. "
+        "What is known is held, with its stop. Look at Upbit's orders, then resume.",
+        market=intent.market,
+        executed=order.executed_volume,
+        uuid=order.uuid,
+    )
