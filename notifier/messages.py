@@ -240,6 +240,16 @@ class Messages:
         """Tell that a part of the daemon has stopped, what that means and what to do: each part by itself."""
         return self.problem(f"loop_dead:{watcher}", stopped(watcher, self.language), at=at)
 
+    def frozen(self, where: str, *, evidence: str, at: datetime) -> Note:
+        """Tell that a market or a part of the daemon is frozen: it is tried again, and the rest goes on."""
+        text = self._say(
+            f"{where}: 처리하지 못한 오류가 났습니다. 이 부분만 멈추고 다시 시도하며, 나머지는 계속 거래합니다. "
+            f"보유 중이면 업비트에서 직접 확인하세요. 기록: evidence/{evidence}",
+            f"{where}: something went wrong that nobody had foreseen. Only this part waits and is tried again, "
+            f"the rest trades on. If you hold it, look after it at Upbit. Kept in: evidence/{evidence}",
+        )
+        return self.problem(f"frozen:{where}", text, at=at)
+
     def strategy_failed(self, market: str, *, at: datetime) -> Note:
         """Tell that the strategy failed in a market: nothing is decided there until somebody mends it."""
         text = self._say(

@@ -21,7 +21,7 @@ from notifier.discord import Discord
 from notifier.messages import Messages
 from strategy import registry
 from trader.app import App
-from trader.books.breach import on_breach
+from trader.books.breach import on_failure
 from trader.books.owner import claim_mode
 from trader.books.reconcile import reconcile_periodically
 from trader.candles import CandleStore
@@ -200,50 +200,47 @@ async def serve(
 ) -> None:
     """Recover, then run the five coroutines until `app.stop`; `beside` runs with them (the terminal).
 
-    A task that ends by itself ends the process; first trading halts, so that the next one stays halted, with evidence.
+    Whatever fails in one of them is told and begun anew; nothing but the stop ends the process.
     """
     app.watchdog = watchdog
     heed(app)
-    app.health.on_breach = partial(on_breach, app)
+    app.health.on_breach = partial(on_failure, app)
     await recover(app)
     announce_start(app)
-    try:
-        await run_all(app, beside)
-    except* AssertionError as group:
-        on_breach(app, "daemon", first_of(group))
-        if app.discord is not None:
-            await app.discord.flush(GRACE_S)
-        raise
+    await run_all(app, beside)
     await announce_stop(app)
 
 
 async def run_all(app: App, beside: Work | None) -> None:
-    """Run everything that runs until the stop, under one roof: what fails or ends before takes the rest with it."""
+    """Run everything that runs until the stop, under one roof."""
     async with asyncio.TaskGroup() as tasks:
+        failed = partial(on_failure, app)
 
         def start(name: str, work: Work) -> asyncio.Task[None]:
-            return tasks.create_task(lasting(name, work(app), app.stop), name=name)
+            return tasks.create_task(lasting(name, partial(work, app), app.stop, failed), name=name)
 
         loops = [start(*row) for row in COROUTINES]
         others = [start(*row) for row in WATCHERS if row[0] not in absent(app)]
         if beside is not None:
-            others.append(tasks.create_task(beside(app), name="beside"))  # it may end as it likes
+            others.append(tasks.create_task(quietly(beside(app)), name="beside"))  # it may end as it likes
         await app.stop.wait()
         _, late = await asyncio.wait(loops, timeout=GRACE_S)
         for task in [*late, *others]:
             task.cancel()
 
 
+async def quietly(work: Coroutine[None, None, None]) -> None:
+    """Do what trading does not need; that it failed is logged, and ends nothing."""
+    try:
+        await work
+    except Exception:
+        log.exception("the terminal failed")
+
+
 def absent(app: App) -> set[str]:
     """Return which watchers have nothing to watch: no webhook, or nobody who looks at the loop from outside."""
     parts = {"files": app.watchdog, "discord": app.discord}
     return {name for name, part in parts.items() if part is None}
-
-
-def first_of(group: BaseExceptionGroup[AssertionError]) -> AssertionError:
-    """Return the first broken rule of a group."""
-    inner = group.exceptions[0]
-    return first_of(inner) if isinstance(inner, BaseExceptionGroup) else inner
 
 
 def announce_start(app: App) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from journal.records import Phase
 from strategy.base import Entry, Exit, Reason, Snapshot
+from strategy.gates import STOP
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -21,6 +22,7 @@ DELISTING = Exit(
     sell=True, reason=Reason(code="delisting", ko="거래 지원 종료 예정", en="the market's end is announced")
 )
 """Whatever the strategy thinks: who waits for the last day sells with everybody else."""
+STOP_REASON = Reason(code=STOP.code, ko=STOP.ko, en=STOP.en)
 SOLD_BY_HAND = Exit(sell=True, reason=Reason(code="sell_all", ko="사용자가 모두 팔라고 함", en="a person sells all"))
 """Whatever anybody thinks."""
 
@@ -96,10 +98,9 @@ def decide(view: View, strategy: Strategy, parameters: Any) -> Iterator[Action]:
     for market, price in view.trading.items():
         try:
             yield from decide_market(view, market, price, strategy, parameters)
-        except AssertionError:
-            raise
         except Exception as error:  # noqa: BLE001 - a strategy is code of the user's; its failure is told
             yield Failed(market, error)
+            yield from stop_without_strategy(view, market, price)
 
 
 def decide_market(
@@ -113,6 +114,16 @@ def decide_market(
         yield from decide_entry(view, market, price, strategy, parameters)
     elif trade.phase is Phase.HOLDING and trade.position is not None and price is not None and is_fresh(view, price):
         yield from decide_exit(view, trade.position, price, strategy, parameters)
+
+
+def stop_without_strategy(view: View, market: str, price: Price | None) -> Iterator[Action]:
+    """Sell at the stop of a position although its strategy could not decide: a stop needs no strategy."""
+    trade = view.active.get(market)
+    if trade is None or trade.phase is not Phase.HOLDING or trade.position is None or not is_fresh(view, price):
+        return
+    stop = trade.position.stop_price
+    if price is not None and stop is not None and price.price <= stop and view.may_sell:
+        yield Sell(market, Exit(sell=True, reason=STOP_REASON))
 
 
 def is_fresh(view: View, price: Price | None) -> bool:

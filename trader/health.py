@@ -38,7 +38,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     dead: dict[str, str]  # loop: its last error, or "no step finished"
 
 
-def throw(breach: AssertionError) -> None:
+def throw(breach: Exception) -> None:
     """Let a broken rule end the loop: nobody is there to halt on it."""
     raise breach
 
@@ -48,9 +48,7 @@ class Health:
     """The last sign of life of each loop, in loop time."""
 
     clock: Callable[[], float]  # loop time, seconds
-    on_breach: Callable[[str, AssertionError], None] = field(
-        default=lambda _, breach: throw(breach)
-    )  # by a loop's step
+    on_breach: Callable[[str, Exception], None] = field(default=lambda _, breach: throw(breach))  # by a loop's step
     _alive: dict[str, float] = field(default_factory=dict)
     _error: dict[str, str] = field(default_factory=dict)
 

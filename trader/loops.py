@@ -7,7 +7,7 @@ import contextlib
 import logging
 from typing import TYPE_CHECKING, Protocol
 
-from journal.errors import JournalError, require
+from journal.errors import Breach, JournalError
 from upbit.errors import ExchangeError
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ async def keep_going(
                 if not isinstance(error, AssertionError):
                     report_failure(name, error, failures)
                 health.failed(name, error)
-                await pause(min(LONGEST_PAUSE_S, 0.5 * 2**failures), stop)
+                await pause(min(LONGEST_PAUSE_S, 0.5 * 2 ** min(failures, 10)), stop)
             else:
                 if failures:
                     log.info("loop recovered loop=%s failures=%d", name, failures)
@@ -104,11 +104,23 @@ def report_failure(name: str, error: Exception, failures: int) -> None:
         log.error("loop failed loop=%s", name, exc_info=error)
 
 
-async def lasting(name: str, work: Awaitable[None], stop: asyncio.Event) -> None:
-    """Do work that only a stop may end; that it ended by itself is a fault of ours, and never goes unnoticed.
-
-    Raises:
-        AssertionError: when it did.
-    """
-    await work
-    require(stop.is_set(), f"{name} ended by itself")
+async def lasting(
+    name: str,
+    work: Callable[[], Awaitable[None]],
+    stop: asyncio.Event,
+    on_failure: Callable[[str, Exception], None],
+) -> None:
+    """Do work that only a stop may end, again whenever it fails or ends before; each time is handed to `on_failure`."""
+    failures = 0
+    while True:
+        try:
+            await work()
+            if stop.is_set():
+                return
+            raise Breach(f"{name} ended by itself")  # noqa: TRY301 - the same as any other failure of it
+        except Exception as error:  # noqa: BLE001 - told, waited out and begun anew
+            failures += 1
+            on_failure(name, error)
+        await pause(min(LONGEST_PAUSE_S, 0.5 * 2 ** min(failures, 10)), stop)
+        if stop.is_set():
+            return

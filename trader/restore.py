@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 async def recover(app: App) -> None:
     """Bring the journal and the shared dicts to where trading can go on.
 
-    A trade whose records break a rule halts everything: the daemon lives on to say so, instead of dying at every start.
+    A trade that cannot be put back is told: the daemon lives on to say so, instead of dying at every start.
 
     Raises:
         WrongAccountError: when the journal was written for another account.
@@ -36,8 +36,8 @@ async def recover(app: App) -> None:
     for trade in app.journal.open_trades():
         try:
             await put_back(app, trade)
-        except AssertionError as breach:
-            app.health.on_breach(trade.market, breach)
+        except Exception as error:  # noqa: BLE001 - told with its evidence; the other trades go on
+            app.health.on_breach(trade.market, error)
 
 
 def settle_intent(journal: Journal, intent: Intent) -> None:

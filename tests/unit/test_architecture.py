@@ -40,7 +40,13 @@ RANKS: dict[str, tuple[tuple[str, ...], ...]] = {
     "trader": (
         ("trader.clock", "trader.network", "trader.loops", "trader.news", "trader.health", "trader.guards.watchdog"),
         ("trader.control", "trader.candles", "trader.decisions", "trader.books.memory"),
-        ("trader.orders.evidence", "trader.orders.names", "trader.orders.protocol", "trader.orders.risk", "trader.orders.sale"),
+        (
+            "trader.orders.evidence",
+            "trader.orders.names",
+            "trader.orders.protocol",
+            "trader.orders.risk",
+            "trader.orders.sale",
+        ),
         ("trader.orders.gate",),
         ("trader.app",),
         ("trader.orders",),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from types import SimpleNamespace
@@ -23,7 +24,7 @@ from strategy.base import Position
 from tests.helpers.parts import make_app
 from tests.unit.test_risk import NOW, facts, gate
 from trader.control import Control
-from trader.decisions import View, decide
+from trader.decisions import Failed, Sell, View, decide
 from trader.guards import account
 from trader.guards.account import Withdrawal
 from trader.orders import risk
@@ -95,32 +96,37 @@ def test_a_reason_whose_end_cannot_be_written_goes_on_standing(tmp_path: Path) -
         assert not control.may_buy()
 
 
-def test_a_broken_rule_inside_a_decision_is_not_a_failed_strategy() -> None:
-    """It passes through to whoever halts on it."""
+@pytest.mark.parametrize(("price", "actions"), [(100, [Failed]), (90, [Failed, Sell]), (89, [Failed, Sell])])
+def test_a_strategy_that_fails_stops_nobody_and_no_stop(price: int, actions: list[type]) -> None:
+    """Whatever it raises; a position is left at its stop all the same."""
 
     def broken(*_: object) -> None:
-        raise AssertionError("a rule")
+        raise AssertionError("a rule of its own")
 
     position = Position(
         market="KRW-A",
-        entry_price=Decimal(1),
+        entry_price=Decimal(100),
         volume=Decimal(1),
         opened_at=NOW,
-        stop_price=None,
-        highest_price=Decimal(9),
+        stop_price=Decimal(90),
+        highest_price=Decimal(100),
     )
     trade = ActiveTrade(market="KRW-A", started_at=NOW, phase=Phase.HOLDING, position=position)
     view = View(
         now=NOW,
-        trading={"KRW-A": Price(price=Decimal(1), as_of=NOW)},
+        trading={"KRW-A": Price(price=Decimal(price), as_of=NOW)},
         active={"KRW-A": trade},
         snapshots={},
         price_max_age=timedelta(seconds=10),
         candle_max_age=timedelta(minutes=4),
     )
     strategy: Any = SimpleNamespace(enter=broken, exit=broken)
-    with pytest.raises(AssertionError, match="a rule"):
-        list(decide(view, strategy, None))
+    found = list(decide(view, strategy, None))
+    assert [type(action) for action in found] == actions
+    assert all(action.exit.reason.code == "stop" for action in found if isinstance(action, Sell))
+    late = replace(view, now=NOW + timedelta(seconds=11))
+    assert list(decide(late, strategy, None)) == []
+    assert not [one for one in decide(replace(view, may_sell=False), strategy, None) if isinstance(one, Sell)]
 
 
 def test_odd_values_of_settings_are_told_shortly() -> None:

@@ -24,6 +24,7 @@ from journal.journal import Journal
 from notifier.messages import Messages
 from simulation.loop import PacedLoop
 from tests.helpers.parts import make_app
+from trader import loops
 from trader.control import Control
 from trader.guards import host, watchdog
 from trader.guards.host import Clocks, watch_clock, watch_files, watch_loop
@@ -237,22 +238,39 @@ def test_open_files_are_counted_as_the_system_does(monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.failure("F9")
-async def test_a_task_that_ends_by_itself_is_a_fault_with_a_name() -> None:
-    """Before the stop it raises, after it it does not; its own failure passes through."""
+async def test_a_task_that_ends_or_fails_before_the_stop_is_told_and_begun_anew(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each time, with pauses that grow; after the stop it may end."""
+    stop, failed, pauses = asyncio.Event(), list[tuple[str, str]](), list[float]()
+    ends = [None, OSError("disk"), KeyError("odd")]
 
-    async def ends() -> None:
-        """Do nothing more."""
+    async def work() -> None:
+        if not ends:
+            stop.set()
+        elif error := ends.pop(0):
+            raise error
 
-    async def fails() -> None:
+    async def pause(seconds: float, *_: object) -> None:
+        pauses.append(seconds)
+
+    monkeypatch.setattr(loops, "pause", pause)
+    await lasting("prices", work, stop, lambda name, error: failed.append((name, str(error))))
+    assert failed == [("prices", "prices ended by itself"), ("prices", "disk"), ("prices", "'odd'")]
+    assert pauses == [1.0, 2.0, 4.0]
+
+
+async def test_a_stop_during_the_pause_ends_a_task_that_failed() -> None:
+    """It is not begun again."""
+    stop, begun = asyncio.Event(), list[int]()
+
+    async def work() -> None:
+        begun.append(1)
+        stop.set()
         raise OSError("disk")
 
-    stop = asyncio.Event()
-    with pytest.raises(AssertionError, match="update_prices ended by itself"):
-        await lasting("update_prices", ends(), stop)
-    with pytest.raises(OSError, match="disk"):
-        await lasting("update_prices", fails(), stop)
-    stop.set()
-    await lasting("update_prices", ends(), stop)
+    await lasting("prices", work, stop, lambda *_: None)
+    assert begun == [1]
 
 
 # --- the clock ------------------------------------------------------------------------------------------------------

@@ -1,7 +1,8 @@
-"""What happens when a rule of our own is broken, or the journal cannot be written: trading halts, the process lives.
+"""What happens when something breaks: the market in which it broke is frozen and told, and the rest trades on.
 
-A breach halts everything until a person resumes; its evidence is in a file and in the journal. A journal that cannot be
-written halts buying; the orders it leaves in hand are taken up again, as after a restart, when it can be.
+No failure of any kind ends the process. A rule of our own that is broken halts buys as well, and one of the journal's
+halts everything, for what is held is known from nowhere else; its evidence is in a file and in the journal. A journal
+that cannot be written halts buying. A frozen market is taken up again, as after a restart, until that succeeds.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import logging
 import traceback
 from typing import TYPE_CHECKING
 
-from journal.errors import JournalBroken, JournalError
+from journal.errors import JournalBreach, JournalBroken, JournalError
 from journal.records import Phase
 from trader.loops import pause
 from trader.restore import put_back, settle_intent
@@ -28,29 +29,49 @@ log = logging.getLogger("trader.breach")
 
 FOLDER = "evidence"
 MOST_FILES = 20
-AGAIN_S = 10.0
+AGAIN_S, LONGEST_AGAIN_S = 10.0, 300.0
 
 
 async def guard(app: App, market: str, flow: Coroutine[None, None, None]) -> None:
-    """Run the order flow of a market; whatever breaks in it is halted on, and never ends the others."""
+    """Run the order flow of a market; whatever breaks in it freezes the market, and never ends the others."""
     try:
         await flow
-    except AssertionError as breach:
-        on_breach(app, market, breach)
     except JournalError as error:
         on_unwritten(app, error)
-        await come_back(app, market)
+    except Exception as error:  # noqa: BLE001 - told with its evidence, and its market is taken up again
+        on_failure(app, market, error)
+    else:
+        return
+    await come_back(app, market)
+
+
+def on_failure(app: App, where: str, error: Exception) -> None:
+    """Tell a person, once, that something broke in a market or in a part of the daemon, and keep the evidence."""
+    if isinstance(error, AssertionError):
+        on_breach(app, where, error)
+        return
+    words = f"{type(error).__name__}: {error}"
+    if not app.news.is_new(f"failure:{where}", words):
+        return
+    log.error("failed where=%s", where, exc_info=error)
+    path = keep_evidence(app, where, error)
+    app.tell("frozen", level=logging.ERROR, where=where, evidence=path.name)
+    app.inform(app.messages.frozen(where, evidence=path.name, at=app.clock()))
 
 
 def on_breach(app: App, where: str, breach: AssertionError) -> None:
-    """Halt everything, keep the evidence, tell a person."""
+    """Halt buys, or everything when it is the journal that cannot be trusted; keep the evidence, tell a person."""
     log.error("breach where=%s", where, exc_info=breach)
     path = keep_evidence(app, where, breach)
-    app.control.halt(
+    is_journal = isinstance(breach, JournalBreach)
+    halt = app.control.halt if is_journal else app.control.halt_buys
+    ko, en = (
+        ("모든 주문을 멈췄습니다.", "No order is sent.") if is_journal else ("매수를 멈췄습니다.", "Nothing is bought.")
+    )
+    halt(
         "breach",
-        ko=f"프로그램의 규칙이 깨졌습니다({where}: {breach}). 모든 주문을 멈췄습니다. "
-        f"증거: {path.name}. 확인한 뒤 resume 하세요.",
-        en=f"A rule of the program is broken ({where}: {breach}). No order is sent. Evidence: {path.name}. "
+        ko=f"프로그램의 규칙이 깨졌습니다({where}: {breach}). {ko} 증거: {path.name}. 확인한 뒤 resume 하세요.",
+        en=f"A rule of the program is broken ({where}: {breach}). {en} Evidence: {path.name}. "
         "Look into it, then resume.",
         where=where,
         breach=str(breach),
@@ -58,7 +79,7 @@ def on_breach(app: App, where: str, breach: AssertionError) -> None:
     )
 
 
-def keep_evidence(app: App, where: str, breach: AssertionError) -> Path:
+def keep_evidence(app: App, where: str, breach: Exception) -> Path:
     """Write where it broke and what happened before into a file; the same breach has one file."""
     text = "".join(traceback.format_exception(breach))
     events = "\n".join(f"{event.at.isoformat()} {event}" for event in app.events)
@@ -83,13 +104,17 @@ def on_unwritten(app: App, error: JournalError) -> None:
 
 
 async def come_back(app: App, market: str) -> None:
-    """Take the trade of a market up again once the journal can be written, as if the process had ended and begun."""
+    """Take the trade of a market up again, as if the process had ended and begun, until that succeeds."""
+    pause_s = AGAIN_S
     while not app.stop.is_set() and app.journal.broken is None:
-        await pause(AGAIN_S, app.stop)
+        await pause(pause_s, app.stop)
         try:
             await take_up_again(app, market)
         except JournalError as error:
             log.warning("journal not written yet market=%s error=%s", market, error)
+        except Exception as error:  # noqa: BLE001 - told with its evidence, and tried again
+            on_failure(app, market, error)
+            pause_s = min(LONGEST_AGAIN_S, 2 * pause_s)
         else:
             return
 

@@ -106,7 +106,7 @@ async def refuse(app: App, market: str, why: str) -> None:
 async def after_buy(app: App, trade_id: str, intent: Intent) -> None:
     """Hold what was bought, or forget the trade when nothing was."""
     trade = app.journal.trade(trade_id)
-    fills = app.journal.fills_of_trade(trade.id, "bid")
+    fills = [fill for fill in app.journal.fills_of_trade(trade.id, "bid") if fill.volume]
     if not fills:
         app.journal.abandon_trade(trade_id, str(intent.state))
         await after_refusal(app, intent)

@@ -24,8 +24,9 @@ def last_fill_at(journal: Journal, trade: Trade) -> datetime:
 
 
 def average_price(fills: list[Fill]) -> Decimal:
-    """Return the average price of some fills, KRW."""
-    return total(fill.funds for fill in fills) / total(fill.volume for fill in fills)
+    """Return the average price of some fills, KRW; zero of those of nothing, which an old journal may hold."""
+    volume = total(fill.volume for fill in fills)
+    return total(fill.funds for fill in fills) / volume if volume else Decimal(0)
 
 
 def position_of(journal: Journal, trade: Trade) -> Position:
