@@ -56,6 +56,7 @@ VERBS = (
     Verb("backtest", "저장된 캔들로 전략 시험", "test the strategy of the settings on that history"),
     Verb("report", "백테스트를 HTML 한 페이지로", "the same as one HTML page with plots"),
     Verb("optimize", "과거에서 매개변수 찾기", "search parameters, and say what they earned afterwards"),
+    Verb("strategy", "나의 전략 만들기, 점검, 우연과 비교", "one's own strategy: new, check, chance"),
     Verb("replay", "시뮬레이션 한 판 다시 보기", "run one simulated world again and tell its story"),
 )
 """Every verb, in the order of `--help` and of the README's table."""

@@ -99,17 +99,21 @@ class Account:
     bought: int = 0
     fee_rate: Decimal = field(init=False)
     caps: Caps = field(init=False)
+    _asked: tuple[int, datetime] = field(init=False)
     cooldown: timedelta = field(init=False)  # how long a market rests after its trade
 
     def __post_init__(self) -> None:
         rules, ready = self.rules, self.ready
         self.fee_rate = Decimal(repr(rules.fee_rate))
         self.caps = Caps(order_krw=rules.max_order_krw, market_krw=rules.max_market_krw, day_krw=rules.max_day_krw)
+        self._asked = (0, ready.panel.opened_at(0))
         self.cooldown = ready.strategy.cooldown(ready.parameters) * ready.panel.window.unit
 
-    def takes(self, market: str) -> bool:
-        """Return whether a market is held, or drawn and not bought yet."""
-        return market in self.held or market in self.waiting
+    def opened_at(self, column: int) -> datetime:
+        """Return when a candle opens, UTC; the same one is asked for several times in a row."""
+        if column != self._asked[0]:
+            self._asked = (column, self.ready.panel.opened_at(column))
+        return self._asked[1]
 
     def hold(self, holding: Holding) -> None:
         """Pay for a position, keep it, and note when it ends."""
@@ -137,7 +141,7 @@ class Account:
     def equity(self, column: int) -> float:
         """Return the worth of everything at the close of a candle."""
         close = self.ready.panel.window.close
-        return self.cash + sum(float(close[one.row, column]) * one.volume for one in self.held.values())
+        return self.cash + sum(close.item(one.row, column) * one.volume for one in self.held.values())
 
 
 def finish(holding: Holding, price: float | None, proceeds: float, fee: float, slipped: float) -> Trade:

@@ -97,16 +97,16 @@ class Calls:
 
 def draw_targets(account: Account, column: int) -> bool:
     """Fill free places with targets of the close before `column`, drawn at random; False when all are held."""
-    ready = account.ready
-    markets = ready.panel.window.markets
-    rows = [row for row in ready.targets(column - 1).tolist() if not account.takes(markets[row])]
+    ready, markets = account.ready, account.ready.panel.window.markets
+    rows = {markets[row]: row for row in ready.targets(column - 1).tolist()}
+    for market in (*account.held, *account.waiting):
+        rows.pop(market, None)
     if not rows:
         return False
-    now, cooldown = ready.panel.opened_at(column), account.cooldown
+    now, cooldown = account.opened_at(column), account.cooldown
     account.ended = {market: at for market, at in account.ended.items() if is_resting(at, now, cooldown)}
-    names = [markets[row] for row in rows]
-    for market in draw(account.rng, names, (), account.ended, now, cooldown=cooldown, slots=account.free()):
-        account.waiting[market] = Waiting(rows[names.index(market)], column - 1, column + account.rules.delay)
+    for market in draw(account.rng, rows, (), account.ended, now, cooldown=cooldown, slots=account.free()):
+        account.waiting[market] = Waiting(rows[market], column - 1, column + account.rules.delay)
     return True
 
 
@@ -128,8 +128,8 @@ def buy(account: Account, market: str, waiting: Waiting, column: int) -> bool:
     """Buy at the open of a candle; False while the strategy waits for a better moment."""
     ready, rules, row = account.ready, account.rules, waiting.row
     window = ready.panel.window
-    reference = float(window.open[row, column] if rules.fill == OPEN else window.close[row, column - 1])
-    entry = ready.strategy.enter(snapshot_of(ready, market, waiting, column, reference), ready.parameters)
+    reference = window.open.item(row, column) if rules.fill == OPEN else window.close.item(row, column - 1)
+    entry = ready.strategy.enter(snapshot_of(account, market, waiting, column, reference), ready.parameters)
     if not entry.buy:
         return False
     price = reference * (1 + slippage(account, row, column - 1))
@@ -156,21 +156,22 @@ def buy(account: Account, market: str, waiting: Waiting, column: int) -> bool:
     return True
 
 
-def snapshot_of(ready: Prepared, market: str, waiting: Waiting, column: int, price: float) -> Snapshot:
+def snapshot_of(account: Account, market: str, waiting: Waiting, column: int, price: float) -> Snapshot:
     """Return a target as `enter` sees it."""
+    row, decided = waiting.row, waiting.decided
     return Snapshot(
         market=market,
-        candle_closed_at=ready.panel.opened_at(waiting.decided + 1),
-        numbers={name: float(values[waiting.row, waiting.decided]) for name, values in ready.numbers.items()},
+        candle_closed_at=account.opened_at(decided + 1),
+        numbers={name: values.item(row, decided) for name, values in account.ready.numbers.items()},
         failed_gate=None,
         price=Decimal(repr(price)),
-        price_as_of=ready.panel.opened_at(column),
+        price_as_of=account.opened_at(column),
     )
 
 
 def slippage(account: Account, row: int, column: int) -> float:
     """Return the fraction of the price that an order costs after the close of a candle."""
-    return account.rules.slippage_of(float(account.ready.panel.window.turnover_24h[row, column]))
+    return account.rules.slippage_of(account.ready.panel.window.turnover_24h.item(row, column))
 
 
 def size(account: Account, column: int, stop_fraction: float) -> Decimal | str:
@@ -198,7 +199,7 @@ def sell_due(account: Account, until: tuple[int, bool]) -> None:
             notional = 0.0
         fee = notional * account.rules.fee_rate
         account.cash += notional - fee
-        account.ended[market] = account.ready.panel.opened_at(column + inside)
+        account.ended[market] = account.opened_at(column + inside)
         account.trades.append(
             (order, finish(holding, price, notional - fee, fee, (reference - price) * holding.volume))
         )

@@ -100,7 +100,7 @@ def claims_too_much(strategy: Strategy) -> StrategyError:
 
 def is_plain(ready: Prepared) -> bool:
     """Return whether all causes rest on numbers alone or are the protective stop: then nothing has to be asked."""
-    return ready.sells is not None and all(cause.at_stop for cause in ready.strategy.exits if cause.at_once)
+    return ready.plain
 
 
 def plain_leaving(ready: Prepared, rules: Rules, stop: Decimal | None, row: int, entered: int) -> Leaving | None:

@@ -38,6 +38,7 @@ class Prepared:
         int, Bools
     ]  # what each cause `of_market` says at a close, (series, candles), by its place in `exits`
     sells: Bools | None  # whether any of them does; None where some other cause waits for candles too
+    plain: bool  # whether all causes are of these or the protective stop, so that the end of a position is looked up
 
     def targets(self, column: int) -> npt.NDArray[np.intp]:
         """Return the rows that are targets at the close of a candle."""
@@ -97,6 +98,7 @@ def prepare(
     passed &= listed
     exits = ask_exits(strategy, numbers, parameters)
     patient = {at for at, cause in enumerate(strategy.exits) if not cause.at_once}
+    sells = np.logical_or.reduce(list(exits.values())) if exits and patient == exits.keys() else None
     return Prepared(
         panel=panel,
         strategy=strategy,
@@ -105,7 +107,8 @@ def prepare(
         listed=listed,
         passed=passed,
         exits=exits,
-        sells=np.logical_or.reduce(list(exits.values())) if exits and patient == exits.keys() else None,
+        sells=sells,
+        plain=sells is not None and all(cause.at_stop for cause in strategy.exits if cause.at_once),
     )
 
 

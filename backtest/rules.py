@@ -36,5 +36,7 @@ class Rules:
         An unknown turnover pays the worst class. Assumed, not measured: about a spread and a half of today's books
         for the most traded markets, three times that for the next class.
         """
-        known = (fraction for least, fraction in self.slippage if turnover_24h >= least)
-        return next(known, self.slippage[-1][1]) * self.slippage_scale
+        for least, fraction in self.slippage:
+            if turnover_24h >= least:
+                return fraction * self.slippage_scale
+        return self.slippage[-1][1] * self.slippage_scale

@@ -14,7 +14,7 @@ import numpy as np
 import tulipy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     import numpy.typing as npt
 
@@ -29,25 +29,31 @@ def rows(function: Callable[..., npt.NDArray[np.float64]], *series: npt.ArrayLik
     tulipy raises on input that is too short; such a row stays NaN.
     """
     arrays = [np.ascontiguousarray(np.atleast_2d(np.asarray(one, dtype=np.float64))) for one in series]
-    result = np.full(arrays[0].shape, np.nan)
-    known = np.logical_and.reduce([np.isfinite(array) for array in arrays])
-    for row in range(len(result)):
-        begin, end = finite_stretch(known[row])
+    result = np.empty(arrays[0].shape)
+    for row, answer in enumerate(result):
+        parts = [array[row] for array in arrays]
+        begin, end = finite_stretch(parts)
         try:
-            values = function(*(array[row, begin:end] for array in arrays))
+            values = function(*(part[begin:end] for part in parts))
         except tulipy.InvalidOptionError:
-            continue
-        result[row, end - len(values) : end] = values
+            values = answer[:0]
+        answer[: end - len(values)] = answer[end:] = np.nan
+        answer[end - len(values) : end] = values
     return result
 
 
-def finite_stretch(known: npt.NDArray[np.bool_]) -> tuple[int, int]:
-    """Return begin and end of the first unbroken stretch of known values."""
-    if not known.any():
-        return 0, 0
+def finite_stretch(parts: Sequence[npt.NDArray[np.float64]]) -> tuple[int, int]:
+    """Return begin and end of the first unbroken stretch in which all values are known."""
+    known = np.isfinite(parts[0])
+    for part in parts[1:]:
+        known &= np.isfinite(part)
+    if known.all():
+        return 0, len(known)
     begin = int(known.argmax())
-    gaps = np.flatnonzero(~known[begin:])
-    return begin, begin + int(gaps[0]) if len(gaps) else len(known)
+    if not known[begin]:
+        return 0, 0
+    gap = int((~known[begin:]).argmax())
+    return begin, begin + gap if gap else len(known)
 
 
 def check_period(period: int, least: int = 1) -> None:

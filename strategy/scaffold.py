@@ -39,8 +39,14 @@ class Common(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class Scaffold(Strategy):
-    """A strategy that buys what it wants and sells it when that is over, or at the stop."""
+    """A strategy that buys what it wants and sells it when that is over, or at the stop.
 
+    Without a name of its own it is called as its file is.
+    """
+
+    name: ClassVar[str] = ""
+    ko: ClassVar[str] = ""
+    en: ClassVar[str] = ""
     parameter_class: ClassVar[type[Any]] = Common
     gates: ClassVar[tuple[Gate, ...]] = (HISTORY, TURNOVER, SIGNAL)
     exits: ClassVar[tuple[Cause, ...]] = (STOP, SIGNAL_END)
@@ -48,6 +54,11 @@ class Scaffold(Strategy):
     """Why it buys, in Korean and English; its name where nothing is said."""
     shown: ClassVar[tuple[str, ...]] = ()
     """Names of the numbers the reason of a purchase quotes."""
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls.name = cls.name or cls.__module__.rpartition(".")[2]
+        cls.ko, cls.en = (said or cls.name.replace("_", " ") for said in (cls.ko, cls.en))
 
     def history(self, parameters: Any, unit: timedelta) -> int:
         """Return three times the longest length that is set, at least `LEAST_HISTORY` candles."""

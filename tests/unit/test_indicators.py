@@ -26,10 +26,13 @@ HIGH, LOW = CLOSE * (1 + RNG.random(300) * 0.01), CLOSE * (1 - RNG.random(300) *
         (indicators.sma(CLOSE, 20), talib.SMA(CLOSE, 20)),
         (indicators.rsi(CLOSE, 14), talib.RSI(CLOSE, 14)),
         (indicators.adx(HIGH, LOW, CLOSE, 14), talib.ADX(HIGH, LOW, CLOSE, 14)),
+        (indicators.bollinger(CLOSE, 20, 2.0)[1], talib.BBANDS(CLOSE, 20, 2, 2)[1]),
+        (indicators.highest(HIGH, 20), np.concatenate([[np.nan], talib.MAX(HIGH, 20)[:-1]])),
+        (indicators.lowest(LOW, 20), np.concatenate([[np.nan], talib.MIN(LOW, 20)[:-1]])),
         (indicators.bollinger(CLOSE, 20, 2.0)[0], talib.BBANDS(CLOSE, 20, 2, 2)[2]),
         (indicators.bollinger(CLOSE, 20, 2.0)[2], talib.BBANDS(CLOSE, 20, 2, 2)[0]),
     ],
-    ids=["sma", "rsi", "adx", "lower band", "upper band"],
+    ids=["sma", "rsi", "adx", "middle band", "highest", "lowest", "lower band", "upper band"],
 )
 def test_it_equals_talib(ours: Floats, theirs: Floats) -> None:
     """Same values, same warm-up."""
@@ -44,8 +47,9 @@ def test_it_equals_talib(ours: Floats, theirs: Floats) -> None:
         (indicators.natr(HIGH, LOW, CLOSE, 14), talib.NATR(HIGH, LOW, CLOSE, 14)),
         (indicators.macd(CLOSE)[0], talib.MACD(CLOSE)[0]),
         (indicators.macd(CLOSE)[1], talib.MACD(CLOSE)[1]),
+        (indicators.macd(CLOSE)[2], talib.MACD(CLOSE)[2]),
     ],
-    ids=["ema", "atr", "natr", "macd", "macd signal"],
+    ids=["ema", "atr", "natr", "macd", "macd signal", "macd histogram"],
 )
 def test_it_settles_on_talib(ours: Floats, theirs: Floats) -> None:
     """The start value differs (TA-Lib starts from an average); after 200 candles nothing of it is left."""

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from backtest.honesty import examine
+from backtest.odd_markets import Suspect
+from cli.strategy import TEMPLATE
 from config.reading import load as load_config
-from strategy import registry
+from strategy import indicators, registry
 from strategy.base import PASSED, Strategy
 from strategy.trial import try_out, unwritten
 from tests.unit.test_strategies import wandering
 
+UNIT = timedelta(minutes=240)
+WHOLE = Path(__file__).resolve().parent.parent / "helpers" / "whole_strategy.txt"
+"""A strategy that writes every function itself."""
 DOCUMENT = Path(__file__).resolve().parent.parent.parent / "docs" / "strategies.md"
 
 
@@ -36,7 +44,7 @@ def blocks(language: str) -> list[str]:
 
 def test_the_example_of_the_document_trades_with_the_settings_beside_it(folder: Path) -> None:
     """It is found by its name, takes its parameter, selects some candles, and sells below its cross."""
-    (example,), (settings,) = blocks("python"), blocks("toml")
+    (_, example), (settings,) = blocks("python"), blocks("toml")
     (folder / "golden_cross.py").write_text(example, encoding="utf-8")
     (folder / "config.toml").write_text(settings, encoding="utf-8")
     config = load_config({}, path=folder / "config.toml", overrides=[])
@@ -46,7 +54,24 @@ def test_the_example_of_the_document_trades_with_the_settings_beside_it(folder: 
     numbers = strategy.compute(seen, parameters)
     targets = strategy.select(seen, numbers, slice(0, 900), parameters).gate == PASSED
     assert targets.any()
-    np.testing.assert_array_equal(targets, (numbers["short"] > numbers["long"]) & (numbers["candles"] > 200))
+    wanted = (numbers["short"] > numbers["long"]) & (numbers["candles"] >= 200) & (numbers["natr"] < 2.5)
+    np.testing.assert_array_equal(targets, wanted)
+    assert {one.code for one in examine(Suspect(strategy, parameters, UNIT)) if not one.passed} <= {"cost"}
+
+
+def test_the_shortest_example_is_what_the_command_writes() -> None:
+    """Fifteen lines, the same in the document and in the file."""
+    shortest = blocks("python")[0]
+    assert shortest == TEMPLATE.format(title="GoldenCross")
+    assert len(shortest.splitlines()) == 15
+
+
+def test_every_indicator_is_in_the_document() -> None:
+    """And every one the document names exists."""
+    functions = {name for name, one in vars(indicators).items() if inspect.isfunction(one)}
+    public = {name for name in functions if not name.startswith("_")} - {"rows", "finite_stretch", "check_period"}
+    section = DOCUMENT.read_text(encoding="utf-8").split("## Indicators")[1]
+    assert set(re.findall(r"`(\w+)\(", section)) == public
 
 
 @pytest.mark.parametrize(
@@ -79,8 +104,8 @@ def test_what_is_no_strategy_is_not_taken_for_one(name: str) -> None:
 
 
 def spoiled(folder: Path, *changes: tuple[str, str], name: str = "mine") -> str:
-    """Write the example of the document under another name, with some of its text changed; return what is said."""
-    (example,) = blocks("python")
+    """Write a strategy without a scaffold under another name, with some of its text changed; return what is said."""
+    example = WHOLE.read_text(encoding="utf-8")
     for old, new in (("golden_cross", name), *changes):
         assert old in example
         example = example.replace(old, new)
