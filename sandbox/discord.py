@@ -1,13 +1,15 @@
 """A Discord webhook receiver, so that a rehearsal needs no Discord: it keeps the messages it is sent.
 
-It refuses what Discord refuses: messages beyond the limits, messages to a forum without a post, edits of what is not
-there. https://docs.discord.com/developers/resources/webhook
+It refuses what Discord refuses: messages beyond the limits, too many of them, messages to a forum without a post, edits
+of what is not there, and everything when it is gone. https://docs.discord.com/developers/resources/webhook,
+https://docs.discord.com/developers/topics/rate-limits
 """
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from sandbox.wire import read_json, to_json
 
@@ -19,6 +21,10 @@ NAME, VALUE, FOOTER = 256, 1024, 2048
 
 Message = dict[str, Any]
 Reply = tuple[int, bytes]
+State = Literal["forum", "gone", "unauthorized"]
+GONE = {"gone": (404, 10015, "Unknown Webhook"), "unauthorized": (401, 50027, "Invalid Webhook Token")}
+REQUESTS, WINDOW_S = 5, 2.0
+"""What one webhook may be asked in this many seconds of the loop."""
 
 
 @dataclass(slots=True)
@@ -29,10 +35,14 @@ class Discord:
     ids: list[str] = field(default_factory=list)  # of the messages, in the same order
     received: int = 0
     edits: int = 0
-    forum: bool = False  # whether the webhook is of a forum channel
+    state: State | None = None  # of a forum channel, removed, or with another token; None: as it should be
+    limited: int = 0  # requests that came too fast
+    _asked: deque[float] = field(default_factory=lambda: deque(maxlen=REQUESTS))
 
     def receive(self, method: str, path: str, query: str, body: bytes) -> Reply:
-        """Take one request; return status and body as Discord would."""
+        """Take one request, however fast it comes; return status and body as Discord would."""
+        if self.state in GONE:
+            return refused(*GONE[self.state])
         webhook, _, rest = path.removeprefix(PREFIX).partition("/")
         token, _, rest = rest.partition("/")
         given = dict(part.partition("=")[::2] for part in query.split("&"))
@@ -48,11 +58,29 @@ class Discord:
             return self._old(method, message_id, body)
         return refused(404, 0, "404: Not Found")
 
+    def pace(self, now_s: float) -> tuple[Reply | None, dict[str, str]]:
+        """Count a request at a time of the loop; return the refusal of one too many, and the headers of its answer."""
+        wait_s = self._asked[0] + WINDOW_S - now_s if len(self._asked) == REQUESTS else 0.0
+        limit = {"X-RateLimit-Limit": str(REQUESTS), "X-RateLimit-Bucket": "webhook"}
+        if wait_s > 0:
+            self.limited += 1
+            told = {"message": "You are being rate limited.", "retry_after": round(wait_s, 3), "global": False}
+            return (429, to_json(told)), {
+                **limit,
+                "X-RateLimit-Remaining": "0",
+                "Retry-After": f"{-(-wait_s // 1):.0f}",
+            }
+        self._asked.append(now_s)
+        recent = [asked for asked in self._asked if asked > now_s - WINDOW_S]
+        reset_s = recent[0] + WINDOW_S - now_s
+        left = {"X-RateLimit-Remaining": str(REQUESTS - len(recent)), "X-RateLimit-Reset-After": f"{reset_s:.3f}"}
+        return None, {**limit, **left}
+
     def _create(self, webhook: str, given: dict[str, str], body: bytes) -> Reply:
         message, refusal = read_message(body)
         if message is None:
             return refusal
-        if self.forum and "thread_id" not in given and not message.get("thread_name"):
+        if self.state == "forum" and "thread_id" not in given and not message.get("thread_name"):
             words = "Webhooks posted to forum channels must have a thread_name or thread_id"
             return refused(400, 220001, words)
         self.received += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -158,6 +159,7 @@ class Sandbox:
             sleep=self._timers.sleep,
             listen=self._listen,
             announce=self._stream.announce,
+            discord=self.discord,
         )
         faults = Faults(fragile, seed=self.options.seed, answer=self._answer, group=self._group)
         self._stream.on_open = faults.frames.watch
@@ -276,8 +278,9 @@ class Sandbox:
     def _answer(self, call: Call) -> Answer:
         """Carry out a request of the present moment."""
         if call.path.startswith(WEBHOOKS):
-            status, body = self.discord.receive(call.method, call.path, call.query, call.body)
-            return Answer(status, body)
+            refusal, headers = self.discord.pace(asyncio.get_running_loop().time())
+            status, body = refusal or self.discord.receive(call.method, call.path, call.query, call.body)
+            return Answer(status, body, headers)
         self.catch_up()
         return self._api.answer(call)
 

@@ -10,7 +10,9 @@ import msgspec
 from sandbox.errors import ApiError, refuse
 from sandbox.faults.answers import WEBSOCKET, other, refusal, send, send_half, vanish
 from sandbox.faults.chance import fits, fits_market
-from sandbox.faults.plan import Answered, Late, Lost, Refused, Slow, Stale, Unseen
+from sandbox.faults.lies import Lie, Memory, Refusal, tell
+from sandbox.faults.plan import Altered, Answered, Late, Lost, Refused, Slow, Stale, Unseen
+from sandbox.rest.api import JSON
 from sandbox.wire import to_json
 
 if TYPE_CHECKING:
@@ -50,6 +52,7 @@ class CallFaults:
     def __init__(self, context: CallContext) -> None:
         self.dice: list[tuple[CallRule, Dice]] = []
         self._context = context
+        self._memory = Memory()
         self._settled: dict[str, Answer] = {}  # what a request was answered before the last change of balances
 
     def clear(self) -> None:
@@ -80,7 +83,7 @@ class CallFaults:
 
     async def _strike(
         self,
-        rule: Lost | Late | Slow | Answered | Refused,
+        rule: Lost | Late | Slow | Answered | Refused | Altered,
         dice: Dice,
         *,
         request: web.BaseRequest,
@@ -95,11 +98,13 @@ class CallFaults:
             if acts:
                 self._context.later(dice.draw_ms(rule.after_s), lambda: self._carry_out(call))
             return await vanish(request, rule.how, self._context.sleep)
-        real = self._context.answer(call) if rule.accepted and acts else None
+        real = self._context.answer(call) if getattr(rule, "accepted", False) and acts else None
         if isinstance(rule, Lost):
             return await vanish(request, rule.how, self._context.sleep)
         if isinstance(rule, Refused):
             return send(refusal(rule, dice.left_ms(), group, self._context.clock()))
+        if isinstance(rule, Altered):
+            return send(self._altered(rule, call)) if acts else await proceed()
         answer = other(rule, real, group, self._context.clock())
         return await send_half(request, answer) if rule.body == "truncated" else send(answer)
 
@@ -109,6 +114,19 @@ class CallFaults:
         answer = self._answer(call, group) if at_once else None
         await self._context.sleep(wait_ms)
         return await proceed() if answer is None else send(answer)
+
+    def _altered(self, rule: Altered, call: Call) -> Answer:
+        """Carry a request out, and say something else about it."""
+        real = self._context.answer(call)
+        if real.content_type != JSON or not real.body:
+            return real
+        key, true = f"{call.method} {call.path}", msgspec.json.decode(real.body)
+        said = tell(Lie(rule.where, rule.say), key, true, self._memory, None)
+        self._memory.take(key, true)
+        if isinstance(said, Refusal):
+            headers = {"Retry-After": said.retry_after} if said.retry_after else {}
+            return replace(real, status=said.status, body=said.body, headers={**real.headers, **headers})
+        return replace(real, body=msgspec.json.encode(said))
 
     def _carry_out(self, call: Call) -> None:
         self._context.answer(call)

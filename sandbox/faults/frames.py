@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from sandbox.faults.chance import fits, fits_market
-from sandbox.faults.plan import Doubled, Dropped, HungUp, Spoiled, Swapped
+from sandbox.faults.lies import Lie, Memory, Refusal, tell
+from sandbox.faults.plan import AlteredFrame, Doubled, Dropped, HungUp, Spoiled, Swapped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -48,6 +49,7 @@ class FrameFaults:
     def __init__(self, held: Callable[[], Iterable[str]]) -> None:
         self.dice: list[tuple[FrameRule, Dice]] = []
         self._held = held
+        self._memory = Memory()
 
     def clear(self) -> None:
         """Forget the rules."""
@@ -79,10 +81,17 @@ class FrameFaults:
                 yield frame
             case Spoiled():
                 yield GARBAGE
+            case AlteredFrame():
+                yield self._altered(rule, frame)
             case Swapped():
                 held_back.append(frame)
             case HungUp():
                 session.hang_up(rule.close)
+
+    def _altered(self, rule: AlteredFrame, frame: bytes) -> bytes:
+        told = msgspec.json.decode(frame)
+        said = tell(Lie(rule.where, rule.say), "frame", told, self._memory, None)
+        return frame if isinstance(said, Refusal) else msgspec.json.encode(said)
 
     def _struck(self, socket: str, frame: bytes) -> FrameRule | None:
         if not self.dice:

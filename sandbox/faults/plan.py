@@ -11,7 +11,9 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from sandbox.discord import State
 from sandbox.errors import CATALOGUE
+from sandbox.faults.lies import SAYS, ways
 from sandbox.keys import PERMISSIONS
 
 Share = Annotated[float, Meta(gt=0, le=1)]
@@ -23,6 +25,7 @@ Span = Seconds | Annotated[tuple[Seconds, ...], Meta(min_length=2, max_length=2)
 Not a tuple of exactly two: msgspec 0.22 may crash the interpreter over one of those in a union.
 """
 Words = tuple[str, ...]
+WAYS = ways()
 How = Literal["reset", "silence"]
 Body = Literal["json", "html", "portal", "plain", "empty", "wrong", "cut", "truncated", "no_route"]
 Flag = Literal[
@@ -33,6 +36,12 @@ Flag = Literal[
     "CONCENTRATION_OF_SMALL_ACCOUNTS",
 ]
 Act = Literal["deposit", "withdraw", "buy", "sell", "lock", "unlock"]
+
+
+def need_way(say: str) -> None:
+    """Refuse a way to lie that there is not."""
+    if say not in WAYS and not say.startswith(SAYS):
+        raise ValueError(f"there is no way to lie named {say!r}; there are {', '.join(sorted(WAYS))}")
 
 
 class Strict(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -133,6 +142,21 @@ class Refused(Chance, frozen=True, kw_only=True, tag="refused"):
             raise ValueError(f"there is no error named {self.error!r}")
 
 
+class Altered(Chance, frozen=True, kw_only=True, tag="altered"):
+    """The answer is well-formed and not true: `say` is one of the ways of `sandbox/faults/lies.py`.
+
+    `where` leads to what is wrong, by names of fields and numbers of rows ("*": every row); empty: the whole answer.
+    """
+
+    say: str
+    where: tuple[str | int, ...] = ()
+    on: Calls = Calls(methods=("GET",))
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        need_way(self.say)
+
+
 class Stale(Chance, frozen=True, kw_only=True, tag="stale"):
     """For some seconds after a balance changed, what shows balances answers what it answered before."""
 
@@ -188,6 +212,18 @@ class Spoiled(Chance, frozen=True, kw_only=True, tag="spoiled"):
     """A frame arrives as bytes that are no JSON."""
 
     on: Frames = Frames()
+
+
+class AlteredFrame(Chance, frozen=True, kw_only=True, tag="altered_frame"):
+    """A frame is well-formed and not true, as an answer may be (`altered`)."""
+
+    say: str
+    where: tuple[str | int, ...] = ()
+    on: Frames = Frames()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        need_way(self.say)
 
 
 class HungUp(Chance, frozen=True, kw_only=True, tag="hung_up"):
@@ -275,6 +311,12 @@ class Refusing(Rule, frozen=True, kw_only=True, tag="refusing"):
     """Nobody listens on the port: new connections are refused, open ones go on."""
 
 
+class Webhook(Rule, frozen=True, kw_only=True, tag="webhook"):
+    """Discord's webhook takes no message: it is of a forum, was removed, or its token is another one."""
+
+    state: State
+
+
 class User(Rule, frozen=True, kw_only=True, tag="user"):
     """The person acts on the account at the first minute: moves money, trades a coin, or locks it in a resting order.
 
@@ -294,10 +336,10 @@ class User(Rule, frozen=True, kw_only=True, tag="user"):
             raise ValueError("exactly one of amount and share")
 
 
-CallRule = Lost | Late | Slow | Answered | Refused | Stale | Unseen
+CallRule = Lost | Late | Slow | Answered | Refused | Altered | Stale | Unseen
 OrderRule = Stuck | Partial
-FrameRule = Dropped | Doubled | Swapped | Spoiled | HungUp
-StateRule = Key | Halted | Flagged | Delisted | Gap | Spike | Thin | Skewed | Refusing | User
+FrameRule = Dropped | Doubled | Swapped | Spoiled | AlteredFrame | HungUp
+StateRule = Key | Halted | Flagged | Delisted | Gap | Spike | Thin | Skewed | Refusing | Webhook | User
 AnyRule = CallRule | OrderRule | FrameRule | StateRule
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from sandbox.exchange.orders import SATOSHI, floor_volume
 from sandbox.faults.chance import moment_ms
-from sandbox.faults.plan import Delisted, Flagged, Gap, Halted, Key, Refusing, Skewed, Spike, Thin
+from sandbox.faults.plan import Delisted, Flagged, Gap, Halted, Key, Refusing, Skewed, Spike, Thin, Webhook
 from sandbox.faults.source import on_tick
 from sandbox.market.feed import PublicTrade
 from sandbox.wire import KST, to_ms
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sandbox.auth import Gate
+    from sandbox.discord import Discord
     from sandbox.exchange.desk import Exchange
     from sandbox.faults.plan import StateRule
     from sandbox.faults.source import FaultySource
@@ -63,6 +64,7 @@ class FragileExchange:
     later: Callable[[int, Callable[[], None]], None]  # after milliseconds of market time
     sleep: Sleep
     listen: Callable[[bool], None]  # whether somebody listens on the port
+    discord: Discord
     announce: Callable[[str, str], None]  # a notice to all who listen for them: its title and its category
 
     def held(self) -> list[str]:
@@ -207,3 +209,10 @@ def refuse_connections(_: Refusing, fragile: FragileExchange) -> Undo:
     """Let nobody in."""
     fragile.listen(False)
     return lambda: fragile.listen(True)
+
+
+@apply.register(Webhook)
+def close_webhook(rule: Webhook, fragile: FragileExchange) -> Undo:
+    """Let the webhook take no message."""
+    fragile.discord.state = rule.state
+    return lambda: setattr(fragile.discord, "state", None)

@@ -62,6 +62,27 @@ def test_a_silent_socket_stays_open_and_says_nothing() -> None:
     listen(story, {"fault": "dropped", "minutes": [0, 1]})
 
 
+def test_an_altered_frame_is_well_formed_and_not_true() -> None:
+    """One field of it, and the rest is as it was."""
+
+    async def story(_: FaultyDesk, socket: Socket) -> None:
+        told = {frame["code"]: frame for frame in await frames(socket, 3)}
+        assert told["KRW-XRP"]["timestamp"] - told["KRW-XRP"]["trade_timestamp"] > 3_500_000
+        assert told["KRW-BTC"]["timestamp"] - told["KRW-BTC"]["trade_timestamp"] < 3_500_000
+        assert told["KRW-XRP"].keys() == told["KRW-BTC"].keys()
+
+    listen(
+        story,
+        {
+            "fault": "altered_frame",
+            "where": ["trade_timestamp"],
+            "say": "an hour old",
+            "on": {"markets": ["KRW-XRP"]},
+            "count": 1,
+        },
+    )
+
+
 def test_some_codes_are_silent_and_others_are_not() -> None:
     """Only the named market's frames are lost, and only of the named type."""
 

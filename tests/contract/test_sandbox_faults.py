@@ -275,6 +275,27 @@ def test_a_webhook_fails_in_the_words_of_discord() -> None:
     )
 
 
+def test_an_altered_answer_is_well_formed_and_not_true_and_the_request_was_carried_out() -> None:
+    """A field, a row or the whole answer is another; the next answer is true again."""
+
+    async def story(desk: FaultyDesk) -> None:
+        placed = await desk.settled(await desk.place(**BUY))
+        assert (placed["state"], placed["executed_volume"], placed["trades"]) == ("cancel", "0", [])
+        true = await desk.get("/v1/order", uuid=placed["uuid"])
+        assert float(true["executed_volume"]) > 0
+        assert await desk.get("/v1/accounts") == []
+        assert len(await desk.get("/v1/accounts")) == 2
+        async with desk.session.get(desk.box.url + "/v1/ticker?markets=KRW-BTC") as answer:
+            assert (answer.status, (await answer.json())["error"]["name"]) == (400, "something_new")
+
+    play(
+        story,
+        {"fault": "altered", "say": "cancelled with nothing", "on": {"paths": ["/v1/order"]}, "count": 1},
+        {"fault": "altered", "say": "empty", "on": {"paths": ["/v1/accounts"]}, "count": 1},
+        {"fault": "altered", "say": "400 unknown name", "on": {"paths": ["/v1/ticker"]}, "count": 1},
+    )
+
+
 def test_a_plan_without_rules_changes_not_a_byte() -> None:
     """The same seed gives the same answers with the machinery in place and without."""
 

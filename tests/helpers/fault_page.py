@@ -150,7 +150,7 @@ def filters() -> Iterator[str]:
 def glossary() -> Iterator[str]:
     """Yield what the words of the terms stand for."""
     yield "\n### Words\n"
-    for name in ("How", "Body", "Act", "Flag"):
+    for name in ("How", "Body", "Act", "Flag", "State"):
         yield f"- {name}: {', '.join(f'`{word}`' for word in get_args(getattr(plans, name)))}"
     yield f"- `permissions`: {', '.join(f'`{word}`' for word in sorted(PERMISSIONS))}"
     yield "- `error`: any name of the exchange's errors, such as `too_many_requests` or `market_offline`"

@@ -493,7 +493,7 @@ def test_a_post_of_a_forum_is_named_in_the_address(journal: Journal) -> None:
     """With `?thread_id=` in WEBHOOK_URL messages arrive in a forum, too."""
 
     async def story(desk: Desk) -> None:
-        desk.receiver.forum = True
+        desk.receiver.state = "forum"
         desk.queue("a")
         async with aiohttp.ClientSession() as session:
             posted = Discord(session, f"{desk.url}?thread_id=5", journal, rng=random.Random(1))

@@ -34,6 +34,8 @@ WRONG = [
     ({"fault": "user", "act": "sell", "share": 1}, "$.rules[0]", "needs a market"),
     ({"fault": "user", "act": "deposit"}, "$.rules[0]", "exactly one of amount and share"),
     ({"fault": "key", "permissions": ["fly"]}, "$.rules[0]", "no permission ['fly']"),
+    ({"fault": "altered", "say": "bananas"}, "$.rules[0]", "no way to lie named 'bananas'"),
+    ({"fault": "webhook", "state": "open"}, "$.rules[0].state", "Invalid enum value"),
     ({"fault": "hung_up", "close": 7}, "$.rules[0].close", ">= 1000"),
 ]
 

@@ -8,12 +8,12 @@ from typing import Any
 import msgspec
 import pytest
 
+from sandbox.faults.lies import REFUSALS, Lie, Memory, Refusal, lies_about, number_of, tell
 from upbit.models import Wire
-from worlds.lies.catalogue import REFUSALS, Lie, Memory, Refusal, fields_read, lies_about, number_of, tell
+from worlds.lies.catalogue import READ, fields_read
 from worlds.lies.liar import Listed, Point
 from worlds.lies.run import choose
 
-READ = fields_read()
 ORDER: dict[str, Any] = {
     "uuid": "a1",
     "market": "KRW-ETH",

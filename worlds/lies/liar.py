@@ -16,9 +16,10 @@ import msgspec
 from aiohttp import web
 
 from journal.store import LOCK, Store, connect, place_of, take_lock
+from sandbox.faults.lies import Lie, Memory, Refusal, lies_about, tell
 from trader.daemon import JOURNAL_FILE
 from worlds.judges.books import Books
-from worlds.lies.catalogue import Lie, Memory, Refusal, fields_read, lies_about, tell
+from worlds.lies.catalogue import READ
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from worlds.world import World
 
 OK = 200
-READ = fields_read()
 IN_HAND = "SELECT 1 FROM trade WHERE phase IN ('entering', 'holding', 'leaving')"
 
 
