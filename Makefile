@@ -4,6 +4,7 @@ BIN := .venv/bin
 # What the program needs is installed; and the tools of those who change it.
 RUNS := .venv/.runs
 STAMP := .venv/.installed
+say = case "$$BOT_LANGUAGE" in en) echo "$(2)";; *) echo "$(1)";; esac
 
 .PHONY: demo test contract lint fmt docs lock clean
 
@@ -95,6 +96,10 @@ docs: $(STAMP)
 COMPILE := uv pip compile -q --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate
 LOCK := $(COMPILE) --universal pyproject.toml
 
+.PHONY: image
+image: # build the image and try it, with docker or podman
+	@$(PYTHON) bench/image.py
+
 .PHONY: wheels
 wheels: $(STAMP) # every package of requirements.txt is there as a wheel for x86-64 and aarch64, Python 3.12 and 3.13
 	@$(BIN)/python bench/wheels.py
@@ -104,7 +109,7 @@ lock: # needs uv
 	$(LOCK) --extra research -o requirements/research.txt
 	$(LOCK) --extra research --extra dev -o requirements/dev.txt
 	$(LOCK) --extra bench -c requirements.txt -o requirements/bench.txt
-	$(COMPILE) --group build -c requirements.txt -o requirements/build.txt
+	$(COMPILE) --universal --group build -c requirements.txt -o requirements/build.txt
 
 clean:
 	rm -rf mutants .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
@@ -114,9 +119,11 @@ $(BIN)/python:
 	@$(PYTHON) -m venv .venv
 
 $(RUNS): requirements.txt | $(BIN)/python
+	@$(call say,라이브러리를 .venv에 설치합니다 (내려받기 약 26 MB). 1분쯤 걸립니다 ...,Installing the packages into .venv (some 26 MB to fetch). It takes about a minute ...)
 	@sh requirements/install.sh $(BIN)/python requirements.txt
 	@touch $(RUNS)
 
 $(STAMP): requirements/dev.txt | $(BIN)/python
+	@$(call say,개발 도구를 .venv에 설치합니다 (내려받기 약 200 MB) ...,Installing the development tools into .venv (some 200 MB to fetch) ...)
 	@sh requirements/install.sh $(BIN)/python requirements/dev.txt
 	@touch $(RUNS) $(STAMP)

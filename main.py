@@ -10,18 +10,24 @@ A running daemon (`trader/daemon.py`) is five coroutines on one event loop, whic
 
 A verb is one module of `cli/`, imported when it is called: `run(config, options)`, and `arguments(parser)` for its
 options.
+
+No import here may take long or fail: `health` passes through each minute, and an old Python is told in one sentence.
 """
 
 from __future__ import annotations
 
-import argparse
+import os
 import sys
-from importlib import import_module
 from io import TextIOWrapper
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Sequence
+    from types import FrameType
+
+
+OLDEST_PYTHON = (3, 11)
 
 
 class Verb(NamedTuple):
@@ -64,11 +70,16 @@ VERBS = (
 
 def build_parser(verb: str) -> argparse.ArgumentParser:
     """Return the parser of every verb's name and of the options of one of them: only that one is imported."""
+    import argparse  # noqa: PLC0415 - `health` does without
+
+    from config.version import NAME, VERSION  # noqa: PLC0415 - below 3.11 nothing of ours is imported
+
     parser = argparse.ArgumentParser(
         prog="main.py",
         description="업비트 자동매매 데몬 · An Upbit trading daemon. Without a verb: run.",
         epilog="exit codes: 0 clean stop, 1 error, 2 usage, 3 a second daemon on the same data, 4 configuration",
     )
+    parser.add_argument("--version", action="version", version=f"{NAME} {VERSION}")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB")
     for known in VERBS:
         told = f"{known.ko} · {known.en}"
@@ -81,6 +92,8 @@ def build_parser(verb: str) -> argparse.ArgumentParser:
 
 def add_options(parser: argparse.ArgumentParser, module: str) -> None:
     """Add what every verb understands, and what this one does."""
+    from importlib import import_module  # noqa: PLC0415 - `health` does without
+
     from cli.common.options import add_common  # noqa: PLC0415 - `--help` needs none of it
 
     add_common(parser)
@@ -96,20 +109,62 @@ def write_whatever_the_terminal_can() -> None:
             stream.reconfigure(errors="replace")
 
 
+def unsupported(version: tuple[int, ...], platform: str, language: str) -> str | None:
+    """Return why the program cannot run here and what to do, in one sentence; None where it can."""
+    found = ".".join(map(str, version[:2]))
+    if version < OLDEST_PYTHON:
+        ko = f"Python 3.11 이상이 필요합니다(지금은 {found}). 3.12를 설치하거나 Docker를 쓰세요: README.md"
+        en = f"Python 3.11 or newer is needed, and this is {found}. Install 3.12, or use Docker: README.en.md"
+    elif platform == "win32":
+        ko = "Windows에서는 바로 실행되지 않습니다. Docker Desktop이나 WSL 2를 쓰세요: README.md"
+        en = "It does not run on Windows itself. Use Docker Desktop or WSL 2: README.en.md"
+    else:
+        return None
+    return en if language == "en" else ko
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb and return its exit code."""
     write_whatever_the_terminal_can()
+    problem = unsupported(sys.version_info[:2], sys.platform, os.environ.get("BOT_LANGUAGE", "ko"))
+    if problem:
+        print(problem, file=sys.stderr)  # noqa: T201 - the one sentence a person reads
+        return 1
     given = list(sys.argv[1:] if arguments is None else arguments)
-    if not given or (given[0].startswith("-") and given[0] not in {"-h", "--help"}):
+    if given == ["health"]:
+        from cli.health import answer  # noqa: PLC0415 - a verb is imported when it is called
+
+        return answer(os.environ)
+    if not given or (given[0].startswith("-") and given[0] not in {"-h", "--help", "--version"}):
         given.insert(0, "run")
     try:
         options = build_parser(given[0]).parse_args(given)
     except SystemExit as end:
         return 2 if end.code else 0
-    from cli.common.dispatch import dispatch  # noqa: PLC0415 - same
+    from importlib import import_module  # noqa: PLC0415 - `health` does without
+
+    from cli.common.dispatch import dispatch  # noqa: PLC0415 - `--help` does without
 
     return dispatch(import_module(options.module).run, options)
 
 
+def door() -> None:
+    """Run as a program: Ctrl-C ends it with 130 and without a traceback, also while it still imports."""
+    import signal  # noqa: PLC0415 - for the program alone
+
+    heard = signal.getsignal(signal.SIGINT) is not signal.SIG_IGN  # a shell's `&` lets it be ignored
+    if heard:
+        signal.signal(signal.SIGINT, leave)
+    code = main()
+    if heard:  # what is done is done, and the interpreter may take a moment to end
+        signal.signal(signal.SIGINT, leave)
+    raise SystemExit(code)
+
+
+def leave(number: int, _: FrameType | None) -> None:
+    """End at once: outside of a verb nothing is open, and what is interrupted while it loads shows a traceback."""
+    os._exit(128 + number)
+
+
 if __name__ == "__main__":
-    raise SystemExit(main())
+    door()

@@ -102,8 +102,9 @@ def folder(config: Config) -> Finding:
     return Finding(
         name="data",
         level="fail",
-        ko=f"{path}에 쓸 수 없습니다. 권한을 고치거나 BOT_DATA_DIR를 바꾸세요.",
-        en=f"{path} cannot be written. Mend its permissions or change BOT_DATA_DIR.",
+        ko=f"{path}에 쓸 수 없습니다. 폴더의 주인을 바꾸거나(chown -R {os.getuid()} 폴더) BOT_DATA_DIR를 바꾸세요.",
+        en=f"{path} cannot be written. Give it to user {os.getuid()} (chown -R {os.getuid()} FOLDER), "
+        "or change BOT_DATA_DIR.",
         code=ERROR,
     )
 

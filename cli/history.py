@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from cli.common.exits import OK
 from cli.common.printing import print_json, print_table, shown, why
+from journal import JOURNAL_FILE
 from journal.reader import open_reader
 from notifier.messages import held
-from trader.daemon import JOURNAL_FILE
 
 if TYPE_CHECKING:
     import argparse

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 from cli.common.exits import OK
 from cli.common.printing import print_json
+from journal import JOURNAL_FILE
 from journal.errors import JournalUnwritable
 from journal.restore import restore
 from journal.store import take_lock
 from strategy.portfolio import KST
 from trader.clock import wall_clock
-from trader.daemon import JOURNAL_FILE
 
 if TYPE_CHECKING:
     import argparse

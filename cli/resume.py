@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 from cli.common.exits import ERROR, OK
 from cli.common.printing import print_halts, print_json, state_of
 from cli.common.request import NOT_TAKEN, taken
+from journal import JOURNAL_FILE
 from journal.errors import JournalLocked
 from journal.journal import Journal
 from journal.reader import open_reader
 from trader.clock import wall_clock
 from trader.control import Control, ask_to_resume
-from trader.daemon import JOURNAL_FILE, make_messages
+from trader.daemon import make_messages
 
 if TYPE_CHECKING:
     import argparse

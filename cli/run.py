@@ -4,24 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 from typing import TYPE_CHECKING
 
 from cli.common import log as logs
+from cli.common.attempts import Attempts, stop_asked
 from cli.common.exits import INTERRUPTED, OK
-from cli.common.failures import first_of
+from cli.common.failures import explain_failure, first_of
 from cli.common.loop import plain_loop, stop_on_signals
 from cli.common.screen import follow
 from config.problems import ConfigError, Problem
 from config.settings import most_spent
-from trader.admission import come_up
+from journal.errors import JournalLocked
+from trader.admission import FLUSH_S, come_up
 from trader.clock import wall_clock
 from trader.daemon import build, mode_of, serve
+from trader.guards.account import CanWithdrawError
 from trader.guards.watchdog import SystemWatchdog
+from upbit.errors import ExchangeError
 
 if TYPE_CHECKING:
     import argparse
 
     from config.settings import Config
+    from trader.app import App
 
 NO_KEYS = Problem(
     ko="API 키가 없습니다. 환경 변수 ACCESS_KEY와 SECRET_KEY를 설정하세요. 키 없이 보려면: python main.py demo",
@@ -34,26 +40,48 @@ def run(config: Config, _: argparse.Namespace) -> int:
     """Run the daemon until SIGTERM or SIGINT; return the exit code."""
     if config.access_key is None or config.secret_key is None:
         raise ConfigError((NO_KEYS,))
-    logs.configure(config, wall_clock)
+    logs.configure(config, wall_clock, file=config.log_path)
     say_what_may_be_spent(config)
+    attempts = Attempts.of(config, wall_clock)
     try:
+        if not sys.stderr.isatty():
+            with stop_asked() as asked:
+                if not attempts.wait(asked.wait):
+                    return OK
         with asyncio.Runner(loop_factory=plain_loop()) as runner:
-            runner.run(trade(config))
+            runner.run(trade(config, attempts))
     except KeyboardInterrupt:
         return INTERRUPTED
+    except JournalLocked:
+        attempts.failed()
+        raise
     except BaseExceptionGroup as group:
         raise first_of(group) from group
     return OK
 
 
-async def trade(config: Config) -> None:
+async def trade(config: Config, attempts: Attempts) -> None:
     """Build the daemon, wait until the exchange lets it in, and serve."""
     stop = asyncio.Event()
     async with build(config, wall_clock, stop) as app:
         stop_on_signals(stop, [signal.SIGTERM])  # a Ctrl-C during the start is told by its exit code
-        if await come_up(app):
+        try:
+            admitted = await come_up(app)
+        except* (ExchangeError, CanWithdrawError) as group:
+            await tell_refusal(app, first_of(group), attempts.failed())
+            raise
+        attempts.forget()
+        if admitted:
             stop_on_signals(stop)
             await serve(app, beside=follow(real_seconds=1.0), watchdog=SystemWatchdog())
+
+
+async def tell_refusal(app: App, error: BaseException, failures: int) -> None:
+    """Send a person one message about a start that only he can mend, however often it is repeated."""
+    told = explain_failure(error, app.config.language)
+    if failures == 1 and told is not None and app.discord is not None:
+        app.journal.add_notes([app.messages.problem("start", told[0], at=app.clock())])
+        await app.discord.flush(FLUSH_S)
 
 
 def say_what_may_be_spent(config: Config) -> None:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
 from cli.common.exits import OK
 from cli.common.printing import print_halts, print_json, print_trades, state_of
+from journal import JOURNAL_FILE
 from journal.queries import WEBHOOK
 from journal.reader import open_reader
 from notifier.answers import Trouble
 from notifier.words import Words
-from trader.daemon import JOURNAL_FILE
 
 if TYPE_CHECKING:
     import argparse
@@ -34,10 +32,10 @@ def run(config: Config, options: argparse.Namespace) -> int:
         return OK
     print_halts(halts, config.language)
     for line in about_messages(waiting, refused, trouble, config.language):
-        Console().print(f"  {line}", markup=False, style="yellow")
+        print(f"  {line}")
     print_trades(trades, config)
     label = "실현 손익" if config.language == "ko" else "realised profit"
-    Console().print(f"{label}: {totals.realised_pnl:+,.0f} KRW · fees {totals.fees:,.2f} KRW")
+    print(f"{label}: {totals.realised_pnl:+,.0f} KRW · fees {totals.fees:,.2f} KRW")
     return OK
 
 

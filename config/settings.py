@@ -201,7 +201,19 @@ class Config:
     log_level: str = setting(
         "INFO", one_of("DEBUG", "INFO", "WARNING", "ERROR"), key="log.level", ko="로그 수준", en="log level"
     )
+    log_file: str | None = setting(
+        None,
+        word("FILE"),
+        key="log.file",
+        ko="`run`의 로그를 파일에도 남깁니다(데이터 폴더 기준). 10 MB마다 바꾸고 옛 파일 5개를 남깁니다",
+        en="a file for the log of `run`, too, in the data folder; a new one every 10 MB, and 5 old ones are kept",
+    )
     sources: Mapping[str, str] = field(default_factory=dict)  # key: where its value came from
+
+    @property
+    def log_path(self) -> Path | None:
+        """Where the log goes besides stderr."""
+        return None if self.log_file is None else self.data_dir / self.log_file
 
     @property
     def websocket_url(self) -> str:

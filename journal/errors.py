@@ -15,6 +15,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from typing import TYPE_CHECKING
 
@@ -63,10 +64,12 @@ class JournalUnwritable(JournalError):
     """The folder or file cannot be written."""
 
     def __init__(self, path: Path, cause: object) -> None:
+        user = os.getuid()
         super().__init__(
-            f"{path}에 쓸 수 없습니다 ({cause}). 폴더 권한과 남은 공간을 확인하거나 BOT_DATA_DIR를 바꾸세요.",
-            f"{path} cannot be written ({cause}). "
-            "Check the folder's permissions and free space, or change BOT_DATA_DIR.",
+            f"{path}에 쓸 수 없습니다 ({cause}). 사용자 {user}의 폴더인지(chown -R {user} 폴더) 남은 공간이 있는지 "
+            "확인하거나 BOT_DATA_DIR를 바꾸세요.",
+            f"{path} cannot be written ({cause}). See that the folder belongs to user {user} (chown -R {user} FOLDER) "
+            "and has free space, or change BOT_DATA_DIR.",
         )
 
 

@@ -61,7 +61,7 @@ def open_reader(path: Path) -> Iterator[Queries]:
 
 
 def copy_to(path: Path, target: Path) -> None:
-    """Write a whole copy of the journal as it is at one moment, also while a daemon writes to it.
+    """Write a whole copy of the journal as it is at one moment, also while a daemon writes to it, and check the copy.
 
     Half a copy, of a process that was killed, never bears the name of a whole one; it is begun anew.
 
@@ -77,7 +77,12 @@ def copy_to(path: Path, target: Path) -> None:
             os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
             with contextlib.closing(sqlite3.connect(draft)) as copy:
                 journal.copy_into(copy)
+                copy.row_factory = sqlite3.Row
+                Queries(copy).check(path)
             give_name(draft, target)
+        except (JournalError, sqlite3.DatabaseError) as error:
+            draft.unlink(missing_ok=True)
+            raise error if isinstance(error, JournalError) else unopened(path, error) from error
         except OSError as error:
             with contextlib.suppress(OSError):
                 draft.unlink(missing_ok=True)

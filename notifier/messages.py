@@ -8,6 +8,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from config.version import VERSION
 from journal.records import Ends, Level, Note
 from notifier.limits import MOST_FIELDS, NOTHING, TEXT, TITLE, VALUE, cut
 from notifier.watchers import stopped
@@ -158,6 +159,7 @@ class Messages:
             (self._say("캔들", "Candles"), f"{unit.total_seconds() / 60:g} min"),
             (self._say("최대 매수 금액", "Buys at most"), f"{won(most_spent_krw)} KRW"),
             (self._say("시드", "Seed"), str(seed)),
+            (self._say("버전", "Version"), VERSION),
         ]
         title = self._say("매매를 시작합니다", "Trading begins")
         return self._note(f"started:{at.isoformat()}", "started", title, color=BLUE, at=at, fields=fields)

@@ -1,14 +1,19 @@
 #!/bin/sh
-# Install locked packages from wheels alone: requirements/install.sh PYTHON FILE. Only below Python 3.12, for which tulipy
-# has no wheel, is that one compiled, by the tools of build.txt, and gcc 14 is told to take its C as older ones did.
+# Install locked packages from wheels: requirements/install.sh PYTHON FILE. Two have none and are built here, by the tools of
+# build.txt: tulipy below Python 3.12, whose C gcc 14 is told to take as older ones did, and peewee, without its C, which a
+# library of the developers wants.
 set -eu
 python=$1 file=$2 here=$(dirname "$0")
 
 install() { "$python" -m pip install -q --disable-pip-version-check --require-hashes --only-binary=:all: "$@"; }
 
-if "$python" -c 'import sys; sys.exit(sys.version_info < (3, 12))'; then
+built=
+if "$python" -c 'import sys; sys.exit(sys.version_info >= (3, 12))'; then built=tulipy; fi
+if grep -q '^peewee==' "$file"; then built=$built,peewee; fi
+if [ -z "$built" ]; then
     install -r "$file"
 else
     install -r "$here/build.txt"
-    CFLAGS="${CFLAGS:-} -Wno-error=incompatible-pointer-types" install --no-binary=tulipy --no-build-isolation -r "$file"
+    NO_SQLITE=1 CFLAGS="${CFLAGS:-} -Wno-error=incompatible-pointer-types" \
+        install --no-binary="$built" --no-build-isolation -r "$file"
 fi

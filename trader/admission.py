@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 from notifier.explain import explain
 from trader.books.owner import check_account
 from trader.guards.account import CanWithdrawError, refuse_withdrawal
-from trader.health import FILE as HEALTH_FILE
-from trader.health import forget, write_report
+from trader.health_file import FILE as HEALTH_FILE
+from trader.health_file import forget, write_report
 from upbit.circuit import MAKE_ORDERS, VIEW_ORDERS
 from upbit.errors import ExchangeError, Rejected, Unauthorized, passes
 from upbit.models import NewOrder, Side
@@ -111,7 +111,7 @@ async def tell(app: App, sentence: str, pause_s: float, *, to_person: bool) -> N
     """Say in the terminal and in the health file what is waited for, and send a person a message, too."""
     app.tell("waiting_for_exchange", level=logging.WARNING, again_in_s=f"{pause_s:g}", why=sentence)
     with contextlib.suppress(OSError):  # a full disk does not end the waiting
-        write_report(app.config.data_dir / HEALTH_FILE, {"exchange": sentence})
+        write_report(app.config.data_dir / HEALTH_FILE, dead={}, waiting={"exchange": sentence})
     if to_person:
         app.journal.add_notes([app.messages.problem("waiting_for_exchange", sentence, at=app.clock())])
         if app.discord is not None:

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from config.settings import most_spent
+from config.version import VERSION
+from journal import JOURNAL_FILE
 from journal.journal import Journal
 from notifier.discord import Discord
 from notifier.messages import Messages
@@ -62,8 +64,6 @@ Work = Callable[[App], Coroutine[None, None, None]]
 
 GRACE_S = 8.0
 """Seconds the orders in hand get to finish after a stop; what does not is found again at the next start."""
-
-JOURNAL_FILE = "journal.sqlite3"
 
 
 async def deliver_messages(app: App) -> None:
@@ -246,7 +246,7 @@ def absent(app: App) -> set[str]:
 def announce_start(app: App) -> None:
     """Say what may be spent at most, with which seed and strategy."""
     most = most_spent(app.config)
-    app.tell("started", mode=app.mode, strategy=app.strategy.name, seed=app.seed, most_spent_krw=most)
+    app.tell("started", version=VERSION, mode=app.mode, strategy=app.strategy.name, seed=app.seed, most_spent_krw=most)
     note = app.messages.started(
         strategy=app.strategy, unit=app.candles.unit, most_spent_krw=most, seed=app.seed, at=app.clock()
     )

@@ -8,13 +8,14 @@ import os
 import shutil
 from typing import TYPE_CHECKING
 
+from journal import JOURNAL_FILE
 from journal.errors import JournalError, JournalUnwritable
 from journal.journal import Journal
 from journal.records import IntentState
 from journal.restore import is_whole, put_in_place, set_aside
 from journal.store import take_lock
 from trader.books.rebuild import rebuild
-from trader.daemon import JOURNAL_FILE, build
+from trader.daemon import build
 from trader.network import network_of
 from trader.orders import protocol
 from upbit.errors import OrderNotFound

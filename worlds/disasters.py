@@ -11,12 +11,13 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from journal import JOURNAL_FILE
 from journal.errors import JournalError, JournalLocked
 from journal.reader import copy_to
 from sandbox.faults.reading import find_plan, ready_plans
 from simulation.hosts import Host
 from trader.control import ask_to_resume
-from trader.daemon import JOURNAL_FILE, build, serve
+from trader.daemon import build, serve
 from trader.repair import recover
 from worlds.judges.books import Books
 from worlds.judges.two_daemons import STANDING

@@ -10,11 +10,12 @@ import asyncio
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from journal import JOURNAL_FILE
 from journal.errors import JournalError
 from journal.store import RESERVE
 from simulation.disk import inherit, lose_power
 from simulation.hosts import Host
-from trader.daemon import JOURNAL_FILE, build, serve
+from trader.daemon import build, serve
 from upbit.errors import ExchangeError
 from worlds.disk import OnDisk
 from worlds.judges.books import Books

@@ -29,10 +29,10 @@ from unittest import mock
 
 import msgspec
 
+from journal import JOURNAL_FILE
 from journal.journal import Journal
 from simulation.weather import Rates
 from trader.clock import wall_clock
-from trader.daemon import JOURNAL_FILE
 from trader.indicators import SCANS_KEPT
 from worlds import growth
 from worlds.lies.sandbox import LieRates

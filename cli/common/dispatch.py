@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from config.settings import Config
 
 DEFAULT_CONFIG = Path("config.toml")
+STRATEGIES = "strategies"
 
 
 def dispatch(verb: Callable[[Config, argparse.Namespace], int], options: argparse.Namespace) -> int:
@@ -24,8 +27,10 @@ def dispatch(verb: Callable[[Config, argparse.Namespace], int], options: argpars
     environment = take_secrets(os.environ)
     language = wished_language(environment)
     try:
+        take_interrupts()
         config = load(environment, path=config_path(environment), overrides=options.overrides)
         language = config.language
+        find_own_strategies(config.data_dir / STRATEGIES)
         return verb(config, options)
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -45,9 +50,25 @@ def wished_language(environment: Mapping[str, str]) -> str:
     return "en" if environment.get("BOT_LANGUAGE", "").strip().lower() == "en" else "ko"
 
 
+def take_interrupts() -> None:
+    """Let Ctrl-C be an exception from here on, which a verb may answer; until here it ends the program (`main.py`)."""
+    ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    if not ignored and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def config_path(environment: Mapping[str, str]) -> Path | None:
-    """Return the file of settings: the named one, or the one that lies here, if any."""
+    """Return the file of settings: the named one, or the one that lies here or in the data folder, if any."""
     named = environment.get("BOT_CONFIG")
     if named:
         return Path(named)
-    return DEFAULT_CONFIG if DEFAULT_CONFIG.exists() else None
+    data = Path(environment.get("BOT_DATA_DIR") or "data")
+    return next((path for path in (DEFAULT_CONFIG, data / DEFAULT_CONFIG) if os.access(path, os.F_OK)), None)
+
+
+def find_own_strategies(folder: Path) -> None:
+    """Let strategies of the data folder be found beside ours; a container has no other place for them."""
+    import strategy  # noqa: PLC0415 - only its search path is touched, nothing is loaded
+
+    if os.access(folder, os.X_OK) and str(folder) not in strategy.__path__:
+        strategy.__path__.append(str(folder))

@@ -6,8 +6,6 @@ import json
 from typing import TYPE_CHECKING
 
 import msgspec
-from rich.console import Console
-from rich.table import Table
 
 from trader.control import worst
 
@@ -46,9 +44,9 @@ def state_of(halts: Sequence[Halt]) -> str:
 
 def print_halts(halts: Sequence[Halt], language: str) -> None:
     """Print the state of trading and every reason that stands."""
-    Console().print(f"{'상태' if language == 'ko' else 'state'}: {state_of(halts)}")
+    print(f"{'상태' if language == 'ko' else 'state'}: {state_of(halts)}")
     for halt in halts:
-        Console().print(f"  {shown(halt.since)} {halt.code}: {getattr(halt, language)}", markup=False)
+        print(f"  {shown(halt.since)} {halt.code}: {getattr(halt, language)}")
 
 
 def why(reason: dict[str, object], config: Config) -> str:
@@ -63,6 +61,9 @@ def shown(moment: object) -> str:
 
 def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print rows under their heads."""
+    from rich.console import Console  # noqa: PLC0415 - a tenth of a second, which JSON does not need
+    from rich.table import Table  # noqa: PLC0415 - same
+
     table = Table(*heads, box=None)
     for row in rows:
         table.add_row(*row)
@@ -71,4 +72,4 @@ def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 def print_json(value: object) -> None:
     """Print one JSON document; money as exact text."""
-    print(json.dumps(json.loads(msgspec.json.encode(value)), ensure_ascii=False))  # noqa: T201 - what was asked for
+    print(json.dumps(json.loads(msgspec.json.encode(value)), ensure_ascii=False))

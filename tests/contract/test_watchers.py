@@ -13,7 +13,7 @@ from journal.errors import JournalFull
 from tests.helpers.trading_desk import Desk, told
 from trader.control import ask_to_resume
 from trader.daemon import serve
-from trader.health import FILE, read_health
+from trader.health_file import FILE, read_health
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,7 +32,7 @@ def test_a_full_disk_ends_nothing_that_watches(tmp_path: Path) -> None:
             no_room = OSError(errno.ENOSPC, "No space left on device")
             with (
                 patch.object(app.journal, "_transaction", side_effect=full),
-                patch("trader.health.write_report", side_effect=no_room),
+                patch("trader.guards.heartbeat.write_report", side_effect=no_room),
             ):
                 request = ask_to_resume(desk.folder)
                 (desk.folder / FILE).unlink()
@@ -43,7 +43,7 @@ def test_a_full_disk_ends_nothing_that_watches(tmp_path: Path) -> None:
             await asyncio.sleep(60)
             assert not request.exists()
             assert app.control.may_buy()
-            assert read_health(desk.folder / FILE) is None
+            assert read_health(str(desk.folder / FILE), "en")[0]
             app.stop.set()
 
     told(tmp_path, story)

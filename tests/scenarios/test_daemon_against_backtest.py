@@ -33,11 +33,11 @@ from backtest.prepare import prepare
 from backtest.rules import ORDER, Rules
 from cli import demo
 from config.reading import load
+from journal import JOURNAL_FILE
 from journal.reader import open_reader
 from main import build_parser
 from simulation.loop import PacedLoop
 from strategy import registry
-from trader.daemon import JOURNAL_FILE
 
 if TYPE_CHECKING:
     from config.settings import Config

@@ -13,7 +13,7 @@ from tests.helpers.daemon_desk import beside, told, trading
 from trader.admission import LONGEST_PAUSE_S, come_up
 from trader.daemon import serve
 from trader.guards.account import NO_WITHDRAWAL, CanWithdrawError
-from trader.health import read_health
+from trader.health_file import read_health
 from upbit.errors import ExchangeError, IpNotAllowed
 
 if TYPE_CHECKING:
@@ -57,7 +57,9 @@ def test_a_daemon_waits_for_an_exchange_without_a_usable_answer_and_then_comes_u
                 coming = tasks.create_task(come_up(desk.app))
                 await asyncio.sleep(480)
                 assert not coming.done()
-                assert words in (read_health(tmp_path / "health.json") or "")
+                alive, sentence = read_health(str(tmp_path / "health.json"), "en")
+                assert alive  # whoever restarts what is dead would not bring the exchange back
+                assert words in sentence
                 assert await coming
             assert 600 <= asyncio.get_running_loop().time() - began < 600 + LONGEST_PAUSE_S + 25
             assert all(words in sentence for sentence in waits(desk))

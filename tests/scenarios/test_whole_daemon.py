@@ -7,11 +7,12 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -206,6 +207,22 @@ def test_wrong_keys_are_told_at_once(tmp_path: Path) -> None:
     assert "The API keys are wrong" in done.stderr
 
 
+def test_a_container_that_is_started_again_and_again_neither_hammers_nor_repeats_its_message(tmp_path: Path) -> None:
+    """The second start with the same wrong keys pauses before it asks Upbit; one message was sent; a stop ends it."""
+    with exchange("--markets", "3") as url:
+        hook = f"{url}/api/webhooks/1/test"
+        wrong = {"ACCESS_KEY": KEYS["ACCESS_KEY"], "SECRET_KEY": "another-secret-key-0123456789abcdef0123"}
+        more = {**wrong, "UPBIT_BASE_URL": url, "BOT_DATA_DIR": str(tmp_path), "WEBHOOK_URL": hook}
+        assert main("run", **more).returncode == 4
+        with running("run", **more) as daemon:
+            assert "seconds=5 failures=1" in read_until(daemon, "start_paused")
+            daemon.send_signal(signal.SIGTERM)
+            assert daemon.wait(PATIENCE_S) == 0
+    with closing(sqlite3.connect(tmp_path / "journal.sqlite3")) as journal:
+        sent = [row for row in journal.execute("SELECT * FROM outbox") if "The API keys are wrong" in str(row)]
+    assert len(sent) == 1
+
+
 def free_port() -> int:
     """Return a port on which nobody listens."""
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -226,7 +243,7 @@ def test_a_daemon_that_starts_before_its_exchange_comes_up_with_it(tmp_path: Pat
     more = {**KEYS, "UPBIT_BASE_URL": f"http://127.0.0.1:{port}", "BOT_DATA_DIR": str(tmp_path)}
     with running("run", "--set", "strategy.unit=1", **more) as daemon:
         assert "The exchange cannot be reached" in read_until(daemon, "waiting_for_exchange")
-        assert "The exchange cannot be reached" in main("health", **more).stderr
+        assert "waiting: exchange: The exchange cannot be reached" in main("health", **more).stdout
         with exchange("--port", str(port), "--markets", "3"):
             wait_for(tmp_path / "journal.sqlite3", lambda reader: starts(reader) == 1)
             daemon.send_signal(signal.SIGTERM)

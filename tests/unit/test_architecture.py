@@ -31,14 +31,22 @@ MAY_KNOW: dict[str, frozenset[str]] = {
     "backtest": VALUES | {"state", "journal", "notifier"},
     "worlds": frozenset({"config", "failure", "upbit", "sandbox", "simulation", "journal", "notifier", "trader"}),
     "cli": PRODUCT,
-    "main": frozenset({"cli"}),
+    "main": frozenset({"cli", "config"}),
     "bench": PRODUCT,
 }
 """Which room may import which; every room may import itself."""
 
 RANKS: dict[str, tuple[tuple[str, ...], ...]] = {
     "trader": (
-        ("trader.clock", "trader.network", "trader.loops", "trader.news", "trader.health", "trader.guards.watchdog"),
+        (
+            "trader.clock",
+            "trader.network",
+            "trader.loops",
+            "trader.news",
+            "trader.health",
+            "trader.health_file",
+            "trader.guards.watchdog",
+        ),
         ("trader.control", "trader.candles", "trader.decisions", "trader.books.memory"),
         (
             "trader.orders.evidence",
@@ -105,7 +113,7 @@ ALLOWED = {
     ("upbit/auth.py", "uuid.uuid4"): "Upbit wants a nonce nobody has seen",
     ("trader/admission.py", "uuid.uuid4"): "an order nobody has, to ask what the keys may do",
     ("trader/clock.py", "datetime.now"): "this is the clock that is passed in",
-    ("trader/health.py", "datetime.now"): "the reader of the file is another process on this machine",
+    ("trader/health_file.py", "datetime.now"): "the reader of the file is another process on this machine",
 }
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import tulipy
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 if TYPE_CHECKING:
@@ -46,11 +46,10 @@ def answers() -> dict[str, list[float]]:
         "ema": tulipy.ema(close, 10).tolist(),
         "rsi": tulipy.rsi(close, 14).tolist(),
         "atr": tulipy.atr(high, low, close, 14).tolist(),
-        "dx": tulipy.dx(high, low, close, 14).tolist(),
     }
 
 
-@pytest.mark.parametrize("name", ["ema", "rsi", "atr", "dx"])
+@pytest.mark.parametrize("name", ["ema", "rsi", "atr"])
 def test_the_installed_library_answers_as_tulipy_did(name: str) -> None:
     """To the last digit where the arithmetic is the same, and to the twelfth elsewhere."""
     recorded = json.loads(RECORD.read_text(encoding="utf-8"))[name]
@@ -68,6 +67,7 @@ def test_the_record_is_of_every_function_that_is_used() -> None:
 CANDLES = st.lists(st.tuples(st.floats(1, 1e6), st.floats(0, 0.05), st.floats(0, 0.05)), min_size=3, max_size=60)
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])  # a machine may be busy
 @given(CANDLES, st.integers(1, 20))
 def test_the_installed_library_answers_as_the_formulas_say(
     candles: list[tuple[float, float, float]], period: int

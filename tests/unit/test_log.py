@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import logging
 import re
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cli.common import log as logs
+from config.problems import ConfigError
 from config.reading import load
 from tests.unit.test_container import BOT
 from trader.app import Event
@@ -46,6 +48,8 @@ def log() -> Iterator[Log]:
     root = logging.getLogger()
     before, level = root.handlers[:], root.level
     yield Log()
+    for handler in root.handlers:
+        handler.close()
     root.handlers[:] = before
     root.setLevel(level)
 
@@ -105,6 +109,62 @@ def test_docker_is_told_everywhere_to_rotate_the_log() -> None:
     """By itself it keeps one file that grows for ever."""
     assert set(BOT["logging"]["options"]) == {"max-size", "max-file"}
     for name in ("README.md", "README.en.md"):
-        runs = re.findall(r"^docker run .*$", (ROOT / name).read_text(encoding="utf-8"), flags=re.MULTILINE)
+        runs = re.findall(r"^docker run -d .*$", (ROOT / name).read_text(encoding="utf-8"), flags=re.MULTILINE)
         assert runs
         assert all("--log-opt max-size=10m --log-opt max-file=5" in run for run in runs)
+
+
+def test_the_log_file_is_private_and_begins_anew_before_it_is_too_large(
+    tmp_path: Path, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At most six files of the given size, the newest lines in the first; the terminal gets every line as before."""
+    monkeypatch.setattr(logs, "MOST_BYTES", 1000)
+    path = tmp_path / "logs" / "bot.log"
+    logs.configure(load({}), lambda: log.now, log.stream, file=path)
+    for number in range(300):
+        log.tell("bought", level=logging.INFO, number=number)
+    files = sorted(path.parent.iterdir())
+    assert [file.name for file in files] == ["bot.log", *(f"bot.log.{old}" for old in range(1, 6))]
+    assert all(file.stat().st_size <= 1000 and file.stat().st_mode & 0o777 == 0o600 for file in files)
+    assert path.read_text().splitlines()[-1].endswith("bought number=299")
+    assert len(log.lines()) == 300
+
+
+def test_a_log_file_that_cannot_be_written_any_more_is_told_once(
+    tmp_path: Path, log: Log, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A full disk says so once on stderr, every line still goes there, and it says when it is over."""
+    logs.configure(load({}), lambda: log.now, log.stream, file=tmp_path / "bot.log")
+    handler = logging.getLogger().handlers[1]
+    assert isinstance(handler, logs.LogFile)
+    stream = handler.stream
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        handler.stream = full
+        for number in range(3):
+            log.tell("bought", level=logging.INFO, number=number)
+        handler.stream = stream
+        with pytest.raises(OSError, match="No space"):
+            full.flush()
+        with contextlib.suppress(OSError):
+            full.close()
+    log.tell("bought", level=logging.INFO, number=3)
+    assert capsys.readouterr().err.splitlines() == [
+        f"{tmp_path}/bot.log: [Errno 28] No space left on device",
+        f"{tmp_path}/bot.log: written again",
+    ]
+    assert len(log.lines()) == 4
+
+
+def test_a_log_file_that_cannot_be_made_ends_the_start(log: Log) -> None:
+    """A wrong path is a setting to be mended, and the sentence names it."""
+    with pytest.raises(ConfigError) as caught:
+        logs.configure(load({}), lambda: log.now, log.stream, file=Path("/proc/nowhere/bot.log"))
+    assert "/proc/nowhere/bot.log" in caught.value.problems[0].en
+
+
+def test_the_log_file_lies_in_the_data_folder_unless_it_is_absolute() -> None:
+    """A container has no other place for it."""
+    given = {"BOT_DATA_DIR": "/data"}
+    assert load(given).log_path is None
+    assert load(given, overrides=["log.file=bot.log"]).log_path == Path("/data/bot.log")
+    assert load(given, overrides=["log.file=/var/log/bot.log"]).log_path == Path("/var/log/bot.log")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from types import SimpleNamespace
@@ -10,13 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from config.version import VERSION
 from simulation.loop import LoopClock, PacedLoop
 from state import State
 from tests.helpers.parts import make_app
 from trader.books.memory import Discovery
 from trader.books.reconcile import rounds
-from trader.health import LIMITS_S, Health, read_health, write_report
+from trader.health import LIMITS_S, Health
+from trader.health_file import MAX_AGE_S, read_health, write_report
 from trader.loops import each_minute, every, keep_going
+from upbit.errors import NotSent
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -129,16 +133,62 @@ def test_a_loop_that_is_silent_for_too_long_counts_as_dead() -> None:
     assert NAME not in health.dead()
 
 
+def test_a_loop_that_only_lacks_answers_waits_and_is_not_dead() -> None:
+    """As long as it tries; one that fails for another reason, or does not try any more, is dead."""
+    now = [0.0]
+    health = Health(lambda: now[0])
+    health.failed(NAME, NotSent("no route"))
+    now[0] = LIMITS_S[NAME] + 1
+    health.failed(NAME, NotSent("no route"))
+    assert health.waiting() == {NAME: health.dead()[NAME]}
+    now[0] *= 3
+    assert NAME in health.dead()
+    assert health.waiting() == {}
+    health.failed(NAME, NotSent("no route"))
+    health.failed(NAME, OSError("the disk"))
+    assert health.waiting() == {}
+
+
 def test_the_health_file_tells_life_death_and_absence(tmp_path: Path) -> None:
-    """The container's check reads None for health, and a sentence for anything else."""
+    """The container's check gets life or death and a sentence, in the language it asks for."""
     path = tmp_path / "health.json"
-    assert "does not exist" in (read_health(path) or "")
-    write_report(path, {})
-    assert read_health(path) is None
-    write_report(path, {NAME: "no step finished"})
-    assert read_health(path) == f"{NAME} is dead: no step finished"
-    path.write_text("{")
-    assert "cannot be read" in (read_health(path) or "")
+    assert read_health(str(path), "en") == (False, f"no daemon is running here: {path} does not exist")
+    write_report(path, dead={}, waiting={})
+    assert read_health(str(path), "en") == (True, f"ok (version {VERSION})")
+    assert read_health(str(path), "ko") == (True, f"정상 (버전 {VERSION})")
+    write_report(path, dead={NAME: "no step finished"}, waiting={})
+    assert read_health(str(path), "en") == (False, f"dead: {NAME}: no step finished")
+
+
+def test_waiting_and_a_halt_are_told_and_are_no_death(tmp_path: Path) -> None:
+    """Whoever restarts what is unhealthy would mend neither."""
+    path = tmp_path / "health.json"
+    write_report(path, dead={}, waiting={"exchange": "it is away"}, halts={"key": "HALTED"})
+    alive, sentence = read_health(str(path), "en")
+    assert alive
+    assert sentence.startswith("halted: key: HALTED; waiting: exchange: it is away")
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "null", "{}", '{"written_at": 5}', '{"written_at": "soon"}', "\x00"])
+def test_a_health_file_that_is_none_is_no_sign_of_life(content: str, tmp_path: Path) -> None:
+    """Damaged, or another program's: one sentence instead of a traceback."""
+    path = tmp_path / "health.json"
+    path.write_text(content)
+    alive, sentence = read_health(str(path), "en")
+    assert not alive
+    assert "cannot be read" in sentence
+
+
+def test_a_health_file_that_nobody_writes_any_more_is_death(tmp_path: Path) -> None:
+    """A daemon that hangs or was killed leaves its last report behind."""
+    path = tmp_path / "health.json"
+    write_report(path, dead={}, waiting={})
+    report = json.loads(path.read_text())
+    report["written_at"] = (datetime.now(UTC) - timedelta(seconds=MAX_AGE_S + 1)).isoformat()
+    path.write_text(json.dumps(report))
+    alive, sentence = read_health(str(path), "en")
+    assert not alive
+    assert "the daemon is dead" in sentence
 
 
 def test_the_first_comparison_with_the_exchange_is_tried_again_soon() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from trader.health import FILE, forget, write_report
+from trader.health_file import FILE, forget, write_report
 from trader.loops import every, keep_going
 
 if TYPE_CHECKING:
@@ -33,7 +33,13 @@ async def watch_health(app: App) -> None:
             app.inform(app.messages.problem("loop_dead", f"{loop}: {dead[loop]}", at=app.clock()))
         told.clear()
         told.update(dead)
-        write_report(path, dead)  # last: on a full disk a person is told all the same
+        waiting = app.health.waiting()
+        write_report(  # last: on a full disk a person is told all the same
+            path,
+            dead={loop: error for loop, error in dead.items() if loop not in waiting},
+            waiting=waiting,
+            halts={halt.code: halt.level for halt in app.control.reasons},
+        )
 
     try:
         await keep_going("health", every(WRITE_EVERY_S, app.stop), look, health=app.health, stop=app.stop)

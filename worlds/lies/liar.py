@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 from aiohttp import web
 
+from journal import JOURNAL_FILE
 from journal.store import LOCK, Store, connect, place_of, take_lock
 from sandbox.faults.lies import Lie, Memory, Refusal, lies_about, tell
-from trader.daemon import JOURNAL_FILE
 from worlds.judges.books import Books
 from worlds.lies.catalogue import READ
 

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from trader.daemon import JOURNAL_FILE
+from journal import JOURNAL_FILE
 from worlds.judges.books import OPEN_TRADES, ReopenedBooks
 from worlds.plan import ACCESS_KEY, PARAMETERS, SECRET_KEY
 from worlds.sigkill.child import ExchangeProcess, Program

@@ -1,0 +1,44 @@
+"""A folder of copies of the journal: each named after its moment, each checked, and only the newest of them kept."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from journal.errors import JournalUnwritable
+from journal.reader import copy_to
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from pathlib import Path
+
+NAME = re.compile(r"journal-\d{8}T\d{6}Z\.sqlite3")
+
+
+def add_copy(path: Path, folder: Path, *, keep: int, now: datetime) -> tuple[Path, list[Path]]:
+    """Copy the journal into a folder, and then remove the oldest copies beyond `keep`; nothing else there is touched.
+
+    Args:
+        path: the journal.
+        folder: where the copies are; it is made, for its owner alone.
+        keep: how many are left, the new one included; at least 1.
+        now: UTC.
+
+    Returns:
+        The new copy, and what was removed.
+
+    Raises:
+        JournalError: there is no whole copy; then nothing was removed.
+    """
+    assert keep >= 1
+    target = folder / f"journal-{now:%Y%m%dT%H%M%SZ}.sqlite3"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        copy_to(path, target)
+        copies = sorted(place for place in folder.iterdir() if NAME.fullmatch(place.name))
+        surplus = [place for place in copies if place != target][: max(0, len(copies) - keep)]
+        for place in surplus:
+            place.unlink()
+    except OSError as error:
+        raise JournalUnwritable(folder, error.strerror) from error
+    return target, surplus
