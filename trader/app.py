@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from trader.control import Control
     from trader.guards.watchdog import Watchdog
     from trader.health import Health
+    from trader.orders.exits import Waiting
     from upbit.rest import Upbit
     from upbit.stream import TickerStream
 
@@ -77,6 +78,7 @@ class App:
     discovery: Discovery = field(default_factory=Discovery)
     shortage: Shortage = field(default_factory=Shortage)
     news: News = field(default_factory=News)
+    waiting: dict[str, Waiting] = field(default_factory=dict)  # trade: since when its exit waits; by trades/selling.py
     events: deque[Event] = field(default_factory=lambda: deque(maxlen=EVENTS_KEPT))
 
     def __post_init__(self) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,8 @@ from trader.loops import every, keep_going
 from upbit.errors import MarketUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
+    from datetime import datetime
 
     from trader.app import App
     from upbit.models import StreamTicker, Ticker
@@ -26,6 +28,10 @@ log = logging.getLogger("trader.prices")
 PERIOD_S = 1.0
 ASK_AFTER = timedelta(seconds=3)
 """A price older than this is asked over REST."""
+ASK_EVERY_S = 1.0
+"""REST is asked no more often, however often frames wake the loop."""
+UNLISTED_RESTS_S = 60.0
+"""How long a market that Upbit does not know is not asked for again: it fails a question about others with it."""
 SILENT_AFTER = timedelta(seconds=15)
 """A trade the socket has not told for this long means that the socket is dead."""
 
@@ -46,7 +52,7 @@ class Inbox:
         if known is not None and not is_newer(ticker, known):
             return
         self._newest[ticker.market] = ticker
-        self._prices[ticker.market] = Price(price=ticker.price, as_of=self._app.clock())
+        self._prices[ticker.market] = Price(price=ticker.price, as_of=true_at(self._app, ticker))
         self._closing[ticker.market] = ticker.closing
         self.arrived.set()
 
@@ -72,37 +78,70 @@ def is_newer(ticker: StreamTicker, known: StreamTicker) -> bool:
     return moment > before or (moment == before and ticker.price != known.price)
 
 
+def true_at(app: App, ticker: StreamTicker) -> datetime:
+    """Return when a frame was true, by our clock: as long ago as it is at the exchange, and never in the future."""
+    now = app.clock()
+    return now - max((app.upbit.exchange_time() or now) - ticker.told_at, timedelta(0))
+
+
+class Questions:
+    """When REST may be asked for prices again, and for which: no more than once a second, and not for what is gone."""
+
+    def __init__(self) -> None:
+        self._asked_s = -math.inf
+        self._unlisted: dict[str, float] = {}  # market: loop time until which it is left out
+
+    def due(self, aging: Iterable[str], now_s: float) -> list[str]:
+        """Return which of some markets to ask for now; `now_s` is loop time."""
+        if now_s - self._asked_s < ASK_EVERY_S:
+            return []
+        wanted = sorted(market for market in aging if self._unlisted.get(market, now_s) <= now_s)
+        self._asked_s = now_s if wanted else self._asked_s
+        return wanted
+
+    def unlisted(self, markets: Iterable[str], now_s: float) -> None:
+        """Leave out for a while what Upbit did not know."""
+        self._unlisted = {market: until for market, until in self._unlisted.items() if until > now_s}
+        self._unlisted |= dict.fromkeys(markets, now_s + UNLISTED_RESTS_S)
+
+
 async def update_prices(app: App) -> None:
     """Follow the prices of `trading_dict` until the daemon stops."""
-    inbox = Inbox(app)
+    inbox, questions = Inbox(app), Questions()
     async with asyncio.TaskGroup() as tasks:
         stream = tasks.create_task(app.tickers.run(inbox.put, inbox.on_state), name="ticker stream")
         ticks = every(PERIOD_S, app.stop, wake=inbox.arrived)
-        await keep_going("update_prices", ticks, lambda: refresh(app, inbox), health=app.health, stop=app.stop)
+        await keep_going(
+            "update_prices", ticks, lambda: refresh(app, inbox, questions), health=app.health, stop=app.stop
+        )
         stream.cancel()
 
 
-async def refresh(app: App, inbox: Inbox) -> None:
+async def refresh(app: App, inbox: Inbox, questions: Questions) -> None:
     """Apply what the socket told, then ask REST for every market whose price is getting old."""
     await share_closing(app, inbox.take_closing())
     await share(app, inbox.take())
     trading = await app.state.trading_dict.snapshot()
     app.tickers.wanted(frozenset(trading))
     oldest = app.clock() - ASK_AFTER
-    aging = sorted(market for market, price in trading.items() if price is None or price.as_of < oldest)
-    if aging:
+    aging = (market for market, price in trading.items() if price is None or price.as_of < oldest)
+    if markets := questions.due(aging, asyncio.get_running_loop().time()):
         asked_at = app.clock()
-        tickers = await ask(app, aging)
+        tickers = [ticker for ticker in await ask(app, markets, questions) if app.tickers.heard(ticker)]
         await share(app, {ticker.market: Price(price=ticker.price, as_of=asked_at) for ticker in tickers})
         check_stream(app, tickers)
 
 
-async def ask(app: App, markets: list[str]) -> list[Ticker]:
+async def ask(app: App, markets: list[str], questions: Questions) -> list[Ticker]:
     """Ask for some prices; a market that has just been delisted must not hide those of the others."""
     try:
         return await app.upbit.tickers(markets)
     except MarketUnavailable:  # one unknown market fails them all, and the answer does not say which
-        return [ticker for ticker in await app.upbit.all_tickers("KRW") if ticker.market in markets]
+        listed = await app.upbit.all_tickers("KRW")
+        known = {ticker.market for ticker in listed}
+        gone = [market for market in markets if market not in known and not listed.is_unclear(market)]
+        questions.unlisted(gone, asyncio.get_running_loop().time())
+        return [ticker for ticker in listed if ticker.market in markets]
 
 
 async def share(app: App, prices: dict[str, Price]) -> None:

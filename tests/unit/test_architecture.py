@@ -50,6 +50,7 @@ RANKS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("trader.control", "trader.candles", "trader.decisions", "trader.books.memory"),
         (
             "trader.orders.evidence",
+            "trader.orders.exits",
             "trader.orders.names",
             "trader.orders.protocol",
             "trader.orders.risk",
@@ -89,6 +90,7 @@ PURE = (
     "strategy",
     "trader.decisions",
     "trader.orders.evidence",
+    "trader.orders.exits",
     "trader.orders.names",
     "trader.orders.protocol",
     "trader.orders.risk",

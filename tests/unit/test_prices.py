@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
+import random
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,14 +16,17 @@ from hypothesis import strategies as st
 
 from state import Price
 from tests.helpers.parts import make_app
-from trader.prices import Inbox, ask, share_closing
+from trader.prices import Inbox, Questions, ask, refresh, share_closing
+from upbit.decoding import Rows
 from upbit.errors import MarketUnavailable
 from upbit.models import StreamTicker, Ticker
+from upbit.stream import TickerStream
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 NOW = datetime(2026, 11, 2, tzinfo=UTC)
+NOW_MS = int(NOW.timestamp() * 1000)
 
 
 def ticker(market: str) -> Ticker:
@@ -27,7 +34,7 @@ def ticker(market: str) -> Ticker:
     return Ticker(
         market=market,
         price=Decimal(100),
-        traded_at_ms=int(NOW.timestamp() * 1000),
+        traded_at_ms=NOW_MS,
         turnover_24h=Decimal(10**9),
     )
 
@@ -44,33 +51,77 @@ class Exchange:
             raise MarketUnavailable("Code not found", name="404", status=404)
         return [self.known[market] for market in markets]
 
-    async def all_tickers(self, quote: str) -> list[Ticker]:
+    async def all_tickers(self, quote: str) -> Rows[Ticker]:
         """Answer for all."""
         assert quote == "KRW"
-        return list(self.known.values())
+        return Rows(self.known.values())
 
 
 async def test_a_vanished_market_does_not_hide_the_prices_of_the_others() -> None:
     """One unknown market fails a question about many; the others are found in another way, and only they."""
     app: Any = make_app(upbit=Exchange())
-    assert [one.market for one in await ask(app, ["KRW-ETH", "KRW-GONE"])] == ["KRW-ETH"]
-    assert [one.market for one in await ask(app, ["KRW-BTC"])] == ["KRW-BTC"]
+    questions = Questions()
+    assert [one.market for one in await ask(app, ["KRW-ETH", "KRW-GONE"], questions)] == ["KRW-ETH"]
+    assert [one.market for one in await ask(app, ["KRW-BTC"], questions)] == ["KRW-BTC"]
+    now_s = asyncio.get_running_loop().time()
+    assert questions.due(["KRW-GONE", "KRW-BTC"], now_s) == ["KRW-BTC"]
+
+
+def test_what_upbit_does_not_know_is_asked_for_once_a_minute_and_nothing_more_than_once_a_second() -> None:
+    """However often frames of other markets wake the loop: a held market that was delisted starves nobody."""
+    questions = Questions()
+    questions.unlisted(["KRW-GONE"], 0.0)
+    asked = {tenth / 10: questions.due(["KRW-GONE", "KRW-BTC"], tenth / 10) for tenth in range(1300)}
+    told = {second: markets for second, markets in asked.items() if markets}
+    assert all(later - one >= 1 for one, later in itertools.pairwise(told))
+    assert len(told) == 130
+    assert next(second for second, markets in told.items() if "KRW-GONE" in markets) == 60
+    questions.unlisted(["KRW-GONE"], 130.0)
+    assert questions.due(["KRW-GONE"], 189.0) == []
+    assert questions.due(["KRW-GONE"], 190.0) == ["KRW-GONE"]
+
+
+@pytest.mark.parametrize(("ahead_s", "age_s"), [(0, 3600), (7, 3607), (-30, 3570)])
+def test_a_price_is_as_old_as_it_is_at_the_exchange(ahead_s: int, age_s: int) -> None:
+    """A frame whose own time is an hour old is an hour old, whatever our clock says of the time of day."""
+    box, now = inbox(exchange_time=lambda: NOW + timedelta(hours=1, seconds=ahead_s))
+    now[0] = datetime(2026, 11, 2, 3, tzinfo=UTC)
+    box.put(frame(0, sent_at_ms=NOW_MS))
+    assert box.take()["KRW-BTC"].as_of == now[0] - timedelta(seconds=age_s)
+
+
+async def test_an_older_trade_told_by_rest_never_replaces_what_the_socket_told() -> None:
+    """Its answer is young and what it says is not."""
+    stream = TickerStream("ws://127.0.0.1:1", rng=random.Random(1))
+    old, new = ticker("KRW-BTC"), frame(5)
+
+    async def tickers(_: list[str]) -> Rows[Ticker]:
+        return Rows([old])
+
+    app: Any = make_app(
+        upbit=SimpleNamespace(tickers=tickers, exchange_time=lambda: None), tickers=stream, clock=lambda: NOW
+    )
+    box, told = Inbox(app), Price(price=new.price, as_of=NOW - timedelta(seconds=5))
+    assert stream._is_news(new)
+    await app.state.trading_dict.replace({"KRW-BTC": told})
+    await refresh(app, box, Questions())
+    assert await app.state.trading_dict.snapshot() == {"KRW-BTC": told}
 
 
 def frame(number: int, market: str = "KRW-BTC", **changes: Any) -> StreamTicker:
     """Return the frame about the trade of a second, at a price of its own."""
     told: dict[str, Any] = {
         "price": Decimal(100 + number),
-        "traded_at_ms": 1000 * number,
-        "sent_at_ms": 1000 * number + 5,
+        "traded_at_ms": NOW_MS + 1000 * number,
+        "sent_at_ms": NOW_MS + 1000 * number + 5,
     }
     return StreamTicker(market=market, **(told | changes))
 
 
-def inbox() -> tuple[Inbox, list[datetime]]:
+def inbox(exchange_time: Any = lambda: None) -> tuple[Inbox, list[datetime]]:
     """Return an inbox, and its clock."""
     now = [NOW]
-    app: Any = make_app(clock=lambda: now[0])
+    app: Any = make_app(clock=lambda: now[0], upbit=SimpleNamespace(exchange_time=exchange_time))
     return Inbox(app), now
 
 
@@ -102,9 +153,9 @@ def test_a_frame_that_comes_again_makes_no_price_younger() -> None:
     box.put(frame(1))
     box.put(frame(0))
     assert box.take() == {}
-    for new in (frame(1, price=Decimal(7)), frame(1, sent_at_ms=2000), frame(0, market="KRW-ETH")):
+    for new in (frame(1, price=Decimal(7)), frame(1, sent_at_ms=NOW_MS + 2000), frame(0, market="KRW-ETH")):
         box.put(new)
-        assert box.take() == {new.market: Price(price=new.price, as_of=now[0])}
+        assert box.take() == {new.market: Price(price=new.price, as_of=new.told_at)}
 
 
 @pytest.mark.failure("C9")

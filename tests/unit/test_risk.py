@@ -169,30 +169,6 @@ def test_an_entry_needs_trade_and_book_to_agree(price: int, levels: list[BookLev
     assert told(price=Decimal(price), book=book(*levels)) == code
 
 
-@pytest.mark.failure("C12")
-@pytest.mark.parametrize(
-    ("stop", "bid", "confirmed"),
-    [
-        (900, "900", True),
-        (900, "927", True),
-        (900, "928", False),
-        (900, "0", False),
-        (None, "928", True),
-        (None, "0", False),
-    ],
-)
-def test_a_stop_goes_out_only_when_the_bids_have_fallen_too(stop: int | None, bid: str, *, confirmed: bool) -> None:
-    """One trade far below every bid sells nothing; an exit for another reason only needs a bid."""
-    price = None if stop is None else Decimal(stop)
-    assert risk.confirms_exit(Config(), price, book(level("2000", bid))) is confirmed
-
-
-def test_a_coin_of_less_than_a_won_can_be_left() -> None:
-    """Somebody bids, so it is worth something."""
-    assert risk.confirms_exit(Config(), None, book(level("0.6", "0.5")))
-    assert risk.confirms_exit(Config(), Decimal("0.5"), book(level("0.6", "0.5")))
-
-
 @pytest.mark.parametrize(
     ("changed", "total"),
     [
@@ -213,11 +189,6 @@ def test_a_buy_may_be_exactly_what_its_limits_allow(changed: dict[str, Any], tot
     plan = risk.judge_buy(Config(), facts(**changed))
     assert isinstance(plan, risk.Plan)
     assert plan.total == total
-
-
-def test_a_book_without_levels_confirms_nothing() -> None:
-    """Nobody bids."""
-    assert not risk.confirms_exit(Config(), None, Book(market="KRW-AAA", levels=[]))
 
 
 @pytest.mark.failure("C13")

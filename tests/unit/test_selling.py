@@ -15,7 +15,7 @@ import msgspec
 import pytest
 
 from journal.records import IntentState, Phase
-from state import Balance
+from state import Balance, Price
 from strategy.gates import STOP
 from tests.helpers.trading import (
     ENTRY,
@@ -24,6 +24,7 @@ from tests.helpers.trading import (
     PLAN,
     SNAPSHOT,
     TRADE,
+    active,
     bids,
     ends,
     executed,
@@ -63,7 +64,11 @@ async def test_a_sale_is_written_down_and_ends_the_trade(app: Any, monkeypatch: 
     assert msgspec.json.decode(intent.request, type=NewOrder) == NewOrder(
         market=MARKET, side=Side.ASK, volume=Decimal(10), identifier=sale
     )
-    assert (intent.decision_key, intent.n, intent.deadline) == ("KRWAAA-2611021158-s-0", 0, None)
+    assert (intent.decision_key, intent.n, intent.deadline) == (
+        "KRWAAA-2611021158-s-0",
+        0,
+        NOW + timedelta(seconds=21),
+    )
     assert intent.decided_at == NOW + timedelta(seconds=11)
     trade = app.journal.trade(TRADE)
     assert trade.exit_reason == {
@@ -88,12 +93,12 @@ async def test_a_sale_is_written_down_and_ends_the_trade(app: Any, monkeypatch: 
 
 
 @pytest.mark.parametrize(
-    ("outcome", "seconds", "told"), [("UnderMinTotal", 10.0, []), ("MarketUnavailable", 60.0, ["suspended"])]
+    ("outcome", "seconds", "told"), [("UnderMinTotal", 3.0, []), ("MarketUnavailable", 60.0, ["suspended"])]
 )
 async def test_a_sale_that_was_refused_is_tried_again_later(
     outcome: str, seconds: float, told: list[str], app: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In ten seconds, or in a minute while the market stands still, which a person is told."""
+    """In three seconds, or in a minute while the market stands still, which a person is told."""
     await hold(app, monkeypatch)
     app.messages.made.clear()
     app.tell.reset_mock()
@@ -147,14 +152,14 @@ async def test_a_stop_that_the_bids_deny_is_held_on(
     app: Any,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """It is looked at again in three seconds; another reason needs no fall."""
+    """It is looked at again in a second; another reason needs no fall."""
     await hold(app, monkeypatch)
     bids(app, level("1010", "1000"))
     driven = ends(monkeypatch, app, executed(app, "10"))
     await lifecycle.sell(app, MARKET, leaving(code))
     assert bool(driven) is sells
     if not sells:
-        assert app.pauses == [(3.0, app.stop)]
+        assert app.pauses == [(1.0, app.stop)]
         assert app.tell.mock_calls[-1] == call(
             "exit_not_confirmed", level=logging.WARNING, market=MARKET, reason=STOP.code, bid=Decimal(1000)
         )
@@ -201,10 +206,43 @@ async def test_coins_that_somebody_locks_are_waited_for(app: Any, monkeypatch: p
     assert (await app.state.active_trade.snapshot())[MARKET].phase == Phase.HOLDING
 
 
-async def test_what_upbit_would_not_take_ends_the_trade_as_dust(app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the reason for which it should have been sold."""
+async def last_trade(app: Any, krw: str) -> None:
+    """Let the last trade of the market be at this price, and the trade be about to be left."""
+    await active(app, Phase.SELLING, TRADE)
+    await app.state.trading_dict.replace({MARKET: Price(price=Decimal(krw), as_of=app.clock())})
+
+
+async def ten_seconds_later(app: Any) -> None:
+    """Let the look before have been ten seconds ago, and the trade be about to be left again."""
+    then = app.waiting[TRADE]
+    earlier = None if then.dust_s is None else then.dust_s - 10
+    app.waiting[TRADE] = replace(then, since_s=then.since_s - 10, dust_s=earlier)
+    await active(app, Phase.SELLING, TRADE)
+    await app.state.trading_dict.replace({MARKET: Price(price=Decimal(400), as_of=app.clock())})
+
+
+@pytest.mark.parametrize("krw", ["1000", None], ids=["worth ten thousand", "no fresh trade"])
+async def test_bids_alone_make_no_dust(krw: str | None, app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One book that shows next to nothing would give a whole position away: the last trade must say so, too."""
     await hold(app, monkeypatch)
     bids(app, level("401", "400"))
+    for _ in range(3):
+        await active(app, Phase.SELLING, TRADE)
+        await app.state.trading_dict.replace({MARKET: krw and Price(price=Decimal(krw), as_of=app.clock())})
+        await lifecycle.sell(app, MARKET, leaving("delisting") if krw is None else leaving())
+        earlier = app.waiting[TRADE]
+        app.waiting[TRADE] = replace(earlier, since_s=earlier.since_s - 1000)
+    assert app.journal.trade(TRADE).phase == "holding"
+
+
+async def test_what_upbit_would_not_take_ends_the_trade_as_dust(app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the reason for which it should have been sold, and after two looks that agree."""
+    await hold(app, monkeypatch)
+    await last_trade(app, "400")
+    bids(app, level("401", "400"))
+    await lifecycle.sell(app, MARKET, leaving())
+    assert app.journal.trade(TRADE).phase == "holding"
+    await ten_seconds_later(app)
     await lifecycle.sell(app, MARKET, leaving())
     trade = app.journal.trade(TRADE)
     assert (trade.phase, trade.dust) == ("closed", Decimal(10))

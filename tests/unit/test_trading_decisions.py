@@ -49,7 +49,7 @@ NAME = "ub1-S7f3a-KRWBTC-2611222100-b-1-3"
 def test_what_is_ours_and_free_is_sold_when_upbit_takes_it(ours: str, free: str | None, bid: str, sale: Sale) -> None:
     """Five thousand won is enough; too little of all is dust, too little because of a lock waits."""
     wallet = None if free is None else Balance(available=Decimal(free), locked=Decimal(0), as_of=NOW)
-    assert judge_sale(Decimal(ours), wallet, NOW - timedelta(seconds=1), Decimal(bid)) == sale
+    assert judge_sale(Decimal(ours), wallet, NOW - timedelta(seconds=11), Decimal(bid)) == sale
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from strategy.base import Entry, Exit, Snapshot
     from trader.app import App
 
+SELL_WITHIN = timedelta(seconds=10)
+"""A sale that was not sent this long after its decision is given up and decided anew: so much may have moved since."""
 BUY_WITHIN = timedelta(seconds=10)
 """A buy that was not sent this long after its decision is given up: the price it was decided on is history."""
 
@@ -44,6 +46,7 @@ def plan_exit(app: App, trade: Trade, volume: Decimal) -> Intent:
 
     Its number grows only where the one before it has provably not been executed.
     """
+    now = app.clock()
     sells = [intent for intent in app.journal.intents_of(trade.id) if intent.side is Side.ASK]
     ended = [intent.decision_key for intent in sells if intent.state is IntentState.FINAL]
     leg = max((names.leg_of(key) + 1 for key in ended), default=0)  # adopted legs may begin above 0
@@ -52,7 +55,7 @@ def plan_exit(app: App, trade: Trade, volume: Decimal) -> Intent:
     order = NewOrder(
         market=trade.market, side=Side.ASK, volume=volume, identifier=names.identifier_of(app.bot, key, number)
     )
-    return new_intent(trade, order, decision_key=key, number=number, now=app.clock(), deadline=None)
+    return new_intent(trade, order, decision_key=key, number=number, now=now, deadline=now + SELL_WITHIN)
 
 
 def new_intent(

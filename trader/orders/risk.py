@@ -205,17 +205,6 @@ def check_caps(config: Config, market: str, total: Decimal, exposure: Exposure) 
     return None if code is None else REFUSED[code]
 
 
-def confirms_exit(config: Config, stop_price: Decimal | None, book: Book) -> bool:
-    """Return whether the book lets an exit go out: somebody must bid, and a stop must be true for the bids as well.
-
-    A single trade far below every bid is somebody's mistake, not a fall.
-    """
-    best_bid = book.levels[0].bid_price if book.levels else ZERO
-    if stop_price is None:
-        return best_bid > 0
-    return 0 < best_bid <= stop_price * (1 + config.risk.max_price_gap)
-
-
 def exit_price(book: Book, volume: Decimal) -> Decimal:
     """Return the average price a sale of `volume` units may expect of the bids; what they do not cover, at the last."""
     left, proceeds = volume, ZERO

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -10,8 +13,10 @@ from journal.errors import require
 from journal.records import Intent, IntentState, Trade
 from state import Balance
 from strategy.gates import STOP
+from trader.decisions import DELISTING, SOLD_BY_HAND
 from trader.loops import pause
 from trader.orders import risk
+from trader.orders.exits import FORGET_S, LOOK_AGAIN_S, Leaving, Waiting, sells_at
 from trader.orders.plans import expected, plan_exit, words
 from trader.orders.sale import Verdict, judge_sale
 from trader.trades.positions import end, hold_or_end, last_fill_at
@@ -24,16 +29,22 @@ if TYPE_CHECKING:
     from journal.journal import Journal
     from strategy.base import Exit
     from trader.app import App
+    from upbit.models import Book
 
 log = logging.getLogger("trader.selling")
 
-SELL_AGAIN_S = 10.0
+FORCED = (DELISTING, SOLD_BY_HAND)
+"""Exits that ask no strategy and wait for no better price."""
+REFUSED_S, SELL_AGAIN_S = 3.0, 10.0
+"""Pauses after the first refusal of a sale, and after those that follow."""
 COMPARED_WITHIN_S = 120
 """After this a sale goes on without a comparison: a loss that grows is worse than what it guards against."""
 SUSPENDED_S = 60.0
 """Pause between tries to sell in a market that Upbit does not trade now."""
-NOT_CONFIRMED_S = 3.0
-"""Pause after the book did not confirm an exit, before it is looked at again."""
+BOOK_WITHIN_S = 1.0
+"""A book that comes later is as good as none."""
+DUST_AGAIN_S = 10.0
+"""Between the two looks that a position which is dust needs."""
 
 
 async def begin_sale(app: App, market: str, answer: Exit) -> bool:
@@ -45,17 +56,14 @@ async def begin_sale(app: App, market: str, answer: Exit) -> bool:
     trade_id = (await app.state.active_trade.snapshot())[market].trade_id
     if app.comparison.rounds == 0:  # the journal may be an old copy: what it holds may have been sold since
         await wait_for_comparison(app)
+    book = await read_book(app, market)
+    price = await fresh_price(app, market)
     trade = app.journal.trade(trade_id)
-    try:
-        (book,) = await app.upbit.books([market])
-    except ExchangeError as error:
-        log.warning("book not readable, selling later market=%s error=%s", market, error)
-        await hold_or_end(app, trade.id)
-        return False
-    best_bid = book.levels[0].bid_price if book.levels else Decimal(0)
-    if not risk.confirms_exit(app.config, trade.stop_price if answer.reason.code == STOP.code else None, book):
-        app.tell("exit_not_confirmed", level=logging.WARNING, market=market, reason=answer.reason.code, bid=best_bid)
-        await pause(NOT_CONFIRMED_S, app.stop)
+    leaving = look_at(app, trade, answer, book, price)
+    at = sells_at(leaving, app.config.risk.max_price_gap)
+    if at is None:
+        app.tell("exit_not_confirmed", level=logging.WARNING, market=market, reason=answer.reason.code, bid=leaving.bid)
+        await pause(LOOK_AGAIN_S, app.stop)
         await hold_or_end(app, trade.id)
         return False
     wallet = free_of(base_of(market), await app.state.wallet_dict.snapshot())
@@ -64,18 +72,50 @@ async def begin_sale(app: App, market: str, answer: Exit) -> bool:
     if ours <= 0:
         await hold_or_end(app, trade.id)
         return False
-    verdict, volume = judge_sale(ours, wallet, last_fill_at(app.journal, trade), best_bid)
+    verdict, volume = judge_sale(ours, wallet, last_fill_at(app.journal, trade), at)
     if verdict is Verdict.DUST:
-        await end_with_dust(app, trade, ours, words(answer))
+        await end_with_dust(app, trade, ours, price, words(answer))
         return False
     if verdict is Verdict.WAIT:
         await wait_for_coins(app, trade, ours)
         return False
     intent = plan_exit(app, trade, volume)
-    average = risk.exit_price(book, volume)
-    begun = app.journal.leave(trade.id, words(answer) | expected(average, 1 - average / best_bid), intent)
+    average = risk.exit_price(book, volume) if book else at
+    begun = app.journal.leave(trade.id, words(answer) | expected(average, 1 - average / at), intent)
     require(begun, f"{market} has a live order besides {intent.identifier}")
     return True
+
+
+async def read_book(app: App, market: str) -> Book | None:
+    """Return the order book; None when it does not come at once, or not at all: a stop waits for no stranger."""
+    try:
+        async with asyncio.timeout(BOOK_WITHIN_S):
+            (book,) = await app.upbit.books([market])
+    except (ExchangeError, TimeoutError) as error:
+        log.warning("book not readable market=%s error=%s", market, error or type(error).__name__)
+        return None
+    return book
+
+
+async def fresh_price(app: App, market: str) -> Decimal | None:
+    """Return the last trade of a market, while it is young enough to decide on."""
+    price = (await app.state.trading_dict.snapshot()).get(market)
+    max_age = timedelta(seconds=app.config.risk.price_max_age_s)
+    return price.price if price is not None and app.clock() - price.as_of <= max_age else None
+
+
+def look_at(app: App, trade: Trade, answer: Exit, book: Book | None, price: Decimal | None) -> Leaving:
+    """Return what the exit of a trade is judged by, and remember since when it is wanted."""
+    now_s = asyncio.get_running_loop().time()
+    app.waiting = {known: one for known, one in app.waiting.items() if now_s - one.seen_s <= FORGET_S}
+    app.waiting[trade.id] = Waiting.look(app.waiting.get(trade.id), now_s, price)
+    return Leaving(
+        stop=trade.stop_price if answer.reason.code == STOP.code else None,
+        forced=answer in FORCED,
+        bid=None if book is None else book.levels[0].bid_price if book.levels else Decimal(0),
+        price=price,
+        waiting=app.waiting[trade.id],
+    )
 
 
 def free_of(currency: str, wallet: Mapping[str, Balance]) -> Balance | None:
@@ -94,8 +134,21 @@ async def wait_for_coins(app: App, trade: Trade, ours: Decimal) -> None:
     await hold_or_end(app, trade.id)
 
 
-async def end_with_dust(app: App, trade: Trade, ours: Decimal, reason: dict[str, object]) -> None:
-    """End a trade whose rest is worth less than Upbit takes: it is recorded as dust and left in the account."""
+async def end_with_dust(
+    app: App, trade: Trade, ours: Decimal, price: Decimal | None, reason: dict[str, object]
+) -> None:
+    """End a trade whose rest is worth less than Upbit takes: it is recorded as dust and left in the account.
+
+    Nobody looks after it any more, so the last trade must say so as well as the bids, and both again a while later.
+    """
+    waiting = app.waiting[trade.id]
+    alike = price is not None and judge_sale(ours, None, trade.decided_at, price).verdict is Verdict.DUST
+    since_s = (waiting.seen_s if waiting.dust_s is None else waiting.dust_s) if alike else None
+    app.waiting[trade.id] = replace(waiting, dust_s=since_s)
+    if since_s is None or waiting.seen_s - since_s < DUST_AGAIN_S:
+        await pause(LOOK_AGAIN_S, app.stop)
+        await hold_or_end(app, trade.id)
+        return
     app.tell("dust", level=logging.WARNING, market=trade.market, volume=ours)
     await end(app, trade, dust=ours, reason=reason)
 
@@ -108,10 +161,21 @@ async def after_sell(app: App, trade_id: str, intent: Intent) -> None:
         await end(app, trade, dust=Decimal(0))
         return
     if intent.state is not IntentState.FINAL:
-        await pause(SUSPENDED_S if is_suspended(app, intent) else SELL_AGAIN_S, app.stop)
+        await pause(rest_after(app, intent), app.stop)
     if ended_with(app.journal, intent, InsufficientFunds):
         await wait_for_comparison(app)
     await hold_or_end(app, trade_id)
+
+
+def rest_after(app: App, intent: Intent) -> float:
+    """Return how long to wait after a sale that did not come to be, seconds: longer when Upbit refuses again."""
+    if is_suspended(app, intent):
+        return SUSPENDED_S
+    if intent.state is not IntentState.REJECTED:
+        return LOOK_AGAIN_S
+    sales = [one for one in app.journal.intents_of(intent.trade_id) if one.side == "ask"]
+    again = sum(one.state is IntentState.REJECTED for one in sales) > 1
+    return SELL_AGAIN_S if again else REFUSED_S
 
 
 def ended_with(journal: Journal, intent: Intent, error: type[ExchangeError]) -> bool:
