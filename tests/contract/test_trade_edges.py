@@ -114,7 +114,7 @@ def test_a_sale_that_waits_is_left_to_the_next_start_when_the_daemon_ends(
             app.stop.set()
             assert await positions.reserve(app, MARKET, Phase.HOLDING, Phase.SELLING)
             began = app.clock()
-            with patch.object(selling, "sells_at", return_value=Decimal(1) if locked else None):
+            with patch.object(selling, "sells_at", return_value=PRICE if locked else None):
                 await lifecycle.sell(app, MARKET, Exit(sell=True, reason=WHY))
             assert (app.clock() - began).total_seconds() < 1
             assert (await app.state.active_trade.snapshot())[MARKET].phase == Phase.HOLDING
