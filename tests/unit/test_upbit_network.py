@@ -155,7 +155,7 @@ async def test_a_socket_follows_no_redirect_and_keeps_its_token() -> None:
 
     async def redirect(request: web.Request) -> web.Response:
         visits.append(request.path)
-        return web.Response(status=302, headers={"Location": f"http://127.0.0.1:{other.port}/websocket"})
+        return web.Response(status=302, headers={"Location": f"ws://127.0.0.1:{other.port}/websocket"})
 
     async with site(there) as other, site(redirect) as first:
         stream = OrderStream(f"ws://127.0.0.1:{first.port}", "AK", SECRET, rng=random.Random(1))

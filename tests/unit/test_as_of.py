@@ -1,0 +1,87 @@
+"""When a balance or a price was true: from before the question, never from when the answer came."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from config.reading import load
+from state import Price, State
+from trader.daemon import make_messages, mode_of
+from trader.prices import Inbox, refresh
+from trader.wallet import poll
+from upbit.decoding import Rows
+from upbit.models import Account, Ticker
+
+NOW = datetime(2026, 11, 2, tzinfo=UTC)
+SLOW = timedelta(seconds=9)
+
+
+class Exchange:
+    """Answers nine seconds after it was asked."""
+
+    def __init__(self) -> None:
+        self.now = NOW
+
+    def clock(self) -> datetime:
+        """Return the time."""
+        return self.now
+
+    async def accounts(self) -> Rows[Account]:
+        """Return what was there when it was asked."""
+        self.now += SLOW
+        return Rows([Account(currency="KRW", available=Decimal(5), locked=Decimal(0))])
+
+    async def tickers(self, markets: list[str]) -> Rows[Ticker]:
+        """Return the last trades of then."""
+        self.now += SLOW
+        traded = int(NOW.timestamp() * 1000)
+        return Rows(
+            Ticker(market=market, price=Decimal(7), traded_at_ms=traded, turnover_24h=Decimal(1)) for market in markets
+        )
+
+
+def slow_app() -> Any:
+    """Return a daemon with that exchange."""
+    exchange = Exchange()
+    stream = SimpleNamespace(wanted=lambda _: None, last_frame=None, heard=lambda _: True)
+    return SimpleNamespace(
+        upbit=exchange,
+        clock=exchange.clock,
+        state=State(),
+        tickers=stream,
+        closing={},
+        prices_changed=SimpleNamespace(set=lambda: None),
+        config=load({}),
+    )
+
+
+async def test_a_balance_is_as_old_as_the_question() -> None:
+    """The answer is true at some moment after it: the cautious time is the earlier one."""
+    app = slow_app()
+    await poll(app)
+    assert (await app.state.wallet_dict.snapshot())["KRW"].as_of == NOW
+
+
+async def test_a_price_of_rest_is_as_old_as_the_question() -> None:
+    """A slow answer makes no price younger."""
+    app = slow_app()
+    async with app.state.trading_dict.locked() as trading:
+        trading["KRW-A"] = None
+    await refresh(app, Inbox(app))
+    assert (await app.state.trading_dict.snapshot())["KRW-A"] == Price(price=Decimal(7), as_of=NOW)
+
+
+@pytest.mark.parametrize(
+    ("url", "mode"),
+    [("https://10.0.0.7", "live"), ("https://api.upbit.com", "live"), ("http://127.0.0.1:1", "sandbox")],
+)
+def test_orders_journal_and_messages_are_of_the_mode_of_the_settings(url: str, mode: str) -> None:
+    """What a person reads says whether it is real money."""
+    config = load({"UPBIT_BASE_URL": url})
+    assert mode_of(config) == mode
+    assert make_messages(config).mode == mode
