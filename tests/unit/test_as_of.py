@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from types import SimpleNamespace
@@ -12,7 +13,8 @@ import pytest
 from config.reading import load
 from state import Price, State
 from trader.daemon import make_messages, mode_of
-from trader.prices import Inbox, refresh
+from trader.health import Health
+from trader.prices import update_prices
 from trader.wallet import poll
 from upbit.decoding import Rows
 from upbit.models import Account, Ticker
@@ -48,14 +50,20 @@ class Exchange:
 def slow_app() -> Any:
     """Return a daemon with that exchange."""
     exchange = Exchange()
-    stream = SimpleNamespace(wanted=lambda _: None, last_frame=None, heard=lambda _: True)
+
+    async def silence(*_: object) -> None:
+        await asyncio.Event().wait()
+
+    stream = SimpleNamespace(wanted=lambda _: None, last_frame=None, heard=lambda _: True, run=silence)
     return SimpleNamespace(
         upbit=exchange,
         clock=exchange.clock,
         state=State(),
         tickers=stream,
         closing={},
-        prices_changed=SimpleNamespace(set=lambda: None),
+        prices_changed=asyncio.Event(),
+        stop=asyncio.Event(),
+        health=Health(asyncio.get_running_loop().time),
         config=load({}),
     )
 
@@ -72,7 +80,10 @@ async def test_a_price_of_rest_is_as_old_as_the_question() -> None:
     app = slow_app()
     async with app.state.trading_dict.locked() as trading:
         trading["KRW-A"] = None
-    await refresh(app, Inbox(app))
+    async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+        tasks.create_task(update_prices(app))
+        await app.prices_changed.wait()
+        app.stop.set()
     assert (await app.state.trading_dict.snapshot())["KRW-A"] == Price(price=Decimal(7), as_of=NOW)
 
 
