@@ -19,7 +19,7 @@ from tests.helpers.sandbox_desk import PRICE
 from tests.helpers.trading_desk import MARKET, WHY, Desk, buy, see_the_world, sell, told
 from trader.books import adoption, discovery, reconcile
 from trader.books.breach import guard
-from trader.orders import names, plans, protocol
+from trader.orders import names, plans, protocol, risk
 from trader.restore import settle_intent
 from trader.trades import buying, lifecycle, positions, selling
 from upbit.errors import UnderMinTotal
@@ -110,11 +110,12 @@ def test_a_sale_that_waits_is_left_to_the_next_start_when_the_daemon_ends(
             trade = await buy(app)
             if locked:
                 desk.user_orders(side=Side.ASK, ord_type="limit", price="300000000", volume=f"{trade.volume:f}")
+            await asyncio.sleep(risk.WALLET_LAG.total_seconds() + 1)
             await see_the_world(app)
             app.stop.set()
             assert await positions.reserve(app, MARKET, Phase.HOLDING, Phase.SELLING)
             began = app.clock()
-            with patch.object(selling, "sells_at", return_value=PRICE if locked else None):
+            with patch.object(selling, "sells_at", return_value=Decimal(PRICE) if locked else None):
                 await lifecycle.sell(app, MARKET, Exit(sell=True, reason=WHY))
             assert (app.clock() - began).total_seconds() < 1
             assert (await app.state.active_trade.snapshot())[MARKET].phase == Phase.HOLDING
