@@ -116,6 +116,7 @@ clean:
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
+	@$(call say,파이썬 환경 .venv를 만듭니다 ...,Making a Python environment in .venv ...)
 	@$(PYTHON) -m venv .venv
 
 $(RUNS): requirements.txt | $(BIN)/python
