@@ -10,7 +10,7 @@ from unittest.mock import patch
 import pytest
 
 from journal.records import Phase
-from tests.helpers.trading_desk import MARKET, Desk, buy, rounds, sell, told
+from tests.helpers.trading_desk import MARKET, Desk, buy, rounds, sell, told, until_the_wallet_shows_it
 from trader.books.balances import APART_S, compare_balance
 from trader.books.reconcile import reconcile
 from trader.orders.plans import plan_exit
@@ -131,6 +131,7 @@ def test_nothing_is_sent_for_coins_that_are_not_in_the_account(tmp_path: Path) -
         async with desk.started() as app:
             trade = await buy(app)
             desk.box.exchange.deposit("BTC", -trade.volume)
+            await until_the_wallet_shows_it()
             await sell(app)
             assert len(app.journal.intents_of(trade.id)) == 1
         assert free_of("BTC", {}) is None
@@ -164,6 +165,7 @@ def test_an_exit_waits_for_coins_that_the_user_has_locked(tmp_path: Path) -> Non
         async with desk.started() as app:
             trade = await buy(app)
             lock = desk.user_orders(side="ask", ord_type="limit", price="300000000", volume=f"{trade.volume:f}")
+            await until_the_wallet_shows_it()
             await sell(app)
             assert app.journal.trade(trade.id).phase == "holding"
             assert any("locked" in note.key for note in app.journal.pending_notes(9))

@@ -16,10 +16,10 @@ from journal.errors import JournalFull
 from journal.records import IntentState, Phase, Trade
 from strategy.base import Entry, Exit, Snapshot
 from tests.helpers.sandbox_desk import PRICE
-from tests.helpers.trading_desk import MARKET, WHY, Desk, buy, see_the_world, sell, told
+from tests.helpers.trading_desk import MARKET, WHY, Desk, buy, see_the_world, sell, told, until_the_wallet_shows_it
 from trader.books import adoption, discovery, reconcile
 from trader.books.breach import guard
-from trader.orders import names, plans, protocol, risk
+from trader.orders import names, plans, protocol
 from trader.restore import settle_intent
 from trader.trades import buying, lifecycle, positions, selling
 from upbit.errors import UnderMinTotal
@@ -110,7 +110,7 @@ def test_a_sale_that_waits_is_left_to_the_next_start_when_the_daemon_ends(
             trade = await buy(app)
             if locked:
                 desk.user_orders(side=Side.ASK, ord_type="limit", price="300000000", volume=f"{trade.volume:f}")
-            await asyncio.sleep(risk.WALLET_LAG.total_seconds() + 1)
+            await until_the_wallet_shows_it()
             await see_the_world(app)
             app.stop.set()
             assert await positions.reserve(app, MARKET, Phase.HOLDING, Phase.SELLING)

@@ -17,6 +17,7 @@ from strategy.base import Entry, Exit, Reason, Snapshot
 from tests.helpers.sandbox_desk import PRICE, START, FakeSource
 from trader.books.reconcile import reconcile
 from trader.daemon import build
+from trader.orders.risk import WALLET_LAG
 from trader.restore import recover
 from trader.trades import lifecycle
 from trader.trades.positions import reserve
@@ -123,6 +124,11 @@ async def sell(app: App) -> None:
     await see_the_world(app)
     assert await reserve(app, MARKET, Phase.HOLDING, Phase.SELLING)
     await lifecycle.sell(app, MARKET, Exit(sell=True, reason=WHY))
+
+
+async def until_the_wallet_shows_it() -> None:
+    """Let so much time pass that balances show what was filled last."""
+    await asyncio.sleep(WALLET_LAG.total_seconds())
 
 
 async def see_the_world(app: App) -> None:
