@@ -48,7 +48,7 @@ determinism: $(STAMP) # the same seeds in two processes, under random hash seeds
 mutants: $(STAMP) # seven broken order rules, each of which a simulated world must catch
 	@$(BIN)/python -m pytest -q -m slow -rP tests/scenarios/test_mutants.py
 
-RULES := journal/*,trader/orders/protocol.py,trader/orders/drive.py,trader/orders/tracking.py,trader/orders/evidence.py,trader/trades/lifecycle.py,trader/trades/buying.py,trader/trades/selling.py,trader/orders/plans.py,trader/trades/positions.py,trader/books/reconcile.py,trader/books/discovery.py,trader/books/adoption.py,trader/books/balances.py,trader/books/owner.py,trader/restore.py,trader/books/rebuild.py,trader/orders/sale.py,trader/orders/exits.py,trader/orders/names.py,trader/books/storage.py,trader/books/breach.py,trader/orders/gate.py,trader/orders/risk.py,trader/control.py,trader/guards/equity.py,trader/decisions.py,strategy/portfolio.py
+RULES = $(shell $(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["tool"]["mutmut"]["only_mutate"], sep=",")')
 JUDGES = $(shell grep -lE 'from (journal|trader|strategy\.portfolio)|trading_desk' tests/unit/test_*.py tests/contract/test_*.py)
 .PHONY: coverage
 coverage: $(STAMP) # every line and branch of orders, journal and risk, run by the tests that know them
