@@ -7,6 +7,7 @@ one moment, the backtester about thousands in one call, and both run the same li
 
 from __future__ import annotations
 
+import operator
 from dataclasses import dataclass, field
 from math import nan
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
@@ -15,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from datetime import datetime, timedelta
     from decimal import Decimal
 
@@ -55,6 +56,16 @@ Numbers = dict[str, Floats]
 """Named arrays, each ``(markets, candles)``: everything a strategy decides on, computed once for a whole window."""
 
 
+RELATIONS: dict[str, Callable[[Any, Any], Any]] = {
+    ">": operator.gt,
+    ">=": operator.ge,
+    "<": operator.lt,
+    "<=": operator.le,
+    "==": operator.eq,
+}
+"""What a value may be asked to be to its threshold. None of them holds for NaN: what is not known never passes."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gate:
     """One condition of a target, in words a person can read."""
@@ -63,6 +74,24 @@ class Gate:
     ko: str
     en: str
 
+    def asks(self, value: Any, relation: str, threshold: Any) -> Condition:
+        """Return that this gate is open where `value relation threshold` holds."""
+        return Condition(gate=self, value=value, relation=relation, threshold=threshold)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Condition:
+    """A gate with what it looks at: floats, or arrays of one shape. Whether it is open follows, and so does how far."""
+
+    gate: Gate | None  # None: a bare answer of one's own strategy, which the gate at its place in `gates` gave
+    value: Any
+    relation: str  # a key of `RELATIONS`
+    threshold: Any
+
+    def holds(self) -> Any:
+        """Return whether the gate is open, a bool or an array of them."""
+        return RELATIONS[self.relation](self.value, self.threshold)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
@@ -70,7 +99,7 @@ class Selection:
 
     gate: npt.NDArray[np.int8]  # index into `gates` of the first gate that failed, `PASSED` for a target
     numbers: Mapping[str, Floats]  # the numbers the gates looked at, by name
-    tests: int | None = None  # how many gates were asked, where that is known
+    tests: tuple[Condition, ...] = ()  # what was asked, gate by gate; empty where nobody says
 
     def passed(self) -> Bools:
         """Return which markets are targets, in the shape of `gate`."""

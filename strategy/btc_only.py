@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import timedelta
 
-    from strategy.base import Moments, Numbers, Position, Window
+    from strategy.base import Condition, Moments, Numbers, Position, Window
 
 NOT_BTC = Gate(code="not_btc", ko="비트코인이 아님", en="not bitcoin")
 
@@ -65,12 +65,12 @@ class BtcOnly(Scaffold):
             **leader_numbers(window, parameters.btc_ema),
         }
 
-    def tests(self, now: Mapping[str, Any], parameters: Parameters) -> tuple[Any, ...]:
-        """Say which gates are open, in the order of `gates`."""
+    def tests(self, now: Mapping[str, Any], parameters: Parameters) -> tuple[Condition, ...]:
+        """Say what each gate asks, in the order of `gates`."""
         return (
-            now["is_btc"] > 0,
-            now["candles"] >= parameters.min_candles,
-            now["btc_close"] > now["btc_ema"],
+            NOT_BTC.asks(now["is_btc"], ">", 0),
+            HISTORY.asks(now["candles"], ">=", parameters.min_candles),
+            BTC_GATE.asks(now["btc_close"], ">", now["btc_ema"]),
         )
 
     def sells(self, position: Position, moments: Moments, parameters: Parameters) -> tuple[Any, ...]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from strategy import indicators
-from strategy.base import PASSED, Cause, Gate, Selection
+from strategy.base import PASSED, Cause, Condition, Gate, Selection
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -41,19 +41,27 @@ def leader_numbers(window: Window, period: int) -> dict[str, Floats]:
     return {name: np.broadcast_to(np.fmax.reduce(values), shape) for name, values in found.items()}
 
 
-def choose(numbers: Numbers, at: int | slice, shown: Sequence[str], tests: Sequence[Bools]) -> Selection:
+def choose(numbers: Numbers, at: int | slice, shown: Sequence[str], tests: Sequence[Condition | Bools]) -> Selection:
     """Return which gate each market fails first. A comparison with NaN is False, so an unknown number never passes.
 
     Args:
         numbers: arrays ``(markets, candles)``.
         at: index of the candle, or a slice of candles.
         shown: names of the numbers the verdict shows.
-        tests: one array ``(markets,)`` a gate (for a slice ``(markets, candles)``), in the order of the gates.
+        tests: what each gate asks, in their order: `Gate.asks` of arrays ``(markets,)``, for a slice ``(markets,
+            candles)``. A bare array of answers will do, but then nobody can say how far a gate is from opening.
     """
-    gate = np.full(np.shape(tests[0]), PASSED, dtype=np.int8)
-    for index, test in reversed(list(enumerate(tests))):
-        np.putmask(gate, ~test, index)  # an earlier gate overwrites a later one: the first that failed is left
-    return Selection(gate=gate, numbers={name: numbers[name][:, at] for name in shown}, tests=len(tests))
+    asked = tuple(test if isinstance(test, Condition) else bare(test) for test in tests)
+    answers = [condition.holds() for condition in asked]
+    gate = np.full(np.shape(answers[0]), PASSED, dtype=np.int8)
+    for index, answer in reversed(list(enumerate(answers))):
+        np.putmask(gate, ~answer, index)  # an earlier gate overwrites a later one: the first that failed is left
+    return Selection(gate=gate, numbers={name: numbers[name][:, at] for name in shown}, tests=asked)
+
+
+def bare(answer: Bools) -> Condition:
+    """Return an answer without a number behind it, as a condition."""
+    return Condition(gate=None, value=answer, relation="==", threshold=True)
 
 
 def shown_numbers(numbers: Mapping[str, float], *names: str) -> dict[str, float]:

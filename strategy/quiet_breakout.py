@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import timedelta
 
-    from strategy.base import Moments, Numbers, Position, Window
+    from strategy.base import Condition, Moments, Numbers, Position, Window
 
 BREAKOUT = Gate(code="breakout", ko="전고점 아래", en="below the earlier high")
 CHANNEL_BROKEN = Cause(
@@ -80,14 +80,14 @@ class QuietBreakout(Scaffold):
             **leader_numbers(window, parameters.btc_ema),
         }
 
-    def tests(self, now: Mapping[str, Any], parameters: Parameters) -> tuple[Any, ...]:
-        """Say which gates are open, in the order of `gates`."""
+    def tests(self, now: Mapping[str, Any], parameters: Parameters) -> tuple[Condition, ...]:
+        """Say what each gate asks, in the order of `gates`."""
         return (
-            now["candles"] >= parameters.min_candles,
-            now["btc_close"] > now["btc_ema"],
-            now["turnover_24h"] >= parameters.min_turnover_krw,
-            now["close"] > now["channel_high"],
-            now["natr"] < parameters.max_natr,
+            HISTORY.asks(now["candles"], ">=", parameters.min_candles),
+            BTC_GATE.asks(now["btc_close"], ">", now["btc_ema"]),
+            TURNOVER.asks(now["turnover_24h"], ">=", parameters.min_turnover_krw),
+            BREAKOUT.asks(now["close"], ">", now["channel_high"]),
+            QUIET.asks(now["natr"], "<", parameters.max_natr),
         )
 
     def sells(self, position: Position, moments: Moments, parameters: Parameters) -> tuple[Any, ...]:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import timedelta
 
-    from strategy.base import Moments, Numbers, Position, Window
+    from strategy.base import Condition, Moments, Numbers, Position, Window
 
 TREND = Gate(code="trend", ko="단기 평균이 장기 평균 아래", en="the short average is below the long one")
 ABOVE_FAST = Gate(code="above_fast", ko="가격이 단기 평균 아래", en="the price is below the short average")
@@ -90,15 +90,15 @@ class QuietTrend(Scaffold):
             **leader_numbers(window, parameters.btc_ema),
         }
 
-    def tests(self, now: Mapping[str, Any], parameters: Parameters) -> tuple[Any, ...]:
-        """Say which gates are open, in the order of `gates`."""
+    def tests(self, now: Mapping[str, Any], parameters: Parameters) -> tuple[Condition, ...]:
+        """Say what each gate asks, in the order of `gates`."""
         return (
-            now["candles"] >= parameters.min_candles,
-            now["btc_close"] > now["btc_ema"],
-            now["turnover_24h"] >= parameters.min_turnover_krw,
-            now["ema_fast"] > now["ema_slow"],
-            now["close"] > now["ema_fast"],
-            now["natr"] < parameters.max_natr,
+            HISTORY.asks(now["candles"], ">=", parameters.min_candles),
+            BTC_GATE.asks(now["btc_close"], ">", now["btc_ema"]),
+            TURNOVER.asks(now["turnover_24h"], ">=", parameters.min_turnover_krw),
+            TREND.asks(now["ema_fast"], ">", now["ema_slow"]),
+            ABOVE_FAST.asks(now["close"], ">", now["ema_fast"]),
+            QUIET.asks(now["natr"], "<", parameters.max_natr),
         )
 
     def sells(self, position: Position, moments: Moments, parameters: Parameters) -> tuple[Any, ...]:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import timedelta
 
-    from strategy.base import Moments, Numbers, Position, Window
+    from strategy.base import Condition, Moments, Numbers, Position, Window
 
 OVERSOLD = Gate(code="oversold", ko="과매도 아님", en="not oversold")
 BELOW_BAND = Gate(code="below_band", ko="하단 밴드 위", en="above the lower band")
@@ -82,14 +82,14 @@ class RareDip(Scaffold):
             **leader_numbers(window, parameters.btc_ema),
         }
 
-    def tests(self, now: Mapping[str, Any], parameters: Parameters) -> tuple[Any, ...]:
-        """Say which gates are open, in the order of `gates`."""
+    def tests(self, now: Mapping[str, Any], parameters: Parameters) -> tuple[Condition, ...]:
+        """Say what each gate asks, in the order of `gates`."""
         return (
-            now["candles"] >= parameters.min_candles,
-            now["btc_close"] > now["btc_ema"],
-            now["turnover_24h"] >= parameters.min_turnover_krw,
-            now["rsi"] < parameters.max_rsi,
-            now["close"] < now["band_lower"],
+            HISTORY.asks(now["candles"], ">=", parameters.min_candles),
+            BTC_GATE.asks(now["btc_close"], ">", now["btc_ema"]),
+            TURNOVER.asks(now["turnover_24h"], ">=", parameters.min_turnover_krw),
+            OVERSOLD.asks(now["rsi"], "<", parameters.max_rsi),
+            BELOW_BAND.asks(now["close"], "<", now["band_lower"]),
         )
 
     def sells(self, position: Position, moments: Moments, parameters: Parameters) -> tuple[Any, ...]:

@@ -88,11 +88,11 @@ class Scaffold(Strategy):
         }
 
     def tests(self, now: Mapping[str, Any], parameters: Any) -> tuple[Any, ...]:
-        """Say which gates are open, in the order of `gates`."""
+        """Say what each gate asks, in the order of `gates`."""
         return (
-            now["candles"] >= parameters.min_candles,
-            now["turnover_24h"] >= parameters.min_turnover_krw,
-            self.wants(now, parameters),
+            HISTORY.asks(now["candles"], ">=", parameters.min_candles),
+            TURNOVER.asks(now["turnover_24h"], ">=", parameters.min_turnover_krw),
+            SIGNAL.asks(self.wants(now, parameters), "==", True),
         )
 
     def select(self, window: Window, numbers: Numbers, at: int | slice, parameters: Any) -> Selection:

@@ -134,11 +134,13 @@ def _check_selection(strategy: Strategy, selection: Any, shape: tuple[int, ...])
     if not isinstance(selection, Selection) or np.shape(selection.gate) != shape:
         raise _Wrong("select", f"모양이 {shape}인 Selection이어야 합니다", f"it must return a Selection, {shape}")
     gates = len(strategy.gates)
-    if selection.tests not in {None, gates}:
+    asked = len(selection.tests)
+    named = [condition.gate or gate for condition, gate in zip(selection.tests, strategy.gates, strict=False)]
+    if selection.tests and (asked != gates or named != list(strategy.gates)):
         raise _Wrong(
             "select",
-            f"검사가 {selection.tests}개인데 gates는 {gates}개입니다. 수와 순서를 맞추세요",
-            f"{selection.tests} tests and {gates} gates: they must be as many, and in one order",
+            f"검사가 {asked}개인데 gates는 {gates}개입니다. 수와 순서를 맞추세요",
+            f"{asked} tests and {gates} gates: they must be as many, and in one order",
         )
     if not np.isin(selection.gate, range(PASSED, gates)).all():
         raise _Wrong("select", "gates에 없는 번호가 있습니다", "it names a gate that is not among `gates`")

@@ -21,7 +21,7 @@ from strategy.scaffold import Scaffold
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from strategy.base import Floats, Moments, Numbers, Position, Snapshot, Window
+    from strategy.base import Condition, Floats, Moments, Numbers, Position, Snapshot, Window
 
 DAY = timedelta(days=1)
 DAY_S = 86_400
@@ -88,14 +88,14 @@ class VolatilityBreakout(Scaffold):
             "day": whole + day,
         }
 
-    def tests(self, now: Mapping[str, Any], parameters: Parameters) -> tuple[Any, ...]:
-        """Say which gates are open, in the order of `gates`."""
+    def tests(self, now: Mapping[str, Any], parameters: Parameters) -> tuple[Condition, ...]:
+        """Say what each gate asks, in the order of `gates`."""
         return (
-            now["candles"] >= parameters.min_candles,
-            now["turnover_24h"] >= parameters.min_turnover_krw,
-            now["day_over"] == 0,
-            now["close"] > now["days_average"],
-            now["close"] > now["trigger"],
+            HISTORY.asks(now["candles"], ">=", parameters.min_candles),
+            TURNOVER.asks(now["turnover_24h"], ">=", parameters.min_turnover_krw),
+            DAY_OPEN.asks(now["day_over"], "==", 0),
+            ABOVE_DAYS.asks(now["close"], ">", now["days_average"]),
+            BREAKOUT.asks(now["close"], ">", now["trigger"]),
         )
 
     def enter(self, snapshot: Snapshot, parameters: Parameters) -> Entry:
