@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import zlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from journal.errors import (
     NOT_NOW,
@@ -14,23 +13,29 @@ from journal.errors import (
     JournalLocked,
     JournalUnwritable,
 )
-from journal.rows import canonical, to_ms
+from journal.rows import as_ms, canonical, to_ms
+from journal.scans import BLOCK_MS, FRAME, Draw, Rest
 from journal.store import urgent
 from journal.trades import Trades
+from journal.verdicts import pack, to_frame
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
     from datetime import datetime
 
     from journal.records import Halt, Note
+    from journal.verdicts import Frame, Scan
 
 __all__ = ["Journal", "JournalBreach", "JournalCorrupt", "JournalError", "JournalLocked", "JournalUnwritable"]
 
-SCANS_PRUNED_AT_ONCE = 10
+PRUNED_AT_ONCE = 10
 
 
 class Journal(Trades):
     """The open journal: trades and orders, and beside them messages, halts, verdicts and facts about itself."""
+
+    _last_scan: tuple[int, Frame] | None = None
+    """The minute that was written last, and what the next one may differ from."""
 
     def begin_halt(self, halt: Halt, notes: Iterable[Note]) -> None:
         """Write that trading is halted from now on, and its message, which is told also if neither can be written."""
@@ -66,19 +71,45 @@ class Journal(Trades):
             self._event("halt_ended", code, by=by)
             self._insert_notes(notes)
 
-    def record_scan(
-        self, minute: datetime, strategy: str, closed_at: datetime, verdicts: Mapping[str, Mapping[str, Any]]
-    ) -> None:
-        """Write one verdict with its numbers for every market; a minute that is told twice keeps the later word."""
-        packed = zlib.compress(canonical(verdicts).encode())
-        row = (to_ms(minute), strategy, to_ms(closed_at), packed)
-        self._or_drop("verdicts", lambda: self._db.execute("INSERT OR REPLACE INTO scan VALUES (?, ?, ?, ?)", row))
+    def record_scan(self, minute: datetime, strategy: str, closed_at: datetime, scan: Scan) -> None:
+        """Write what every gate looked at in every market; a minute that is told twice keeps the later word."""
+        frame, at = to_frame(scan), as_ms(minute)
+        last = self._last_scan
+        before = last if last is not None and last[0] < at and last[0] // BLOCK_MS == at // BLOCK_MS else None
+        packed = pack(frame, before[1] if before else None)
+        row = (at, strategy, to_ms(closed_at), packed, before[0] if before else None, FRAME)
+        insert = (
+            "INSERT OR REPLACE INTO scan (minute_ms, strategy, closed_ms, verdicts, prev_ms, form) "
+            "VALUES (?, ?, ?, ?, ?, ?)"
+        )
+        if self._or_drop("verdicts", lambda: self._db.execute(insert, row)):
+            self._last_scan = (at, frame)  # what was not written is no minute to differ from
 
     def prune_scans(self, before: datetime) -> None:
-        """Forget some verdicts that are older than `before`; called often, so that no call takes long."""
-        old = "DELETE FROM scan WHERE minute_ms IN (SELECT minute_ms FROM scan WHERE minute_ms < ? LIMIT ?)"
-        row = (to_ms(before), SCANS_PRUNED_AT_ONCE)
-        self._or_drop("the end of old verdicts", lambda: self._db.execute(old, row))
+        """Forget some verdicts of the hours that are over at `before`; called often, so that no call takes long.
+
+        The latest go first: they differ from those before them.
+        """
+        hour = as_ms(before) // BLOCK_MS * BLOCK_MS
+
+        def forget() -> None:
+            for table, key in (("scan", "minute_ms"), ("rest", "at_ms"), ("draw", "at_ms")):
+                old = f"SELECT rowid FROM {table} WHERE {key} < ? ORDER BY {key} DESC LIMIT ?"  # noqa: S608 - ours
+                self._db.execute(f"DELETE FROM {table} WHERE rowid IN ({old})", (hour, PRUNED_AT_ONCE))  # noqa: S608
+
+        self._or_drop("the end of old verdicts", forget)
+
+    def record_rest(self, rest: Rest) -> None:
+        """Write that a market is left alone for a while, and why."""
+        row = (rest.market, to_ms(rest.at), to_ms(rest.until), rest.why)
+        insert = "INSERT INTO rest (market, at_ms, until_ms, why) VALUES (?, ?, ?, ?)"
+        self._or_drop("a rest", lambda: self._db.execute(insert, row))
+
+    def record_draw(self, draw: Draw) -> None:
+        """Write who was drawn."""
+        row = (to_ms(draw.at), draw.candidates, draw.free, canonical(list(draw.markets)))
+        insert = "INSERT INTO draw (at_ms, candidates, free, markets) VALUES (?, ?, ?, ?)"
+        self._or_drop("a draw", lambda: self._db.execute(insert, row))
 
     def set_meta(self, key: str, value: str) -> None:
         """Keep one fact about the journal itself."""

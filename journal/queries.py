@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
-import zlib
 from typing import TYPE_CHECKING, Any
 
 from journal.errors import JournalBreach, JournalCorrupt, unopened
@@ -25,6 +23,7 @@ from journal.rows import (
     to_trade,
     total,
 )
+from journal.scans import Scans
 from upbit.models import Side
 from upbit.rules import base_of
 
@@ -43,7 +42,7 @@ OPEN = "('entering', 'holding', 'leaving')"
 LIVE = f"({', '.join(f'{state.value!r}' for state in sorted(IntentState.live()))})"
 
 
-class Queries:
+class Queries(Scans):
     """Questions to an open journal. Sums are made of Decimals here, never by the database."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
@@ -266,12 +265,6 @@ class Queries:
             return []  # a reader may look at the file of an older version
         rows = self._db.execute("SELECT * FROM halt WHERE ended_ms IS NULL ORDER BY seq")
         return [to_halt(row) for row in rows]
-
-    def scan_at(self, moment: datetime) -> tuple[datetime, dict[str, Any]] | None:
-        """Return the last scan at or before `moment` and its verdicts; None when there is none."""
-        query = "SELECT * FROM scan WHERE minute_ms <= ? ORDER BY minute_ms DESC LIMIT 1"
-        row = self._db.execute(query, (to_ms(moment),)).fetchone()
-        return None if row is None else (from_ms(row["minute_ms"]), json.loads(zlib.decompress(row["verdicts"])))
 
     def meta(self, key: str) -> str | None:
         """Return one fact about the journal itself."""

@@ -175,7 +175,30 @@ ALTER TABLE trade ADD COLUMN profit TEXT;
 """
 """What a trade that has ended counts for in the sum of all, KRW; NULL for others, and until an older file is opened."""
 
-MIGRATIONS: tuple[str, ...] = (FIRST, HALTS, PROTOCOL, WORTH, PROFIT)
+REASONS = """
+ALTER TABLE scan ADD COLUMN prev_ms INTEGER;
+ALTER TABLE scan ADD COLUMN form INTEGER NOT NULL DEFAULT 1;
+CREATE TABLE rest (
+    seq INTEGER PRIMARY KEY,
+    market TEXT NOT NULL,
+    at_ms INTEGER NOT NULL,
+    until_ms INTEGER NOT NULL,
+    why TEXT NOT NULL
+) STRICT;
+CREATE INDEX rest_by_time ON rest(at_ms);
+CREATE TABLE draw (
+    seq INTEGER PRIMARY KEY,
+    at_ms INTEGER NOT NULL,
+    candidates INTEGER NOT NULL,
+    free INTEGER NOT NULL,
+    markets TEXT NOT NULL
+) STRICT;
+CREATE INDEX draw_by_time ON draw(at_ms);
+"""
+"""Verdicts as frames (`journal/verdicts.py`), which may differ from the minute `prev_ms`; who was left alone, and why;
+who was drawn."""
+
+MIGRATIONS: tuple[str, ...] = (FIRST, HALTS, PROTOCOL, WORTH, PROFIT, REASONS)
 """Entry n turns format n into format n + 1. Entries are never changed, only added."""
 
 

@@ -144,13 +144,19 @@ class Store(Queries):
                 raise self._failure(error) from error
             raise
 
-    def _or_drop(self, what: str, write: Callable[[], object]) -> None:
-        """Do a transaction that trading does not rest on: one that cannot be written is dropped, and logged."""
+    def _or_drop(self, what: str, write: Callable[[], object]) -> bool:
+        """Do a transaction that trading does not rest on; one that cannot be written is dropped, and logged.
+
+        Returns:
+            Whether it was written.
+        """
         try:
             with self._transaction():
                 write()
         except (*NOT_NOW, JournalBroken) as error:
             log.warning("not written: %s (%s)", what, error)
+            return False
+        return True
 
     def _failure(self, error: sqlite3.DatabaseError) -> JournalBusy | JournalFull | JournalBroken:
         failure = unwritten(self._path, error)

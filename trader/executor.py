@@ -90,7 +90,7 @@ async def step(app: App, orders: asyncio.TaskGroup) -> None:
 async def drop(app: App, market: str) -> None:
     """Let go of a market that is no target; one that opens or closes would be drawn again at once, so it rests."""
     if market in await app.state.closing.snapshot():
-        await leave_alone(app, market, CLOSING_RESTS)
+        await leave_alone(app, market, CLOSING_RESTS, "closing")
     await let_go(app, market)
 
 

@@ -8,11 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from math import nan
 from typing import TYPE_CHECKING
 
-from strategy.base import PASSED, Gate, Selection, Snapshot, Window
+import numpy as np
+
+from journal.verdicts import GateRow, Scan
+from strategy.base import PASSED, Condition, Gate, Selection, Snapshot, Window
 from strategy.grid import build_window
 from trader.candles import last_close
 from trader.guards.host import SKEW_STOP, skew_of
@@ -112,7 +117,8 @@ async def publish(
     targets = {market: snapshot for market, snapshot in snapshots.items() if snapshot.failed_gate is None}
     before = await app.state.target_dict.snapshot()
     await app.state.target_dict.replace(targets)
-    record(app, closed_at, listings, snapshots, barred)
+    barred |= {market: NOT_LOADED for market in listings if market not in snapshots and market not in barred}
+    record(app, closed_at, scan_of(window, selection, app.strategy.gates, barred, tickers), await known_of_account(app))
     if targets.keys() != before.keys():
         log.debug("targets count=%d of=%d markets=%s", len(targets), len(listings), ",".join(sorted(targets)))
 
@@ -155,23 +161,63 @@ def judge(
     return snapshots
 
 
-def record(
-    app: App,
-    closed_at: datetime,
-    listings: Iterable[str],
-    snapshots: Mapping[str, Snapshot],
+def scan_of(
+    window: Window,
+    selection: Selection,
+    gates: Sequence[Gate],
     barred: Mapping[str, Gate],
-) -> None:
-    """Write this minute's verdict about every listed market into the journal."""
+    tickers: Mapping[str, Ticker],
+) -> Scan:
+    """Return what every gate looked at in every market, as the journal keeps it."""
+    rows = []
+    for place, (gate, asked) in enumerate(zip(gates, selection.tests or [None] * len(gates), strict=True)):
+        condition = asked or told_only(selection, place, gate)
+        shape = selection.gate.shape
+        values, thresholds = (
+            np.broadcast_to(np.asarray(side, dtype=np.float64), shape).tolist()
+            for side in (condition.value, condition.threshold)
+        )
+        named = condition.gate or gate
+        rows.append(
+            GateRow(
+                code=named.code,
+                ko=named.ko,
+                en=named.en,
+                relation=condition.relation,
+                values=values,
+                thresholds=thresholds,
+            )
+        )
+    return Scan(
+        markets=window.markets,
+        gates=rows,
+        prices=[tickers[market].price if market in tickers else None for market in window.markets],
+        barred={market: {"code": gate.code, "ko": gate.ko, "en": gate.en} for market, gate in barred.items()},
+    )
+
+
+def told_only(selection: Selection, place: int, gate: Gate) -> Condition:
+    """Return a gate of a strategy that says only which one failed first: those behind it are not known."""
+    answers = np.where(selection.gate == place, 0.0, 1.0)
+    answers = np.where((selection.gate != PASSED) & (selection.gate < place), nan, answers)
+    return gate.asks(answers, "==", 1.0)
+
+
+async def known_of_account(app: App) -> dict[str, object]:
+    """Return what decides beside the strategy: places, how many are taken, and the won that is free."""
+    won = (await app.state.wallet_dict.snapshot()).get("KRW")
+    trading, active = await app.state.trading_dict.snapshot(), await app.state.active_trade.snapshot()
+    known: dict[str, object] = {
+        "places": app.config.trading.max_open_trades,
+        "taken": len(trading.keys() | active.keys()),
+    }
+    if won is not None:
+        known |= {"won": format(won.available, "f"), "won_at": won.as_of.isoformat(timespec="seconds")}
+    return known
+
+
+def record(app: App, closed_at: datetime, seen: Scan, known: Mapping[str, object]) -> None:
+    """Write this minute's look at every market into the journal."""
     minute = app.clock().replace(second=0, microsecond=0)
-    verdicts: dict[str, dict[str, object]] = {}
-    for market in sorted(listings):
-        snapshot = snapshots.get(market)
-        gate = snapshot.failed_gate if snapshot else barred.get(market, NOT_LOADED)
-        verdicts[market] = {
-            "gate": gate.code if gate else None,
-            "price": str(snapshot.price) if snapshot else None,
-            "numbers": dict(snapshot.numbers) if snapshot else {},
-        }
-    app.journal.record_scan(minute, app.strategy.name, closed_at, verdicts)
+    app.journal.record_scan(minute, app.strategy.name, closed_at, replace(seen, facts=known))
     app.journal.prune_scans(minute - SCANS_KEPT)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from journal.scans import Draw
 from strategy.portfolio import draw
 from trader.loops import every, keep_going
 
@@ -35,6 +36,7 @@ async def sample(app: App) -> None:
         drawn = draw(app.rng, candidates, taken, app.journal.last_exits(), now, cooldown=rest_time(app), slots=slots)
         trading.update(dict.fromkeys(drawn))
     if drawn:
+        app.journal.record_draw(Draw(at=now, candidates=len(candidates), free=slots, markets=tuple(drawn)))
         app.tell("drawn", markets=",".join(drawn), candidates=len(candidates), free=slots)
 
 

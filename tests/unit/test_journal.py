@@ -25,6 +25,7 @@ from journal.journal import Journal
 from journal.reader import NoJournal, open_reader
 from journal.records import EDGES, Intent, IntentState, Note, Trade
 from journal.schema import MIGRATIONS
+from tests.helpers.scans import a_scan
 from upbit.models import Fill, Side
 
 if TYPE_CHECKING:
@@ -215,15 +216,19 @@ def test_a_message_is_queued_once_and_delivered_in_order(journal: Journal) -> No
 def test_verdicts_are_kept_a_minute_at_a_time(journal: Journal) -> None:
     """The last scan before a moment, with its numbers; old ones go in small bites."""
     for minute in range(30):
-        journal.record_scan(
-            NOW + timedelta(minutes=minute), "s", NOW, {"KRW-BTC": {"gate": None, "numbers": {"a": minute}}}
-        )
+        journal.record_scan(NOW + timedelta(minutes=minute), "s", NOW, a_scan(float(minute), threshold=5))
     found = journal.scan_at(NOW + timedelta(minutes=5, seconds=30))
     assert found is not None
-    assert found[1]["KRW-BTC"]["numbers"] == {"a": 5}
+    assert found.scan is not None
+    assert found.scan.gates[0].values == [5.0]
+    assert found.scan.failed("KRW-A") == "above"
+    assert (at := journal.scan_at(NOW + timedelta(minutes=6)))
+    assert at.scan is not None
+    assert at.scan.failed("KRW-A") is None
     journal.prune_scans(NOW + timedelta(hours=1))
-    assert journal.scan_at(NOW + timedelta(minutes=9)) is None
-    assert journal.scan_at(NOW + timedelta(minutes=10)) is not None
+    (kept,) = journal._db.execute("SELECT count(*) FROM scan").fetchone()
+    assert kept == 20
+    assert journal.scan_at(NOW) is not None, "those that others differ from go last"
 
 
 @pytest.mark.failure("F3")

@@ -12,6 +12,7 @@ import pytest
 from journal.errors import JournalBreach
 from journal.records import Counts, Ends, Flow, Halt, IntentState, Level, Note, Totals
 from journal.rows import canonical, chain, from_ms, money, to_ms, to_text, worth_of
+from tests.helpers.scans import a_scan
 from tests.unit.test_journal import fill, intent, trade
 from tests.unit.test_journal_rows import MS, NOW, Book, buy
 from upbit.models import Side
@@ -246,18 +247,23 @@ def test_facts_and_verdicts_are_kept_by_their_time_and_name(book: Book) -> None:
     assert book.events() == [("meta", "mode", {"value": "live"}), ("meta", "mode", {"value": "sandbox"})]
     book.journal.note_import(NOW + timedelta(seconds=3))
     assert book.journal.imported_until() == NOW + timedelta(seconds=3)
-    for word in ("first", "second"):
-        book.journal.record_scan(NOW, "breakouts", NOW - timedelta(minutes=1), {"KRW-A": {"gate": word}})
-    assert book.journal.scan_at(NOW) == (NOW, {"KRW-A": {"gate": "second"}})
+    for value in (0.0, 2.0):
+        book.journal.record_scan(NOW, "breakouts", NOW - timedelta(minutes=1), a_scan(value))
+    found = book.journal.scan_at(NOW)
+    assert found is not None
+    assert found.scan is not None
+    assert (found.minute, found.closed_at, found.scan.failed("KRW-A")) == (NOW, NOW - timedelta(minutes=1), None)
     assert book.journal.scan_at(NOW - timedelta(milliseconds=1)) is None
     (row,) = book.rows("scan")
     assert (row["minute_ms"], row["strategy"], row["closed_ms"]) == (0, "breakouts", -60_000)
     for minute in range(1, 12):
-        book.journal.record_scan(NOW + timedelta(minutes=minute), "s", NOW, {})
-    book.journal.prune_scans(NOW + timedelta(minutes=11))
-    assert [row["minute_ms"] for row in book.rows("scan")] == [10 * 60_000, 11 * 60_000]
-    book.journal.prune_scans(NOW + timedelta(minutes=11))
-    assert [row["minute_ms"] for row in book.rows("scan")] == [11 * 60_000]
+        book.journal.record_scan(NOW + timedelta(minutes=minute), "s", NOW, a_scan(2.0))
+    book.journal.prune_scans(NOW + timedelta(minutes=59))
+    assert len(book.rows("scan")) == 12, "an hour goes when it is over"
+    book.journal.prune_scans(NOW + timedelta(minutes=60))
+    assert [row["minute_ms"] for row in book.rows("scan")] == [0, 60_000]
+    book.journal.prune_scans(NOW + timedelta(minutes=60))
+    assert book.rows("scan") == []
 
 
 def test_a_moment_and_an_amount_are_written_exactly() -> None:

@@ -25,6 +25,7 @@ from journal.queries import Queries
 from journal.reader import NoJournal, copy_to, open_reader
 from journal.records import Ends, Halt, Intent, IntentState, Level, Note, Trade
 from journal.schema import MIGRATIONS
+from tests.helpers.scans import a_scan
 from upbit.models import Fill, Side
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ def test_verdicts_are_dropped_on_a_full_disk_and_messages_wait(
     """Trading does not rest on them; a person does rest on messages."""
     fill_disk(journal)
     random = {f"KRW-{n}": {"code": os.urandom(400).hex()} for n in range(300)}
-    journal.record_scan(NOW, "s", NOW, random)
+    journal.record_scan(NOW, "s", NOW, replace(a_scan(), barred=random))
     journal.add_notes([Note(key="k", kind="k", body=dict(LONG))])
     assert journal.scan_at(NOW) is None
     assert [note.key for note in journal.pending_notes(9)] == ["k"]
@@ -384,11 +385,12 @@ def test_half_a_backup_never_bears_the_name_of_a_whole_one(
 @pytest.mark.failure("E12")
 def test_old_verdicts_go_a_few_at_a_time(journal: Journal) -> None:
     """The one table that grows with every minute is bounded."""
-    for minute in range(50):
-        journal.record_scan(NOW + timedelta(minutes=minute), "s", NOW, {})
-        journal.prune_scans(NOW + timedelta(minutes=minute - 20))
+    start = NOW.replace(minute=0, second=0, microsecond=0)
+    for minute in range(300):
+        journal.record_scan(start + timedelta(minutes=minute), "s", NOW, a_scan(2.0))
+        journal.prune_scans(start + timedelta(minutes=minute - 120))
     (kept,) = journal._db.execute("SELECT count(*) FROM scan").fetchone()
-    assert kept == 21
+    assert kept == 180, "hours that are over go whole"
 
 
 MIGRATE = """

@@ -99,7 +99,7 @@ async def refuse(app: App, market: str, why: str) -> None:
     app.tell("refused", market=market, why=why)
     if why == risk.NO_MONEY:
         app.inform(app.messages.too_little_won(app.config.trading.order_krw, at=app.clock()))
-    await leave_alone(app, market, REFUSED_RESTS)
+    await leave_alone(app, market, REFUSED_RESTS, why)
     await let_go(app, market)
 
 
@@ -133,7 +133,7 @@ async def after_refusal(app: App, intent: Intent) -> None:
         again = app.journal.rejections(intent.market, app.clock() - REFUSED_AGAIN_RESTS)
         rests = REFUSED_AGAIN_RESTS if again > 1 else REFUSED_RESTS
         await explain_refusal(app, intent)
-    await leave_alone(app, intent.market, rests)
+    await leave_alone(app, intent.market, rests, "rejected" if intent.state is IntentState.REJECTED else "not_bought")
 
 
 async def explain_refusal(app: App, intent: Intent) -> None:

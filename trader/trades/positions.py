@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from journal.records import Phase
 from journal.rows import total
+from journal.scans import Rest
 from strategy.base import Position
 
 if TYPE_CHECKING:
@@ -96,10 +97,12 @@ async def end(app: App, trade: Trade, *, dust: Decimal, reason: dict[str, object
     await let_go(app, trade.market)
 
 
-async def leave_alone(app: App, market: str, rest: timedelta) -> None:
-    """Draw a market no more for a while."""
+async def leave_alone(app: App, market: str, rest: timedelta, why: str) -> None:
+    """Draw a market no more for a while; the journal keeps until when, and the code of why."""
+    now = app.clock()
     async with app.state.resting.locked() as resting:
-        resting[market] = app.clock() + rest
+        resting[market] = now + rest
+    app.journal.record_rest(Rest(market=market, at=now, until=now + rest, why=why))
 
 
 async def let_go(app: App, market: str) -> None:

@@ -28,6 +28,11 @@ ALTER TABLE attempt DROP COLUMN kind;
 ALTER TABLE attempt DROP COLUMN request;
 ALTER TABLE trade DROP COLUMN profit;
 DELETE FROM meta WHERE key = 'realised';
+DELETE FROM scan WHERE form = 2;
+ALTER TABLE scan DROP COLUMN prev_ms;
+ALTER TABLE scan DROP COLUMN form;
+DROP TABLE rest;
+DROP TABLE draw;
 PRAGMA user_version = 2;
 COMMIT;
 """

@@ -1,0 +1,136 @@
+"""What the journal can be asked about verdicts: of any minute of the last 14 days, and what else kept a market out."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from journal.rows import from_ms, to_ms
+from journal.verdicts import Scan, Unreadable, to_scan, unpack
+
+if TYPE_CHECKING:
+    import sqlite3
+    from datetime import datetime
+
+    from journal.verdicts import Frame
+
+TEXT, FRAME = 1, 2
+"""How verdicts were written down: as JSON before format 7, as frames since."""
+BLOCK_MS = 3_600_000
+"""Frames differ from the one before them within an hour, and are forgotten an hour at a time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """One look at all markets, and when; without a scan where the file cannot tell it any more."""
+
+    minute: datetime
+    strategy: str
+    closed_at: datetime
+    scan: Scan | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rest:
+    """A market that was left alone for a while, and why."""
+
+    market: str
+    at: datetime
+    until: datetime
+    why: str  # a code
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draw:
+    """Who was drawn of how many, and for how many places."""
+
+    at: datetime
+    candidates: int
+    free: int
+    markets: tuple[str, ...]
+
+
+class Scans:
+    """Questions about verdicts, to an open journal."""
+
+    _db: sqlite3.Connection
+
+    def scan_at(self, moment: datetime) -> Look | None:
+        """Return the last look at all markets at or before `moment`; None when there is none."""
+        query = "SELECT * FROM scan WHERE minute_ms <= ? ORDER BY minute_ms DESC LIMIT 1"
+        row = self._db.execute(query, (to_ms(moment),)).fetchone()
+        if row is None:
+            return None
+        try:
+            scan = to_scan(self._frame(row)) if form_of(row) == FRAME else from_text(row["verdicts"])
+        except Unreadable:
+            scan = None
+        return Look(
+            minute=from_ms(row["minute_ms"]), strategy=row["strategy"], closed_at=from_ms(row["closed_ms"]), scan=scan
+        )
+
+    def _frame(self, row: sqlite3.Row) -> Frame:
+        """Return the frame of a row: from the whole one of its hour on, difference by difference."""
+        chain = [row]
+        while (before := chain[-1]["prev_ms"]) is not None:
+            found = self._db.execute("SELECT * FROM scan WHERE minute_ms = ?", (before,)).fetchone()
+            if found is None or found["minute_ms"] >= chain[-1]["minute_ms"] or form_of(found) != FRAME:
+                raise Unreadable("the minute it differs from is gone")
+            chain.append(found)
+        frame: Frame | None = None
+        for link in reversed(chain):
+            frame = unpack(link["verdicts"], frame)
+        if frame is None:
+            raise Unreadable("no frame")
+        return frame
+
+    def rests(self, moment: datetime) -> dict[str, Rest]:
+        """Return the markets that were left alone at a moment, each with the longest of its rests."""
+        if not self._has("rest"):
+            return {}
+        query = "SELECT * FROM rest WHERE at_ms <= ? AND until_ms > ? ORDER BY until_ms"
+        return {row["market"]: to_rest(row) for row in self._db.execute(query, (to_ms(moment), to_ms(moment)))}
+
+    def last_draw(self, moment: datetime) -> Draw | None:
+        """Return the last draw at or before a moment."""
+        if not self._has("draw"):
+            return None
+        query = "SELECT * FROM draw WHERE at_ms <= ? ORDER BY at_ms DESC, seq DESC LIMIT 1"
+        row = self._db.execute(query, (to_ms(moment),)).fetchone()
+        if row is None:
+            return None
+        drawn = tuple(json.loads(row["markets"]))
+        return Draw(at=from_ms(row["at_ms"]), candidates=row["candidates"], free=row["free"], markets=drawn)
+
+    def _has(self, table: str) -> bool:
+        """Return whether there is such a table: a reader may look at the file of an older version."""
+        (count,) = self._db.execute("SELECT count(*) FROM sqlite_master WHERE name = ?", (table,)).fetchone()
+        return bool(count)
+
+
+def to_rest(row: sqlite3.Row) -> Rest:
+    """Read how long a market was left alone."""
+    return Rest(market=row["market"], at=from_ms(row["at_ms"]), until=from_ms(row["until_ms"]), why=row["why"])
+
+
+def form_of(row: sqlite3.Row) -> int:
+    """Return how a row's verdicts were written down."""
+    return int(row["form"]) if "form" in row.keys() else TEXT  # noqa: SIM118 - a row is no mapping
+
+
+def from_text(packed: bytes) -> Scan:
+    """Read verdicts of an older format: which gate failed first, and nothing of the others."""
+    told: dict[str, dict[str, Any]] = json.loads(zlib.decompress(packed))
+    return Scan(
+        markets=list(told),
+        gates=[],
+        prices=[None if one.get("price") is None else Decimal(one["price"]) for one in told.values()],
+        barred={
+            market: {"code": one["gate"], "ko": one["gate"], "en": one["gate"]}
+            for market, one in told.items()
+            if one.get("gate")
+        },
+    )
