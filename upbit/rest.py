@@ -70,9 +70,9 @@ class Upbit(Transport):
         if to is not None:
             params.append(("to", whole_second(to)))
         candles = await self._read("candle", f"/v1/candles/{candle_path(unit)}", params, list[Candle])
-        if odd := oddity(candles, market, count=count, to=to):
+        if odd := oddity(candles, market, count=count):
             raise OutcomeUnknown(f"candles of another shape: {odd}", status=HTTPStatus.OK)
-        return candles
+        return [candle for candle in candles if to is None or candle.opened_at < to]
 
     async def tickers(self, markets: Iterable[str]) -> Rows[Ticker]:
         """Return the last trade and day figures of some markets; one may be missing."""
@@ -235,15 +235,13 @@ def one_name(uuid: str | None, identifier: str | None) -> tuple[str, str]:
     return ("uuid", uuid) if uuid else ("identifier", identifier or "")
 
 
-def oddity(candles: Sequence[Candle], market: str, *, count: int, to: datetime | None) -> str:
+def oddity(candles: Sequence[Candle], market: str, *, count: int) -> str:
     """Return what about a list of candles is not what was asked for; empty when all is well."""
     if len(candles) > count:
         return f"{len(candles)} instead of {count}"
     if other := next((one.market for one in candles if one.market != market), None):
         return f"{other} instead of {market}"
     times = [candle.opened_at for candle in candles]
-    if to is not None and times and times[0] >= to:
-        return f"one that opened at {times[0]:%Y-%m-%d %H:%M:%S}, not before {to:%Y-%m-%d %H:%M:%S}"
     if any(newer <= older for newer, older in pairwise(times)):
         return "not the newest first, each once"
     return ""

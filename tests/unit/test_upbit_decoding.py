@@ -305,11 +305,10 @@ async def test_tickers_of_another_currency_are_not_listened_to(wire: Wire, upbit
         [CANDLE, CANDLE],
         [{**CANDLE, "market": "KRW-ETH"}],
         [CANDLE, {**CANDLE, "candle_date_time_utc": "2026-11-24T00:01:00"}],
-        [{**CANDLE, "candle_date_time_utc": "2026-11-24T00:05:00"}],
         [{**CANDLE, "candle_date_time_utc": f"2026-11-23T23:0{n}:00"} for n in range(4, 0, -1)],
         [{**CANDLE, "high_price": None}],
     ],
-    ids=["doubled", "another market", "oldest first", "too late", "too many", "null"],
+    ids=["doubled", "another market", "oldest first", "too many", "null"],
 )
 async def test_candles_that_are_not_those_asked_for_are_no_answer(wire: Wire, upbit: Upbit, answer: object) -> None:
     """A series with a hole or a stranger in it decides wrongly; that market waits for a better answer."""
@@ -317,6 +316,15 @@ async def test_candles_that_are_not_those_asked_for_are_no_answer(wire: Wire, up
     to = datetime(2026, 11, 24, 0, 5, tzinfo=UTC)
     with pytest.raises(OutcomeUnknown):
         await upbit.candles("KRW-BTC", MINUTE, count=3, to=to)
+
+
+async def test_a_candle_that_opened_too_late_is_left_out(wire: Wire, upbit: Upbit) -> None:
+    """`to` is exclusive, whatever the answer thinks of it."""
+    late = {**CANDLE, "candle_date_time_utc": "2026-11-24T00:05:00"}
+    wire.answers = [http(200, [late, CANDLE])]
+    to = datetime(2026, 11, 24, 0, 5, tzinfo=UTC)
+    (only,) = await upbit.candles("KRW-BTC", MINUTE, count=3, to=to)
+    assert only.opened_at == datetime(2026, 11, 24, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
