@@ -78,6 +78,7 @@ class Holding:
     fee: float
     slipped: float
     leaving: Leaving | None
+    order: int = 0  # how many were bought before it, itself included
 
 
 @dataclass(slots=True, kw_only=True)
@@ -120,6 +121,7 @@ class Account:
         self.cash -= holding.cost
         self.held[holding.market] = holding
         self.bought += 1
+        holding.order = self.bought
         if self.caps.day_krw is not None:
             day = self.day_of(holding.entered)
             self.spent[day] = self.spent.get(day, ZERO) + Decimal(repr(holding.cost))

@@ -44,14 +44,9 @@ def simulate(ready: Prepared, rules: Rules, seed: int) -> Outcome:
     while column < count:
         step(account, calls, column)
         column = calls.next_after(account, column)
-    still_held = [finish(one, None, 0.0, 0.0, 0.0) for one in account.held.values()]
-    trades = [trade for _, trade in sorted(account.trades, key=lambda pair: pair[0])]
-    return Outcome(
-        seed=seed,
-        rules=rules,
-        trades=tuple(sorted([*trades, *still_held], key=lambda trade: trade.entered)),
-        refused=account.refused,
-    )
+    still_held = [(one.order, finish(one, None, 0.0, 0.0, 0.0)) for one in account.held.values()]
+    trades = sorted([*account.trades, *still_held], key=lambda pair: pair[0])
+    return Outcome(seed=seed, rules=rules, trades=tuple(trade for _, trade in trades), refused=account.refused)
 
 
 def step(account: Account, calls: Calls, column: int) -> None:

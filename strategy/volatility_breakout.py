@@ -114,7 +114,7 @@ class VolatilityBreakout(Scaffold):
 
 
 class Days:
-    """The candles of a window cut into days; a day that is not wholly known has no range and no close."""
+    """The candles of a window cut into days; a day that is not wholly known has no range, one not over no close."""
 
     def __init__(self, window: Window, lead: int) -> None:
         self._per_day = DAY // window.unit
