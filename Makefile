@@ -73,6 +73,13 @@ soak: $(STAMP) # a simulated month in one process: nothing may grow
 simulate: $(STAMP)
 	@$(BIN)/python -m worlds.simulate --seeds $(SEEDS)
 
+PEERS := .venv-peers
+.PHONY: peers
+peers: # other backtesters and a compiled loop on the same prices, in an environment of their own
+	@test -x $(PEERS)/bin/python || $(PYTHON) -m venv $(PEERS)
+	@$(PEERS)/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/bench.txt
+	@$(PEERS)/bin/python bench/backtest_peers.py
+
 DATA ?= data
 .PHONY: strategy-report
 strategy-report: $(STAMP) # every figure and picture of Strategy.md, from the history below $(DATA)
@@ -112,7 +119,7 @@ lock: # needs uv
 	$(COMPILE) --universal --group build -c requirements.txt -o requirements/build.txt
 
 clean:
-	rm -rf mutants .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf mutants .venv .venv-peers .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'

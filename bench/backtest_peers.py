@@ -1,13 +1,16 @@
-"""Measure how many candles a second a backtest takes, beside backtesting.py, backtrader, basana and vectorbt.
+"""Measure how many candles a second a backtest takes, beside other backtesters and a fused numba loop.
 
 Everybody runs the same rule on the same made-up prices: hold a market while its EMA(20) is above its EMA(100), at most
 five markets at a time. backtesting.py knows one market only, so it runs them one by one, and vectorbt has no such
-limit: both hold every market that rises. Each peer runs in a process of its own. Its time begins when the prices are in
-memory and ends with the last trade; its own way of feeding candles and its own indicators are included, imports and
-compilation are not.
+limit: both hold every market that rises. The numba loop is no backtester: it is the least a compiled program needs for
+the same rule, draw and costs, written by hand in one loop.
 
-    python -m venv /tmp/bench && /tmp/bench/bin/pip install --require-hashes -r requirements/bench.txt
-    /tmp/bench/bin/python bench/backtest_peers.py
+Each peer runs in a process of its own, three times: the first call is shown apart (what is compiled and loaded then),
+the best of the others is the figure. Time is processor time of the process, so that a busy machine disturbs it less;
+still compare only ratios within one run. It begins when the prices are in memory and ends with the last trade; a
+peer's own way of feeding candles and its own indicators are included, imports are shown apart.
+
+    make peers
 
 A peer that is not installed is left out. The slow ones get a tenth of the candles (column "candles"), or all of them
 with --whole.
@@ -27,6 +30,7 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -219,26 +223,72 @@ def basana(prices: Prices) -> int:  # noqa: C901 - a whole strategy of theirs, i
 
 
 def vectorbt(prices: Prices) -> int:
-    """Run vectorbt on whole arrays; compiled before the clock starts."""
+    """Run vectorbt on whole arrays; its first call compiles."""
     import pandas as pd  # noqa: PLC0415 - only with the peers
     import vectorbt as vbt  # noqa: PLC0415 - a peer
 
-    def run(part: Prices) -> int:
-        index = pd.date_range(START, periods=part.close.shape[1], freq="min")
-        close, open_ = (pd.DataFrame(values.T, index=index) for values in (part.close, part.open))
-        fast = close.ewm(span=FAST, adjust=False).mean()
-        slow = close.ewm(span=SLOW, adjust=False).mean()
-        late = [signal.shift(1, fill_value=False) for signal in (fast > slow, fast < slow)]
-        portfolio = vbt.Portfolio.from_signals(close, *late, price=open_, fees=FEE, freq="1min", init_cash=KRW)
-        return int(portfolio.trades.count().sum())
+    index = pd.date_range(START, periods=prices.close.shape[1], freq="min")
+    close, open_ = (pd.DataFrame(values.T, index=index) for values in (prices.close, prices.open))
+    fast = close.ewm(span=FAST, adjust=False).mean()
+    slow = close.ewm(span=SLOW, adjust=False).mean()
+    late = [signal.shift(1, fill_value=False) for signal in (fast > slow, fast < slow)]
+    portfolio = vbt.Portfolio.from_signals(close, *late, price=open_, fees=FEE, freq="1min", init_cash=KRW)
+    return int(portfolio.trades.count().sum())
 
-    run(Prices(*(getattr(prices, name)[:, :500] for name in ("open", "high", "low", "close", "volume"))))
-    began_again()
-    return run(prices)
+
+def numba_loop(prices: Prices) -> int:
+    """Run the rule as one compiled loop over all candles of all markets."""
+    return int(fused()(prices.open, prices.close, FAST, SLOW, PLACES, FEE, KRW)[0])
+
+
+@cache
+def fused() -> Any:  # noqa: C901 - one loop, by hand, as fast as it goes
+    """Return the compiled loop."""
+    import numba  # noqa: PLC0415 - a peer
+
+    @numba.njit  # type: ignore[untyped-decorator] # the peer has no types
+    def run(  # noqa: C901, PLR0917 - one loop, by hand, as fast as it goes
+        open_: Any, close: Any, fast: int, slow: int, places: int, fee: float, krw: float
+    ) -> Any:
+        markets, count = close.shape
+        np.random.seed(1)  # noqa: NPY002 - the only one numba compiles
+        quick, late, last = close[:, 0].copy(), close[:, 0].copy(), close[:, 0].copy()
+        rises, volume = np.zeros(markets, np.int8), np.zeros(markets)
+        free, cash, held, ended = np.empty(markets, np.int64), krw, 0, 0
+        for at in range(1, count):
+            if at > slow:
+                for row in range(markets):
+                    if volume[row] > 0 and rises[row] < 0:
+                        cash += volume[row] * open_[row, at] * 0.999 * (1 - fee)
+                        volume[row], held, ended = 0.0, held - 1, ended + 1
+                found = 0
+                if held < places:
+                    for row in range(markets):
+                        if volume[row] == 0 and rises[row] > 0:
+                            free[found] = row
+                            found += 1
+                if found:
+                    worth = cash + (volume * last).sum()
+                    while held < places and found:
+                        drawn = np.random.randint(found)  # noqa: NPY002 - same
+                        row, found = free[drawn], found - 1
+                        free[drawn] = free[found]
+                        total = min(worth / places, cash / (1 + fee))
+                        volume[row], cash, held = total / (open_[row, at] * 1.001), cash - total * (1 + fee), held + 1
+            for row in range(markets):
+                now = close[row, at]
+                quick[row] += 2 / (fast + 1) * (now - quick[row])
+                late[row] += 2 / (slow + 1) * (now - late[row])
+                rises[row] = 1 if quick[row] > late[row] else -1 if quick[row] < late[row] else 0
+                last[row] = now
+        return ended, cash
+
+    return run
 
 
 PEERS: dict[str, tuple[str | None, Callable[[Prices], int], bool]] = {
     "this project": (None, ours, False),
+    "numba loop": ("numba", numba_loop, False),
     "vectorbt": ("vectorbt", vectorbt, False),
     "backtesting.py": ("backtesting", backtesting_py, True),
     "backtrader": ("backtrader", backtrader, True),
@@ -246,24 +296,26 @@ PEERS: dict[str, tuple[str | None, Callable[[Prices], int], bool]] = {
 }
 """Name: the module it needs, what runs it, and whether it goes candle by candle."""
 
-CLOCK = {"began": 0.0}
-
-
-def began_again() -> None:
-    """Start the clock of this process anew."""
-    CLOCK["began"] = time.perf_counter()
+RUNS, WIDTHS = 3, (11, 10, 9, 9, 13, 8, 9, 11)
 
 
 def measure_here(name: str, markets: int, candles: int) -> dict[str, float]:
-    """Run one peer in this process."""
+    """Run one peer in this process, first cold, then warm."""
     prices = make_prices(markets, candles)
     random.seed(1)
-    _, run, _ = PEERS[name]
-    began_again()
-    trades = run(prices)
-    seconds = time.perf_counter() - CLOCK["began"]
+    module, run, slow = PEERS[name]
+    began = time.process_time()
+    importlib.import_module(module or "backtest.engine")
+    taken = [time.process_time() - began]
+    for _ in range(1 if slow else RUNS):
+        began = time.process_time()
+        trades = run(prices)
+        taken.append(time.process_time() - began)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {"candles": prices.count, "seconds": seconds, "trades": trades, "peak_mb": peak}
+    return {
+        "candles": prices.count, "import": taken[0], "first": taken[1], "seconds": min(taken[1:]), "trades": trades,
+        "peak_mb": peak,
+    }  # fmt: skip
 
 
 def measure(name: str, markets: int, candles: int) -> dict[str, float]:
@@ -283,18 +335,19 @@ def compare(case: str, *, whole: bool) -> None:
     """Print one table."""
     markets, candles = CASES[case]
     print(f"\n{case}: {markets} x {candles:,} one-minute candles, EMA {FAST}/{SLOW}, at most {PLACES} positions")
-    print(f"{'':16}{'candles':>11}{'seconds':>10}{'candles/s':>12}{'trades':>8}{'peak MB':>9}{'ours is':>12}")
+    heads = ("candles", "import s", "first s", "warm s", "candles/s", "trades", "peak MB", "ours is")
+    print(" " * 16 + "".join(f"{name:>{width}}" for name, width in zip(heads, WIDTHS, strict=True)))
     first = 0.0
     for name, (module, _, slow) in PEERS.items():
         if module is not None and importlib.util.find_spec(module) is None:
-            print(f"{name:16}not installed: pip install --require-hashes -r requirements/bench.txt")
+            print(f"{name:16}not installed: make peers")
             continue
         one = measure(name, markets, candles // SLOW_PART if slow and not whole else candles)
         rate = one["candles"] / one["seconds"]
         first = first or rate
         print(
-            f"{name:16}{one['candles']:>11,}{one['seconds']:>10.2f}{rate:>12,.0f}{one['trades']:>8,}"
-            f"{one['peak_mb']:>9,.0f}{first / rate:>10.1f} x",
+            f"{name:16}{one['candles']:>11,}{one['import']:>10.2f}{one['first']:>9.2f}{one['seconds']:>9.3f}{rate:>13,.0f}"
+            f"{one['trades']:>8,}{one['peak_mb']:>9,.0f}{first / rate:>9.2f} x",
             flush=True,
         )
 
