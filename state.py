@@ -9,7 +9,7 @@
     active_trade    market: ActiveTrade               executor.begin, executor.raise_highest, positions.reserve,
                                                       positions.note_trade_id, positions.hold_again,
                                                       positions.let_go, restore.put_back
-    closing         market: why it opens or ends      prices.share_closing
+    closing         market: Closing, opens or ends    prices.share_closing
     resting         market: until when it is left     positions.leave_alone
     listings        market: Market as Upbit lists it  indicators.scan
 
@@ -22,6 +22,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
 
 K = TypeVar("K")
 V = TypeVar("V")
+
+SURE_AFTER = timedelta(seconds=60)
+"""For so long the end of a market must be told before what is held of it is sold."""
 
 
 class Guarded(Generic[K, V]):
@@ -81,6 +85,20 @@ class Balance:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Closing:
+    """That a market opens or ends, as it is told."""
+
+    why: str  # its state, or its announced end
+    since: datetime  # UTC: the first of the frames that told so, without one that told otherwise
+    told_at: datetime  # the last of them
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether it was told for long enough to leave the market on it; one frame bars entries alone."""
+        return self.told_at - self.since >= SURE_AFTER
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ActiveTrade:
     """A market that is being traded. In the phases buying and selling an order is in hand."""
 
@@ -100,6 +118,6 @@ class State:
     trading_dict: Guarded[str, Price | None] = field(default_factory=Guarded)
     wallet_dict: Guarded[str, Balance] = field(default_factory=Guarded)
     active_trade: Guarded[str, ActiveTrade] = field(default_factory=Guarded)
-    closing: Guarded[str, str] = field(default_factory=Guarded)
+    closing: Guarded[str, Closing] = field(default_factory=Guarded)
     resting: Guarded[str, datetime] = field(default_factory=Guarded)
     listings: Guarded[str, Market] = field(default_factory=Guarded)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from math import nan
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ from strategy.base import Entry, Exit, Reason, Snapshot
 from strategy.gates import STOP
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
     from datetime import datetime, timedelta
 
     from state import ActiveTrade, Price
@@ -40,7 +40,8 @@ class View:
     may_buy: bool = True
     may_sell: bool = True
     sell_all: bool = False  # because a person wants out
-    closing: Mapping[str, str] = field(default_factory=dict)  # markets that open, end, or whose end is announced
+    closing: Collection[str] = ()  # markets that open, end, or whose end is announced: nothing is bought there
+    ending: Collection[str] = ()  # those of them of which that is sure: what is held there is sold
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +162,7 @@ def forced_exit(view: View, market: str) -> Exit | None:
     """Return why a position is sold without asking the strategy; None when it is asked."""
     if view.sell_all:
         return SOLD_BY_HAND
-    return DELISTING if market in view.closing else None
+    return DELISTING if market in view.ending else None
 
 
 def snapshot_for_exit(view: View, market: str, price: Price) -> Snapshot:

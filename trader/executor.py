@@ -53,6 +53,7 @@ async def execute_trades(app: App) -> None:
 
 async def look(app: App) -> View:
     """Return the shared dicts as they are at this moment."""
+    closing = await app.state.closing.snapshot()
     return View(
         now=app.clock(),
         trading=await app.state.trading_dict.snapshot(),
@@ -63,7 +64,8 @@ async def look(app: App) -> View:
         may_buy=app.control.may_buy() and app.comparison.is_fresh(asyncio.get_running_loop().time()),
         may_sell=app.control.may_sell(),
         sell_all=app.control.stands(SELL_ALL),
-        closing=await app.state.closing.snapshot(),
+        closing=closing,
+        ending=[market for market, told in closing.items() if told.is_sure],
     )
 
 

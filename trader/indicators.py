@@ -22,9 +22,10 @@ from strategy.grid import build_window
 from trader.candles import last_close
 from trader.guards.host import SKEW_STOP, skew_of
 from trader.loops import each_minute, keep_going, pause
+from upbit.errors import OutcomeUnknown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from datetime import datetime
 
     from config.settings import Config
@@ -57,17 +58,32 @@ async def update_indicators_periodically(app: App) -> None:
 async def scan(app: App) -> None:
     """Fetch what is new, ask the strategy about every market, and publish and record its verdicts."""
     closed_at = last_close(app.clock() - GRACE, app.candles.unit)
-    listings = {market.market: market for market in await app.upbit.markets() if market.market.startswith("KRW-")}
+    found = await app.upbit.markets()
+    listings = {market.market: market for market in found if market.market.startswith("KRW-")}
+    before = await app.state.listings.snapshot()
+    need_whole_list(listings, before)
     await app.state.listings.replace(listings)
     tickers = {ticker.market: ticker for ticker in await app.upbit.all_tickers("KRW")}
     active = await app.state.active_trade.snapshot()
-    tell_unlisted(app, [market for market, trade in active.items() if trade.position and market not in listings])
-    app.candles.forget(listings)
+    known = {*listings, *before, *found.dropped}  # what one list does not show is not gone
+    held = [market for market, trade in active.items() if trade.position]
+    tell_unlisted(app, [market for market in held if before and market not in known])
+    app.candles.forget(known)
     await until_closed(app, closed_at)
     missing = await app.candles.refresh(urgency(listings, active, tickers), closed_at, tickers, budget_s=BUDGET_S)
     if missing:
         log.info("candles still loading markets=%d of=%d", len(missing), len(listings))
     await publish(app, closed_at, listings, tickers, missing)
+
+
+def need_whole_list(listings: Collection[str], before: Collection[str]) -> None:
+    """Insist on a list of markets that can be true.
+
+    Raises:
+        OutcomeUnknown: when it is empty, or shows less than half of what was listed a minute ago.
+    """
+    if not listings or 2 * len(listings) < len(before):
+        raise OutcomeUnknown(f"{len(listings)} markets where there were {len(before)}")
 
 
 async def until_closed(app: App, closed_at: datetime) -> None:

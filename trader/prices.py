@@ -12,7 +12,7 @@ import math
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from state import Price
+from state import Closing, Price
 from trader.loops import every, keep_going
 from upbit.errors import MarketUnavailable
 
@@ -161,12 +161,15 @@ async def share(app: App, prices: dict[str, Price]) -> None:
 
 async def share_closing(app: App, told: Mapping[str, str | None]) -> None:
     """Write down which markets open or end, as the socket told it last."""
+    now = app.clock()
     async with app.state.closing.locked() as closing:
         for market, why in told.items():
             if why is None:
                 closing.pop(market, None)
             else:
-                closing[market] = why
+                known = closing.get(market)
+                since = known.since if known is not None and known.why == why else now
+                closing[market] = Closing(why=why, since=since, told_at=now)
 
 
 def check_stream(app: App, tickers: list[Ticker]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from state import Balance
+from trader.books.holdings import read_accounts
 from trader.loops import every, keep_going
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ async def update_wallet_realtime(app: App) -> None:
 async def poll(app: App) -> None:
     """Replace `wallet_dict` with what Upbit says now."""
     asked_at = app.clock()  # the answer is true at some moment after this, so this is the cautious time for it
-    accounts = await app.upbit.accounts()
+    accounts = await read_accounts(app.upbit)
     await app.state.wallet_dict.replace(
         {
             account.currency: Balance(available=account.available, locked=account.locked, as_of=asked_at)

@@ -173,9 +173,19 @@ class Chance(Wire, frozen=True, kw_only=True):
     bid_fee: Decimal  # fee rate of a market buy
     ask_fee: Decimal
     market: ChanceMarket
+    ask_account: msgspec.Raw = NULL  # the balance of the base currency; read only when it is asked for
 
     def __post_init__(self) -> None:
         need_amounts(self.bid_fee, self.ask_fee)
+
+    @property
+    def coins(self) -> Decimal | None:
+        """Units of the base currency that the account holds, free or not; None when that cannot be read."""
+        try:
+            account = msgspec.json.decode(self.ask_account, type=Account)
+        except (msgspec.MsgspecError, ValueError):
+            return None
+        return account.available + account.locked
 
 
 class Fill(Wire, frozen=True, kw_only=True):

@@ -15,7 +15,8 @@ from trader.books.balances import APART_S, compare_balance
 from trader.books.reconcile import reconcile
 from trader.orders.plans import plan_exit
 from trader.trades.positions import let_go, reserve
-from trader.trades.selling import free_of
+from upbit.decoding import Rows
+from upbit.models import Account
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -88,7 +89,8 @@ def test_coins_are_also_written_off_while_their_sale_waits_for_them(share: Decim
                 await reconcile(app)  # so soon, the account may give the same old answer again
                 assert app.journal.position_volume(trade.id) == trade.volume
                 await asyncio.sleep(2)
-                assert (await app.state.active_trade.snapshot())[MARKET].phase == Phase.SELLING
+                waits = Phase.SELLING if lock is not None else Phase.HOLDING  # or it was refused, and compared
+                assert (await app.state.active_trade.snapshot())[MARKET].phase == waits
                 await reconcile(app)
                 assert app.journal.position_volume(trade.id) == trade.volume - gone
             assert [note.key.split(":")[1] for note in app.journal.pending_notes(9)].count("taken") == 1
@@ -99,7 +101,7 @@ def test_coins_are_also_written_off_while_their_sale_waits_for_them(share: Decim
                 await sell(app)
             assert app.journal.trade(trade.id).phase == "closed"
             assert MARKET not in await app.state.active_trade.snapshot()
-            assert len(app.journal.intents_of(trade.id)) == (1 if lock is None else 2)
+            assert [order.asked.side for order in desk.orders()].count("ask") == (0 if lock is None else 2)
 
     told(tmp_path, story)
 
@@ -124,8 +126,8 @@ def test_a_sale_in_hand_is_not_written_off(tmp_path: Path) -> None:
 
 
 @pytest.mark.failure("B1")
-def test_nothing_is_sent_for_coins_that_are_not_in_the_account(tmp_path: Path) -> None:
-    """Upbit does not list a currency of which there is nothing: that is nothing to sell, and not an unread wallet."""
+def test_coins_that_the_wallet_does_not_list_are_offered_and_written_off_when_they_are_gone(tmp_path: Path) -> None:
+    """A list proves nothing by what it does not show, so an exit is tried; Upbit refuses it."""
 
     async def story(desk: Desk) -> None:
         async with desk.started() as app:
@@ -133,8 +135,9 @@ def test_nothing_is_sent_for_coins_that_are_not_in_the_account(tmp_path: Path) -
             desk.box.exchange.deposit("BTC", -trade.volume)
             await until_the_wallet_shows_it()
             await sell(app)
-            assert len(app.journal.intents_of(trade.id)) == 1
-        assert free_of("BTC", {}) is None
+            assert app.journal.intents_of(trade.id)[-1].state == "REJECTED"
+            await rounds(app, 3)
+            assert app.journal.trade(trade.id).phase == "closed"
 
     told(tmp_path, story)
 
@@ -187,11 +190,13 @@ def test_a_balance_that_is_older_than_the_fill_says_nothing(tmp_path: Path) -> N
     async def story(desk: Desk) -> None:
         async with desk.started() as app:
             trade = await buy(app)
-            with patch.object(app.upbit, "accounts", return_value=[]):
+            won = Rows([Account(currency="KRW", available=Decimal(1), locked=Decimal(0))])
+            with patch.object(app.upbit, "accounts", return_value=won):
                 await reconcile(app)  # within seconds of the fill
                 assert app.shortage.missing == {}
                 await asyncio.sleep(60)
                 await reconcile(app)  # once
+                assert app.shortage.missing == {trade.id: trade.volume}
             await reconcile(app)
             assert app.journal.position_volume(trade.id) == trade.volume
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -12,6 +12,7 @@ import pytest
 
 from config.reading import load
 from journal.records import Phase
+from state import Closing
 from tests.helpers.daemon_desk import told, trading
 from trader.indicators import CAUTION, WARNING, barrier
 from upbit.decoding import Rows
@@ -83,6 +84,11 @@ def test_what_a_frame_says_about_its_market_is_understood_in_any_shape(
     assert ticker.closing == closing
 
 
+def reason(now: datetime) -> Closing:
+    """Return a reason to leave a market that was told for long enough."""
+    return Closing(why="a reason to leave", since=now - timedelta(minutes=2), told_at=now)
+
+
 @pytest.mark.failure("C2")
 def test_a_market_that_is_suspended_while_held_is_told_and_left_when_it_opens(tmp_path: Path) -> None:
     """15 minutes of `market_offline`: one message with the exposure, about one try a minute, and then the sale."""
@@ -91,12 +97,12 @@ def test_a_market_that_is_suspended_while_held_is_told_and_left_when_it_opens(tm
         async with trading(tmp_path, markets=8) as desk:
             market = await held(desk)
             desk.box.exchange.halted.add(market)
-            await desk.app.state.closing.replace({market: "a reason to leave"})
+            await desk.app.state.closing.replace({market: reason(desk.app.clock())})
             desk.app.tickers.wanted(frozenset())
             before = desk.box.violations["market_offline"]
             for _ in range(90):
                 await asyncio.sleep(10)
-                await desk.app.state.closing.replace({market: "a reason to leave"})
+                await desk.app.state.closing.replace({market: reason(desk.app.clock())})
             tries = desk.box.violations["market_offline"] - before
             assert 12 <= tries <= 16
             (message,) = [text for text in desk.messages() if "is not traded now" in text]
@@ -104,7 +110,7 @@ def test_a_market_that_is_suspended_while_held_is_told_and_left_when_it_opens(tm
             desk.box.exchange.halted.clear()
             for _ in range(12):
                 await asyncio.sleep(10)
-                await desk.app.state.closing.replace({market: "a reason to leave"})
+                await desk.app.state.closing.replace({market: reason(desk.app.clock())})
             assert market not in {trade.market for trade in desk.app.journal.open_trades()}
 
     told(story)

@@ -9,7 +9,7 @@ from datetime import timedelta
 from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
-from unittest.mock import call
+from unittest.mock import AsyncMock, call
 
 import pytest
 
@@ -19,6 +19,8 @@ from tests.helpers.handmade import NOW, daemon, recorded
 from tests.unit.test_protocol import intent
 from tests.unit.test_trading_decisions import a_trade
 from trader.books import balances
+from upbit.decoding import Rows
+from upbit.errors import OutcomeUnknown
 from upbit.models import Account
 
 
@@ -29,7 +31,7 @@ def app() -> Any:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "busy", "quiet"), [(5, None, True), (4.999, None, False), (60, "KRW-A", False), (60, "KRW-B", True)]
+    ("seconds", "busy", "quiet"), [(30, None, True), (29.999, None, False), (60, "KRW-A", False), (60, "KRW-B", True)]
 )
 def test_a_position_is_quiet_when_nothing_moves_in_it(
     seconds: float,
@@ -37,7 +39,7 @@ def test_a_position_is_quiet_when_nothing_moves_in_it(
     quiet: bool,  # noqa: FBT001 - a parameter
     app: Any,
 ) -> None:
-    """No order in hand in its market, and the last fill at least five seconds ago."""
+    """No order in hand in its market, and the last fill at least half a minute ago."""
     app.journal.open_trades.return_value = [a_trade()]
     app.journal.live_intents.return_value = [] if busy is None else [replace(intent(), market=busy)]
     app.journal.position_volume.return_value = Decimal(7)
@@ -63,17 +65,73 @@ async def test_a_balance_is_compared_with_what_is_held_quietly(
 ) -> None:
     """Free and locked together, of what did not change meanwhile; what is missing is kept for the next time."""
     calls = recorded(monkeypatch, balances, "compare_balance")
-    looks = [before, after]
+    looks = [before, after, after]
+    app.upbit.chance = AsyncMock(return_value=SimpleNamespace(coins=Decimal(4)))
     monkeypatch.setattr(balances, "quiet_positions", lambda *_: looks.pop(0))
     app.journal.open_trades.return_value = [a_trade(), replace(a_trade(), id="other", market="KRW-B")]
-    app.upbit.accounts.return_value = [
-        Account(currency="A", available=Decimal(1), locked=Decimal(3)),
-        Account(currency="KRW", available=Decimal(100), locked=Decimal(0)),
-    ]
+    app.upbit.accounts.return_value = Rows([Account(currency="A", available=Decimal(1), locked=Decimal(3)), WON])
     app.shortage.missing = {"t": Decimal(4), "gone": Decimal(1)}
     await balances.compare_balances(app)
     assert calls == ([] if gone is None else [("compare_balance", a_trade(), Decimal(gone))])
     assert app.shortage.missing == ({} if gone is None else {"t": Decimal(6)})
+
+
+WON = Account(currency="KRW", available=Decimal(100), locked=Decimal(0))
+
+
+@pytest.mark.parametrize(
+    ("coins", "gone"), [(Decimal(0), "3"), (Decimal(1), "2"), (Decimal(3), "0"), (Decimal(9), "0"), (None, "0")]
+)
+async def test_what_is_missing_twice_is_gone_as_far_as_another_source_says_so(
+    coins: Decimal | None, gone: str, app: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A list that shows nothing of a coin proves nothing: the number that `chance` names does."""
+    calls = recorded(monkeypatch, balances, "compare_balance")
+    monkeypatch.setattr(balances, "quiet_positions", lambda *_: {"t": Decimal(3)})
+    app.journal.open_trades.return_value = [a_trade()]
+    app.upbit.accounts.return_value = Rows([WON])
+    app.upbit.chance = AsyncMock(return_value=SimpleNamespace(coins=coins))
+    app.shortage.missing = {"t": Decimal(3)}
+    await balances.compare_balances(app)
+    assert calls == [("compare_balance", a_trade(), Decimal(gone))]
+
+
+async def test_without_a_second_source_nothing_is_gone(app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is asked again a minute later."""
+    calls = recorded(monkeypatch, balances, "compare_balance")
+    monkeypatch.setattr(balances, "quiet_positions", lambda *_: {"t": Decimal(3)})
+    app.journal.open_trades.return_value = [a_trade()]
+    app.upbit.accounts.return_value = Rows([WON])
+    app.upbit.chance = AsyncMock(side_effect=OutcomeUnknown("time-out"))
+    app.shortage.missing = {"t": Decimal(3)}
+    await balances.compare_balances(app)
+    assert calls == [("compare_balance", a_trade(), Decimal(0))]
+    assert app.shortage.missing == {"t": Decimal(3)}
+
+
+@pytest.mark.parametrize("accounts", [Rows(), Rows([Account(currency="B", available=Decimal(1), locked=Decimal(0))])])
+async def test_a_wallet_without_won_is_no_answer(accounts: Any, app: Any) -> None:
+    """Nothing is compared with it, and what was seen before stays."""
+    app.journal.open_trades.return_value = [a_trade()]
+    app.upbit.accounts.return_value = accounts
+    app.shortage.missing = {"t": Decimal(1)}
+    with pytest.raises(OutcomeUnknown, match="without won"):
+        await balances.compare_balances(app)
+    assert app.shortage.missing == {"t": Decimal(1)}
+
+
+@pytest.mark.parametrize("name", ["A", ""])
+async def test_of_a_coin_whose_row_cannot_be_read_nothing_is_said(
+    name: str, app: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor of any when the row has not even a name."""
+    calls = recorded(monkeypatch, balances, "compare_balance")
+    monkeypatch.setattr(balances, "quiet_positions", lambda *_: {"t": Decimal(3)})
+    app.journal.open_trades.return_value = [a_trade()]
+    app.upbit.accounts.return_value = Rows([WON], {name: "null"})
+    app.shortage.missing = {"t": Decimal(3)}
+    await balances.compare_balances(app)
+    assert calls == []
 
 
 @pytest.mark.parametrize(("ago", "looks"), [(15.0, True), (14.0, False), (-1e9, False)])
@@ -87,6 +145,7 @@ async def test_balances_are_not_looked_at_twice_within_a_quarter_of_a_minute(
     monkeypatch.setattr(asyncio, "get_running_loop", lambda: SimpleNamespace(time=lambda: 1000.0))
     monkeypatch.setattr(balances, "quiet_positions", lambda *_: {"t": Decimal(3)})
     app.journal.open_trades.return_value = [a_trade()]
+    app.upbit.accounts.return_value = Rows([WON])
     app.shortage.looked_s = 1000.0 - ago
     await balances.compare_balances(app)
     assert app.upbit.accounts.called is looks

@@ -85,6 +85,7 @@ def actions(
     scanned: Snapshot | None = None,
     may: bool = True,
     closing: str | None = None,
+    sure: bool = True,
     sell_all: bool = False,
 ) -> list[Action]:
     """Return what is decided about KRW-AAA."""
@@ -97,7 +98,8 @@ def actions(
         candle_max_age=timedelta(minutes=4),
         may_buy=may,
         may_sell=may,
-        closing={"KRW-AAA": closing} if closing else {},
+        closing={"KRW-AAA"} if closing else (),
+        ending={"KRW-AAA"} if closing and sure else (),
         sell_all=sell_all,
     )
     return list(decide(view, of, PARAMETERS))
@@ -264,8 +266,11 @@ def test_a_person_who_sells_all_is_not_asked_whether_the_strategy_agrees(closing
 
 @pytest.mark.failure("C1")
 def test_a_market_whose_end_is_announced_is_left_and_not_entered() -> None:
-    """Whatever the strategy thinks: a target is dropped, a position is sold, and nothing is sold while halted."""
+    """A target is dropped, a position is sold once it is sure, whatever the strategy thinks, and none while halted."""
     ends = "delisting"
+    unsure = partial(actions, strategy(sell=False), known=price(), scanned=snapshot(), closing=ends, sure=False)
+    assert unsure(active=trade(Phase.HOLDING)) == []
+    assert unsure(active=trade(Phase.ENTERING)) == [Drop("KRW-AAA")]
     assert actions(strategy(), known=price(), active=trade(Phase.ENTERING), scanned=snapshot(), closing=ends) == [
         Drop("KRW-AAA")
     ]

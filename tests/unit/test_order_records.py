@@ -20,7 +20,7 @@ from journal.records import Attempt, IntentState
 from tests.helpers.parts import make_app
 from tests.unit import test_protocol as fixed
 from tests.unit.test_orders import START, Exchange, an_intent, executed, told
-from trader.orders import drive, protocol, tracking
+from trader.orders import doubts, drive, protocol, tracking
 from trader.orders.protocol import Kind, Sight, Step
 from upbit.errors import NotSent, OrderNotFound, OutcomeUnknown, RateLimited, Withheld
 from upbit.models import Account, Fence, NewOrder, Side
@@ -259,13 +259,13 @@ def test_a_halt_keeps_what_was_shown() -> None:
     """A person compares it with what was meant, at Upbit."""
     app: Any = make_app(control=Mock())
     other = msgspec.structs.replace(executed(protocol.to_order(an_intent())), market="KRW-B")
-    tracking.halt_buys_on_other(app, an_intent(), other)
+    doubts.halt_buys_on_other(app, an_intent(), other)
     (code,), facts = app.control.halt_buys.call_args
     assert (code, facts["meant"], facts["market"]) == ("wrong_answer", an_intent().request, "KRW-A")
     assert json.loads(json.dumps(facts["shown"], default=str))["market"] == "KRW-B"
     assert NAME in facts["ko"]
     assert NAME in facts["en"]
-    drive.halt_buys_beside_another(app, an_intent(), other)
+    doubts.halt_buys_beside_another(app, an_intent(), other)
     (code,), facts = app.control.halt_buys.call_args
     assert (code, facts["market"], facts["uuid"]) == ("second_instance", "KRW-A", other.uuid)
     assert NAME in facts["ko"]

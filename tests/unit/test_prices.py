@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from state import Price
+from state import Closing, Price
 from tests.helpers.parts import make_app
 from trader.prices import Inbox, Questions, ask, refresh, share_closing
 from upbit.decoding import Rows
@@ -165,7 +165,8 @@ async def test_an_old_frame_ends_no_announced_end() -> None:
     box.put(frame(2, market_state="DELISTED"))
     box.put(frame(1))
     await share_closing(box._app, box.take_closing())
-    assert await box._app.state.closing.snapshot() == {"KRW-BTC": "DELISTED"}
+    told = Closing(why="DELISTED", since=NOW, told_at=NOW)
+    assert await box._app.state.closing.snapshot() == {"KRW-BTC": told}
     box.put(frame(3))
     await share_closing(box._app, box.take_closing())
     assert await box._app.state.closing.snapshot() == {}
@@ -181,3 +182,21 @@ def test_a_connection_begins_with_what_it_tells() -> None:
     box.on_state("connecting")
     box.put(frame(1))
     assert box.take()["KRW-BTC"].price == 101
+
+
+async def test_the_end_of_a_market_is_sure_when_it_was_told_for_a_minute() -> None:
+    """One odd frame bars entries alone; one that tells otherwise begins anew."""
+    box, now = inbox()
+
+    async def tell(number: int, state: str) -> bool:
+        box.put(frame(number, market_state=state))
+        await share_closing(box._app, box.take_closing())
+        closing = await box._app.state.closing.snapshot()
+        return "KRW-BTC" in closing and closing["KRW-BTC"].is_sure
+
+    for number, (seconds, state, sure) in enumerate(
+        [(0, "DELISTED", False), (59, "DELISTED", False), (1, "DELISTED", True), (0, "PREVIEW", False),
+         (60, "PREVIEW", True), (0, "ACTIVE", False), (90, "DELISTED", False)]
+    ):  # fmt: skip
+        now[0] += timedelta(seconds=seconds)
+        assert await tell(number, state) is sure

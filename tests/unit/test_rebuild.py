@@ -20,6 +20,7 @@ from tests.unit.test_risk import book, level
 from tests.unit.test_trading_decisions import a_trade
 from trader.books import rebuild
 from trader.books.discovery import AHEAD
+from upbit.decoding import Rows
 from upbit.models import Account
 
 if TYPE_CHECKING:
@@ -43,7 +44,12 @@ async def written_off(written: Book, *levels: BookLevel, available: str, locked:
     other = Account(currency="KRW", available=Decimal(10**6), locked=Decimal(0))
     coins = [Account(currency="BTC", available=Decimal(available), locked=Decimal(locked))] if available else []
     of_market = msgspec.structs.replace(book(), levels=list(levels))
-    upbit = SimpleNamespace(accounts=AsyncMock(return_value=[other, *coins]), books=AsyncMock(return_value=[of_market]))
+    there = sum((one.available + one.locked for one in coins), Decimal(0))
+    upbit = SimpleNamespace(
+        accounts=AsyncMock(return_value=Rows([other, *coins])),
+        books=AsyncMock(return_value=[of_market]),
+        chance=AsyncMock(return_value=SimpleNamespace(coins=there)),
+    )
     app: Any = make_app(journal=written.journal, upbit=upbit, clock=lambda: written.now)
     rebuilt = rebuild.Rebuilt()
     await rebuild.write_off(app, rebuilt)

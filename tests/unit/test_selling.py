@@ -270,17 +270,6 @@ async def test_a_sale_whose_coins_were_all_taken_meanwhile_is_over(app: Any, mon
     assert await app.state.active_trade.snapshot() == {}
 
 
-def test_a_currency_that_upbit_does_not_list_is_nothing() -> None:
-    """As of the oldest of what it lists; a wallet that was not read says nothing at all."""
-    late = Balance(available=Decimal(5), locked=Decimal(1), as_of=NOW)
-    early = replace(late, as_of=NOW - timedelta(seconds=1))
-    assert selling.free_of("AAA", {}) is None
-    assert selling.free_of("AAA", {"AAA": late, "KRW": early}) is late
-    assert selling.free_of("AAA", {"KRW": late, "BBB": early}) == Balance(
-        available=Decimal(0), locked=Decimal(0), as_of=early.as_of
-    )
-
-
 async def test_coins_that_were_not_there_are_offered_again_after_a_comparison(
     app: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,7 +1,7 @@
 """Compare what trades hold with what the account has, and write off what somebody has taken out of it.
 
-Only trades in which nothing moves are compared, and a difference is believed when it is seen twice. More than ours is
-the user's.
+Only trades in which nothing moves are compared, and a difference is believed when it is seen twice, and once more by
+another source (`trader/books/holdings.py`). More than ours is the user's.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from journal.records import Phase
+from trader.books.holdings import held_of, read_accounts, surely_missing
 from trader.trades.positions import end_taken, hold_again, last_fill_at, reserve
-from upbit.rules import base_of
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 APART_S = 15.0
 """Seconds between two looks at the balances, at least."""
-SETTLED = timedelta(seconds=5)
+SETTLED = timedelta(seconds=30)
 """A balance that was asked for less than this after the last fill of a trade says nothing about it."""
 
 
@@ -38,13 +38,20 @@ async def compare_balances(app: App) -> None:
     if app.shortage.looked_s is not None and now_s - app.shortage.looked_s < APART_S:
         return
     before = quiet_positions(app.journal, app.clock())
-    held = {account.currency: account.available + account.locked for account in await app.upbit.accounts()}
+    accounts = await read_accounts(app.upbit)
     after = quiet_positions(app.journal, app.clock())
     quiet = {name: volume for name, volume in before.items() if after.get(name) == volume}
     short = dict[str, Decimal]()
     for trade in [trade for trade in app.journal.open_trades() if trade.id in quiet]:
-        short[trade.id] = quiet[trade.id] - held.get(base_of(trade.market), Decimal(0))
-        await compare_balance(app, trade, surely_gone(short[trade.id], app.shortage.missing.get(trade.id)))
+        held = held_of(accounts, trade.market)
+        if held is None:
+            continue
+        short[trade.id] = quiet[trade.id] - held
+        gone = surely_gone(short[trade.id], app.shortage.missing.get(trade.id))
+        if gone:
+            gone = min(gone, await surely_missing(app, trade.market, quiet[trade.id]))
+        if still_quiet(app, trade, quiet[trade.id]):
+            await compare_balance(app, trade, gone)
     app.shortage.missing, app.shortage.looked_s = short, now_s
 
 
@@ -57,6 +64,11 @@ def quiet_positions(journal: Journal, now: datetime) -> dict[str, Decimal]:
         if trade.market not in busy and now - last_fill_at(journal, trade) >= SETTLED
     ]
     return {trade.id: journal.position_volume(trade.id) for trade in quiet}
+
+
+def still_quiet(app: App, trade: Trade, volume: Decimal) -> bool:
+    """Return whether nothing moved in a trade while the second source was asked."""
+    return quiet_positions(app.journal, app.clock()).get(trade.id) == volume
 
 
 def surely_gone(short: Decimal, last_time: Decimal | None) -> Decimal:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from journal.records import IntentState, Phase
 from trader.books.adoption import adopt, halt_buys_on_unknown, see_after_all
 from trader.orders import names, protocol
+from trader.orders.doubts import FILLS_DIFFER, halt_buys_on_odd_fills
 from upbit.errors import OrderNotFound
 from upbit.models import Side
 
@@ -82,6 +83,8 @@ async def compare_orders(app: App) -> bool:
         take_in(app, app.discovery.fetched.pop(order.uuid), idle=order.market not in busy)
     for order in differing:
         take_in_difference(app, app.discovery.fetched.pop(order.uuid, None))
+    if not differing:
+        app.control.ended(FILLS_DIFFER)
     if late:
         return False
     app.journal.note_import(now)
@@ -163,7 +166,7 @@ def take_in(app: App, order: Order, *, idle: bool) -> None:
 def take_in_difference(app: App, order: Order | None) -> None:
     """Take in what an order did besides what was written down as final; told once, and only buys are halted.
 
-    Fills only grow: what is written down and not shown any more stays.
+    Fills only grow: what is written down and not shown any more stays, and a person looks into it.
     """
     known = None if order is None else app.journal.known_intent(order.identifier or "")
     if order is None or known is None or known.state is not IntentState.FINAL:
@@ -173,13 +176,15 @@ def take_in_difference(app: App, order: Order | None) -> None:
         f"order_differs:{known.identifier}", f"{order.executed_volume}"
     ):
         return
-    halt_buys_on_difference(app, order, filled)
     if order.executed_volume > filled:
+        halt_buys_on_odd_fills(app, order)
         app.journal.take_in_difference(known, order.fills, order.paid_fee)
+    else:
+        halt_buys_on_difference(app, order, filled)
 
 
 def halt_buys_on_difference(app: App, order: Order, filled: Decimal) -> None:
-    """Buy nothing more: what we wrote down as final is not what the exchange says, twice. Exits go on."""
+    """Buy nothing more: list and order show less than was written down as final. Exits go on."""
     app.control.halt_buys(
         "order_differs",
         ko=f"{order.market} {order.identifier} 체결량이 기록은 {filled:f}, 업비트는 {order.executed_volume:f}입니다. "

@@ -15,10 +15,10 @@ from failure import Failure
 from strategy.portfolio import MIN_TOTAL
 from trader.books.adoption import adopted_intent, created_at, trade_for
 from trader.books.discovery import AHEAD
+from trader.books.holdings import held_of, read_accounts, surely_missing
 from trader.books.owner import check_account
 from trader.loops import pause
 from trader.orders import names
-from upbit.rules import base_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -108,10 +108,13 @@ def put(app: App, order: Order, name: names.Name) -> None:
 
 async def write_off(app: App, rebuilt: Rebuilt) -> None:
     """End what is dust by now, and take out what is not in the account any more."""
-    held = {account.currency: account.available + account.locked for account in await app.upbit.accounts()}
+    accounts = await read_accounts(app.upbit)
     for trade in app.journal.open_trades():
         (book,) = await app.upbit.books([trade.market])
-        gone = trade.volume - held.get(base_of(trade.market), Decimal(0))
+        held = held_of(accounts, trade.market)
+        gone = Decimal(0) if held is None else trade.volume - held
+        if gone > 0:
+            gone = min(gone, await surely_missing(app, trade.market, trade.volume))
         if gone > 0:
             bid = book.levels[0].bid_price if book.levels else None
             app.journal.take_out(trade.id, gone, price=bid)

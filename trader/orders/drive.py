@@ -17,9 +17,10 @@ from journal.errors import require
 from journal.records import ZERO, IntentState
 from trader.loops import pause
 from trader.orders import protocol
+from trader.orders.doubts import halt_buys_beside_another, halt_buys_on_other
 from trader.orders.evidence import SECOND_LOOK_S, Persistence
 from trader.orders.protocol import Answer, Doubt, Kind, Sight, Step
-from trader.orders.tracking import halt_buys_on_other, tell_long_doubt, track
+from trader.orders.tracking import tell_long_doubt, track
 from upbit.errors import ExchangeError, OrderNotFound, Withheld
 from upbit.models import NewOrder
 from upbit.rules import base_of
@@ -222,19 +223,6 @@ def is_foreign(app: App, intent: Intent, order: Order) -> bool:
     """Return whether an order under our identifier was sent by somebody else."""
     sent_elsewhere = protocol.is_foreign(app.journal.attempts(intent.identifier))
     return sent_elsewhere or not protocol.is_as_asked(protocol.to_order(intent), order)
-
-
-def halt_buys_beside_another(app: App, intent: Intent, order: Order) -> None:
-    """Buy nothing more when somebody else has sent an order under our name: another daemon trades this account."""
-    app.control.halt_buys(
-        "second_instance",
-        ko=f"우리가 보내지 않은 {intent.identifier} 주문이 업비트에 이미 있습니다. "
-        "같은 계정으로 도는 다른 데몬을 끄고 resume 하세요.",
-        en=f"{intent.identifier} is at Upbit, but not from here. "
-        "Stop the other daemon that trades this account, then resume.",
-        market=intent.market,
-        uuid=order.uuid,
-    )
 
 
 def is_held(journal: Journal, intent: Intent) -> bool:

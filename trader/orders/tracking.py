@@ -8,10 +8,9 @@ from datetime import timedelta
 from itertools import count
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from trader.loops import pause
 from trader.orders import protocol
+from trader.orders.doubts import halt_buys_on_odd_fills, halt_buys_on_other
 from trader.orders.evidence import Ending, Looks, Persistence, listed_as
 from trader.orders.protocol import Sight
 from upbit.errors import ExchangeError
@@ -65,7 +64,7 @@ async def write_progress(app: App, intent: Intent, order: Order, looks: Looks, s
     if ending is Ending.OPEN or (ending is Ending.SHORT and not await is_listed_so(app, intent, order, looks)):
         return False
     if ending is Ending.ODD:
-        halt_buys_on_odd_end(app, intent, order)
+        halt_buys_on_odd_fills(app, order)
     app.journal.finish(intent.identifier)
     return True
 
@@ -89,34 +88,3 @@ def tell_long_doubt(app: App, intent: Intent) -> None:
     burnt = protocol.is_burnt(app.journal.attempts(intent.identifier))
     note = app.messages.long_doubt(intent, burnt=burnt, at=app.clock())
     app.inform(note)
-
-
-def halt_buys_on_other(app: App, intent: Intent, order: Order) -> None:
-    """Buy nothing more when Upbit goes on showing another order in the place of ours; exits go on."""
-    app.control.halt_buys(
-        "wrong_answer",
-        ko=f"업비트가 {intent.identifier} 주문에 계속 다른 주문의 내용으로 답합니다. "
-        "업비트 주문 내역을 확인한 뒤 resume 하세요.",
-        en=f"Upbit keeps answering {intent.identifier} with an order that is not ours. "
-        "Look at Upbit's orders, then resume.",
-        meant=intent.request,
-        market=intent.market,
-        shown=msgspec.to_builtins(order),
-    )
-
-
-def halt_buys_on_odd_end(app: App, intent: Intent, order: Order) -> None:
-    """Hold what is known to be bought of an order whose fills never add up, and buy nothing more until a person looks.
-
-    What is missing is taken in as soon as Upbit shows it (`trader/books/discovery.py`).
-    """
-    app.control.halt_buys(
-        "fills_differ",
-        ko=f"{intent.market} {intent.identifier} 주문은 끝났는데 체결 내역의 합이 맞지 않습니다. 확인된 것만 보유하고 "
-        "손절가를 지킵니다. 업비트 주문 내역을 확인한 뒤 resume 하세요.",
-        en=f"{intent.market} {intent.identifier} has ended, and its fills do not add up. "
-        "What is known is held, with its stop. Look at Upbit's orders, then resume.",
-        market=intent.market,
-        executed=order.executed_volume,
-        uuid=order.uuid,
-    )

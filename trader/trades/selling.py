@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from journal.errors import require
 from journal.records import Intent, IntentState, Trade
-from state import Balance
 from strategy.gates import STOP
 from trader.decisions import DELISTING, SOLD_BY_HAND
 from trader.loops import pause
@@ -24,8 +23,6 @@ from upbit.errors import ExchangeError, InsufficientFunds, MarketUnavailable
 from upbit.rules import base_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from journal.journal import Journal
     from strategy.base import Exit
     from trader.app import App
@@ -66,7 +63,7 @@ async def begin_sale(app: App, market: str, answer: Exit) -> bool:
         await pause(LOOK_AGAIN_S, app.stop)
         await hold_or_end(app, trade.id)
         return False
-    wallet = free_of(base_of(market), await app.state.wallet_dict.snapshot())
+    wallet = (await app.state.wallet_dict.snapshot()).get(base_of(market))  # what it does not list is not known
     trade = app.journal.trade(trade.id)  # from here on nothing is awaited until the sale is written down
     ours = app.journal.position_volume(trade.id)
     if ours <= 0:
@@ -116,14 +113,6 @@ def look_at(app: App, trade: Trade, answer: Exit, book: Book | None, price: Deci
         price=price,
         waiting=app.waiting[trade.id],
     )
-
-
-def free_of(currency: str, wallet: Mapping[str, Balance]) -> Balance | None:
-    """Return what a wallet says of a currency: nothing of one that Upbit does not list; None while it was not read."""
-    if currency in wallet or not wallet:
-        return wallet.get(currency)
-    as_of = min(balance.as_of for balance in wallet.values())
-    return Balance(available=Decimal(0), locked=Decimal(0), as_of=as_of)
 
 
 async def wait_for_coins(app: App, trade: Trade, ours: Decimal) -> None:
