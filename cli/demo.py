@@ -150,7 +150,7 @@ def summarise(app: App, box: Sandbox, options: argparse.Namespace, passed: timed
         buys=counts.buys,
         sells=counts.sells,
         open_trades=counts.open_trades,
-        alerts=len(box.discord.messages),
+        alerts=box.discord.taken,  # a card that is edited tells something, too
         realised_pnl_krw=totals.realised_pnl,
         fees_krw=totals.fees,
         rejected_orders=counts.rejected,

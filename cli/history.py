@@ -8,7 +8,7 @@ from cli.common.exits import OK
 from cli.common.printing import print_json, print_table, shown, why
 from journal import JOURNAL_FILE
 from journal.reader import open_reader
-from notifier.messages import held
+from notifier.formats import held
 
 if TYPE_CHECKING:
     import argparse
@@ -33,7 +33,7 @@ def run(config: Config, options: argparse.Namespace) -> int:
         [
             t.market,
             shown(t.closed_at),
-            held((t.closed_at or t.decided_at) - (t.opened_at or t.decided_at)),
+            held((t.closed_at or t.decided_at) - (t.opened_at or t.decided_at), config.language),
             f"{t.cost_krw:,.0f}",
             f"{t.proceeds_krw:,.0f}",
             f"{t.profit_krw:+,.0f}",

@@ -12,13 +12,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from journal.errors import NOT_NOW, JournalBroken
-from journal.queries import WEBHOOK
 from journal.rows import canonical
 from journal.store import Store
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from datetime import datetime
     from pathlib import Path
 
@@ -64,8 +63,8 @@ class Outbox(Store):
         """Write messages within the transaction that writes what they tell."""
         now, rows = self._now_ms(), list(notes)
         self._db.executemany(
-            "INSERT OR IGNORE INTO outbox (key, kind, body, created_ms) VALUES (?, ?, ?, ?)",
-            [(note.key, note.kind, self.redact(canonical(note.body)), now) for note in rows],
+            "INSERT OR IGNORE INTO outbox (key, kind, body, created_ms, card) VALUES (?, ?, ?, ?, ?)",
+            [(note.key, note.kind, self.redact(canonical(note.body)), now, note.card) for note in rows],
         )
         told = [(now, note.key) for note in rows if note.key in self._told]
         if told:
@@ -77,14 +76,15 @@ class Outbox(Store):
         known = {note.key for note in written}
         return [*written, *(note for key, note in self._held.items() if key not in known)][:limit]
 
-    def mark_sent(self, keys: Iterable[str]) -> None:
-        """Write that messages have been delivered."""
-        written = self._only_written(keys)
-        if written:
-            with self._transaction():
-                self._db.executemany(
-                    "UPDATE outbox SET sent_ms = ? WHERE key = ?", [(self._now_ms(), key) for key in written]
-                )
+    def mark_sent(self, keys: Iterable[str], cards: Mapping[str, str] | None = None) -> None:
+        """Write that messages have been delivered, and of cards under which id the webhook keeps them."""
+        written, ids = self._only_written(keys), cards or {}
+        if not written and not ids:
+            return
+        with self._transaction():
+            update, now = "UPDATE outbox SET sent_ms = ? WHERE key = ?", self._now_ms()
+            self._db.executemany(update, [(now, key) for key in written])
+            self._db.executemany("INSERT OR REPLACE INTO card VALUES (?, ?)", list(ids.items()))
 
     def mark_failed(self, keys: Iterable[str], why: str) -> None:
         """Write that messages can never be delivered, so that they do not stop those behind them."""
@@ -100,9 +100,7 @@ class Outbox(Store):
         self._told.update(held)
         return [key for key in there if key not in held]
 
-    def note_webhook(self, trouble: str) -> None:
-        """Keep for `status` why no message arrives; empty when they do. It is no event, and no trade rests on it."""
-        row = (WEBHOOK, trouble)
-        self._or_drop(
-            "the state of the webhook", lambda: self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", row)
-        )
+    def keep_fact(self, key: str, value: str) -> None:
+        """Keep one fact for a person to read: it is no event, and no trade rests on it."""
+        insert = "INSERT OR REPLACE INTO meta VALUES (?, ?)"
+        self._or_drop(key, lambda: self._db.execute(insert, (key, value)))

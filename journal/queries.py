@@ -142,6 +142,13 @@ class Queries(Scans):
         query = "SELECT * FROM trade WHERE phase = 'closed' ORDER BY closed_ms DESC, rowid DESC LIMIT ?"
         return [self._whole(row) for row in self._db.execute(query, (limit,))]
 
+    def closed_between(self, begin: datetime, end: datetime) -> list[Trade]:
+        """Return the trades that ended from `begin` on and before `end`, oldest first."""
+        query = (
+            "SELECT * FROM trade WHERE phase = 'closed' AND closed_ms >= ? AND closed_ms < ? ORDER BY closed_ms, rowid"
+        )
+        return [self._whole(row) for row in self._db.execute(query, (to_ms(begin), to_ms(end)))]
+
     def realised(self) -> Decimal:
         """Return what all trades that have ended have earned, KRW."""
         kept = self.meta(REALISED)
@@ -252,6 +259,11 @@ class Queries(Scans):
         """Return the oldest messages that are not delivered, in their order."""
         query = "SELECT * FROM outbox WHERE sent_ms IS NULL AND failed IS NULL ORDER BY seq LIMIT ?"
         return [to_note(row) for row in self._db.execute(query, (limit,))]
+
+    def message_of(self, card: str) -> str | None:
+        """Return under which id the webhook keeps a card; None when it was not sent yet."""
+        row = self._db.execute("SELECT message_id FROM card WHERE id = ?", (card,)).fetchone()
+        return None if row is None else str(row["message_id"])
 
     def waiting_notes(self) -> tuple[int, int]:
         """Return how many messages wait to be delivered, and how many Discord refused for good."""

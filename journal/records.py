@@ -151,6 +151,8 @@ class Trade:
     moved: Decimal = ZERO  # units that came (dust of an earlier trade) or went (taken by the user: negative) otherwise
     bought: Decimal = ZERO  # units
     sold: Decimal = ZERO  # units
+    bought_krw: Decimal = ZERO  # paid, without fees
+    sold_krw: Decimal = ZERO  # received, without fees
     cost_krw: Decimal = ZERO  # paid, with fees
     proceeds_krw: Decimal = ZERO  # received, after fees
     fees_krw: Decimal = ZERO
@@ -160,6 +162,16 @@ class Trade:
     def volume(self) -> Decimal:
         """Units held: bought less sold, and what moved otherwise."""
         return self.bought - self.sold + self.moved
+
+    @property
+    def entry_price(self) -> Decimal:
+        """KRW per unit that was paid on average; 0 while nothing was bought."""
+        return self.bought_krw / self.bought if self.bought else ZERO
+
+    @property
+    def exit_price(self) -> Decimal:
+        """KRW per unit that was received on average; 0 while nothing was sold."""
+        return self.sold_krw / self.sold if self.sold else ZERO
 
     @property
     def profit_krw(self) -> Decimal:
@@ -174,6 +186,7 @@ class Note:
     key: str  # unique for what it tells
     kind: str
     body: dict[str, object]
+    card: str | None = None  # of what it is a state: a later one edits the earlier one, which was sent already
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -120,8 +120,9 @@ def to_flow(row: sqlite3.Row) -> Flow:
 
 
 def to_note(row: sqlite3.Row) -> Note:
-    """Read a message."""
-    return Note(key=row["key"], kind=row["kind"], body=json.loads(row["body"]))
+    """Read a message; a reader may look at the file of a version without cards."""
+    card = row["card"] if "card" in row.keys() else None  # noqa: SIM118 - a row is no mapping
+    return Note(key=row["key"], kind=row["kind"], body=json.loads(row["body"]), card=card)
 
 
 def to_halt(row: sqlite3.Row) -> Halt:
@@ -145,6 +146,7 @@ def to_trade(row: sqlite3.Row, intents: list[Intent], fills: list[Fill], flows: 
         by_side[side_of[fill.identifier]].append(fill)
     fees = {side: total(intent.paid_fee for intent in intents if intent.side == side) for side in ("bid", "ask")}
     bought, cost = total(fill.volume for fill in by_side["bid"]), total(fill.funds for fill in by_side["bid"])
+    received = total(fill.funds for fill in by_side["ask"])
     return Trade(
         id=row["id"],
         market=row["market"],
@@ -163,8 +165,10 @@ def to_trade(row: sqlite3.Row, intents: list[Intent], fills: list[Fill], flows: 
         moved=total(flow.volume for flow in flows),
         bought=bought,
         sold=total(fill.volume for fill in by_side["ask"]),
+        bought_krw=cost,
+        sold_krw=received,
         cost_krw=cost + fees["bid"],
-        proceeds_krw=total(fill.funds for fill in by_side["ask"]) - fees["ask"],
+        proceeds_krw=received - fees["ask"],
         fees_krw=fees["bid"] + fees["ask"],
         taken_krw=-total(worth_of(flow, cost + fees["bid"], bought) for flow in flows if flow.why == "taken"),
     )

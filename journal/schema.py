@@ -198,7 +198,13 @@ CREATE INDEX draw_by_time ON draw(at_ms);
 """Verdicts as frames (`journal/verdicts.py`), which may differ from the minute `prev_ms`; who was left alone, and why;
 who was drawn."""
 
-MIGRATIONS: tuple[str, ...] = (FIRST, HALTS, PROTOCOL, WORTH, PROFIT, REASONS)
+CARDS = """
+ALTER TABLE outbox ADD COLUMN card TEXT;
+CREATE TABLE card (id TEXT PRIMARY KEY, message_id TEXT NOT NULL) STRICT;
+"""
+"""Which messages are states of one card, and under which id the webhook keeps it: a later state edits the earlier."""
+
+MIGRATIONS: tuple[str, ...] = (FIRST, HALTS, PROTOCOL, WORTH, PROFIT, REASONS, CARDS)
 """Entry n turns format n into format n + 1. Entries are never changed, only added."""
 
 

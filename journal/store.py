@@ -176,6 +176,15 @@ class Store(Queries):
         """Return whether the file under the journal's name is still the one that is open."""
         return place_of(self._path) == self._place
 
+    def can_write(self) -> bool:
+        """Return whether something could be written now."""
+        try:
+            with self._transaction():
+                pass
+        except (*NOT_NOW, JournalBroken):
+            return False
+        return True
+
     def keep_reserve(self) -> bool:
         """Fill the reserve for a full disk again if it was used; return whether it is there."""
         return self._reserve.fill()

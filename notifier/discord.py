@@ -15,6 +15,7 @@ import asyncio
 import contextlib
 import logging
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from journal.errors import JournalError
@@ -23,6 +24,7 @@ from notifier.answers import (
     FIRST_PAUSE_S,
     LONGEST_PAUSE_S,
     LONGEST_TROUBLE_S,
+    UNKNOWN_MESSAGE,
     Answer,
     Outcome,
     Trouble,
@@ -72,6 +74,7 @@ class Discord:
         self._failures = 0
         self._wait_s: float | None = None
         self._taken: set[str] = set()  # delivered, and not written down
+        self._cards: dict[str, str] = {}  # ids of cards, not written down
         self._alone: set[str] = set()  # refused together with others: the next time each goes by itself
         self._plain: set[str] = set()  # refused by itself: once more as plain text
         self.trouble = Trouble.__members__.get(journal.meta(WEBHOOK) or "")  # as it was when the last daemon ended
@@ -133,6 +136,8 @@ class Discord:
         if self._sending is None:
             waiting = self._waiting(MOST_EMBEDS + 1)
             if not waiting:
+                if self._taken:
+                    self._write_down([], None)
                 return None
             batch = self._batch(waiting)
             await asyncio.sleep(self._webhook.wait_s())
@@ -152,15 +157,19 @@ class Discord:
 
     def _batch(self, waiting: Sequence[Note]) -> list[Note]:
         first = waiting[0]
-        if len(waiting) <= MOST_EMBEDS or first.key in self._alone | self._plain:
+        if len(waiting) <= MOST_EMBEDS or first.card or first.key in self._alone | self._plain:
             return [first]
-        return pack(waiting[:MOST_EMBEDS])
+        return pack(
+            list(takewhile(lambda note: not note.card, waiting[:MOST_EMBEDS]))
+        )  # a card has a message of its own
 
     def _settle(self, batch: Sequence[Note], answer: Answer) -> Outcome:
         """Do what an answer asks for."""
         keys = [note.key for note in batch]
         self._wait_s = answer.wait_s
         if answer.outcome is Outcome.TAKEN:
+            if batch[0].card and answer.message_id:
+                self._cards[batch[0].card] = answer.message_id
             self._write_down(keys, None)
         elif answer.outcome is Outcome.REFUSED:
             self._refused(keys, answer.why)
@@ -189,7 +198,7 @@ class Discord:
             log.error("webhook trouble=%s why=%s: %s", trouble.name, why, trouble.say(self._language))
         if trouble is not self.trouble:
             self.trouble = trouble
-            self._journal.note_webhook(trouble.name if trouble else "")
+            self._journal.keep_fact(WEBHOOK, trouble.name if trouble else "")
 
     def _write_down(self, keys: Sequence[str], failed: str | None) -> None:
         """Note what became of messages; while the disk does not take it, remember it, so that none is sent for ever."""
@@ -197,8 +206,9 @@ class Discord:
             known.difference_update(keys)
         try:
             if failed is None:
-                self._journal.mark_sent([*keys, *sorted(self._taken)])
+                self._journal.mark_sent([*keys, *sorted(self._taken)], self._cards)
                 self._taken.clear()
+                self._cards.clear()
             else:
                 self._journal.mark_failed(keys, failed)
         except JournalError as error:
@@ -206,8 +216,23 @@ class Discord:
             self._taken.update(keys)
 
     async def _post(self, batch: Sequence[Note]) -> Answer:
-        """Send some messages as one."""
-        return await self._webhook.send(self._body(batch))
+        """Send some messages as one, or edit the card of which this is a later state.
+
+        An edit may be repeated. Sending cannot be proved (see above), so a process that dies between Discord's answer
+        and the journal leaves a card that is not edited any more, and sends another.
+        """
+        body = self._body(batch)
+        known = self._message_of(batch[0].card)
+        if known is None:
+            return await self._webhook.send(body)
+        answer = await self._webhook.edit(known, body)
+        if answer.code != UNKNOWN_MESSAGE:
+            return answer
+        await asyncio.sleep(self._webhook.wait_s())
+        return await self._webhook.send(body)  # somebody has deleted the card
+
+    def _message_of(self, card: str | None) -> str | None:
+        return None if card is None else self._cards.get(card) or self._journal.message_of(card)
 
     def _body(self, batch: Sequence[Note]) -> dict[str, Any]:
         plain = len(batch) == 1 and batch[0].key in self._plain

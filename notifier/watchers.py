@@ -41,7 +41,7 @@ def name_of(watcher: str, language: str) -> str:
     return (WATCHERS[watcher][0] if watcher in WATCHERS else SOMETHING).say(language)
 
 
-def stopped(watcher: str, language: str) -> str:
+def sentence(watcher: str, language: str) -> str:
     """Return what it means that a part has stopped, and what to do."""
     name = name_of(watcher, language)
     if watcher not in WATCHERS:

@@ -37,7 +37,13 @@ class Discord:
     edits: int = 0
     state: State | None = None  # of a forum channel, removed, or with another token; None: as it should be
     limited: int = 0  # requests that came too fast
+    last: Message | None = None  # what was sent or edited last, as it came
     _asked: deque[float] = field(default_factory=lambda: deque(maxlen=REQUESTS))
+
+    @property
+    def taken(self) -> int:
+        """How many messages and edits were taken."""
+        return self.received + self.edits
 
     def receive(self, method: str, path: str, query: str, body: bytes) -> Reply:
         """Take one request, however fast it comes; return status and body as Discord would."""
@@ -84,6 +90,7 @@ class Discord:
             words = "Webhooks posted to forum channels must have a thread_name or thread_id"
             return refused(400, 220001, words)
         self.received += 1
+        self.last = message
         self.messages.append(message)
         self.ids.append(str(self.received))
         del self.messages[:-MOST_KEPT], self.ids[:-MOST_KEPT]
@@ -104,6 +111,7 @@ class Discord:
             if message is None:
                 return refusal
             self.edits += 1
+            self.last = message
             self.messages[place] = {**self.messages[place], **message}
         return 200, to_json({"id": message_id, "type": 0, **self.messages[place]})
 

@@ -177,9 +177,11 @@ class Control:
 
     def _end(self, halt: Halt, by: str, *, told: bool = True) -> None:
         left = [other for code, other in self._standing.items() if code != halt.code]
+        notes = [self._messages.resumed(halt, left, by=by, at=self._clock())] if told else []
         if self._unwritten.pop(halt.code, None) is None:
-            notes = [self._messages.resumed(halt, left, by=by, at=self._clock())] if told else []
             self._journal.end_halt(halt.code, by, notes)
+        else:
+            self._journal.add_notes(notes)  # it was told, although it was never written down
         del self._standing[halt.code]  # last: what cannot be written down goes on standing
         if told:
             self.on_change("resumed", halt)

@@ -15,6 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from config.redaction import Redaction
 from config.settings import most_spent
 from config.version import VERSION
 from journal import JOURNAL_FILE
@@ -116,7 +117,7 @@ async def build(config: Config, clock: Callable[[], datetime], stop: asyncio.Eve
     strategy, parameters = registry.load(config.strategy.name, config.strategy.parameters)
     access_key, secret_key = keys_of(config)
     seed = config.trading.seed if config.trading.seed is not None else random.SystemRandom().getrandbits(32)
-    with Journal.open(config.data_dir / JOURNAL_FILE, clock) as journal:
+    with Journal.open(config.data_dir / JOURNAL_FILE, clock, Redaction.of(config)) as journal:
         claim_mode(journal, mode_of(config))
         network = network_of(config)
         say_how(network, config)
@@ -189,7 +190,8 @@ def make_discord(config: Config, session: aiohttp.ClientSession, journal: Journa
     if config.webhook_url is None:
         log.warning("no WEBHOOK_URL: trading without messages")
         return None
-    return Discord(session, config.webhook_url.reveal(), journal, rng=random.Random(0))
+    url, rng = config.webhook_url.reveal(), random.Random(0)
+    return Discord(session, url, journal, rng=rng, language=config.language)
 
 
 async def serve(

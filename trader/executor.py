@@ -101,7 +101,7 @@ def tell_failed_strategy(app: App, market: str, error: Exception) -> None:
     told = f"{market} {type(error).__name__}: {error}"
     if app.news.is_new(f"strategy:{market}", told):
         log.error("strategy failed market=%s", market, exc_info=error)
-    app.inform(app.messages.problem(f"strategy:{market}", told, at=app.clock()))
+    app.inform(app.messages.strategy_failed(market, at=app.clock()))
 
 
 async def begin(app: App, market: str) -> None:

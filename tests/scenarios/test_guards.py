@@ -157,7 +157,7 @@ def test_hours_without_a_network_decide_nothing_and_end_with_fresh_data(tmp_path
             before = box.orders_received
             await asyncio.sleep(7200)
             assert box.orders_received == before
-            assert any("update\\\\_wallet" in text for text in desk.messages())
+            assert any("The wallet part has stopped" in text for text in desk.messages())
             app.upbit._base_url, app.tickers._url = url, stream
             await asyncio.sleep(120)
             assert app.control.state.name == "ACTIVE"

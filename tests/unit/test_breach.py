@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import asyncio
 import re
+import sqlite3
 import subprocess
 import sys
 from dataclasses import replace
@@ -14,11 +15,19 @@ from unittest.mock import patch
 
 import pytest
 
-from journal.errors import Breach, JournalBreach, JournalBroken, JournalFull, require
+from journal.errors import Breach, JournalBreach, JournalBroken, JournalBusy, JournalFull, require
 from journal.records import IntentState, Phase
 from state import ActiveTrade
 from tests.helpers.trading_desk import MARKET, Desk, buy, sell, told
-from trader.books.breach import come_back, guard, on_breach, on_failure, take_up_again
+from trader.books.breach import (
+    come_back,
+    guard,
+    on_breach,
+    on_failure,
+    on_unwritten,
+    see_whether_it_is_free,
+    take_up_again,
+)
 from trader.books.reconcile import reconcile
 from trader.books.storage import look_after_storage
 from trader.orders import plans
@@ -182,6 +191,34 @@ def test_the_journals_place_is_looked_at_every_minute(tmp_path: Path, monkeypatc
                 app.journal.set_meta("x", "y")
             look_after_storage(app)
             assert not app.control.may_sell()
+
+    told(tmp_path, story)
+
+
+@pytest.mark.failure("E3")
+def test_a_journal_that_another_program_holds_stops_buys_and_lets_them_go_on_by_itself(tmp_path: Path) -> None:
+    """A person is told of the program, and not of disk or clock, although nothing can be written; and of the end."""
+
+    async def story(desk: Desk) -> None:
+        async with desk.started() as app:
+            other = sqlite3.connect(desk.folder / "journal.sqlite3", isolation_level=None)
+            other.execute("BEGIN IMMEDIATE")
+            with pytest.raises(JournalBusy) as busy:
+                app.journal.set_meta("x", "y")
+            on_unwritten(app, busy.value)
+            see_whether_it_is_free(app)
+            assert [halt.code for halt in app.control.reasons] == ["journal_locked"]
+            assert app.control.may_sell()
+            (note,) = [note for note in app.journal.pending_notes(99) if note.kind == "halted"]
+            assert "database browser" in str(note.body)
+            assert "disk" not in str(note.body)
+            other.execute("ROLLBACK")
+            other.close()
+            see_whether_it_is_free(app)
+            assert app.control.may_buy()
+            kinds = [note.kind for note in app.journal.pending_notes(99) if "journal_locked" in note.key]
+            assert sorted(kinds) == ["halted", "resumed"]
+            assert app.journal.standing_halts() == []
 
     told(tmp_path, story)
 

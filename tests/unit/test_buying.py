@@ -13,6 +13,7 @@ import msgspec
 import pytest
 
 from journal.records import Phase
+from notifier.cards import Room
 from state import Balance
 from strategy.base import Position
 from tests.helpers.trading import (
@@ -187,6 +188,14 @@ async def test_a_buy_that_is_refused_lets_its_market_rest(
     assert await app.state.trading_dict.snapshot() == {}
 
 
+async def test_a_card_shows_free_won_only_from_a_wallet_that_knows_the_buy(app: Any) -> None:
+    """One that was read before shows what was there before."""
+    for read, free in ((NOW, Decimal(7)), (NOW - timedelta(seconds=1), None)):
+        krw = Balance(available=Decimal(7), locked=Decimal(1), as_of=read)
+        await app.state.wallet_dict.replace({"KRW": krw})
+        assert await buying.room_left(app, NOW) == Room(taken=0, places=5, free_krw=free)
+
+
 async def test_what_was_bought_is_held_with_its_stop(app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Since its first fill, at its average price; a person is told with the fee, and beside what was expected."""
     await hold(app, monkeypatch)
@@ -202,6 +211,7 @@ async def test_what_was_bought_is_held_with_its_stop(app: Any, monkeypatch: pyte
         "fee": Decimal(5),
         "stop_price": Decimal("949.5"),
         "at": opened,
+        "room": Room(taken=1, places=5, free_krw=None),  # the wallet was not read since
     }
     assert [note.key for note in app.journal.pending_notes(9)] == ["bought1"]
     assert app.tell.mock_calls == [

@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import aiohttp
 import pytest
@@ -34,13 +33,13 @@ from sandbox.discord import is_within
 from simulation.loop import PacedLoop
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 
 NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)
 ROOT = Path(__file__).resolve().parent.parent.parent
 TOKEN = "a-secret-token"
 PATH = f"/api/webhooks/1/{TOKEN}"
-Script = Callable[[], Awaitable[web.Response | None]]
+Script: TypeAlias = "Callable[[], Awaitable[web.Response]] | Late"
 
 
 def says(status: int, body: object = None) -> Script:
@@ -53,13 +52,16 @@ def says(status: int, body: object = None) -> Script:
     return answer
 
 
-def after(seconds: float) -> Script:
-    """Deliver, but answer late."""
+@dataclass(frozen=True)
+class Late:
+    """Deliver at once, and answer late."""
 
-    async def wait() -> None:
-        await asyncio.sleep(seconds)
+    seconds: float
 
-    return wait
+
+def after(seconds: float) -> Late:
+    """Return a webhook that delivers at once, and answers late."""
+    return Late(seconds)
 
 
 GONE = says(404, {"message": "Unknown Webhook", "code": 10015})
@@ -112,11 +114,12 @@ async def desk_of(journal: Journal, *script: Script) -> AsyncIterator[Desk]:
         body = await request.read()
         desk.times.append(asyncio.get_running_loop().time())
         desk.bodies.append(json.loads(body) if body else None)
-        answer = await steps.pop(0)() if steps else None
-        if answer is not None:
-            return answer
+        step = steps.pop(0) if steps else Late(0)
+        if not isinstance(step, Late):
+            return await step()
         path, _, query = request.raw_path.partition("?")
         status, told = desk.receiver.receive(request.method, path, query, body)
+        await asyncio.sleep(step.seconds)
         return web.Response(status=status, body=told)
 
     runner = web.ServerRunner(web.Server(serve))
@@ -373,7 +376,7 @@ def test_what_only_a_person_can_mend_is_said_once_an_hour_and_kept_for_status(
 
 def test_a_trouble_is_known_again_after_a_restart_until_a_message_arrives(journal: Journal) -> None:
     """Whoever starts the daemon sees it at once."""
-    journal.note_webhook(Trouble.FORUM.name)
+    journal.keep_fact(WEBHOOK, Trouble.FORUM.name)
 
     async def story(desk: Desk) -> None:
         assert journal.meta(WEBHOOK) == "FORUM"
@@ -400,6 +403,96 @@ def test_a_network_that_stays_away_is_said_after_some_minutes(journal: Journal) 
         assert not desk.discord.trouble
 
     told(journal, (says(502, b"<html>Bad gateway</html>"),) * 40, story)
+
+
+# --- cards ----------------------------------------------------------------------------------------------------------
+
+
+def card(key: str, trade: str = "t1") -> Note:
+    """Return a state of the card of a trade."""
+    return replace(note(key), card=trade)
+
+
+def test_a_trade_is_one_message_that_is_edited_when_it_ends(journal: Journal) -> None:
+    """Other messages between them, and a restart, change nothing: the journal keeps its id."""
+
+    async def story(desk: Desk) -> None:
+        journal.add_notes([card("bought"), note("other"), card("bought2", "t2")])
+        await desk.discord.flush(10)
+        assert journal.message_of("t1") == "1"
+        async with aiohttp.ClientSession() as session:
+            again = Discord(session, desk.url, journal, rng=random.Random(1))
+            journal.add_notes([card("sold")])
+            await again.flush(10)
+        assert desk.titles() == [["sold"], ["other"], ["bought2"]]
+        assert (desk.receiver.received, desk.receiver.edits) == (3, 1)
+
+    told(journal, (), story)
+
+
+def test_of_many_that_wait_each_card_goes_by_itself_and_in_order(journal: Journal) -> None:
+    """A message of ten embeds would be the card of none."""
+
+    async def story(desk: Desk) -> None:
+        journal.add_notes([*(note(f"{n}") for n in range(12)), card("bought"), *(note(f"x{n}") for n in range(12))])
+        journal.add_notes([card("sold")])
+        await desk.discord.flush(60)
+        assert ["sold"] in desk.titles()
+        assert desk.receiver.edits == 1
+        assert [title for embeds in desk.titles() for title in embeds][12] == "sold"
+        assert journal.waiting_notes() == (0, 0)
+
+    told(journal, (), story)
+
+
+def test_a_card_whose_edit_is_not_answered_is_edited_again_and_stays_one(journal: Journal) -> None:
+    """To edit twice is to edit once."""
+
+    async def story(desk: Desk) -> None:
+        journal.add_notes([card("bought")])
+        await desk.discord.flush(10)
+        desk.script += [after(10 * TOTAL_S), says(500)]
+        journal.add_notes([card("sold")])
+        await desk.run_for(2 * TOTAL_S)
+        assert desk.titles() == [["sold"]]
+        assert desk.receiver.edits == 2
+        assert journal.pending_notes(9) == []
+
+    told(journal, (), story)
+
+
+def test_a_card_that_somebody_deleted_is_sent_anew(journal: Journal) -> None:
+    """The end of a trade is told, also where nothing is left to edit; the new card is the one from then on."""
+
+    async def story(desk: Desk) -> None:
+        journal.add_notes([card("bought")])
+        await desk.discord.flush(10)
+        desk.receiver.receive("DELETE", f"{PATH}/messages/1", "", b"")
+        journal.add_notes([card("sold")])
+        await desk.discord.flush(10)
+        assert desk.titles() == [["sold"]]
+        assert journal.message_of("t1") == "2"
+
+    told(journal, (), story)
+
+
+def test_the_id_of_a_card_that_could_not_be_written_down_is_not_forgotten(journal: Journal) -> None:
+    """The end edits it all the same, and both marks are written when the disk takes them again."""
+
+    async def story(desk: Desk) -> None:
+        journal.add_notes([card("bought")])
+        journal._db.execute("PRAGMA query_only = ON")
+        assert await desk.discord.deliver_next() is Outcome.TAKEN
+        journal._db.execute("PRAGMA query_only = OFF")
+        journal.broken = None
+        assert journal.message_of("t1") is None
+        journal.add_notes([card("sold")])
+        await desk.discord.flush(10)
+        assert desk.titles() == [["sold"]]
+        assert journal.message_of("t1") == "1"
+        assert journal.pending_notes(9) == []
+
+    told(journal, (), story)
 
 
 # --- slow answers and stops -----------------------------------------------------------------------------------------

@@ -188,6 +188,7 @@ def test_a_trade_is_written_and_read_from_its_decision_to_its_end(book: Book) ->
         stop_price=Decimal("95.10"),
         highest_price=Decimal(100),
         bought=Decimal(2),
+        bought_krw=Decimal(200),
         cost_krw=Decimal("200.5"),
         fees_krw=Decimal("0.5"),
     )
@@ -215,6 +216,7 @@ def test_a_trade_is_written_and_read_from_its_decision_to_its_end(book: Book) ->
         dust=Decimal("0.25"),
         moved=Decimal("-0.5"),
         sold=Decimal("1.25"),
+        sold_krw=Decimal(150),
         proceeds_krw=Decimal("149.75"),
         fees_krw=Decimal("0.75"),
         taken_krw=Decimal(55),

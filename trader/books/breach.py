@@ -12,7 +12,8 @@ import logging
 import traceback
 from typing import TYPE_CHECKING
 
-from journal.errors import JournalBreach, JournalBroken, JournalError
+from config.redaction import Redaction
+from journal.errors import JournalBreach, JournalBroken, JournalBusy, JournalError
 from journal.records import Phase
 from trader.loops import pause
 from trader.restore import put_back, settle_intent
@@ -30,6 +31,7 @@ log = logging.getLogger("trader.breach")
 FOLDER = "evidence"
 MOST_FILES = 20
 AGAIN_S, LONGEST_AGAIN_S = 10.0, 300.0
+LOCKED = "journal_locked"
 
 
 async def guard(app: App, market: str, flow: Coroutine[None, None, None]) -> None:
@@ -70,9 +72,10 @@ def on_breach(app: App, where: str, breach: AssertionError) -> None:
     )
     halt(
         "breach",
-        ko=f"프로그램의 규칙이 깨졌습니다({where}: {breach}). {ko} 증거: {path.name}. 확인한 뒤 resume 하세요.",
-        en=f"A rule of the program is broken ({where}: {breach}). {en} Evidence: {path.name}. "
-        "Look into it, then resume.",
+        ko=f"프로그램의 내부 규칙이 깨졌습니다. {ko} 증거 파일 {path.name}을(를) 확인한 뒤 "
+        "`python main.py resume`을 실행하세요.",
+        en=f"A rule of the program is broken ({breach}). {en} Look at {path.name} in evidence/, then run "
+        "`python main.py resume`.",
         where=where,
         breach=str(breach),
         evidence=path.name,
@@ -88,19 +91,31 @@ def keep_evidence(app: App, where: str, breach: Exception) -> Path:
     try:
         path.parent.mkdir(mode=0o700, exist_ok=True)
         if len(list(path.parent.iterdir())) < MOST_FILES:
-            path.write_text(f"{app.clock().isoformat()} {where}\n\n{text}\n{events}\n", encoding="utf-8")
+            told = f"{app.clock().isoformat()} {where}\n\n{text}\n{events}\n"
+            path.write_text(Redaction.of(app.config)(told), encoding="utf-8")
     except OSError as error:
         log.warning("evidence not written path=%s error=%s", path, error)
     return path
 
 
 def on_unwritten(app: App, error: JournalError) -> None:
-    """Buy nothing while the journal cannot be written; send nothing at all when the disk has failed."""
+    """Buy nothing while the journal cannot be written; send nothing at all when the disk has failed.
+
+    That another program holds it ends by itself (`see_whether_it_is_free`).
+    """
     log.error("journal not written error=%s", error)
-    if isinstance(error, JournalBroken):
+    if isinstance(error, JournalBusy):
+        app.control.halt_buys(LOCKED, ko=error.ko, en=error.en, by_itself=True)
+    elif isinstance(error, JournalBroken):
         app.control.halt("journal_broken", ko=error.ko, en=error.en)
     else:
         app.control.halt_buys("journal_full", ko=error.ko, en=error.en)
+
+
+def see_whether_it_is_free(app: App) -> None:
+    """Go on when the program that held the journal has let go of it."""
+    if app.control.stands(LOCKED) and app.journal.can_write():
+        app.control.ended(LOCKED)
 
 
 async def come_back(app: App, market: str) -> None:

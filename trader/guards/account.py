@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from failure import CONFIGURATION, Failure
 from journal.errors import Breach
 from notifier.explain import explain
+from trader.guards.digest import KEY_ENDS
 from trader.loops import every, keep_going
 from upbit.circuit import AGREEMENT, KEY, MAKE_ORDERS, VIEW_ACCOUNTS, VIEW_ORDERS
 from upbit.errors import ExchangeError, OutOfScope, RateLimited, Unauthorized
@@ -216,6 +217,7 @@ async def look_at_expiry(app: App) -> bool:
         raise Breach("no daemon runs without keys")
     ours = [key for key in keys if key.access_key == app.config.access_key.reveal()]
     for key in ours:
+        app.journal.keep_fact(KEY_ENDS, key.expires_at.isoformat())
         tell_expiry(app, key.expires_at)
     return bool(ours)
 

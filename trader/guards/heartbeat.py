@@ -1,4 +1,4 @@
-"""The heartbeat: writes the health file, tells a person when a loop has died, and once a day that the daemon is alive.
+"""The heartbeat: writes the health file, tells a person when a loop has died, and once a day how things stand.
 
 A process that has died can tell nobody; a message that is missing can.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from trader.guards.digest import tell_digest
 from trader.health_file import FILE, forget, write_report
 from trader.loops import every, keep_going
 
@@ -27,10 +28,10 @@ async def watch_health(app: App) -> None:
         dead = app.health.dead()
         if app.clock().date() != day:
             day = app.clock().date()
-            tell_alive(app, dead)
+            await tell_digest(app, dead)
         for loop in sorted(dead.keys() - told):
             app.tell("loop_dead", level=logging.ERROR, loop=loop, error=dead[loop])
-            app.inform(app.messages.problem("loop_dead", f"{loop}: {dead[loop]}", at=app.clock()))
+            app.inform(app.messages.watcher_stopped(loop, at=app.clock()))
         told.clear()
         told.update(dead)
         waiting = app.health.waiting()
@@ -45,16 +46,3 @@ async def watch_health(app: App) -> None:
         await keep_going("health", every(WRITE_EVERY_S, app.stop), look, health=app.health, stop=app.stop)
     finally:
         forget(path)
-
-
-def tell_alive(app: App, dead: dict[str, str]) -> None:
-    """Queue the message of a new day (UTC, so at 09:00 in Korea); the same day is told once, also over restarts."""
-    note = app.messages.alive(
-        halts=app.control.reasons,
-        dead=sorted(dead),
-        open_trades=app.journal.open_trades(),
-        realised=app.journal.realised(),
-        fees=app.journal.fees(),
-        at=app.clock(),
-    )
-    app.inform(note)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from trader.books.breach import see_whether_it_is_free
 from trader.control import REQUEST, SELL_ALL_REQUEST, take_request
 from trader.loops import every, keep_going
 
@@ -22,6 +23,7 @@ async def watch_control(app: App) -> None:
 
     async def look() -> None:
         app.control.write_again()
+        see_whether_it_is_free(app)
         for name, answer in answers.items():
             if (folder / name).exists():
                 answer()

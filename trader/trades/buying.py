@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from journal.records import Intent, IntentState
+from notifier.cards import Room
 from strategy.portfolio import start_of_day, stop_price
 from trader.loops import pause
 from trader.orders import protocol, risk
@@ -19,6 +20,8 @@ from upbit.errors import ExchangeError, InsufficientFunds
 from upbit.rules import plain, rounded_average
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from journal.journal import Journal
     from state import Balance
     from strategy.base import Entry, Snapshot
@@ -116,14 +119,21 @@ async def after_buy(app: App, trade_id: str, intent: Intent) -> None:
     stop = stop_price(average, trade.stop_distance)
     opened_at = fills[0].at
     fee = app.journal.intent(intent.identifier).paid_fee
-    note = app.messages.bought(
-        trade, korean_name=await app.korean_name(trade.market), fills=fills, fee=fee, stop_price=stop, at=opened_at
-    )
+    name, room = await app.korean_name(trade.market), await room_left(app, opened_at)
+    note = app.messages.bought(trade, korean_name=name, fills=fills, fee=fee, stop_price=stop, at=opened_at, room=room)
     app.journal.enter_position(trade_id, opened_at=opened_at, stop_price=stop, highest_price=average, notes=[note])
     hoped = trade.entry_reason.get("expected_price")
     krw = sum(fill.funds for fill in fills)
     app.tell("bought", market=trade.market, price=plain(rounded_average(average)), expected=hoped, krw=krw, fee=fee)
     await hold_again(app, trade.market)
+
+
+async def room_left(app: App, since: datetime) -> Room:
+    """Return how many places are taken, and how much won is free as far as the wallet was read after `since`."""
+    krw = (await app.state.wallet_dict.snapshot()).get("KRW")
+    free = krw.available if krw is not None and krw.as_of >= since else None
+    taken = len(await app.state.active_trade.snapshot())
+    return Room(taken=taken, places=app.config.trading.max_open_trades, free_krw=free)
 
 
 async def after_refusal(app: App, intent: Intent) -> None:

@@ -264,10 +264,10 @@ class LyingSandbox(Sandbox):
         return lose(request)
 
     async def _take_message(self, request: web.BaseRequest) -> web.StreamResponse:
-        before = self.discord.received
+        before = self.discord.taken
         answer = await super()._handle(request)
-        if self.discord.received > before:
-            self.on_message(self.discord.messages[-1])
+        if self.discord.taken > before and self.discord.last is not None:
+            self.on_message(self.discord.last)
         return answer
 
 

@@ -1,0 +1,30 @@
+"""What the numbers of a decision are called: those of the strategies that come with the program."""
+
+from __future__ import annotations
+
+from notifier.formats import number
+from notifier.words import Words
+
+NUMBERS: dict[str, Words] = {
+    "close": Words("종가", "close"),
+    "price": Words("현재가", "price"),
+    "stop": Words("손절가", "stop"),
+    "ema_fast": Words("단기 평균", "short average"),
+    "ema_slow": Words("장기 평균", "long average"),
+    "natr": Words("변동폭 (%)", "range (%)"),
+    "btc_close": Words("비트코인 종가", "bitcoin's close"),
+    "btc_ema": Words("비트코인 평균", "bitcoin's average"),
+    "turnover_24h": Words("24시간 거래대금 (원)", "turnover of 24 h (won)"),
+    "channel_high": Words("전고점", "earlier high"),
+    "channel_low": Words("전저점", "earlier low"),
+    "rsi": Words("RSI", "RSI"),
+    "band_lower": Words("하단 밴드", "lower band"),
+    "band_middle": Words("밴드 중심", "middle of the band"),
+}
+"""Names of numbers, as strategies quote them. One's own strategy may quote others: they keep the names it gave them."""
+
+
+def shown(numbers: dict[str, object], language: str) -> str:
+    """Return the numbers of a reason, each under its label and rounded, separated by `·`."""
+    named = ((NUMBERS[name].say(language) if name in NUMBERS else name, value) for name, value in numbers.items())
+    return " · ".join(f"{label} {number(value)}" for label, value in named)

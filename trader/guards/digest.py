@@ -1,0 +1,73 @@
+"""The digest of 09:00 in Korea: what the journal, the wallet and the prices of this moment say of the day before."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from journal.records import ZERO
+from journal.rows import total
+from notifier.digest import Digest
+from strategy.portfolio import KST, start_of_day
+from trader.guards.equity import gained
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from journal.records import Trade
+    from state import Balance, Price
+    from trader.app import App
+
+EQUITY, KEY_ENDS = "digest_equity", "key_ends"
+"""Facts the journal keeps: equity at the last digest, KRW, and when the API key ends."""
+DAY = timedelta(days=1)
+
+
+async def tell_digest(app: App, dead: Iterable[str]) -> None:
+    """Queue the digest of the day that is over; the same day is told once, also over restarts."""
+    now, trades = app.clock(), app.journal.open_trades()
+    today = start_of_day(now)
+    prices = await app.state.trading_dict.snapshot()
+    equity = equity_of(await app.state.wallet_dict.snapshot(), trades, prices)
+    before = app.journal.meta(EQUITY)
+    digest = Digest(
+        day=(today - DAY + KST).date(),
+        ended=app.journal.closed_between(today - DAY, today),
+        open_trades=trades,
+        open_krw=open_profit(trades, prices),
+        equity_krw=equity,
+        before_krw=None if before is None else Decimal(before),
+        realised_krw=app.journal.realised(),
+        halts=app.control.reasons,
+        dead=sorted(dead),
+        key_days=days_until(app.journal.meta(KEY_ENDS), now),
+    )
+    app.inform(app.messages.digest(digest, at=now))
+    if equity is not None:
+        app.journal.keep_fact(EQUITY, f"{equity:f}")
+
+
+def open_profit(trades: Sequence[Trade], prices: Mapping[str, Price | None]) -> Decimal | None:
+    """Return what the open trades have earned at the prices of now, KRW; None while one of them is not known."""
+    known = [(trade, price.price) for trade in trades if (price := prices.get(trade.market)) is not None]
+    return None if len(known) < len(trades) else total(gained(trade, price) for trade, price in known)
+
+
+def equity_of(
+    wallet: Mapping[str, Balance], trades: Sequence[Trade], prices: Mapping[str, Price | None]
+) -> Decimal | None:
+    """Return the account's won and what the bot's positions are worth, KRW; None while any of it is not known.
+
+    Other coins of the account are its owner's, and not counted.
+    """
+    krw = wallet.get("KRW")
+    worth = [trade.volume * price.price for trade in trades if (price := prices.get(trade.market)) is not None]
+    if krw is None or len(worth) < len(trades):
+        return None
+    return krw.available + krw.locked + sum(worth, ZERO)
+
+
+def days_until(ends: str | None, now: datetime) -> int | None:
+    """Return how many whole days are left; None while nobody knows."""
+    return None if ends is None else max(0, (datetime.fromisoformat(ends) - now) // DAY)
