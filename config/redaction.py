@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,10 +51,10 @@ class Redaction:
 
 
 def forms_of(secret: Secret) -> Iterator[str]:
-    """Yield a secret, and of an address its last part: that alone is enough to use it."""
+    """Yield a secret, and the parts of an address that are enough to use it: a webhook's token, a proxy's password."""
     text = secret.reveal()
     yield text
-    if "://" in text:
-        token = text.partition("?")[0].rstrip("/").rpartition("/")[2]
-        if len(token) >= SHORTEST:
-            yield token
+    _, _, rest = text.partition("://")
+    place, _, path = rest.partition("?")[0].partition("/")
+    _, _, password = place.rpartition("@")[0].partition(":")
+    yield from (part for part in (path.rpartition("/")[2], password, unquote(password)) if len(part) >= SHORTEST)

@@ -25,9 +25,13 @@ if TYPE_CHECKING:
 NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)
 ACCESS, SECRET = "access-key-0123456789abcdefghij", "secret-key-0123456789abcdefghij"
 HOOK = "https://discord.com/api/webhooks/123456/the-token-of-the-webhook?thread_id=5"
-CONFIG = Config(access_key=Secret(ACCESS), secret_key=Secret(SECRET), webhook_url=Secret(HOOK))
+PROXY = "http://somebody:pass%20word-of-proxy@proxy.example:3128"
+CONFIG = Config(
+    access_key=Secret(ACCESS), secret_key=Secret(SECRET), webhook_url=Secret(HOOK), proxy=Secret(PROXY)
+)  # fmt: skip
 JWT = token(ACCESS, SECRET, "a=b")
-CANARIES = (ACCESS, SECRET, HOOK, "the-token-of-the-webhook", JWT, *JWT.split(".")[:2])
+PARTS = ("the-token-of-the-webhook", "pass word-of-proxy", "pass%20word-of-proxy")
+CANARIES = (ACCESS, SECRET, HOOK, PROXY, *PARTS, JWT, *JWT.split(".")[:2])
 
 
 @given(
