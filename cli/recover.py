@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 LOST = {
     "ko": "되살릴 수 없는 것: 매수·매도 이유, 진입 후 최고가, 메시지와 판정 기록. "
     "손절가는 데몬이 현재 캔들로 다시 계산합니다.",
-    "en": "What cannot come back: why trades were begun and ended, highest prices since the entry, messages and "
-    "verdicts. Stops are computed anew by the daemon, from the candles of now.",
+    "en": "What cannot be recovered: why trades were entered and closed, the highest prices since entry, messages and "
+    "verdicts. The daemon recomputes stops from current candles.",
 }
 
 
@@ -49,12 +49,12 @@ def report(rebuilt: Rebuilt, language: str) -> list[str]:
     """Return what came back and what cannot, a line each."""
     ko = language == "ko"
     held = [f"  {t.market} {t.volume:f} ({t.cost_krw:,.0f} KRW)" for t in rebuilt.held]
-    away = "계정에 없어 기록에서 뺐습니다" if ko else "not in the account any more, written off"
+    away = "계정에 없어 기록에서 뺐습니다" if ko else "no longer in the account, written off"
     gone = [f"  {market} {volume:f}: {away}" for market, volume in rebuilt.gone.items()]
     return [
         f"업비트에서 주문 {rebuilt.orders}건을 되살렸습니다. 보유 중: {len(held)}"
         if ko
-        else f"{rebuilt.orders} orders came back from Upbit. Held: {len(held)}",
+        else f"{rebuilt.orders} orders recovered from Upbit. Open positions: {len(held)}",
         *held,
         *gone,
         LOST[language],

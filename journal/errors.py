@@ -119,9 +119,9 @@ class JournalBusy(JournalError, sqlite3.OperationalError):
     def __init__(self, path: Path, cause: object) -> None:
         super().__init__(
             f"다른 프로그램이 거래 기록 {path}을(를) 잡고 있어 지금은 기록할 수 없습니다. 데이터베이스 브라우저나 "
-            "백업 프로그램을 닫으세요. 놓아주면 저절로 이어집니다.",
+            "백업 프로그램을 닫으면 자동으로 이어집니다.",
             f"Another program holds the journal {path}, so nothing can be written now ({cause}). Close the database "
-            "browser or backup program that has it open; all goes on by itself when it lets go.",
+            "browser or backup program that has it open; trading continues by itself once it is closed.",
         )
 
 
@@ -131,7 +131,8 @@ class JournalFull(JournalError, sqlite3.OperationalError):
     def __init__(self, path: Path, cause: object) -> None:
         super().__init__(
             f"디스크가 가득 차 {path}에 기록할 수 없습니다. 공간을 비우세요. 기록 없이는 매수하지 않습니다.",
-            f"{path} could not be written ({cause}). Free some disk space. Nothing is bought that is not written down.",
+            f"{path} could not be written ({cause}). Free some disk space. Nothing is bought while it cannot be "
+            "recorded.",
         )
 
 
@@ -139,10 +140,10 @@ class JournalBroken(JournalError, sqlite3.OperationalError):
     """The disk failed while it was written: what is on it is not known, so nothing is written any more."""
 
     def __init__(self, path: Path, cause: object, *, damaged: bool = False) -> None:
-        ko, en = RESTORE if damaged else ("디스크를 확인하고 다시 시작하세요.", "Look at the disk, then start again.")
+        ko, en = RESTORE if damaged else ("디스크를 확인하고 다시 시작하세요.", "Check the disk, then restart.")
         super().__init__(
             f"{path}을(를) 쓰다가 디스크 오류가 났습니다 ({cause}). 주문을 내지 않습니다. {ko}",
-            f"The disk failed while {path} was written ({cause}). No order is sent. {en}",
+            f"The disk failed while writing {path} ({cause}). No orders are sent. {en}",
         )
 
 

@@ -49,16 +49,16 @@ class Cards(Writer):
         funds = sum((fill.funds for fill in fills), Decimal(0))
         bought = sum((fill.volume for fill in fills), Decimal(0))
         fields = [
-            (self._say("평균 체결가", "Average price"), average(funds / bought)),
+            (self._say("평균 매수가", "Average price"), average(funds / bought)),
             (self._say("수량", "Volume"), units(bought)),
             (self._say("매수 금액", "Amount"), won(funds, self.language)),
             (self._say("수수료", "Fee"), won(fee, self.language)),
             (self._say("손절가", "Stop"), price(stop_price) if stop_price is not None else self._say("없음", "none")),
         ]
         if room is not None:
-            fields.append((self._say("자리", "Places"), f"{room.taken}/{room.places}"))
+            fields.append((self._say("보유 종목", "Positions"), f"{room.taken}/{room.places}"))
             if room.free_krw is not None:
-                fields.append((self._say("남은 원화", "Free won"), won(room.free_krw, self.language)))
+                fields.append((self._say("주문 가능 원화", "Available KRW"), won(room.free_krw, self.language)))
         title = f"{self._say('매수', 'Bought')} {plain(korean_name)} ({trade.market})"
         return self._card(f"bought:{trade.id}", "bought", title, trade, at=at, fields=fields, color=GREY)
 
@@ -67,18 +67,18 @@ class Cards(Writer):
         moved = not trade.sold and bool(trade.taken_krw)
         fields = [
             (self._say("손익 (수수료 후)", "Profit after fees"), gain(trade.profit_krw, trade.cost_krw, self.language)),
-            (self._say("매수가 → 매도가", "Entry → exit"), f"{average(trade.entry_price)} → {self._exit(trade)}"),
+            (self._say("진입가 → 청산가", "Entry → exit"), f"{average(trade.entry_price)} → {self._exit(trade)}"),
             (self._say("수량", "Volume"), units(trade.bought)),
             (self._say("매수 금액", "Paid"), won(trade.cost_krw, self.language)),
             (self._say("매도 금액", "Received"), won(trade.proceeds_krw, self.language)),
             (self._say("수수료 합계", "Fees"), won(trade.fees_krw, self.language)),
-            (self._say("보유 시간", "Held"), held(at - (trade.opened_at or trade.decided_at), self.language)),
+            (self._say("보유 기간", "Held for"), held(at - (trade.opened_at or trade.decided_at), self.language)),
         ]
         if trade.taken_krw:
-            fields.append((self._say("직접 옮긴 코인", "Moved by hand"), won(trade.taken_krw, self.language)))
+            fields.append((self._say("직접 매도·출금", "Taken out by you"), won(trade.taken_krw, self.language)))
         if dust:
-            fields.append((self._say("남은 소액", "Dust left"), units(dust)))
-        ended = self._say("직접 옮김", "Moved by hand") if moved else self._say("매도", "Sold")
+            fields.append((self._say("잔여 소액", "Dust left"), units(dust)))
+        ended = self._say("직접 정리", "Taken out by you") if moved else self._say("매도", "Sold")
         title = f"{ended} {plain(korean_name)} ({trade.market})"
         color = RED if trade.profit_krw > 0 else BLUE
         return self._card(f"sold:{trade.id}", "sold", title, trade, at=at, fields=fields, color=color)

@@ -59,10 +59,10 @@ class Digests(Writer):
         wrong = [plain(readable(getattr(halt, self.language))) for halt in digest.halts]
         wrong += [watchers.sentence(part, self.language) for part in digest.dead]
         soon = digest.key_days is not None and digest.key_days <= KEY_ENDS_SOON
-        title = self._say(f"{digest.day:%m-%d} 결산", f"Summary of {digest.day:%m-%d}")
+        title = self._say(f"{digest.day:%m-%d} 일일 결산", f"Daily summary {digest.day:%m-%d}")
         closing = self._say(
             "매일 09:00(KST)에 옵니다. 오지 않은 날에는 서버를 확인하세요.",
-            "This comes every day at 09:00 KST. On a day without it, look at the machine.",
+            "Sent every day at 09:00 KST. If it does not arrive, check the server.",
         )
         lines = [f"⚠ {line}" for line in wrong] + [closing]
         return self._note(
@@ -76,33 +76,36 @@ class Digests(Writer):
         )
 
     def _facts(self, digest: Digest) -> list[tuple[str, str]]:
-        language, unknown = self.language, self._say("아직 모름", "not known yet")
+        language, unknown = self.language, self._say("확인 전", "not known yet")
         held = ", ".join(trade.market.removeprefix("KRW-") for trade in digest.open_trades)
         days = unknown if digest.key_days is None else self._say(f"{digest.key_days}일", f"{digest.key_days} days")
         return [
-            (self._say("어제 손익 (수수료 후)", "Profit of the day, after fees"), self._yesterday(digest)),
-            (self._say("어제 끝난 거래", "Trades that ended"), self._ended(digest)),
-            (self._say("보유 중", "Held"), held or self._say("없음", "nothing")),
             (
-                self._say("평가 손익", "Open profit"),
+                self._say("어제 실현손익 (수수료 후)", "Realised yesterday, after fees"),
+                gain(digest.profit_krw, digest.paid_krw, language),
+            ),
+            (self._say("어제 청산한 거래", "Trades closed yesterday"), self._ended(digest)),
+            (self._say("보유 종목", "Open positions"), held or self._say("없음", "nothing")),
+            (
+                self._say("평가손익", "Unrealised profit"),
                 unknown if digest.open_krw is None else signed_won(digest.open_krw, language),
             ),
-            (self._say("총자산", "Equity"), unknown if digest.equity_krw is None else won(digest.equity_krw, language)),
-            (self._say("총자산 변화 (입출금 포함)", "Change of equity, deposits included"), self._change(digest)),
-            (self._say("누적 실현 손익", "Realised since ever"), signed_won(digest.realised_krw, language)),
-            (self._say("API 키 만료까지", "API key ends in"), days),
+            (
+                self._say("총 보유자산", "Equity"),
+                unknown if digest.equity_krw is None else won(digest.equity_krw, language),
+            ),
+            (self._say("자산 변동 (입출금 포함)", "Change, including deposits"), self._change(digest)),
+            (self._say("누적 실현손익", "Realised in total"), signed_won(digest.realised_krw, language)),
+            (self._say("API 키 만료까지", "API key expires in"), days),
         ]
-
-    def _yesterday(self, digest: Digest) -> str:
-        return gain(digest.profit_krw, digest.paid_krw, self.language)
 
     def _ended(self, digest: Digest) -> str:
         won_, lost = (sum(1 for trade in digest.ended if (trade.profit_krw > 0) is good) for good in (True, False))
         return self._say(
-            f"{len(digest.ended)}건 (이익 {won_}, 손실 {lost})", f"{len(digest.ended)} ({won_} gained, {lost} lost)"
+            f"{len(digest.ended)}건 (이익 {won_}, 손실 {lost})", f"{len(digest.ended)} ({won_} up, {lost} down)"
         )
 
     def _change(self, digest: Digest) -> str:
         if digest.equity_krw is None or digest.before_krw is None:
-            return self._say("아직 모름", "not known yet")
+            return self._say("확인 전", "not known yet")
         return gain(digest.equity_krw - digest.before_krw, digest.before_krw, self.language)

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import logging
 import sys
-from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from rich.console import Console, Group
@@ -16,8 +15,10 @@ from rich.table import Table
 from rich.text import Text
 
 from config.redaction import Redaction
-from journal.records import Phase
-from upbit.rules import base_of, plain, rounded_average
+from journal.records import Level, Phase
+from notifier.formats import KST, average, gain, price, signed_won, won
+from notifier.words import Words
+from upbit.rules import base_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
@@ -31,6 +32,17 @@ REFRESH_S = 0.5
 HEARTBEAT_S = 60.0
 EVENTS_SHOWN = 8
 TARGETS_SHOWN = 12
+STATES = {
+    Level.ACTIVE: Words("매매 중", "trading"),
+    Level.HALT_BUYS: Words("매수 중단", "buying halted"),
+    Level.HALTED: Words("전체 주문 중단", "all trading halted"),
+}
+PHASES = {
+    Phase.ENTERING: Words("진입 대기", "entering"),
+    Phase.BUYING: Words("매수 중", "buying"),
+    Phase.HOLDING: Words("보유", "holding"),
+    Phase.SELLING: Words("매도 중", "selling"),
+}
 
 
 def follow(*, real_seconds: float) -> Callable[[App], Coroutine[None, None, None]]:
@@ -84,7 +96,7 @@ async def render(app: App) -> RenderableType:
     """Return the whole picture at this moment."""
     return Panel(
         Group(*warnings(app), await headline(app), await trades_table(app), events_text(app)),
-        title=f"Upbit {app.mode} · {standing(app)} · {app.clock():%Y-%m-%d %H:%M:%S} UTC",
+        title=f"Upbit {mode_words(app)} · {standing(app)} · {app.clock() + KST:%Y-%m-%d %H:%M:%S} KST",
     )
 
 
@@ -98,9 +110,14 @@ def warnings(app: App) -> list[Text]:
 
 
 def standing(app: App) -> str:
-    """Return the state of trading, with the reasons when it stands still."""
-    codes = ", ".join(halt.code for halt in app.control.reasons)
-    return f"[bold red]{app.control.state.name}: {codes}[/]" if codes else app.control.state.name
+    """Return the state of trading; why it is halted stands below (`warnings`)."""
+    words = STATES[app.control.state].say(app.config.language)
+    return f"[bold red]{words}[/]" if app.control.reasons else words
+
+
+def mode_words(app: App) -> str:
+    """Return whether this is real money."""
+    return word(app, "실거래", "live") if app.mode == "live" else word(app, "샌드박스", "sandbox")
 
 
 def word(app: App, ko: str, en: str) -> str:
@@ -112,15 +129,18 @@ async def headline(app: App) -> Text:
     """Return targets, money and rates in two lines."""
     targets = sorted(await app.state.target_dict.snapshot())
     krw = (await app.state.wallet_dict.snapshot()).get("KRW")
-    free = f"{krw.available:,.0f}" if krw else "-"
+    language = app.config.language
+    free = won(krw.available, language) if krw else "-"
     rates = app.upbit.rates()
     more = f" +{len(targets) - TARGETS_SHOWN}" if len(targets) > TARGETS_SHOWN else ""
     names = " ".join(base_of(market) for market in targets[:TARGETS_SHOWN]) + more
     return Text(
-        f"{word(app, '대상', 'targets')} {len(targets)}/{len(await app.state.listings.snapshot())}: {names}\n"
-        f"KRW {free} · {word(app, '실현 손익', 'realised')} {app.journal.realised():+,.0f} · "
-        f"{word(app, '수수료', 'fees')} {app.journal.fees():,.1f} · "
-        f"{word(app, '남은 요청', 'requests left')} order {rates['order']} candle {rates['candle']}"
+        f"{word(app, '매수 후보', 'targets')} {len(targets)}/{len(await app.state.listings.snapshot())}: {names}\n"
+        f"{word(app, '주문 가능', 'available')} {free} · "
+        f"{word(app, '누적 실현손익', 'realised')} {signed_won(app.journal.realised(), language)} · "
+        f"{word(app, '수수료', 'fees')} {won(app.journal.fees(), language)} · "
+        f"{word(app, '남은 요청: 주문', 'requests left: orders')} {rates['order']} "
+        f"{word(app, '캔들', 'candles')} {rates['candle']}"
     )
 
 
@@ -129,42 +149,38 @@ async def trades_table(app: App) -> Table:
     table = Table(expand=True)
     for ko, en in (
         ("마켓", "market"),
-        ("상태", "phase"),
-        ("매수가", "entry"),
+        ("상태", "state"),
+        ("평균 매수가", "entry"),
         ("현재가", "price"),
-        ("손익", "profit"),
+        ("평가손익", "profit"),
         ("손절가", "stop"),
     ):
         table.add_column(word(app, ko, en))
     prices = await app.state.trading_dict.snapshot()
     for trade in (await app.state.active_trade.snapshot()).values():
-        table.add_row(*row(app, trade, prices.get(trade.market)))
+        name = await app.korean_name(trade.market)
+        table.add_row(f"{name} {trade.market}", *cells(trade, prices.get(trade.market), app.config.language))
     return table
 
 
-def row(app: App, trade: ActiveTrade, price: Price | None) -> list[str]:
-    """Return the cells of one trade."""
-    name = f"{app.korean_name(trade.market)} {trade.market}"
-    shown = f"{price.price:,f}" if price else "-"
+def cells(trade: ActiveTrade, now: Price | None, language: str) -> list[str]:
+    """Return the cells of one trade: its state, entry, price, profit and stop. Red is up and blue is down."""
+    phase = PHASES[trade.phase].say(language) if trade.phase in PHASES else trade.phase.value
+    shown = price(now.price) if now else "-"
     position = trade.position
-    if position is None or trade.phase == Phase.ENTERING:
-        return [name, trade.phase, "-", shown, "-", "-"]
+    if position is None or trade.phase is Phase.ENTERING:
+        return [phase, "-", shown, "-", "-"]
     profit = "-"
-    if price is not None:
-        share = price.price / position.entry_price - 1
-        color = "green" if share > 0 else "red"
-        profit = f"[{color}]{100 * share:+.2f} % ({share * position.entry_price * position.volume:+,.0f})[/]"
-    stop = average_text(position.stop_price) if position.stop_price else "-"
-    return [name, trade.phase, average_text(position.entry_price), shown, profit, stop]
-
-
-def average_text(price: Decimal) -> str:
-    """Return an average price with its thousands apart."""
-    return f"{Decimal(plain(rounded_average(price))):,f}"
+    if now is not None:
+        paid = position.entry_price * position.volume
+        gained = now.price * position.volume - paid
+        profit = f"[{'red' if gained > 0 else 'blue'}]{gain(gained, paid, language)}[/]"
+    stop = price(position.stop_price) if position.stop_price else "-"
+    return [phase, average(position.entry_price), shown, profit, stop]
 
 
 def events_text(app: App) -> Text:
     """Return the last events, newest last."""
     hide = Redaction.of(app.config)
-    lines = [f"{event.at:%H:%M:%S} {hide(str(event))}" for event in list(app.events)[-EVENTS_SHOWN:]]
+    lines = [f"{event.at + KST:%H:%M:%S} {hide(str(event))}" for event in list(app.events)[-EVENTS_SHOWN:]]
     return Text("\n".join(lines), style="dim", overflow="ellipsis", no_wrap=True)

@@ -195,12 +195,12 @@ def test_a_daemon_reports_every_day_at_nine_in_korea(tmp_path: Path) -> None:
         evening = timedelta(hours=23, minutes=57)
         async with trading(tmp_path, after=evening) as desk:
             await asyncio.sleep(120)
-            assert "Summary of" not in str(desk.messages())
+            assert "Daily summary" not in str(desk.messages())
             await asyncio.sleep(120)
-            assert sum("Summary of" in text for text in desk.messages()) == 1
+            assert sum("Daily summary" in text for text in desk.messages()) == 1
         async with trading(tmp_path, after=evening + timedelta(minutes=2)) as desk:
             await asyncio.sleep(180)
-            assert sum("Summary of" in text for text in desk.messages()) == 0
+            assert sum("Daily summary" in text for text in desk.messages()) == 0
 
     told(story)
 

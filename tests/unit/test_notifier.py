@@ -102,7 +102,7 @@ def test_what_the_owner_moved_is_not_called_a_sale() -> None:
         TRADE, sold=Decimal(0), sold_krw=Decimal(0), proceeds_krw=Decimal(0), taken_krw=Decimal(30015),
         exit_reason={"code": "taken", "ko": "사용자가 코인을 옮김", "en": "the user moved the coins"},
     )  # fmt: skip
-    for language, words in (("ko", "직접 옮김"), ("en", "Moved by hand")):
+    for language, words in (("ko", "직접 정리"), ("en", "Taken out by you")):
         note = Messages(language=language, mode="live").sold(moved, korean_name="x", dust=Decimal(0), at=NOW)
         title = note.body["embeds"][0]["title"]  # type: ignore[index]
         assert words in title
@@ -160,7 +160,7 @@ def test_the_digest_reports_the_day_what_is_held_and_what_a_person_should_know(l
     assert ("업비트와의 대조" if language == "ko" else "comparison with Upbit") in text_of(ill)
     assert "day_loss" not in text_of(ill)
     nothing = replace(DIGEST, ended=[], open_trades=[], open_krw=None, equity_krw=None, before_krw=None, key_days=None)
-    assert text_of(write(nothing, at=NOW)).count("아직 모름" if language == "ko" else "not known yet") == 4
+    assert text_of(write(nothing, at=NOW)).count("확인 전" if language == "ko" else "not known yet") == 4
     colors = [write(replace(DIGEST, key_days=days), at=NOW).body["embeds"][0]["color"] for days in (31, 30)]  # type: ignore[index]
     assert colors[0] != colors[1]
 
@@ -306,7 +306,7 @@ def test_a_storm_of_alerts_is_one_an_hour_for_each_cause_and_drowns_nothing(jour
         runner.run(deliver())
     titles = Counter(title for request in received for title in request)
     assert titles["Needs attention"] == 2 * 3
-    assert titles["Buys have stopped"] == 18 + 18
+    assert titles["Buying halted"] == 18 + 18
     assert titles["Sold x (KRW-XRP)"] == 18
     assert len(received) < titles.total()  # what waits goes together, but for the cards of trades
     assert journal.pending_notes(1) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -10,20 +11,28 @@ from typing import Any
 from unittest.mock import Mock, call
 
 import pytest
+from rich.console import Console
 
-from cli.common.screen import events_text, headline, warnings
+from cli.common.screen import cells, events_text, headline, trades_table, warnings
 from cli.status import about_messages
 from config.settings import Config, Secret
-from journal.records import Ends, Halt, Level
+from journal.records import Ends, Halt, Level, Phase
 from notifier.answers import Trouble
-from state import Balance, State
+from state import ActiveTrade, Balance, Price, State
+from strategy.base import Position
 from tests.helpers.parts import make_app
 from trader.app import Event
 
 NOW = datetime(2026, 11, 2, tzinfo=UTC)
 
 
-@pytest.mark.parametrize(("language", "words"), [("ko", ["대상 13/20", "실현 손익 -1,234"]), ("en", ["targets 13/20"])])
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [
+        ("ko", ["매수 후보 13/20", "누적 실현손익 ▼ -1,234원", "주문 가능 70,000원"]),
+        ("en", ["targets 13/20", "orders 12"]),
+    ],
+)
 async def test_the_head_of_the_screen_tells_targets_money_and_requests_left(language: str, words: list[str]) -> None:
     """Twelve names and how many more; sums that the journal has at hand, as it is drawn twice a second."""
     app: Any = make_app(
@@ -34,14 +43,42 @@ async def test_the_head_of_the_screen_tells_targets_money_and_requests_left(lang
     )
     app.journal.realised.return_value, app.journal.fees.return_value = Decimal("-1234.4"), Decimal("30.55")
     await app.state.listings.replace(dict.fromkeys(map(str, range(20))))
-    assert "KRW - ·" in str(await headline(app))
+    assert ("주문 가능 - ·" if language == "ko" else "available - ·") in str(await headline(app))
     await app.state.target_dict.replace({f"KRW-{letter}": Mock() for letter in "ABCDEFGHIJKLM"})
     await app.state.wallet_dict.replace({"KRW": Balance(available=Decimal(70_000), locked=Decimal(1), as_of=NOW)})
     app.journal.reset_mock()
     shown = str(await headline(app))
-    for word in [*words, "A B C D E F G H I J K L +1\n", "KRW 70,000 ·", "30.6", "order 12 candle 10"]:
+    for word in [*words, "A B C D E F G H I J K L +1\n", "70,000", "31", "12", "10"]:
         assert word in shown
     assert app.journal.mock_calls == [call.realised(), call.fees()]
+
+
+@pytest.mark.parametrize(("language", "words"), [("ko", ["보유", "리플"]), ("en", ["holding", "리플"])])
+async def test_a_trade_has_its_name_prices_by_tick_and_its_profit_with_sign_and_arrow(
+    language: str, words: list[str]
+) -> None:
+    """Red is up and blue is down, and neither is said by colour alone."""
+    app: Any = make_app(config=replace(Config(), language=language), state=State())
+    await app.state.listings.replace({"KRW-XRP": SimpleNamespace(korean_name="리플")})
+    position = Position(
+        market="KRW-XRP",
+        entry_price=Decimal(3000),
+        volume=Decimal(10),
+        opened_at=NOW,
+        stop_price=Decimal("2900.4"),
+        highest_price=Decimal(3000),
+    )
+    trade = ActiveTrade(market="KRW-XRP", started_at=NOW, phase=Phase.HOLDING, position=position)
+    await app.state.active_trade.replace({"KRW-XRP": trade})
+    await app.state.trading_dict.replace({"KRW-XRP": Price(price=Decimal(3123), as_of=NOW)})
+    console = Console(width=150, file=io.StringIO(), force_terminal=False)
+    console.print(await trades_table(app))
+    shown = console.file.getvalue()  # type: ignore[attr-defined]
+    unit = "원" if language == "ko" else " KRW"
+    for word in [*words, "3,000.00", "3,123", "2,900", f"▲ +1,230{unit} (▲ +4.10 %)"]:
+        assert word in shown
+    assert "coroutine" not in shown
+    assert cells(replace(trade, position=None, phase=Phase.ENTERING), None, "en") == ["entering", "-", "-", "-", "-"]
 
 
 def test_what_needs_a_person_stands_in_the_picture_in_words_and_without_secrets() -> None:
@@ -56,7 +93,7 @@ def test_what_needs_a_person_stands_in_the_picture_in_words_and_without_secrets(
         events=[Event(at=NOW, kind="refused", facts={"why": "Bearer eyJhbGciOi.eyJhY2Nlc3M.c2ln"})],
     )
     assert [str(line) for line in warnings(app)] == ["echo of ***", Trouble.GONE.say("en")]
-    assert str(events_text(app)) == "00:00:00 refused why=Bearer ***"
+    assert str(events_text(app)) == "09:00:00 refused why=Bearer ***"
     app.control.reasons, app.discord = [], None
     assert warnings(app) == []
 

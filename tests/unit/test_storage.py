@@ -241,7 +241,7 @@ def test_a_disk_that_failed_is_not_tried_again(journal: Journal, caplog: pytest.
     What trading does not rest on is dropped, and the log names it.
     """
     journal._db.execute("PRAGMA query_only = ON")
-    with pytest.raises(JournalBroken, match=r"\(attempt to write a readonly database\).*Look at the disk"):
+    with pytest.raises(JournalBroken, match=r"\(attempt to write a readonly database\).*Check the disk"):
         journal.set_meta("x", "y")
     journal._db.execute("PRAGMA query_only = OFF")
     with pytest.raises(JournalBroken):
