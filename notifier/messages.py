@@ -114,11 +114,12 @@ class Messages(Cards, Digests):
 
     def frozen(self, where: str, *, evidence: str, at: datetime) -> Note:
         """Tell that a market or a part of the daemon is frozen: it is tried again, and the rest goes on."""
+        name = watchers.name_of(where, self.language) if where in watchers.WATCHERS else where
         text = self._say(
-            f"{where}: 처리하지 못한 오류가 났습니다. 이 부분만 멈추고 다시 시도하며, 나머지는 계속 거래합니다. "
+            f"{name}: 예상하지 못한 오류로 이 부분만 멈추고 다시 시도합니다. 나머지는 계속 거래합니다. "
             f"보유 중이면 업비트에서 직접 확인하세요. 기록: evidence/{evidence}",
-            f"{where}: something went wrong that nobody had foreseen. Only this part waits and is tried again, "
-            f"the rest trades on. If you hold it, look after it at Upbit. Kept in: evidence/{evidence}",
+            f"{name}: an unexpected error has paused this part, and it is retried; everything else keeps trading. "
+            f"If you hold it, keep an eye on it at Upbit. Details: evidence/{evidence}",
         )
         return self.problem(f"frozen:{where}", text, at=at)
 

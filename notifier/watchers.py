@@ -41,6 +41,11 @@ def name_of(watcher: str, language: str) -> str:
     return (WATCHERS[watcher][0] if watcher in WATCHERS else SOMETHING).say(language)
 
 
+def needs_network(watcher: str) -> bool:
+    """Return whether a part stops when Upbit cannot be reached, or refuses."""
+    return watcher in WATCHERS and WATCHERS[watcher][2] is NETWORK
+
+
 def sentence(watcher: str, language: str) -> str:
     """Return what it means that a part has stopped, and what to do."""
     name = name_of(watcher, language)

@@ -41,7 +41,8 @@ def test_a_refused_key_is_told_once_asked_once_a_minute_and_heals(
             await asyncio.sleep(600)
             assert desk.app.control.state.name == "HALTED"
             assert desk.box.violations[name] <= 11
-            assert [words in message for message in desk.messages() if "stopped" in message] == [True]
+            assert [words in message for message in desk.messages() if "halted" in message] == [True]
+            assert not any("part has stopped" in message for message in desk.messages())  # one cause, one message
             desk.set_key(ips=good.ips, secret_key=good.secret_key)
             await asyncio.sleep(125)
             assert desk.app.control.state.name == "ACTIVE"
