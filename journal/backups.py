@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from journal.errors import JournalUnwritable
+from journal.errors import JournalUnwritable, require
 from journal.reader import copy_to
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def add_copy(path: Path, folder: Path, *, keep: int, now: datetime) -> tuple[Pat
     Raises:
         JournalError: there is no whole copy; then nothing was removed.
     """
-    assert keep >= 1
+    require(keep >= 1, "a folder of copies keeps at least the newest")
     target = folder / f"journal-{now:%Y%m%dT%H%M%SZ}.sqlite3"
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
