@@ -78,6 +78,7 @@ class App:
     discovery: Discovery = field(default_factory=Discovery)
     shortage: Shortage = field(default_factory=Shortage)
     news: News = field(default_factory=News)
+    refusals: dict[str, set[str]] = field(default_factory=dict)  # name nobody knows: markets; by `orders/doubts.py`
     waiting: dict[str, Waiting] = field(default_factory=dict)  # trade: since when its exit waits; by trades/selling.py
     events: deque[Event] = field(default_factory=lambda: deque(maxlen=EVENTS_KEPT))
 

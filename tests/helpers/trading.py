@@ -20,6 +20,7 @@ from tests.unit.test_risk import book
 from trader.books.memory import Comparison
 from trader.orders import drive, plans, risk
 from trader.trades import buying, lifecycle, positions, selling
+from upbit.errors import OrderNotFound
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -151,7 +152,10 @@ def bids(app: Any, *levels: Any) -> None:
         assert markets == [MARKET]
         return [msgspec.structs.replace(book(), levels=list(levels))]
 
-    app.upbit = SimpleNamespace(books=books)
+    async def order(**_: str) -> Any:
+        raise OrderNotFound("no", name="order_not_found", status=404)
+
+    app.upbit = SimpleNamespace(books=books, order=order)
 
 
 def leaving(code: str = "trend_end") -> Exit:

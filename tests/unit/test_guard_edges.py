@@ -8,6 +8,7 @@ from datetime import timedelta
 from decimal import Decimal
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
+from unittest.mock import Mock
 
 import msgspec
 import pytest
@@ -28,8 +29,9 @@ from trader.decisions import Failed, Sell, View, decide
 from trader.guards import account
 from trader.guards.account import Withdrawal
 from trader.orders import risk
-from upbit.errors import InsufficientFunds, OutcomeUnknown
-from upbit.models import NewOrder, Side
+from trader.orders.gate import Gate
+from upbit.errors import InsufficientFunds, OutcomeUnknown, Withheld
+from upbit.models import Fence, NewOrder, Side
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,6 +45,25 @@ def test_what_our_own_rules_exclude_is_a_breach(tmp_path: Path) -> None:
     msgspec.structs.force_setattr(order, "total", None)
     with Journal.open(tmp_path / "j.sqlite3", lambda: NOW) as journal, pytest.raises(AssertionError, match="total"):
         gate(journal)(order)
+
+
+@pytest.mark.parametrize(("side", "late"), [(Side.BID, True), (Side.ASK, True), (Side.BID, False), (Side.ASK, False)])
+def test_what_was_decided_too_long_ago_leaves_no_more(side: Side, late: bool) -> None:  # noqa: FBT001 - a parameter
+    """It may have waited for a rate limit since; its fence may always leave."""
+    total, volume = (Decimal(6000), None) if side is Side.BID else (None, Decimal(1))
+    order = NewOrder(market="KRW-A", side=side, total=total, volume=volume, identifier="x")
+    fence = Fence(market="KRW-A", side=side, price=Decimal(1), volume=Decimal(6000), identifier="x")
+    journal = Mock(exposure=Mock(return_value={}), spent_since=Mock(return_value=Decimal(0)))
+    journal.open_trades.return_value = []
+    journal.known_intent.return_value.deadline = NOW - timedelta(seconds=1) if late else NOW
+    ask: Any = Gate(Config(), Mock(), journal, lambda: NOW)
+    ask(fence)
+    if not late:
+        ask(order)
+        return
+    with pytest.raises(Withheld, match="too long ago") as kept:
+        ask(order)
+    assert kept.value.name == "deadline"
 
 
 async def test_a_daemon_without_keys_is_a_breach() -> None:

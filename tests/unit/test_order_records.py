@@ -10,7 +10,7 @@ from datetime import timedelta
 from decimal import Decimal
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
-from unittest.mock import Mock, call
+from unittest.mock import AsyncMock, Mock, call
 
 import msgspec
 import pytest
@@ -88,8 +88,9 @@ def test_an_accepted_order_is_looked_at_less_and_less_often(tmp_path: Path, paus
     looks = [*[msgspec.structs.replace(whole, state="wait", fills=[], trades_count=0)] * 8, whole, whole]
 
     async def story(app: Any) -> None:
-        app.upbit = SimpleNamespace(place=Exchange().place, order=scripted(looks))
+        app.upbit = SimpleNamespace(place=Exchange().place, order=scripted(looks), cancel=AsyncMock())
         await drive.drive(app, NAME)
+        assert app.upbit.cancel.mock_calls == [call(uuid=whole.uuid)]  # it rests, and no market order does
 
     told(story, Exchange(), tmp_path)
     assert pauses == [(0.1,), (0.3,), (0.5,), (1.0,), (2.0,), (3.0,), *[(5.0,)] * 4]

@@ -22,7 +22,7 @@ from notifier.messages import Messages
 from simulation.loop import LoopClock, PacedLoop
 from tests.helpers.parts import make_app
 from trader.control import Control
-from trader.orders import drive, protocol
+from trader.orders import doubts, drive, protocol
 from trader.orders.protocol import MOST_REAL_SENDS
 from upbit.errors import (
     DuplicatedIdentifier,
@@ -31,6 +31,7 @@ from upbit.errors import (
     OrderNotFound,
     OutcomeUnknown,
     RateLimited,
+    UnknownRefusal,
     Withheld,
 )
 from upbit.models import Account, Book, BookLevel, Fence, Fill, NewOrder, Order, Side
@@ -63,6 +64,8 @@ class Exchange:
             raise Withheld("no", name="cap_day")
         if what == "refuse":
             raise InsufficientFunds("no", name="insufficient_funds_bid", status=400)
+        if what == "disabled":
+            raise UnknownRefusal("Your account is suspended.", name="order_disabled_member", status=400)
         if what == "unreachable":
             raise NotSent("no route")
         if what == "limited":
@@ -542,3 +545,57 @@ def test_a_look_up_that_goes_on_showing_another_order_halts_buys(doubt: bool, tm
         assert app.journal.fills_of("ub1-x-0") == []
 
     told(story, exchange, tmp_path)
+
+
+@pytest.mark.failure("A19")
+def test_a_refusal_that_nobody_knows_is_told_at_once_and_not_repeated_for_ever(tmp_path: Path) -> None:
+    """Upbit's own sentence within seconds, a handful of requests in an hour, and the order stays in doubt."""
+    exchange = Exchange(*["disabled"] * 100)
+
+    async def story(app: Any) -> None:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(3):
+                await drive.drive(app, "ub1-x-0")
+        (note,) = app.journal.pending_notes(9)
+        assert "Your account is suspended." in str(note.body)
+        assert app.control.may_buy()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(3600):
+                await drive.drive(app, "ub1-x-0")
+        assert (len(exchange.sends), exchange.fences) == (3, 2)
+        assert app.journal.intent("ub1-x-0").state is IntentState.UNKNOWN
+        error = UnknownRefusal("Your account is suspended.", name="order_disabled_member", status=400)
+        doubts.tell_unknown_refusal(app, replace(an_intent(), market="KRW-B"), error)
+        assert [app.control.may_buy(), app.control.may_sell()] == [False, True]
+        (halt,) = app.control.reasons
+        assert "Your account is suspended." in halt.en
+
+    told(story, exchange, tmp_path)
+
+
+def test_a_market_order_that_rests_is_cancelled_and_what_it_did_counts(tmp_path: Path) -> None:
+    """It is asked for again every ten seconds, until it has ended; a cancellation that fails is tried again."""
+    exchange = Exchange()
+    whole = executed(protocol.to_order(an_intent()))
+    nothing = msgspec.structs.replace(whole, executed_volume=Decimal(0), trades_count=0, fills=[])
+    asked: list[float] = []
+
+    async def order(**_: Any) -> Order:
+        return msgspec.structs.replace(nothing, state="cancel" if len(asked) > 1 else "wait")
+
+    async def cancel(**_: Any) -> None:
+        asked.append(asyncio.get_running_loop().time())
+        if len(asked) == 1:
+            raise OutcomeUnknown("time-out")
+
+    async def listed(**_: Any) -> list[Order]:
+        return [await order()]
+
+    async def story(app: Any) -> None:
+        app.upbit = SimpleNamespace(place=exchange.place, order=order, cancel=cancel, closed_orders=listed)
+        assert (await drive.drive(app, "ub1-x-0")).state is IntentState.FINAL
+        assert app.journal.fills_of("ub1-x-0") == []
+
+    told(story, exchange, tmp_path)
+    assert len(asked) == 2
+    assert 10 <= asked[1] - asked[0] <= 20

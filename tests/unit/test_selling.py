@@ -36,7 +36,7 @@ from tests.helpers.trading import (
 from tests.unit.test_risk import level
 from trader.orders import plans
 from trader.trades import lifecycle, selling
-from upbit.errors import InsufficientFunds, OutcomeUnknown
+from upbit.errors import InsufficientFunds, OrderNotFound, OutcomeUnknown
 from upbit.models import NewOrder, Side
 
 if TYPE_CHECKING:
@@ -344,3 +344,27 @@ async def test_an_order_ended_with_the_error_of_its_last_attempt(app: Any) -> No
     assert not selling.ended_with(app.journal, ended, OutcomeUnknown)
     assert not selling.ended_with(app.journal, replace(ended, state=IntentState.ABANDONED), InsufficientFunds)
     assert not selling.ended_with(app.journal, replace(ended, identifier="unsent"), InsufficientFunds)
+
+
+@pytest.mark.parametrize(
+    ("answer", "compared"), [(OrderNotFound("no"), False), (OutcomeUnknown("time-out"), True), (None, True)]
+)
+async def test_a_refused_sale_is_looked_for_before_another_is_sent(
+    answer: Exception | None,
+    compared: bool,  # noqa: FBT001 - a parameter
+    app: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A refusal is one answer: where Upbit shows the sale, or does not say, all orders are compared first."""
+    await hold(app, monkeypatch)
+    calls: list[bool] = []
+
+    async def wait_for_comparison(_: Any) -> None:
+        calls.append(True)
+
+    monkeypatch.setattr(selling, "wait_for_comparison", wait_for_comparison)
+    bids(app, level("1010", "1000"))
+    app.upbit.order = AsyncMock(side_effect=answer)
+    ends(monkeypatch, app, refused(app, "UnderMinTotal"))
+    await lifecycle.sell(app, MARKET, leaving())
+    assert calls == ([True] if compared else [])

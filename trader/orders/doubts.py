@@ -6,12 +6,17 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from notifier.explain import explain
+
 if TYPE_CHECKING:
     from journal.records import Intent
     from trader.app import App
+    from upbit.errors import UnknownRefusal
     from upbit.models import Order
 
 FILLS_DIFFER = "fills_differ"
+SAME_REFUSAL = 2
+"""In so many markets the same refusal is one of the account."""
 
 
 def halt_buys_on_other(app: App, intent: Intent, order: Order) -> None:
@@ -57,3 +62,23 @@ def halt_buys_on_odd_fills(app: App, order: Order) -> None:
         executed=order.executed_volume,
         uuid=order.uuid,
     )
+
+
+def tell_unknown_refusal(app: App, intent: Intent, error: UnknownRefusal) -> None:
+    """Hand on at once what Upbit says where nobody knows the name; the same in two markets halts buys.
+
+    Nothing is proven by it, so the order stays in doubt.
+    """
+    markets = app.refusals.setdefault(error.name, set())
+    markets.add(intent.market)
+    ko, en = explain(error, "ko"), explain(error, "en")
+    if len(markets) >= SAME_REFUSAL:
+        app.control.halt_buys(
+            "unknown_refusal",
+            ko=f"여러 마켓의 주문을 업비트가 같은 이유로 거절합니다. {ko} 해결한 뒤 resume 하세요.",
+            en=f"Upbit refuses orders in several markets for the same reason. {en} Then resume.",
+            name=error.name,
+        )
+        return
+    words = ko if app.config.language == "ko" else en
+    app.inform(app.messages.problem(f"refusal:{error.name}", f"{intent.market}: {words}", at=app.clock()))

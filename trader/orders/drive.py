@@ -17,11 +17,11 @@ from journal.errors import require
 from journal.records import ZERO, IntentState
 from trader.loops import pause
 from trader.orders import protocol
-from trader.orders.doubts import halt_buys_beside_another, halt_buys_on_other
+from trader.orders.doubts import halt_buys_beside_another, halt_buys_on_other, tell_unknown_refusal
 from trader.orders.evidence import SECOND_LOOK_S, Persistence
 from trader.orders.protocol import Answer, Doubt, Kind, Sight, Step
 from trader.orders.tracking import tell_long_doubt, track
-from upbit.errors import ExchangeError, OrderNotFound, Withheld
+from upbit.errors import ExchangeError, OrderNotFound, UnknownRefusal, Withheld
 from upbit.models import NewOrder
 from upbit.rules import base_of
 
@@ -123,6 +123,8 @@ def write_failure(app: App, intent: Intent, state: IntentState, error: ExchangeE
     app.journal.end_attempt(
         intent.identifier, state, outcome=type(error).__name__, http=error.status, name=str(error.name or "")
     )
+    if isinstance(error, UnknownRefusal):
+        tell_unknown_refusal(app, intent, error)
     app.tell(
         "order_" + state.value.lower(),
         level=logging.WARNING,
@@ -169,6 +171,8 @@ async def take_step(app: App, intent: Intent, missed: int) -> bool:
         burnt=protocol.is_burnt(attempts),
         wanted=why_not(app, intent) is None,
         may_send=app.control.may_sell() and not app.stop.is_set(),
+        refused=protocol.refused(attempts, Kind.REAL),
+        refused_fences=protocol.refused(attempts, Kind.FENCE),
     )
     step = protocol.next_step(doubt)
     if step is Step.LOOK:

@@ -37,9 +37,14 @@ class Gate:
         """Let an order pass, or keep it back.
 
         Raises:
-            Withheld: while trading stands still, or when a buy would break a hard cap in won.
+            Withheld: while trading stands still, when the order was decided too long ago, or when a buy would break a
+                hard cap in won.
         """
         self._control.gate(order)
+        intent = self._journal.known_intent(order.identifier)
+        late = intent is not None and intent.deadline is not None and self._clock() > intent.deadline
+        if late and isinstance(order, NewOrder):  # it waited for a rate limit: what made it right is history
+            raise Withheld(f"{order.market}: decided too long ago", name="deadline")
         if isinstance(order, NewOrder) and order.side is Side.BID:  # a fence spends nothing
             refused = self._over_caps(order)
             if refused is not None:

@@ -19,7 +19,17 @@ import msgspec
 
 from journal.records import ZERO, IntentState
 from strategy.portfolio import MIN_TOTAL
-from upbit.errors import DuplicatedIdentifier, NotSent, OutcomeUnknown, RateLimited, Rejected
+from upbit.errors import (
+    AgreementNeeded,
+    DuplicatedIdentifier,
+    InvalidOrder,
+    NotSent,
+    OutcomeUnknown,
+    RateLimited,
+    Rejected,
+    UnderMinTotal,
+    UnknownRefusal,
+)
 from upbit.models import Fence, NewOrder, Side
 from upbit.rules import VOLUME_STEP, round_price, step_around
 
@@ -31,6 +41,8 @@ if TYPE_CHECKING:
     from upbit.models import Book, BookLevel, Order
 
 MOST_REAL_SENDS = 4
+MOST_REFUSED_FENCES = 2
+"""A fence that is refused by a name is not repeated for ever: a person is told, and the order is looked for."""
 LOOKS_BEFORE_SENDING = 3
 """Look-ups that saw nothing before anything is sent again. They decide about sending, never about the outcome."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 10.0
@@ -41,6 +53,8 @@ FAR = Decimal(2)
 FEE_ROOM = Decimal("1.0025")
 """What a buy needs for each won of its total: the highest fee of Upbit's KRW markets and a little."""
 ENDED = frozenset({"done", "cancel"})
+REFUSED_FENCE = frozenset(one.__name__ for one in (UnknownRefusal, InvalidOrder, UnderMinTotal, AgreementNeeded))
+"""What does not pass by itself. Money comes back, a market opens again, and a key is heeded by the circuit."""
 
 
 class Kind(StrEnum):
@@ -85,6 +99,8 @@ class Doubt:
     burnt: bool  # Upbit has said that the identifier is used: nothing can be placed under it any more
     wanted: bool  # the real order, still
     may_send: bool  # anything at all
+    refused: int = 0  # sends that Upbit refused by a name nobody knows: the same again is answered the same
+    refused_fences: int = 0  # fences that it refused by any name
 
 
 def to_order(intent: Intent) -> NewOrder:
@@ -154,6 +170,12 @@ def is_burnt(attempts: Iterable[Attempt]) -> bool:
     return any(attempt.outcome == DuplicatedIdentifier.__name__ for attempt in attempts)
 
 
+def refused(attempts: Iterable[Attempt], kind: Kind) -> int:
+    """Return how many sends of a kind Upbit refused by a name: of the real order by one that nobody knows."""
+    names = REFUSED_FENCE if kind is Kind.FENCE else {UnknownRefusal.__name__}
+    return sum(attempt.kind == kind and attempt.outcome in names for attempt in attempts)
+
+
 def is_foreign(attempts: list[Attempt]) -> bool:
     """Return whether an order that was seen cannot be ours: the only send was told that its name is taken."""
     return len(attempts) == 1 and is_burnt(attempts)
@@ -194,7 +216,9 @@ def next_step(doubt: Doubt) -> Step:
     """Return what to do about a doubtful order after another look that did not resolve it."""
     if doubt.burnt or not doubt.may_send or doubt.missed < LOOKS_BEFORE_SENDING:
         return Step.LOOK
-    return Step.SEND if doubt.wanted and doubt.sends < MOST_REAL_SENDS else Step.FENCE
+    if doubt.wanted and not doubt.refused and doubt.sends < MOST_REAL_SENDS:
+        return Step.SEND
+    return Step.FENCE if doubt.refused_fences < MOST_REFUSED_FENCES else Step.LOOK
 
 
 def pause_before_look(*, missed: int, failed: int, attempts: int) -> float:

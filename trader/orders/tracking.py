@@ -24,6 +24,9 @@ log = logging.getLogger("trader.orders")
 
 TRACK_S = (0.1, 0.3, 0.5, 1.0, 2.0, 3.0, 5.0)
 """Pauses between looks at an accepted order that is not final; the last one repeats."""
+RESTS_S = 10.0
+"""A market order that Upbit keeps waiting for so long is cancelled."""
+RESTING = frozenset({"wait", "watch"})
 LIST_ROOM = timedelta(minutes=5)
 """How far around an order the list of orders is asked for: Upbit's clock may be another."""
 LONG_DOUBT = timedelta(minutes=2)
@@ -36,7 +39,7 @@ async def track(app: App, intent: Intent) -> None:
     The state alone says nothing: a filled market buy normally ends as `cancel`. Nor does one answer: what ends an order
     is decided by `trader/orders/evidence.py`.
     """
-    looks, strangers = Looks(protocol.to_order(intent)), Persistence()
+    looks, strangers, resting = Looks(protocol.to_order(intent)), Persistence(), Persistence(RESTS_S)
     for round_ in count():
         await pause(TRACK_S[min(round_, len(TRACK_S) - 1)])
         try:
@@ -46,7 +49,19 @@ async def track(app: App, intent: Intent) -> None:
             continue
         if await write_progress(app, intent, order, looks, strangers):
             return
+        if order.state in RESTING and resting.persist(asyncio.get_running_loop().time()):
+            await cancel(app, intent)
+            resting = Persistence(RESTS_S)
         tell_long_doubt(app, intent)
+
+
+async def cancel(app: App, intent: Intent) -> None:
+    """Have a market order that rests taken away, so that what is left of it is decided anew when it has ended."""
+    app.tell("resting", level=logging.WARNING, market=intent.market, identifier=intent.identifier)
+    try:
+        await app.upbit.cancel(uuid=intent.uuid)
+    except ExchangeError as error:
+        log.warning("not cancelled identifier=%s error=%s", intent.identifier, error)
 
 
 async def write_progress(app: App, intent: Intent, order: Order, looks: Looks, strangers: Persistence) -> bool:

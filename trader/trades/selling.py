@@ -19,7 +19,7 @@ from trader.orders.exits import FORGET_S, LOOK_AGAIN_S, Leaving, Waiting, sells_
 from trader.orders.plans import expected, plan_exit, words
 from trader.orders.sale import Verdict, judge_sale
 from trader.trades.positions import end, hold_or_end, last_fill_at
-from upbit.errors import ExchangeError, InsufficientFunds, MarketUnavailable
+from upbit.errors import ExchangeError, InsufficientFunds, MarketUnavailable, OrderNotFound
 from upbit.rules import base_of
 
 if TYPE_CHECKING:
@@ -151,9 +151,25 @@ async def after_sell(app: App, trade_id: str, intent: Intent) -> None:
         return
     if intent.state is not IntentState.FINAL:
         await pause(rest_after(app, intent), app.stop)
-    if ended_with(app.journal, intent, InsufficientFunds):
+    if ended_with(app.journal, intent, InsufficientFunds) or await is_there_after_all(app, intent):
         await wait_for_comparison(app)
     await hold_or_end(app, trade_id)
+
+
+async def is_there_after_all(app: App, intent: Intent) -> bool:
+    """Return whether Upbit shows a sale that it refused: then it is taken in before another one is sent.
+
+    A refusal is one answer; without a second one nobody knows, and all orders are compared.
+    """
+    if intent.state is not IntentState.REJECTED:
+        return False
+    try:
+        await app.upbit.order(identifier=intent.identifier)
+    except OrderNotFound:
+        return False
+    except ExchangeError as error:
+        log.warning("refused sale not looked up identifier=%s error=%s", intent.identifier, error)
+    return True
 
 
 def rest_after(app: App, intent: Intent) -> float:
