@@ -8,7 +8,7 @@ from cli.common.exits import OK
 from cli.common.printing import print_json, print_table, shown, why
 from journal import JOURNAL_FILE
 from journal.reader import open_reader
-from notifier.formats import held
+from notifier.formats import gain, held, won
 
 if TYPE_CHECKING:
     import argparse
@@ -34,13 +34,17 @@ def run(config: Config, options: argparse.Namespace) -> int:
             t.market,
             shown(t.closed_at),
             held((t.closed_at or t.decided_at) - (t.opened_at or t.decided_at), config.language),
-            f"{t.cost_krw:,.0f}",
-            f"{t.proceeds_krw:,.0f}",
-            f"{t.profit_krw:+,.0f}",
+            won(t.cost_krw, config.language),
+            won(t.proceeds_krw, config.language),
+            gain(t.profit_krw, t.cost_krw, config.language),
             why(t.exit_reason or {}, config),
         ]
         for t in trades
     ]
-    heads = "마켓 끝(UTC) 보유 매수 매도 손익 이유" if korean else "market ended(UTC) held paid received profit reason"
+    heads = (
+        "마켓 종료(KST) 보유기간 매수 매도 손익 이유"
+        if korean
+        else "market closed(KST) held paid received profit reason"
+    )
     print_table(heads.split(), rows)
     return OK

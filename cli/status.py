@@ -10,6 +10,7 @@ from journal import JOURNAL_FILE
 from journal.queries import WEBHOOK
 from journal.reader import open_reader
 from notifier.answers import Trouble
+from notifier.formats import signed_won, won
 from notifier.words import Words
 
 if TYPE_CHECKING:
@@ -34,8 +35,8 @@ def run(config: Config, options: argparse.Namespace) -> int:
     for line in about_messages(waiting, refused, trouble, config.language):
         print(f"  {line}")
     print_trades(trades, config)
-    label = "실현 손익" if config.language == "ko" else "realised profit"
-    print(f"{label}: {totals.realised_pnl:+,.0f} KRW · fees {totals.fees:,.2f} KRW")
+    profit, fees = signed_won(totals.realised_pnl, config.language), won(totals.fees, config.language)
+    print(Words(f"누적 실현손익: {profit} · 수수료 {fees}", f"realised: {profit} · fees {fees}").say(config.language))
     return OK
 
 

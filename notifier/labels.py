@@ -1,7 +1,8 @@
-"""What the numbers of a decision are called: those of the strategies that come with the program."""
+"""What things are called: the numbers of a decision, the state of trading, and how far a trade has come."""
 
 from __future__ import annotations
 
+from journal.records import Level, Phase
 from notifier.formats import number
 from notifier.words import Words
 
@@ -22,6 +23,21 @@ NUMBERS: dict[str, Words] = {
     "band_middle": Words("밴드 중심", "middle of the band"),
 }
 """Names of numbers, as strategies quote them. One's own strategy may quote others: they keep the names it gave them."""
+
+STATES = {
+    Level.ACTIVE: Words("매매 중", "trading"),
+    Level.HALT_BUYS: Words("매수 중단", "buying halted"),
+    Level.HALTED: Words("전체 주문 중단", "all trading halted"),
+}
+PHASES = {
+    Phase.ENTERING: Words("진입 대기", "entering"),
+    Phase.BUYING: Words("매수 중", "buying"),
+    Phase.HOLDING: Words("보유", "holding"),
+    Phase.SELLING: Words("매도 중", "selling"),
+    Phase.LEAVING: Words("매도 중", "selling"),
+    Phase.CLOSED: Words("종료", "closed"),
+    Phase.ABANDONED: Words("취소", "given up"),
+}
 
 
 def shown(numbers: dict[str, object], language: str) -> str:

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from notifier.formats import KST, price, units, won
+from notifier.labels import PHASES, STATES
 from trader.control import worst
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from config.settings import Config
     from journal.records import Halt, Trade
@@ -22,17 +25,17 @@ def print_trades(trades: Sequence[Trade], config: Config) -> None:
     rows = [
         [
             t.market,
-            t.phase,
-            f"{t.volume:f}",
-            f"{t.cost_krw:,.0f}",
-            str(t.stop_price or "-"),
+            PHASES[t.phase].say(config.language),
+            units(t.volume),
+            won(t.cost_krw, config.language),
+            price(t.stop_price) if t.stop_price else "-",
             shown(t.opened_at),
             why(t.entry_reason, config),
         ]
         for t in trades
     ]
     heads = (
-        "마켓 상태 수량 매수금액 손절가 시작(UTC) 이유" if korean else "market phase volume cost stop since(UTC) reason"
+        "마켓 상태 수량 매수금액 손절가 시작(KST) 이유" if korean else "market state volume cost stop since(KST) reason"
     )
     print_table(heads.split(), rows)
 
@@ -44,7 +47,7 @@ def state_of(halts: Sequence[Halt]) -> str:
 
 def print_halts(halts: Sequence[Halt], language: str) -> None:
     """Print the state of trading and every reason that stands."""
-    print(f"{'상태' if language == 'ko' else 'state'}: {state_of(halts)}")
+    print(f"{'상태' if language == 'ko' else 'state'}: {STATES[worst(halts)].say(language)}")
     for halt in halts:
         print(f"  {shown(halt.since)} {halt.code}: {getattr(halt, language)}")
 
@@ -54,9 +57,9 @@ def why(reason: dict[str, object], config: Config) -> str:
     return str(reason.get(config.language, "-"))
 
 
-def shown(moment: object) -> str:
-    """Return a time to the minute."""
-    return str(moment)[:16] if moment else "-"
+def shown(moment: datetime | None) -> str:
+    """Return a time to the minute, as clocks in Korea show it."""
+    return f"{moment + KST:%Y-%m-%d %H:%M}" if moment else "-"
 
 
 def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

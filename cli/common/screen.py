@@ -15,9 +15,9 @@ from rich.table import Table
 from rich.text import Text
 
 from config.redaction import Redaction
-from journal.records import Level, Phase
+from journal.records import Phase
 from notifier.formats import KST, average, gain, price, signed_won, won
-from notifier.words import Words
+from notifier.labels import PHASES, STATES
 from upbit.rules import base_of
 
 if TYPE_CHECKING:
@@ -32,17 +32,6 @@ REFRESH_S = 0.5
 HEARTBEAT_S = 60.0
 EVENTS_SHOWN = 8
 TARGETS_SHOWN = 12
-STATES = {
-    Level.ACTIVE: Words("매매 중", "trading"),
-    Level.HALT_BUYS: Words("매수 중단", "buying halted"),
-    Level.HALTED: Words("전체 주문 중단", "all trading halted"),
-}
-PHASES = {
-    Phase.ENTERING: Words("진입 대기", "entering"),
-    Phase.BUYING: Words("매수 중", "buying"),
-    Phase.HOLDING: Words("보유", "holding"),
-    Phase.SELLING: Words("매도 중", "selling"),
-}
 
 
 def follow(*, real_seconds: float) -> Callable[[App], Coroutine[None, None, None]]:
@@ -165,7 +154,7 @@ async def trades_table(app: App) -> Table:
 
 def cells(trade: ActiveTrade, now: Price | None, language: str) -> list[str]:
     """Return the cells of one trade: its state, entry, price, profit and stop. Red is up and blue is down."""
-    phase = PHASES[trade.phase].say(language) if trade.phase in PHASES else trade.phase.value
+    phase = PHASES[trade.phase].say(language)
     shown = price(now.price) if now else "-"
     position = trade.position
     if position is None or trade.phase is Phase.ENTERING:
