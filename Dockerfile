@@ -28,6 +28,7 @@ COPY cli cli
 COPY config config
 COPY journal journal
 COPY notifier notifier
+COPY views views
 COPY sandbox sandbox
 COPY simulation simulation
 COPY strategy strategy

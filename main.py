@@ -50,6 +50,11 @@ VERBS = (
     Verb("check", "키, 권한, 시계, 폴더, 설정 점검", "examine keys, permissions, clock, folders and settings"),
     Verb("config", "적용된 설정과 출처", "the settings in force, each with its source"),
     Verb("status", "보유 코인과 이유, 시작 시각, 비용", "what is held, why, since when and at what cost"),
+    Verb(
+        "why",
+        "왜 사지 않는지: 마켓과 시각별 조건, 값, 기준, 거리",
+        "why nothing is bought: each gate, value, threshold",
+    ),
     Verb("history", "끝난 거래", "the trades that have ended"),
     Verb("resume", "멈춘 이유를 보여 주고 거래 재개", "show why trading was halted, and go on"),
     Verb("sell-all", "보유분 표시, --yes이면 모두 매도", "show what is held; with --yes sell it and buy no more"),

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from journal.rows import from_ms, to_ms
+from journal.rows import from_ms, to_flow, to_halt, to_ms
 from journal.verdicts import Scan, Unreadable, to_scan, unpack
 
 if TYPE_CHECKING:
     import sqlite3
     from datetime import datetime
 
+    from journal.records import Flow, Halt
     from journal.verdicts import Frame
 
 TEXT, FRAME = 1, 2
@@ -87,6 +88,22 @@ class Scans:
             raise Unreadable("no frame")
         return frame
 
+    def executions(self) -> list[sqlite3.Row]:
+        """Return every fill with its order, oldest first: `side`, `market`, `trade_id`, `uuid`, `paid_fee` and times."""
+        query = (
+            "SELECT fill.id, fill.price, fill.volume, fill.funds, fill.at_ms, intent.uuid, intent.side, intent.market, "
+            "intent.trade_id, intent.decided_ms, intent.paid_fee FROM fill JOIN intent USING (id) "
+            "ORDER BY fill.at_ms, fill.rowid"
+        )
+        return self._db.execute(query).fetchall()
+
+    def moved_coins(self) -> list[tuple[datetime, str, Flow]]:
+        """Return when, in which market, and what came or went without an order, oldest first."""
+        if not self._has("flow"):
+            return []
+        rows = self._db.execute("SELECT * FROM flow ORDER BY at_ms, seq").fetchall()
+        return [(from_ms(row["at_ms"]), row["market"], to_flow(row)) for row in rows]
+
     def rests(self, moment: datetime) -> dict[str, Rest]:
         """Return the markets that were left alone at a moment, each with the longest of its rests."""
         if not self._has("rest"):
@@ -104,6 +121,28 @@ class Scans:
             return None
         drawn = tuple(json.loads(row["markets"]))
         return Draw(at=from_ms(row["at_ms"]), candidates=row["candidates"], free=row["free"], markets=drawn)
+
+    def halts_at(self, moment: datetime) -> list[Halt]:
+        """Return why trading stood still at a moment, oldest first."""
+        if not self._has("halt"):
+            return []
+        query = "SELECT * FROM halt WHERE since_ms <= ? AND (ended_ms IS NULL OR ended_ms > ?) ORDER BY seq"
+        return [to_halt(row) for row in self._db.execute(query, (to_ms(moment), to_ms(moment)))]
+
+    def markets_open_at(self, moment: datetime) -> dict[str, bool]:
+        """Return the markets with a trade at a moment, and whether anything was bought by then."""
+        query = (
+            "SELECT market, coalesce(opened_ms <= ?, 0) AS bought FROM trade "
+            "WHERE decided_ms <= ? AND (closed_ms IS NULL OR closed_ms > ?)"
+        )
+        at = to_ms(moment)
+        return {row["market"]: bool(row["bought"]) for row in self._db.execute(query, (at, at, at))}
+
+    def ended_before(self, market: str, moment: datetime) -> datetime | None:
+        """Return when the last trade of a market ended that had bought something; None when there is none."""
+        query = "SELECT max(closed_ms) AS ended FROM trade WHERE phase = 'closed' AND market = ? AND closed_ms <= ?"
+        row = self._db.execute(query, (market, to_ms(moment))).fetchone()
+        return None if row["ended"] is None else from_ms(row["ended"])
 
     def _has(self, table: str) -> bool:
         """Return whether there is such a table: a reader may look at the file of an older version."""

@@ -19,7 +19,7 @@ from math import copysign, inf, isinf, isnan, nan
 from typing import TYPE_CHECKING, Any
 
 from journal.rows import canonical
-from strategy.base import RELATIONS
+from strategy.relations import RELATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -42,7 +42,7 @@ class GateRow:
     code: str
     ko: str
     en: str
-    relation: str  # a key of `strategy.base.RELATIONS`
+    relation: str  # a key of `strategy.relations.RELATIONS`
     values: Sequence[float]  # one for each market; NaN where unknown
     thresholds: Sequence[float]
 

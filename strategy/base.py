@@ -7,7 +7,6 @@ one moment, the backtester about thousands in one call, and both run the same li
 
 from __future__ import annotations
 
-import operator
 from dataclasses import dataclass, field
 from math import nan
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
@@ -15,8 +14,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from strategy.relations import RELATIONS
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from datetime import datetime, timedelta
     from decimal import Decimal
 
@@ -54,16 +55,6 @@ class Window:
 
 Numbers = dict[str, Floats]
 """Named arrays, each ``(markets, candles)``: everything a strategy decides on, computed once for a whole window."""
-
-
-RELATIONS: dict[str, Callable[[Any, Any], Any]] = {
-    ">": operator.gt,
-    ">=": operator.ge,
-    "<": operator.lt,
-    "<=": operator.le,
-    "==": operator.eq,
-}
-"""What a value may be asked to be to its threshold. None of them holds for NaN: what is not known never passes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,6 +23,7 @@ from trader.candles import last_close
 from trader.guards.host import SKEW_STOP, skew_of
 from trader.loops import each_minute, keep_going, pause
 from upbit.errors import OutcomeUnknown
+from trader.targets import rest_time
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -226,6 +227,7 @@ async def known_of_account(app: App) -> dict[str, object]:
     known: dict[str, object] = {
         "places": app.config.trading.max_open_trades,
         "taken": len(trading.keys() | active.keys()),
+        "rest_s": int(rest_time(app).total_seconds()),
     }
     if won is not None:
         known |= {"won": format(won.available, "f"), "won_at": won.as_of.isoformat(timespec="seconds")}

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 LEAVES = frozenset[str]()
 VALUES = frozenset({"config", "failure", "strategy", "upbit"})
-PRODUCT = VALUES | {"backtest", "journal", "notifier", "sandbox", "simulation", "state", "trader", "worlds"}
+PRODUCT = VALUES | {"backtest", "journal", "notifier", "sandbox", "simulation", "state", "trader", "views", "worlds"}
 MAY_KNOW: dict[str, frozenset[str]] = {
     "failure": LEAVES,
     "config": frozenset({"failure"}),
@@ -27,6 +27,7 @@ MAY_KNOW: dict[str, frozenset[str]] = {
     "journal": VALUES,
     "state": VALUES | {"journal"},
     "notifier": VALUES | {"journal"},
+    "views": VALUES | {"journal", "notifier"},
     "trader": VALUES | {"state", "journal", "notifier"},
     "backtest": VALUES | {"state", "journal", "notifier"},
     "worlds": frozenset({"config", "failure", "upbit", "sandbox", "simulation", "journal", "notifier", "trader"}),

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from strategy.base import PASSED, RELATIONS, Gate
+from strategy.base import PASSED, Gate
 from strategy.gates import HISTORY, TURNOVER, choose
 from strategy.registry import STRATEGIES, load
+from strategy.relations import RELATIONS
 from strategy.trial import SETTLED, made_up
 
 

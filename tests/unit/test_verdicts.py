@@ -19,7 +19,7 @@ from journal.reader import open_reader
 from journal.rows import canonical, to_ms
 from journal.schema import MIGRATIONS
 from journal.verdicts import GateRow, Scan, Unreadable, pack, shortest, to_frame, to_scan, unpack
-from strategy.base import RELATIONS
+from strategy.relations import RELATIONS
 from tests.helpers.scans import a_scan
 
 if TYPE_CHECKING:
