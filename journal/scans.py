@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from journal.verdicts import Frame
 
 TEXT, FRAME = 1, 2
-"""How verdicts were written down: as JSON before format 7, as frames since."""
+"""How verdicts were written down: as JSON before format 6, as frames since."""
 BLOCK_MS = 3_600_000
 """Frames differ from the one before them within an hour, and are forgotten an hour at a time."""
 
@@ -89,7 +89,7 @@ class Scans:
         return frame
 
     def executions(self) -> list[sqlite3.Row]:
-        """Return every fill with its order, oldest first: `side`, `market`, `trade_id`, `uuid`, `paid_fee` and times."""
+        """Return every fill with what its order says, oldest first."""
         query = (
             "SELECT fill.id, fill.price, fill.volume, fill.funds, fill.at_ms, intent.uuid, intent.side, intent.market, "
             "intent.trade_id, intent.decided_ms, intent.paid_fee FROM fill JOIN intent USING (id) "

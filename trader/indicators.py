@@ -22,8 +22,8 @@ from strategy.grid import build_window
 from trader.candles import last_close
 from trader.guards.host import SKEW_STOP, skew_of
 from trader.loops import each_minute, keep_going, pause
-from upbit.errors import OutcomeUnknown
 from trader.targets import rest_time
+from upbit.errors import OutcomeUnknown
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
