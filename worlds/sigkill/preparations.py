@@ -33,6 +33,8 @@ ALTER TABLE scan DROP COLUMN prev_ms;
 ALTER TABLE scan DROP COLUMN form;
 DROP TABLE rest;
 DROP TABLE draw;
+ALTER TABLE outbox DROP COLUMN card;
+DROP TABLE card;
 PRAGMA user_version = 2;
 COMMIT;
 """
