@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+PATIENCE_S = 5.0
+"""How long a question waits for a program that holds the file."""
 NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
 """How a disk says that it cannot give a file a second name: FAT, some network and FUSE file systems."""
 
@@ -45,7 +47,7 @@ def open_reader(path: Path) -> Iterator[Queries]:
     """
     if not path.exists():
         raise NoJournal(path)
-    connection = sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, timeout=5.0)
+    connection = sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, timeout=PATIENCE_S)
     connection.row_factory = sqlite3.Row
     try:
         connection.execute("PRAGMA query_only = ON")

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from journal import store
+from journal import reader, store
 from journal.errors import JournalBroken, JournalBusy, JournalFull, JournalUnwritable
 from journal.journal import Journal
 from journal.outbox import MOST_HELD
@@ -192,11 +192,14 @@ def test_a_start_waits_for_a_program_that_holds_the_journal_and_names_it(
     copy = tmp_path / "copy.sqlite3"
     copy_to(journal._path, copy)
     monkeypatch.setattr(store, "OPENING_PATIENCE_S", 0.0)
+    monkeypatch.setattr(reader, "PATIENCE_S", 0.0)
     with closing(sqlite3.connect(copy, isolation_level=None)) as other:
         other.execute("PRAGMA locking_mode = EXCLUSIVE")
         other.execute("BEGIN EXCLUSIVE")
         with pytest.raises(JournalBusy, match="Close the database browser"):
             store.connect(copy)
+        with pytest.raises(JournalBusy), open_reader(copy):
+            pass
     store.connect(copy).close()
 
 
