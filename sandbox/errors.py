@@ -58,6 +58,7 @@ CATALOGUE: Mapping[str, tuple[int, str]] = {
     "expired_access_key": (401, "This key has expired."),
     "no_authorization_ip": (401, "This is not a verified IP."),
     "out_of_scope": (401, "권한이 부족합니다."),
+    "thirdparty_agreement_required": (403, "개인정보 제 3자 제공 동의가 필요합니다."),
     "market_offline": (403, "시스템 점검 중입니다. 점검이 완료된 후에 다시 시도해주세요."),
     "open_api_withdraw_locked": (403, "출금이 잠겨 있습니다. 앱에서 잠금을 해제한 후 다시 시도해주세요."),
     "pocket_not_found": (404, "포켓을 찾지 못했습니다."),

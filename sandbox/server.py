@@ -134,6 +134,7 @@ class Sandbox:
             limits=self.limits,
             clock=self._clock,
             rng=stream_rng,
+            later=lambda seconds, call: self._timers.later(0, call, at_least=seconds),
             on_violation=self._on_violation,
             on_internal_error=self._on_internal_error,
         )

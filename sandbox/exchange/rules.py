@@ -21,6 +21,8 @@ MIN_TOTAL = Decimal(5000)  # KRW
 MAX_TOTAL = Decimal(1_000_000_000)  # KRW
 HUGE, FINEST = Decimal("1e15"), Decimal("1e-30")  # beyond these no number is an order
 LONGEST_IDENTIFIER = 64
+OTHER_QUOTES = ("BTC-", "USDT-")
+"""Markets that are shown, and need a consent before they are traded."""
 SMP_TYPES = ("cancel_maker", "cancel_taker", "reduce", "none")
 
 
@@ -56,6 +58,8 @@ def read_request(body: Mapping[str, object], markets: Collection[str]) -> Reques
         smp_type=_smp_type(body, time_in_force),
         identifier=identifier,
     )
+    if market.startswith(OTHER_QUOTES) and f"KRW-{market.partition('-')[2]}" in markets:
+        raise refuse("thirdparty_agreement_required")
     if market not in markets:
         raise refuse("notfoundmarket", market)
     return request

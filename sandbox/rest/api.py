@@ -53,7 +53,7 @@ class Api:
         self._gate = gate
         self._limits = limits
         self._clock = clock
-        self._minutes = Route("candle", quotation.minute_candles)
+        self._minutes = Route("candle", quotation.of_pairs(quotation.minute_candles))
         self._routes = {**quotation_routes(quotation), **exchange_routes(exchange)}
 
     def answer(self, call: Call) -> Answer:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlencode
 
 from sandbox.auth import body_texts, query_texts
 from sandbox.errors import ApiError, refuse
@@ -52,6 +52,12 @@ class Call:
     def one(self, name: str) -> str | None:
         """Return the first value of a parameter."""
         return next((value for key, value in self.fields if key == name), None)
+
+    def about(self, market: str) -> Call:
+        """Return the same call about one market."""
+        kept = [(name, value) for name, value in self.fields if name not in {"market", "markets"}]
+        named = [(name, market) for name in ("market", "markets") if self.one(name) is not None]
+        return replace(self, query=urlencode([*named, *kept]), body=b"")
 
     def many(self, name: str) -> list[str]:
         """Return the values of an array parameter, spelled `name[]`."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from sandbox.errors import BAD_PARAMETER, CODE_NOT_FOUND, MISSING_PARAMETER, TYPE_MISMATCH, quotation_error
 from sandbox.market import views
 from sandbox.market.candles import DAY, MONTH, WEEK, join, moved
+from sandbox.market.cross import WON, CrossMarkets
 from sandbox.market.grouping import grouped, supported_levels
 from sandbox.market.ticks import tick_size
 from sandbox.stream import frames
@@ -40,13 +41,31 @@ class Quotation:
         self._markets = markets
         self._book_of = book_of
         self._now_ms = now_ms
+        self._cross = CrossMarkets(markets.listed, lambda market: markets.ticker(market).price)
 
     def markets(self, call: Call) -> list[Json]:
         """`GET /v1/market/all`."""
         details = call.one("is_details") or call.one("isDetails") or "false"
         if details not in {"true", "false"}:
             raise quotation_error(400, TYPE_MISMATCH)
-        return [views.listing_json(listing, details=details == "true") for listing in self._markets.listed.values()]
+        listed = [*self._markets.listed.values(), *self._cross.listings()]
+        return [views.listing_json(listing, details=details == "true") for listing in listed]
+
+    def of_pairs(self, endpoint: Callable[[Call], list[Json]]) -> Callable[[Call], list[Json]]:
+        """Let an endpoint about won markets answer about those of other quote currencies, too."""
+
+        def answer(call: Call) -> list[Json]:
+            asked = [name for key, value in call.fields if key in {"market", "markets"} for name in value.split(",")]
+            pairs = {name: won for name in asked if (won := self._cross.won_market(name))}
+            if not pairs:
+                return endpoint(call)
+            rows: list[Json] = []
+            for name in dict.fromkeys(asked):
+                found = endpoint(call.about(pairs.get(name, name)))
+                rows += [self._cross.shown(name, row) for row in found] if name in pairs else found
+            return rows
+
+        return answer
 
     # -- candles
 
@@ -151,7 +170,9 @@ class Quotation:
         quotes = set((call.one("quote_currencies") or "").upper().split(",")) - {""}
         if not quotes:
             raise quotation_error(400, MISSING_PARAMETER)
-        return [self._ticker(market) for market in self._markets.listed if market.split("-", 1)[0] in quotes]
+        won = [self._ticker(market) for market in self._markets.listed if market.split("-", 1)[0] in quotes]
+        pairs = [one.market for one in self._cross.listings() if one.market.split("-", 1)[0] in quotes]
+        return won + [self._cross.shown(pair, self._ticker(f"{WON}-{pair.split('-', 1)[1]}")) for pair in pairs]
 
     def _ticker(self, market: str) -> Json:
         return views.ticker_json(self._markets.ticker(market), self._now_ms())

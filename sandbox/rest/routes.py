@@ -63,17 +63,17 @@ def quotation_routes(rest: Quotation) -> Routes:
     """Return the endpoints that need no key, but for the minute candles."""
     return {
         ("GET", "/v1/market/all"): Route("market", rest.markets),
-        ("GET", "/v1/candles/seconds"): Route("candle", rest.second_candles),
-        ("GET", "/v1/candles/days"): Route("candle", rest.day_candles),
-        ("GET", "/v1/candles/weeks"): Route("candle", rest.week_candles),
-        ("GET", "/v1/candles/months"): Route("candle", rest.month_candles),
-        ("GET", "/v1/candles/years"): Route("candle", rest.year_candles),
-        ("GET", "/v1/trades/ticks"): Route("trade", rest.trades),
-        ("GET", "/v1/ticker"): Route("ticker", rest.tickers),
+        ("GET", "/v1/candles/seconds"): Route("candle", rest.of_pairs(rest.second_candles)),
+        ("GET", "/v1/candles/days"): Route("candle", rest.of_pairs(rest.day_candles)),
+        ("GET", "/v1/candles/weeks"): Route("candle", rest.of_pairs(rest.week_candles)),
+        ("GET", "/v1/candles/months"): Route("candle", rest.of_pairs(rest.month_candles)),
+        ("GET", "/v1/candles/years"): Route("candle", rest.of_pairs(rest.year_candles)),
+        ("GET", "/v1/trades/ticks"): Route("trade", rest.of_pairs(rest.trades)),
+        ("GET", "/v1/ticker"): Route("ticker", rest.of_pairs(rest.tickers)),
         ("GET", "/v1/ticker/all"): Route("ticker", rest.all_tickers),
-        ("GET", "/v1/orderbook"): Route("orderbook", rest.books),
-        ("GET", "/v1/orderbook/instruments"): Route("orderbook", rest.instruments),
-        ("GET", "/v1/orderbook/supported_levels"): Route("orderbook", rest.supported_levels),
+        ("GET", "/v1/orderbook"): Route("orderbook", rest.of_pairs(rest.books)),
+        ("GET", "/v1/orderbook/instruments"): Route("orderbook", rest.of_pairs(rest.instruments)),
+        ("GET", "/v1/orderbook/supported_levels"): Route("orderbook", rest.of_pairs(rest.supported_levels)),
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
+from collections import deque
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -52,6 +53,8 @@ INFO_PATH = "/websocket/v1/info"
 PATHS = {PUBLIC_PATH: PUBLIC_TYPES, PRIVATE_PATH: PRIVATE_TYPES, INFO_PATH: INFO_TYPES}
 NOTICES = "https://upbit.com/service_center/notice?id="
 SCOPES = {"myOrder": VIEW_ORDERS, "myAsset": VIEW_ACCOUNT}
+APART_S = 0.01
+"""Loop seconds between two events of one order: on the wire they never arrive together."""
 BOOK_GRID_MS = 100
 CANDLE_GRID_MS = 1_000
 MOST_CANDLES = 5  # of one unit sent at once when time made a jump
@@ -69,6 +72,7 @@ class Stream:
         limits: Limits,
         clock: Callable[[], datetime],
         rng: random.Random,
+        later: Callable[[float, Callable[[], None]], None],
         on_violation: Callable[[str], None],
         on_internal_error: Callable[[], None],
     ) -> None:
@@ -80,6 +84,9 @@ class Stream:
         self._limits = limits
         self._clock = clock
         self._rng = rng
+        self._later = later  # after seconds of the loop
+        self._told: dict[str, deque[Callable[[], None]]] = {}  # by uuid of an order: its events that wait
+        self._pausing: set[str] = set()  # orders of which an event was told a moment ago
         self._on_violation = on_violation
         self._on_internal_error = on_internal_error
         self._books: dict[str, Book] = {}  # last sent
@@ -276,10 +283,25 @@ class Stream:
     # -- private events
 
     def on_order(self, order: Order, event: str, fill: Fill | None) -> None:
-        """Push a `myOrder` event."""
-        market = order.asked.market
-        wanted = [(session, 0) for session in self.audience.of_pocket("myOrder", order.pocket, market)]
-        send(wanted, frames.MY_ORDER, partial(_order_frame, order, event, fill, self._now_ms()))
+        """Push a `myOrder` event, at some distance from the one before: a client is to see every one of them."""
+        wanted = [(session, 0) for session in self.audience.of_pocket("myOrder", order.pocket, order.asked.market)]
+        if not wanted:
+            return
+        frame = frames.order_frame(order, event, fill, self._now_ms())
+        self._told.setdefault(order.uuid, deque()).append(lambda: send(wanted, frames.MY_ORDER, lambda _: frame))
+        if order.uuid not in self._pausing:
+            self._tell_next(order.uuid)
+
+    def _tell_next(self, order: str) -> None:
+        """Push the next event of an order, and let some time pass before the one after it."""
+        self._pausing.discard(order)
+        waiting = self._told[order]
+        if not waiting:
+            del self._told[order]
+            return
+        waiting.popleft()()
+        self._pausing.add(order)
+        self._later(APART_S, lambda: self._tell_next(order))
 
     def on_assets(self, pocket: Pocket, currencies: Collection[str]) -> None:
         """Push a `myAsset` event."""
@@ -315,7 +337,3 @@ def _book_frame(book: Book, stream_type: str, depth: Depth) -> frames.Json:
 
 def _candle_frame(kind: str, market: str, candle: Candle, _: Depth) -> frames.Json:
     return views.candle_frame(kind, market, candle, "REALTIME")
-
-
-def _order_frame(order: Order, event: str, fill: Fill | None, now_ms: int, _: int) -> frames.Json:
-    return frames.order_frame(order, event, fill, now_ms)

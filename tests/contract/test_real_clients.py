@@ -135,6 +135,8 @@ def check_rest(story: dict[str, Any], box: Box) -> None:
     assert story.get("keys", [ACCESS_KEY]) == [ACCESS_KEY]
     assert story.get("batch", [1, 1]) == [1, 1]
     assert story.get("pockets") != "taken"
+    volume = story["bought"]["executed_volume"]
+    assert story.get("strictly", ["0", "0", volume]) == ["0", "0", volume]  # exactly as the SDK's types say
 
 
 # -- streams
@@ -225,6 +227,8 @@ def test_ccxt_pro_watches() -> None:
     for order in (bought, rested):
         assert last[order["uuid"]]["state"] == order["state"]
         assert last[order["uuid"]]["executed_volume"] == float(order["executed_volume"])
+    told = [event["state"] for event in story["events"] if event["uuid"] == bought["uuid"]]
+    assert told == ["wait", *["trade"] * len(bought["trades"]), bought["state"]]  # each event was seen
     order, fill, price, volume = story["trade"]
     assert (order, fill) == (bought["uuid"], bought["trades"][0]["uuid"])
     assert (price, volume) == (float(bought["trades"][0]["price"]), float(bought["trades"][0]["volume"]))

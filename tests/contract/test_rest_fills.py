@@ -74,6 +74,8 @@ async def test_a_market_buy_follows_the_documented_vector(desk: Desk) -> None:
         "remaining_fee": "0.00010408",
         "paid_fee": "2.99989592",
         "locked": "0.20826408",
+        "remaining_volume": "0",
+        "prevented_volume": "0",
         "prevented_locked": "0",
         "trades_count": 1,
         "smp_type": "cancel_maker",

@@ -42,7 +42,7 @@ async def test_markets_with_and_without_details(desk: Desk) -> None:
     plain = await desk.get("/v1/market/all")
     assert plain == await desk.get("/v1/market/all", is_details="false")
     assert plain[0] == {"market": "KRW-BTC", "korean_name": "비트코인", "english_name": "Bitcoin"}
-    btc, xrp = await desk.get("/v1/market/all", is_details="true")
+    btc, xrp, *pairs = await desk.get("/v1/market/all", is_details="true")
     assert set(btc) == {"market", "korean_name", "english_name", "market_event"}
     assert btc["market_event"] == {
         "warning": False,
@@ -56,6 +56,35 @@ async def test_markets_with_and_without_details(desk: Desk) -> None:
     }
     assert xrp["market_event"]["warning"] is True
     assert [name for name, flag in xrp["market_event"]["caution"].items() if flag] == ["PRICE_FLUCTUATIONS"]
+    assert [pair["market"] for pair in pairs] == ["BTC-XRP", "USDT-BTC", "USDT-XRP"]
+
+
+async def test_a_market_of_another_quote_currency_is_shown_and_not_traded(desk: Desk) -> None:
+    """Its figures are the won market's in that currency; an order needs a consent nobody has given."""
+    won, bitcoin, pair = await desk.get("/v1/ticker", markets="KRW-XRP,KRW-BTC,BTC-XRP")
+    assert pair["market"] == "BTC-XRP"
+    exact = Decimal(str(won["trade_price"])) / Decimal(str(bitcoin["trade_price"]))
+    assert Decimal(str(pair["trade_price"])) == exact.quantize(Decimal("0.00000001"))
+    assert pair["acc_trade_volume_24h"] == won["acc_trade_volume_24h"]
+    assert pair["signed_change_rate"] == won["signed_change_rate"]
+    (book,) = await desk.get("/v1/orderbook", markets="BTC-XRP")
+    assert book["orderbook_units"][0]["bid_price"] < book["orderbook_units"][0]["ask_price"] < 0.001
+    (candle,) = await desk.get("/v1/candles/minutes/1", market="USDT-BTC", count="1")
+    assert candle["market"] == "USDT-BTC"
+    assert abs(float(candle["trade_price"]) * 1450 / float(bitcoin["trade_price"]) - 1) < 0.01
+    assert {row["market"] for row in await desk.get("/v1/ticker/all", quote_currencies="BTC,USDT")} == {
+        "BTC-XRP",
+        "USDT-BTC",
+        "USDT-XRP",
+    }
+    steps = await desk.get("/v1/orderbook/instruments", markets="BTC-XRP,USDT-BTC")
+    assert [(one["quote_currency"], one["tick_size"], one["supported_levels"]) for one in steps] == [
+        ("BTC", "0.00000001", ["0"]),
+        ("USDT", "0.01", ["0"]),
+    ]
+    status, refused = await desk.post({"market": "BTC-XRP", "side": "bid", "ord_type": "price", "price": "1"})
+    assert (status, refused["error"]["name"]) == (403, "thirdparty_agreement_required")
+    assert (await desk.call("GET", "/v1/ticker", {"markets": "BTC-NOBODY"}))[0] == 404
 
 
 # -- candles
@@ -256,12 +285,11 @@ async def test_quotation_errors_have_integer_names(desk: Desk, path: str, query:
 
 
 @pytest.mark.statement(22)
-@pytest.mark.parametrize("market", ["BTC-ETH", "USDT-BTC"])
-async def test_only_won_markets_are_listed(desk: Desk, market: str) -> None:
-    """Markets in bitcoin and dollars do not exist here: market data calls them unknown, and so do orders."""
+@pytest.mark.parametrize("market", ["BTC-ETH", "USDT-SOL", "EUR-BTC"])
+async def test_a_pair_of_a_coin_that_is_not_listed_is_unknown(desk: Desk, market: str) -> None:
+    """Market data calls it unknown, and so do orders."""
     assert (await desk.call("GET", "/v1/ticker", {"markets": market}))[1]["error"]["name"] == 404
     assert await desk.refused({"market": market, "side": "bid", "ord_type": "price", "price": "1"}) == "notfoundmarket"
-    assert await desk.get("/v1/ticker/all", quote_currencies="BTC,USDT") == []
 
 
 # -- tickers and trades
@@ -274,7 +302,7 @@ async def test_tickers_by_comma_by_repetition_and_all(desk: Desk) -> None:
     for query in ({"markets": ",".join(both)}, {"markets": both}):
         assert [ticker["market"] for ticker in await desk.get("/v1/ticker", **query)] == both
     assert [ticker["market"] for ticker in await desk.get("/v1/ticker/all", quote_currencies="KRW,BTC")] == [
-        "KRW-BTC", "KRW-XRP",
+        "KRW-BTC", "KRW-XRP", "BTC-XRP",
     ]  # fmt: skip
 
 

@@ -160,7 +160,7 @@ async def test_my_order_tells_a_resting_order_until_it_is_done(desk: Desk) -> No
         await desk.settled(order)
         public_trade(desk, 99_999_000, "0.001")
         public_trade(desk, 99_999_000, "5")
-        wait, first, second, done = await line.waiting()
+        wait, first, second, done = [await line.read() for _ in range(4)]
     assert [frame["state"] for frame in (wait, first, second, done)] == ["wait", "trade", "trade", "done"]
     assert {frame["uuid"] for frame in (wait, first, second, done)} == {order["uuid"]}
     assert (wait["price"], wait["volume"], wait["locked"]) == (100_000_000, Decimal("0.003"), 300_150)
@@ -331,7 +331,7 @@ async def test_the_four_formats_of_private_frames(desk: Desk, form: str) -> None
         assert await line.nothing_more()
         await desk.settled(await desk.place(side="bid", ord_type="price", price="6000"))
         desk.box.announce("점검", "maintenance", "# 점검")
-        frames = [unwrapped(frame, form) for frame in await line.waiting()]
+        frames = [unwrapped(await line.read(), form) for _ in range(7)]
     short = form.startswith("SIMPLE")
     by_type: dict[str, list[dict[str, Any]]] = {}
     for frame in frames:

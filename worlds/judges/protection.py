@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from worlds.judges.books import SIGNS, ZERO
 
 if TYPE_CHECKING:
+    from sandbox.exchange.orders import Order
     from worlds.judges.checker import Checker
 
 WITHIN_S = 60.0
@@ -46,7 +47,10 @@ class Protection:
         return [market for market in self._checker.exchange.markets if self._worth(market) >= WORTH_KRW]
 
     def _worth(self, market: str) -> Decimal:
-        volume = self._checker.left(market)
+        """Return what the bot holds of a market and could sell: not what its owner has locked in an order."""
+        free, _ = self._checker.exchange.accounts.of(market[4:])
+        ours = (one.remaining_volume or ZERO for one in self._checker.ours() if is_open_sale(one, market))
+        volume = min(self._checker.left(market), free + sum(ours, ZERO))
         bids = self._checker.exchange.venue.book(market).bids
         return volume * bids[0].price if bids and volume > 0 else ZERO
 
@@ -61,3 +65,8 @@ class Protection:
         if not books.rows(STOPPED, market):
             return "there is no stop"
         return "exits are halted" if books.rows(EXITS_HALTED) else None
+
+
+def is_open_sale(order: Order, market: str) -> bool:
+    """Return whether an order offers coins of a market and still holds them locked."""
+    return order.open and order.asked.side == "ask" and order.asked.market == market

@@ -20,9 +20,10 @@ MARKET = "KRW-BTC"
 PAGES = (200, 200, 50)
 
 
-def client_of(kind: str, url: str, access_key: str, secret_key: str) -> Any:
-    """Return a client of one of the three ways to use the SDK."""
-    keys = {"base_url": url, "access_key": access_key, "secret_key": secret_key}
+def client_of(kind: str, url: str, access_key: str, secret_key: str, *, strict: bool = False) -> Any:
+    """Return a client of one of the three ways to use the SDK; a strict one insists on the SDK's own types."""
+    keys: dict[str, Any] = {"base_url": url, "access_key": access_key, "secret_key": secret_key}
+    keys["_strict_response_validation"] = strict
     if kind == "sync":
         return Upbit(**keys)
     return AsyncUpbit(**keys, http_client=DefaultAioHttpClient()) if kind == "aiohttp" else AsyncUpbit(**keys)
@@ -99,7 +100,7 @@ async def look(client: Any) -> dict[str, Any]:
     }
 
 
-async def trade(client: Any) -> dict[str, Any]:
+async def trade(client: Any, strict: Any) -> dict[str, Any]:
     """Buy at the market, rest an order, replace it, cancel it, sell everything."""
     story: dict[str, Any] = {"before": await balances(client)}
     chance = await done(client.orders.retrieve_chance(market=MARKET))
@@ -107,10 +108,12 @@ async def trade(client: Any) -> dict[str, Any]:
     buying = {"market": MARKET, "side": "bid", "ord_type": "price", "price": "100000"}
     tested = await done(client.orders.test_create(**buying))
     story["tested"] = await refusal(NotFoundError, lambda: client.orders.retrieve(uuid=tested.uuid))
-    placed = await done(client.orders.create(**buying, identifier="judge-buy"))
+    placed = await done(strict.orders.create(**buying, identifier="judge-buy"))
     story["placed"] = [placed.state, placed.executed_volume, placed.identifier]
     bought = await ended(client, placed.uuid)
     story["bought"] = bought.to_dict()
+    strictly = await done(strict.orders.retrieve(uuid=placed.uuid))
+    story["strictly"] = [strictly.remaining_volume, strictly.prevented_volume, strictly.executed_volume]
     story["after_buy"] = await balances(client)
     story["repeated"] = await refusal(BadRequestError, lambda: client.orders.create(**buying, identifier="judge-buy"))
     (instrument,) = await done(client.orderbooks.list_instruments(markets=MARKET))
@@ -171,8 +174,10 @@ async def main() -> None:
     url, access_key, secret_key, kind = sys.argv[1:]
     client = client_of(kind, url, access_key, secret_key)
     story = await look(client)
-    story |= await trade(client)
+    strict = client_of(kind, url, access_key, secret_key, strict=True)
+    story |= await trade(client, strict)
     await done(client.close())
+    await done(strict.close())
     print(json.dumps(story, default=str))
 
 
