@@ -31,7 +31,7 @@ def app() -> Any:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "busy", "quiet"), [(30, None, True), (29.999, None, False), (60, "KRW-A", False), (60, "KRW-B", True)]
+    ("seconds", "busy", "quiet"), [(15, None, True), (14.999, None, False), (60, "KRW-A", False), (60, "KRW-B", True)]
 )
 def test_a_position_is_quiet_when_nothing_moves_in_it(
     seconds: float,
@@ -39,7 +39,7 @@ def test_a_position_is_quiet_when_nothing_moves_in_it(
     quiet: bool,  # noqa: FBT001 - a parameter
     app: Any,
 ) -> None:
-    """No order in hand in its market, and the last fill at least half a minute ago."""
+    """No order in hand in its market, and the last fill at least a quarter of a minute ago."""
     app.journal.open_trades.return_value = [a_trade()]
     app.journal.live_intents.return_value = [] if busy is None else [replace(intent(), market=busy)]
     app.journal.position_volume.return_value = Decimal(7)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 APART_S = 15.0
 """Seconds between two looks at the balances, at least."""
-SETTLED = timedelta(seconds=30)
+SETTLED = timedelta(seconds=15)
 """A balance that was asked for less than this after the last fill of a trade says nothing about it."""
 
 
