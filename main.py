@@ -56,6 +56,7 @@ VERBS = (
         "why nothing is bought: each gate, value, threshold",
     ),
     Verb("history", "끝난 거래", "the trades that have ended"),
+    Verb("tax", "한 해 손익을 두 평균법으로 (추정)", "the profit of a year by both averages, an estimate"),
     Verb("resume", "멈춘 이유를 보여 주고 거래 재개", "show why trading was halted, and go on"),
     Verb("sell-all", "보유분 표시, --yes이면 모두 매도", "show what is held; with --yes sell it and buy no more"),
     Verb("recover", "잃어버린 기록을 거래소에서 복구", "rebuild a lost journal from the exchange alone"),

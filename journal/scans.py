@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from journal.rows import from_ms, to_flow, to_halt, to_ms
+from journal.rows import from_ms, maybe_ms, to_fill, to_flow, to_halt, to_intent, to_ms
 from journal.verdicts import Scan, Unreadable, to_scan, unpack
 
 if TYPE_CHECKING:
     import sqlite3
     from datetime import datetime
 
-    from journal.records import Flow, Halt
+    from journal.records import Fill, Flow, Halt, Intent
     from journal.verdicts import Frame
 
 TEXT, FRAME = 1, 2
@@ -88,14 +88,30 @@ class Scans:
             raise Unreadable("no frame")
         return frame
 
-    def executions(self) -> list[sqlite3.Row]:
-        """Return every fill with what its order says, oldest first."""
-        query = (
-            "SELECT fill.id, fill.price, fill.volume, fill.funds, fill.at_ms, intent.uuid, intent.side, intent.market, "
-            "intent.trade_id, intent.decided_ms, intent.paid_fee FROM fill JOIN intent USING (id) "
-            "ORDER BY fill.at_ms, fill.rowid"
-        )
-        return self._db.execute(query).fetchall()
+    def executions(self) -> list[tuple[Intent, Fill]]:
+        """Return every fill with its order, oldest first."""
+        orders = {row["id"]: to_intent(row) for row in self._db.execute("SELECT * FROM intent")}
+        fills = [to_fill(row) for row in self._db.execute("SELECT * FROM fill ORDER BY at_ms, rowid")]
+        return [(orders[fill.identifier], fill) for fill in fills]
+
+    def messages_about(self, trade_id: str) -> list[tuple[str, datetime, datetime | None]]:
+        """Return kind, time of writing and time of delivery of the messages about a trade, oldest first."""
+        query = "SELECT kind, created_ms, sent_ms FROM outbox WHERE instr(key, ?) > 0 ORDER BY seq"
+        rows = self._db.execute(query, (trade_id,)).fetchall()
+        return [(row["kind"], from_ms(row["created_ms"]), maybe_ms(row["sent_ms"])) for row in rows]
+
+    def turns_of(self, ref: str) -> list[tuple[datetime, str, dict[str, Any]]]:
+        """Return when a trade or an order changed, into what, and what was written beside it, oldest first."""
+        rows = self._db.execute("SELECT at_ms, kind, data FROM event WHERE ref = ? ORDER BY seq", (ref,)).fetchall()
+        return [(from_ms(row["at_ms"]), row["kind"], json.loads(row["data"])) for row in rows]
+
+    def draw_of(self, market: str, moment: datetime) -> Draw | None:
+        """Return the last draw at or before a moment that a market was drawn in; None when it is not kept."""
+        if not self._has("draw"):
+            return None
+        query = "SELECT * FROM draw WHERE at_ms <= ? ORDER BY at_ms DESC, seq DESC LIMIT 200"
+        found = (to_draw(row) for row in self._db.execute(query, (to_ms(moment),)))
+        return next((draw for draw in found if market in draw.markets), None)
 
     def moved_coins(self) -> list[tuple[datetime, str, Flow]]:
         """Return when, in which market, and what came or went without an order, oldest first."""
@@ -117,10 +133,7 @@ class Scans:
             return None
         query = "SELECT * FROM draw WHERE at_ms <= ? ORDER BY at_ms DESC, seq DESC LIMIT 1"
         row = self._db.execute(query, (to_ms(moment),)).fetchone()
-        if row is None:
-            return None
-        drawn = tuple(json.loads(row["markets"]))
-        return Draw(at=from_ms(row["at_ms"]), candidates=row["candidates"], free=row["free"], markets=drawn)
+        return None if row is None else to_draw(row)
 
     def halts_at(self, moment: datetime) -> list[Halt]:
         """Return why trading stood still at a moment, oldest first."""
@@ -153,6 +166,12 @@ class Scans:
 def to_rest(row: sqlite3.Row) -> Rest:
     """Read how long a market was left alone."""
     return Rest(market=row["market"], at=from_ms(row["at_ms"]), until=from_ms(row["until_ms"]), why=row["why"])
+
+
+def to_draw(row: sqlite3.Row) -> Draw:
+    """Read a draw."""
+    drawn = tuple(json.loads(row["markets"]))
+    return Draw(at=from_ms(row["at_ms"]), candidates=row["candidates"], free=row["free"], markets=drawn)
 
 
 def form_of(row: sqlite3.Row) -> int:

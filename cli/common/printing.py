@@ -67,7 +67,9 @@ def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     from rich.console import Console  # noqa: PLC0415 - a tenth of a second, which JSON does not need
     from rich.table import Table  # noqa: PLC0415 - same
 
-    table = Table(*heads, box=None)
+    table = Table(box=None)
+    for head in heads:
+        table.add_column(head, overflow="fold")  # no number is ever cut, however narrow the terminal
     for row in rows:
         table.add_row(*row)
     Console().print(table)
