@@ -13,6 +13,7 @@ import pytest
 import pytest_asyncio
 
 from sandbox.market.feed import PublicTrade
+from tests.helpers.patience import PATIENCE_S
 from tests.helpers.sandbox_desk import PRICE, START_MS, Desk, open_desk
 from tests.helpers.stream_line import (
     BOOK_KEYS,
@@ -56,7 +57,7 @@ async def test_frames_are_binary_whatever_the_client_sends(desk: Desk) -> None:
     async with connect(desk) as line:
         request = json.dumps([{"ticket": "한글"}, TICKER]).encode()
         await line.socket.send_bytes(request)
-        message = await line.socket.receive(timeout=5)
+        message = await line.socket.receive(timeout=PATIENCE_S)
         assert message.type is aiohttp.WSMsgType.BINARY
         assert json.loads(message.data.decode("utf-8"))["code"] == "KRW-BTC"
 
@@ -186,7 +187,7 @@ async def test_round_numbers_have_exponents_where_upbit_writes_them(desk: Desk, 
     async with connect(desk) as line:
         await line.ask(*({"type": kind, "codes": ["KRW-BTC"]} for kind in ("ticker", "orderbook")), {"format": form})
         for name in (b"trade_price" if form == "DEFAULT" else b"tp", b"ask_price" if form == "DEFAULT" else b"ap"):
-            message = await line.socket.receive(timeout=5)
+            message = await line.socket.receive(timeout=PATIENCE_S)
             assert b'"' + name + b'":' + price + b"," in message.data
 
 

@@ -20,6 +20,7 @@ from sandbox.stream.session import FAREWELL_SECONDS, IDLE_SECONDS, STATUS_SECOND
 from sandbox.stream.subscription import PRIVATE_TYPES, PUBLIC_TYPES, StreamError, read_message
 from sandbox.wire import to_json
 from simulation.loop import PacedLoop
+from tests.helpers.patience import PATIENCE_S
 from tests.helpers.sandbox_desk import Desk, open_desk
 from tests.helpers.stream_line import FORMATS, PRIVATE, PUBLIC, TICKER, Line, connect, only_session
 
@@ -194,7 +195,7 @@ async def test_ping_as_a_frame(desk: Desk) -> None:
     async with desk.session.ws_connect(desk.box.url + PUBLIC, autoping=False) as socket:
         for _ in range(8):
             await socket.ping(b"hello")
-            message = await socket.receive(timeout=5)
+            message = await socket.receive(timeout=PATIENCE_S)
             assert (message.type, message.data) == (aiohttp.WSMsgType.PONG, b"hello")
 
 

@@ -22,13 +22,14 @@ from urllib.parse import unquote, urlencode
 import jwt
 import pytest
 
+from tests.helpers.patience import PATIENCE_S
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 CLIENTS = ROOT / "tests" / "contract" / "clients"
 ACCESS_KEY, SECRET_KEY = "judge-access-key", "judge-secret-key-" + "0123456789abcdef" * 3
-PATIENCE_S = 120.0
 TOO_MANY = 429
 
 

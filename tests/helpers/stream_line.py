@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
+from tests.helpers.patience import PATIENCE_S
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
@@ -75,7 +77,7 @@ class Line:
 
     async def read(self) -> Any:
         """Return the next frame."""
-        message = await self.socket.receive(timeout=5)
+        message = await self.socket.receive(timeout=PATIENCE_S)
         assert message.type is aiohttp.WSMsgType.BINARY, message
         return json.loads(message.data, parse_float=Decimal)
 
@@ -109,7 +111,7 @@ class Line:
 
     async def ended(self) -> int | None:
         """Return the code the server closed with."""
-        message = await self.socket.receive(timeout=5)
+        message = await self.socket.receive(timeout=PATIENCE_S)
         assert message.type in {aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.ERROR}, message
         return self.socket.close_code
 

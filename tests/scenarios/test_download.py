@@ -16,7 +16,8 @@ import pytest
 from backtest.candles import gaps
 from backtest.store import Store
 from backtest.units import from_ms
-from tests.scenarios.test_whole_daemon import BOX, PATIENCE_S, exchange, main, running
+from tests.helpers.patience import PATIENCE_S
+from tests.scenarios.test_whole_daemon import BOX, exchange, main, running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -20,6 +20,7 @@ import strategy
 from config.reading import load as read_settings
 from main import main
 from tests.helpers.made_up import ROOT, run_main, write_history
+from tests.helpers.patience import PATIENCE_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -99,7 +100,7 @@ def cluster(folder: Path, workers: int) -> Iterator[str]:
 
 def address_of(file: Path) -> str:
     """Wait until the scheduler has written where it is."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
         try:
             return str(json.loads(file.read_text(encoding="utf-8"))["address"])
@@ -149,7 +150,7 @@ def test_the_documented_cluster_is_started_as_it_is_written(history: Path, alone
 def wait_for(address: str) -> None:
     """Wait until something listens at an address."""
     host, _, port = address.partition(":")
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
         try:
             create_connection((host, int(port)), timeout=1).close()

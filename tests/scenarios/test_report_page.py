@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Self
 import pytest
 
 from tests.helpers.made_up import run_main, write_history
+from tests.helpers.patience import PATIENCE_S
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -79,7 +80,7 @@ def dom_of(page: Path, proxy: SilentProxy, profile: Path) -> str:
         "--virtual-time-budget=10000", "--dump-dom",
     ]  # fmt: skip
     command = [BROWSER, *flags, page.as_uri()]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)  # noqa: S603 - our flags
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)  # noqa: S603 - our flags
     assert done.returncode == 0, done.stderr
     return done.stdout
 

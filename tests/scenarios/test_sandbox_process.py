@@ -25,12 +25,12 @@ from cli import sandbox as cli_sandbox
 from cli.common.accounts import read_accounts
 from sandbox.server import Sandbox, SandboxOptions, open_source
 from simulation.loop import LoopClock, PacedLoop
+from tests.helpers.patience import PATIENCE_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-PATIENCE_S = 90.0
 SECRET = "secret-of-the-second-account-0123456789"
 START = datetime(2026, 11, 2, tzinfo=UTC)
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from journal.reader import NoJournal, open_reader
+from tests.helpers.patience import PATIENCE_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,7 +31,6 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 RECORDED = ROOT.parent / "shared" / "data" / "candles" / "1m"
 KEYS = {"ACCESS_KEY": "test-access-key", "SECRET_KEY": "test-secret-key-0123456789abcdef01234567"}
 BOX = ("sandbox", "--json", "--access-key", KEYS["ACCESS_KEY"], "--secret-key", KEYS["SECRET_KEY"])
-PATIENCE_S = 90.0
 
 
 def environment(more: dict[str, str]) -> dict[str, str]:

@@ -12,6 +12,7 @@ import pytest
 
 from cli.common.attempts import LONGEST_S, Attempts, stop_asked
 from config.settings import Config, Secret
+from tests.helpers.patience import PATIENCE_S
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -104,4 +105,4 @@ def test_sigterm_ends_a_pause() -> None:
     with stop_asked() as asked:
         assert not asked.wait(0.0)
         threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGTERM)).start()
-        assert asked.wait(60)
+        assert asked.wait(PATIENCE_S)

@@ -24,6 +24,7 @@ from journal.journal import Journal
 from notifier.messages import Messages
 from simulation.loop import PacedLoop
 from tests.helpers.parts import make_app
+from tests.helpers.patience import PATIENCE_S
 from trader import loops
 from trader.control import Control
 from trader.guards import host, watchdog
@@ -151,7 +152,7 @@ asyncio.run(hang())
 def test_a_process_that_hangs_shows_where_and_is_ended_by_the_system() -> None:
     """Stuck in the system, where no Python runs: the stack is on the log, and the alarm kills it for a restart."""
     command = [sys.executable, "-c", HANG]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)  # noqa: S603 - ours
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S, check=False)  # noqa: S603 - ours
     assert done.returncode == -signal.SIGALRM
     assert "Timeout" in done.stderr
     assert done.stderr.count("in hang") == 2
