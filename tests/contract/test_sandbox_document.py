@@ -12,7 +12,8 @@ import pytest
 
 from cli.common.accounts import read_accounts
 from main import build_parser
-from tests.helpers.judges import ACCESS_KEY, PATIENCE_S, SECRET_KEY, environment, open_box
+from tests.helpers.judges import ACCESS_KEY, SECRET_KEY, environment, open_box
+from tests.helpers.patience import PATIENCE_S
 
 PAGE = Path(__file__).resolve().parent.parent.parent / "docs" / "sandbox.md"
 ADDRESS = "127.0.0.1:18090"
