@@ -63,6 +63,7 @@ VERBS = (
     Verb("backup", "기록 전체 복사 (실행 중에도 가능)", "copy the whole journal, also while the daemon runs"),
     Verb("restore", "백업을 되돌리고 이전 기록은 보관", "put a backup in the journal's place; the old one is kept"),
     Verb("health", "데몬이 살아 있으면 0, 아니면 1로 종료", "exit 0 while the daemon is alive, 1 otherwise"),
+    Verb("support-bundle", "도움을 청할 때 보낼 파일, 비밀 제외", "a file for whoever helps, without secrets"),
     Verb("download", "백테스트용 캔들 내려받기", "fetch candles for backtests; resumes where it stopped"),
     Verb("data", "저장된 캔들 가져오기와 점검", "the candle history on disk: import, check, list"),
     Verb("backtest", "저장된 캔들로 전략 시험", "test the strategy of the settings on that history"),

@@ -146,5 +146,5 @@ def tell(config: Config, options: argparse.Namespace, journal: Queries) -> int:
         return OK
     lines = [outcome(found.trade, config.language)]
     lines += [f"  {kst(moment.at)}  {moment.what.say(config.language)}" for moment in found.moments]
-    print("\n".join(lines))  # noqa: T201 - what a person reads
+    print("\n".join(lines))
     return OK

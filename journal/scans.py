@@ -157,6 +157,29 @@ class Scans:
         row = self._db.execute(query, (market, to_ms(moment))).fetchone()
         return None if row["ended"] is None else from_ms(row["ended"])
 
+    def names_of_orders(self) -> list[str]:
+        """Return every name that leads to an order or a trade of the account: ours, and those of the exchange."""
+        query = (
+            "SELECT id FROM trade UNION SELECT id FROM intent UNION SELECT uuid FROM intent WHERE uuid IS NOT NULL "
+            "UNION SELECT trade_uuid FROM fill"
+        )
+        return [name for (name,) in self._db.execute(query)]
+
+    def told(self, newest: int) -> dict[str, list[dict[str, Any]]]:
+        """Return the newest rows of the tables that say what happened, oldest first; no message's text."""
+        questions = {
+            "trade": "SELECT * FROM trade",
+            "intent": "SELECT * FROM intent",
+            "attempt": "SELECT id, k, kind, begun_ms, ended_ms, state, outcome, http, name FROM attempt",
+            "fill": "SELECT * FROM fill",
+            "event": "SELECT seq, at_ms, kind, ref, data FROM event WHERE kind <> 'meta'",
+            "outbox": "SELECT seq, kind, created_ms, sent_ms, failed, tries FROM outbox",
+        }
+        return {
+            table: [dict(row) for row in self._db.execute(f"{question} ORDER BY rowid DESC LIMIT ?", (newest,))][::-1]
+            for table, question in questions.items()
+        }
+
     def _has(self, table: str) -> bool:
         """Return whether there is such a table: a reader may look at the file of an older version."""
         (count,) = self._db.execute("SELECT count(*) FROM sqlite_master WHERE name = ?", (table,)).fetchone()
