@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
 from cli.common.exits import OK
 from cli.common.printing import print_json, print_table
 from journal import JOURNAL_FILE
@@ -54,14 +52,13 @@ def run(config: Config, options: argparse.Namespace) -> int:
         }
         print_json({"year": found.year, **told, "note": SAYS.say(language)})
         return OK
-    console = Console(soft_wrap=True, highlight=False)
     for name, coins in methods:
-        console.print(f"{options.year} {name.say(language)}", markup=False)
+        print(f"{options.year} {name.say(language)}")
         print_table([head.say(language) for head in HEADS], rows(coins, language))
         profit = TaxYear.profit(coins)
         said = Words("손익 {}, 공제 뒤 22 % 세금(추정) {}", "profit {}, tax of 22 % after the deduction (estimate) {}")
-        console.print(said.say(language).format(signed_won(profit, language), won(tax_of(profit), language)))
-    console.print(SAYS.say(language), markup=False)
+        print(said.say(language).format(signed_won(profit, language), won(tax_of(profit), language)))
+    print(SAYS.say(language))
     return OK
 
 

@@ -7,8 +7,6 @@ from dataclasses import fields
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
 from cli.common.exits import OK
 from cli.common.printing import print_json
 from journal import JOURNAL_FILE
@@ -55,9 +53,7 @@ def run(config: Config, options: argparse.Namespace) -> int:
         told = {one.name: getattr(found, one.name) for one in fields(found)}
         print_json({"sentence": found.sentence(config.language), **told})
         return OK
-    console = Console(soft_wrap=True, highlight=False)
-    for line in lines_of(found, config.language):
-        console.print(line, markup=False)
+    print("\n".join(lines_of(found, config.language)))
     return OK
 
 

@@ -139,7 +139,12 @@ def exact_numbers(scan: Scan, kinds: str) -> list[list[Any]]:
 def exact_prices(prices: Sequence[Decimal | None]) -> list[list[Any]]:
     """Return [market, price] wherever single precision would show another price."""
     told = ((at, price) for at, price in enumerate(prices) if price is not None)
-    return [[at, format(price, "f")] for at, price in told if Decimal(repr(shortest(coarse(float(price))))) != price]
+    return [[at, format(price, "f")] for at, price in told if as_price(shortest(coarse(float(price)))) != price]
+
+
+def as_price(value: float) -> Decimal:
+    """Return a kept number as a price, without a needless zero behind it."""
+    return Decimal(repr(value).removesuffix(".0"))
 
 
 def coarse(value: float) -> float:
@@ -183,7 +188,7 @@ def to_scan(frame: Frame) -> Scan:
         for n, (code, ko, en, relation) in enumerate(head["gates"])
     ]
     exact = {market: Decimal(text) for market, text in rest["prices"]}
-    told = [None if isnan(price) else exact.get(n, Decimal(repr(shortest(price)))) for n, price in enumerate(prices)]
+    told = [None if isnan(price) else exact.get(n, as_price(shortest(price))) for n, price in enumerate(prices)]
     return Scan(markets=head["markets"], gates=gates, prices=told, barred=head["barred"], facts=rest["facts"])
 
 
