@@ -127,7 +127,7 @@ class Discord:
             raise  # a broken rule of our own
         except Exception as error:  # noqa: BLE001 - see above
             log.error("message not delivered, a fault of the program error=%s", type(error).__name__)  # noqa: TRY400
-            self._failures += 1
+            self._failures, self._wait_s = self._failures + 1, None
             return Outcome.LATER
         return outcome
 
