@@ -19,7 +19,7 @@ from config.settings import Config, Secret
 from journal.errors import JournalLocked, JournalUnwritable
 from journal.records import IntentState
 from tests.helpers.sandbox_desk import PRICE
-from tests.helpers.trading_desk import MARKET, Desk, buy, rounds, sell, told
+from tests.helpers.trading_desk import MARKET, Desk, buy, rounds, sell, told, until_the_wallet_shows_it
 from trader import repair
 from trader.books import rebuild
 from trader.books.rebuild import UnclearAccountError
@@ -69,6 +69,7 @@ async def some_history(desk: Desk, rng: random.Random) -> dict[str, Any]:
     async with desk.started() as app:
         for _ in range(rng.randint(1, 4)):
             trade = await buy(app)
+            await until_the_wallet_shows_it()
             locks: list[BoxOrder] = []
             if rng.random() < 0.4:
                 part = (trade.volume / 2).quantize(Decimal("1e-8"))
