@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 SHARED, SINGLE = "1", "f"
 """How a column is kept: one double for all markets, or a float for each."""
-BILLION = 1e9
 LENGTHS = struct.Struct("<IIII")
 DIGITS = struct.Struct("<f")
 
@@ -106,7 +105,7 @@ def to_frame(scan: Scan) -> Frame:
         shared=array(
             "d", [first(column) for column, kind in zip(columns, kinds, strict=True) if kind == SHARED]
         ).tobytes(),
-        columns=b"".join(array("f", map(coarse, column)).tobytes() for column in [prices, *single]),
+        columns=b"".join(array("f", column).tobytes() for column in [prices, *single]),
         rest=canonical(rest).encode(),
     )
 
@@ -130,7 +129,7 @@ def exact_numbers(scan: Scan, kinds: str) -> list[list[Any]]:
         single = [side for side in (0, 1) if kinds[2 * place + side] == SINGLE]
         for at in range(len(scan.markets)) if single else ():
             exact = [float(sides[side][at]) for side in (0, 1)]
-            rounded = [shortest(coarse(exact[side])) if side in single else exact[side] for side in (0, 1)]
+            rounded = [shortest(exact[side]) if side in single else exact[side] for side in (0, 1)]
             if bool(RELATIONS[gate.relation](*rounded)) is not gate.passes(at):
                 found += [[2 * place + side, at, repr(exact[side])] for side in single]
     return found
@@ -139,17 +138,12 @@ def exact_numbers(scan: Scan, kinds: str) -> list[list[Any]]:
 def exact_prices(prices: Sequence[Decimal | None]) -> list[list[Any]]:
     """Return [market, price] wherever single precision would show another price."""
     told = ((at, price) for at, price in enumerate(prices) if price is not None)
-    return [[at, format(price, "f")] for at, price in told if as_price(shortest(coarse(float(price)))) != price]
+    return [[at, format(price, "f")] for at, price in told if as_price(shortest(float(price))) != price]
 
 
 def as_price(value: float) -> Decimal:
     """Return a kept number as a price, without a needless zero behind it."""
     return Decimal(repr(value).removesuffix(".0"))
-
-
-def coarse(value: float) -> float:
-    """Return a sum of won to five digits: no price reaches a billion, and of a turnover nobody reads more."""
-    return float(f"{value:.5g}") if abs(value) >= BILLION else value
 
 
 def shortest(value: float) -> float:
