@@ -209,7 +209,9 @@ def test_a_strategy_that_looks_ahead_fails_on_the_command_line(
     """Exit code 1, and the number that does it is named."""
     main(["strategy", "new", "my_second"])
     file = folder / "my_second.py"
-    text = file.read_text(encoding="utf-8").replace("sma(window.close, 50)", "sma(window.close[:, ::-1], 50)[:, ::-1]")
+    text = file.read_text(encoding="utf-8").replace(
+        "sma(window.close, 50)", "sma(window.close, 50) + window.close[:, -1:]"
+    )
     file.write_text(text, encoding="utf-8")
     capsys.readouterr()
     assert main(["strategy", "check", "my_second"]) == 1
