@@ -81,11 +81,9 @@ class Scans:
             if found is None or found["minute_ms"] >= chain[-1]["minute_ms"] or form_of(found) != FRAME:
                 raise Unreadable("the minute it differs from is gone")
             chain.append(found)
-        frame: Frame | None = None
+        frame = unpack(chain.pop()["verdicts"], None)
         for link in reversed(chain):
             frame = unpack(link["verdicts"], frame)
-        if frame is None:
-            raise Unreadable("no frame")
         return frame
 
     def executions(self) -> list[tuple[Intent, Fill]]:

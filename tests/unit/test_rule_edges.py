@@ -1,0 +1,204 @@
+"""The rarest turns of the money rules: what a second source refuses to say, and what an older journal does not keep."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+from unittest.mock import AsyncMock, Mock, patch
+
+import pytest
+
+from journal.errors import JournalFull, unopened
+from journal.records import IntentState, Note, Phase
+from journal.restore import fresh_folder
+from tests.helpers.parts import make_app
+from tests.helpers.trading import ENTRY, MARKET, PLAN, SNAPSHOT, TRADE, active, ends, hold, leaving, refused, trading
+from tests.unit.test_journal import fill, intent, trade
+from tests.unit.test_journal_queries import begin
+from tests.unit.test_journal_rows import NOW, Book
+from trader.books import balances, breach, discovery
+from trader.orders import drive, plans, tracking
+from trader.orders.evidence import Looks
+from trader.orders.protocol import to_order
+from trader.trades import buying, lifecycle
+from upbit.errors import OutcomeUnknown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+NO_ANSWER = OutcomeUnknown("no answer")
+
+
+@pytest.fixture
+def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Return a daemon's parts around a real journal, whose pauses do not last."""
+    with trading(tmp_path, monkeypatch) as parts:
+        yield parts
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Iterator[Book]:
+    """Return an empty journal whose clock is set by hand."""
+    opened = Book(tmp_path / "journal.sqlite3")
+    with opened.journal:
+        yield opened
+
+
+# --- the journal ----------------------------------------------------------------------------------------------------
+
+
+def test_a_file_that_cannot_be_opened_for_want_of_room_is_not_called_damaged() -> None:
+    """SQLite says which it is."""
+    error = sqlite3.OperationalError("full")
+    error.sqlite_errorcode = sqlite3.SQLITE_FULL
+    assert isinstance(unopened(Path("j"), error), JournalFull)
+
+
+def test_a_folder_gets_the_first_free_number_and_a_thousand_are_enough(tmp_path: Path) -> None:
+    """Somebody who restores more often than that is told."""
+    assert fresh_folder(tmp_path / "a").name == "a"
+    assert fresh_folder(tmp_path / "a").name == "a-1"
+    with patch.object(Path, "mkdir", side_effect=FileExistsError), pytest.raises(FileExistsError):
+        fresh_folder(tmp_path / "a")
+
+
+def test_trades_are_asked_for_by_the_time_they_ended(book: Book) -> None:
+    """From the beginning on, before the end, oldest first."""
+    for number, market in enumerate(("KRW-BTC", "KRW-ETH", "KRW-XRP")):
+        begin(book, f"t{number}", f"i{number}", market)
+        book.journal.abandon(f"i{number}", "deadline")
+        book.journal.close_trade(f"t{number}", closed_at=NOW + timedelta(seconds=number), dust=Decimal(0))
+    found = book.journal.closed_between(NOW, NOW + timedelta(seconds=2))
+    assert [one.id for one in found] == ["t0", "t1"]
+
+
+def test_a_journal_of_before_knows_nothing_of_draws_flows_and_halts(book: Book) -> None:
+    """A reader of an older file is not refused: what it does not keep is empty."""
+    with patch.object(book.journal, "_has", return_value=False):
+        assert book.journal.draw_of("KRW-BTC", NOW) is None
+        assert book.journal.last_draw(NOW) is None
+        assert (book.journal.moved_coins(), book.journal.rests(NOW), book.journal.halts_at(NOW)) == ([], {}, [])
+
+
+def test_a_message_that_was_delivered_from_memory_is_not_kept_again(book: Book) -> None:
+    """It was told, though it never could be written down; that it failed is written only where it stands."""
+    note = Note(key="k", kind="problem", body={"a": "b"})
+    book.journal._hold([note])
+    book.journal.mark_failed(["k"], "refused")
+    book.journal._hold([note])
+    assert book.journal.pending_notes(9) == []
+
+
+def test_a_difference_is_taken_in_beside_an_order_that_goes_on(book: Book) -> None:
+    """The trade is left to whoever follows that order."""
+    begin(book, "t1", "i1", "KRW-BTC")
+    book.journal.begin_attempt("i1")
+    book.journal.end_attempt("i1", IntentState.ACCEPTED, outcome="accepted", uuid="u")
+    book.journal.record_fills("i1", [fill("f1", "100", "2")], Decimal("0.5"))
+    book.journal.finish("i1")
+    book.journal.enter_position("t1", opened_at=NOW, stop_price=None, highest_price=Decimal(100))
+    assert book.journal.leave("t1", {"code": "stop"}, intent("s1", trade("t1", "KRW-BTC"), side="ask"))
+    book.journal.take_in_difference(book.journal.intent("i1"), [fill("f2", "100", "1")], Decimal("0.7"))
+    assert book.journal.position_volume("t1") == 3
+    assert book.journal.trade("t1").phase == "leaving"
+
+
+# --- the exchange that does not answer ------------------------------------------------------------------------------
+
+
+async def test_a_price_step_that_is_not_told_is_left_to_the_table() -> None:
+    """A fence must not wait for it."""
+    app = make_app(upbit=SimpleNamespace(price_step=AsyncMock(side_effect=[NO_ANSWER, Decimal(5)])))
+    assert await drive.price_step(app, MARKET) is None
+    assert await drive.price_step(app, MARKET) == 5
+
+
+async def test_a_list_that_cannot_be_read_denies_nothing_for_ever(app: Any) -> None:
+    """It is done without once the looks have agreed for a minute."""
+    app.journal.begin_trade(*plans.plan_entry(app, SNAPSHOT, ENTRY, PLAN))
+    planned = app.journal.order_in_hand(TRADE)
+    app.upbit = SimpleNamespace(closed_orders=AsyncMock(side_effect=NO_ANSWER))
+    looks = Looks(to_order(planned))
+    assert not await tracking.is_listed_so(app, planned, Mock(), looks)
+    with patch.object(Looks, "may_do_without_list", return_value=True):
+        assert await tracking.is_listed_so(app, planned, Mock(), looks)
+
+
+async def test_a_refusal_for_money_is_no_riddle_while_the_account_cannot_be_read(app: Any) -> None:
+    """Nothing is halted on what is not known."""
+    planned_trade, planned = plans.plan_entry(app, SNAPSHOT, ENTRY, PLAN)
+    app.journal.begin_trade(planned_trade, planned)
+    refused(app, "InsufficientFunds")(planned.identifier)
+    app.upbit = SimpleNamespace(accounts=AsyncMock(side_effect=NO_ANSWER))
+    await buying.explain_refusal(app, planned)
+    assert app.control.mock_calls == []
+
+
+async def test_a_sale_that_was_given_up_is_decided_anew_at_once(app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It never left, so there is nothing to wait for but the next look."""
+    await hold(app, monkeypatch)
+    await active(app, Phase.SELLING, TRADE)
+    app.journal.leave(TRADE, {"code": "stop"}, plans.plan_exit(app, app.journal.trade(TRADE), Decimal(10)))
+    ends(monkeypatch, app, lambda name: app.journal.abandon(name, "deadline"))
+    await lifecycle.carry_on(app, MARKET)
+    assert app.pauses == [(1.0, app.stop)]
+    assert (await app.state.active_trade.snapshot())[MARKET].phase == Phase.HOLDING
+    assert leaving().sell
+
+
+# --- what breaks ----------------------------------------------------------------------------------------------------
+
+
+async def test_a_broken_rule_halts_wherever_it_is_met() -> None:
+    """Also where other failures only freeze a market."""
+    app = make_app()
+    with patch.object(breach, "on_breach") as halted:
+        breach.on_failure(app, "KRW-A", AssertionError("a rule"))
+    assert halted.call_count == 1
+
+
+async def test_a_trade_that_cannot_be_taken_up_is_told_and_tried_again() -> None:
+    """Ever less often, until it can."""
+    app = make_app(journal=Mock(broken=None), stop=asyncio.Event())
+    tries = AsyncMock(side_effect=[KeyError("x"), None])
+    pauses: list[float] = []
+
+    async def pause(seconds: float, *_: object) -> None:
+        pauses.append(seconds)
+
+    with (
+        patch.object(breach, "take_up_again", tries),
+        patch.object(breach, "on_failure") as failed,
+        patch.object(breach, "pause", pause),
+    ):
+        await breach.come_back(app, "KRW-A")
+    assert failed.call_count == 1
+    assert pauses == [breach.AGAIN_S, 2 * breach.AGAIN_S]
+
+
+def test_an_order_that_nobody_could_fetch_differs_in_nothing() -> None:
+    """It is looked at again in the next round."""
+    app = make_app()
+    discovery.take_in_difference(app, None)
+    assert app.journal.mock_calls == []
+
+
+async def test_nothing_is_written_off_of_a_trade_that_moved_while_a_second_source_was_asked(
+    app: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was counted before the fill says nothing about after it."""
+    await hold(app, monkeypatch)
+    app.later(600)
+    compared = AsyncMock()
+    monkeypatch.setattr(balances, "read_accounts", AsyncMock(return_value=[]))
+    monkeypatch.setattr(balances, "held_of", lambda *_: Decimal(0))
+    monkeypatch.setattr(balances, "still_quiet", lambda *_: False)
+    monkeypatch.setattr(balances, "compare_balance", compared)
+    await balances.compare_balances(app)
+    assert compared.await_count == 0
+    assert app.shortage.missing == {TRADE: Decimal(10)}
