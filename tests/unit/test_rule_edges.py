@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -13,7 +14,8 @@ from unittest.mock import AsyncMock, Mock, patch
 
 import pytest
 
-from journal.errors import JournalFull, unopened
+from config.settings import Config
+from journal.errors import JournalError, JournalFull, JournalUnwritable, unopened
 from journal.records import IntentState, Note, Phase
 from journal.restore import fresh_folder
 from tests.helpers.parts import make_app
@@ -52,11 +54,14 @@ def book(tmp_path: Path) -> Iterator[Book]:
 # --- the journal ----------------------------------------------------------------------------------------------------
 
 
-def test_a_file_that_cannot_be_opened_for_want_of_room_is_not_called_damaged() -> None:
-    """SQLite says which it is."""
-    error = sqlite3.OperationalError("full")
-    error.sqlite_errorcode = sqlite3.SQLITE_FULL
-    assert isinstance(unopened(Path("j"), error), JournalFull)
+@pytest.mark.parametrize(
+    ("code", "kind"), [(sqlite3.SQLITE_FULL, JournalFull), (sqlite3.SQLITE_READONLY, JournalUnwritable)]
+)
+def test_a_file_that_cannot_be_opened_is_not_called_damaged(code: int, kind: type[JournalError]) -> None:
+    """No room, or no right to write: SQLite says which it is."""
+    error = sqlite3.OperationalError("no")
+    error.sqlite_errorcode = code
+    assert isinstance(unopened(Path("j"), error), kind)
 
 
 def test_a_folder_gets_the_first_free_number_and_a_thousand_are_enough(tmp_path: Path) -> None:
@@ -162,6 +167,14 @@ async def test_a_broken_rule_halts_wherever_it_is_met() -> None:
     assert halted.call_count == 1
 
 
+def test_what_breaks_again_in_the_same_way_is_told_once(tmp_path: Path) -> None:
+    """Another failure of the same market is told."""
+    app = make_app(config=replace(Config(), data_dir=tmp_path))
+    for words in ("x", "x", "y"):
+        breach.on_failure(app, "KRW-A", KeyError(words))
+    assert [one.args[0] for one in app.tell.mock_calls] == ["frozen", "frozen"]
+
+
 async def test_a_trade_that_cannot_be_taken_up_is_told_and_tried_again() -> None:
     """Ever less often, until it can."""
     app = make_app(journal=Mock(broken=None), stop=asyncio.Event())
@@ -183,9 +196,9 @@ async def test_a_trade_that_cannot_be_taken_up_is_told_and_tried_again() -> None
 
 def test_an_order_that_nobody_could_fetch_differs_in_nothing() -> None:
     """It is looked at again in the next round."""
-    app = make_app()
-    discovery.take_in_difference(app, None)
-    assert app.journal.mock_calls == []
+    journal = Mock()
+    discovery.take_in_difference(make_app(journal=journal), None)
+    assert journal.mock_calls == []
 
 
 async def test_nothing_is_written_off_of_a_trade_that_moved_while_a_second_source_was_asked(
