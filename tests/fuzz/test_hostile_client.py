@@ -147,7 +147,7 @@ def check_shape(answer: tuple[int, dict[str, str], bytes] | None, method: str) -
     assert status < 500, body
     if status >= 400 and method != "HEAD":
         told = json.loads(body)
-        if "code" in told:
+        if "code" in told or "retry_after" in told:
             return  # in the words of Discord
         assert isinstance(told["error"]["name"], str | int), told
         assert isinstance(told["error"]["message"], str), told

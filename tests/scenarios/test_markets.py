@@ -105,7 +105,7 @@ def test_a_market_that_is_suspended_while_held_is_told_and_left_when_it_opens(tm
                 await desk.app.state.closing.replace({market: reason(desk.app.clock())})
             tries = desk.box.violations["market_offline"] - before
             assert 12 <= tries <= 16
-            (message,) = [text for text in desk.messages() if "is not traded now" in text]
+            (message,) = [text for text in desk.messages() if "is suspended, so" in text]
             assert "bought for 50,0" in message
             desk.box.exchange.halted.clear()
             for _ in range(12):
@@ -130,7 +130,7 @@ def test_what_is_held_under_a_name_that_is_gone_is_told_and_kept(tmp_path: Path)
 
             app.upbit.markets = markets  # type: ignore[method-assign]  # the list without one name
             await asyncio.sleep(180)
-            assert any("vanished" in text for text in desk.messages())
+            assert any("has disappeared from" in text for text in desk.messages())
             assert app.control.state.name == "ACTIVE"
 
     told(story)
