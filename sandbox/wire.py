@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from datetime import UTC, datetime, timedelta, timezone
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal, InvalidOperation
 from email.utils import format_datetime
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +14,15 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+Json = dict[str, object]
+
 KST = timezone(timedelta(hours=9))
 KST_MS = 9 * 3_600_000
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DAY_MS = 86_400_000
 MOST_DIGITS = 18
+# Price x volume x fee rate has up to 20 decimals; with 60 digits every sum of them is exact.
+EXACT = Context(prec=60)
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:?\d\d)?", re.ASCII)
 
 # Prices and volumes leave as JSON numbers with exactly the digits they have: no float in between.

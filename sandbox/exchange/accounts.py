@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sandbox.exchange.ledger import EXACT, ZERO, Holder, Ledger, LedgerError, Move
+from sandbox.exchange.ledger import ZERO, Holder, Ledger, LedgerError, Move
 from sandbox.exchange.orders import floor_volume
+from sandbox.wire import EXACT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from sandbox.exchange.ledger import EXACT
 from sandbox.exchange.orders import Fill
 from sandbox.exchange.pockets import Pocket
 from sandbox.keys import PocketId
+from sandbox.wire import EXACT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection

@@ -5,10 +5,11 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from typing import TYPE_CHECKING, Protocol
 
-from sandbox.exchange.ledger import EXACT, ZERO
+from sandbox.exchange.ledger import ZERO
 from sandbox.exchange.matching import Depth, fillable, joined, offers, prevented
 from sandbox.exchange.orders import floor_volume
 from sandbox.market.feed import Book, Level
+from sandbox.wire import EXACT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from decimal import Context, Decimal
+from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
+
+from sandbox.wire import EXACT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ZERO = Decimal(0)
-# Price x volume x fee rate has up to 20 decimals; with 60 digits every sum of them is exact.
-EXACT = Context(prec=60)
 
 
 class Holder(StrEnum):

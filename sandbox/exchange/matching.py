@@ -5,8 +5,9 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple
 
-from sandbox.exchange.ledger import EXACT, ZERO
+from sandbox.exchange.ledger import ZERO
 from sandbox.market.feed import Level
+from sandbox.wire import EXACT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from decimal import ROUND_DOWN, Decimal
 from typing import Literal
 
-from sandbox.exchange.ledger import EXACT, ZERO
+from sandbox.exchange.ledger import ZERO
 from sandbox.keys import PocketId
+from sandbox.wire import EXACT
 
 Side = Literal["bid", "ask"]
 OrderType = Literal["limit", "price", "market", "best"]

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sandbox.wire import kst_micros, kst_zoned, plain
+from sandbox.wire import Json, kst_micros, kst_zoned, plain
 
 if TYPE_CHECKING:
     from sandbox.exchange.accounts import Accounts
     from sandbox.exchange.orders import Fill, Order
-
-Json = dict[str, object]
 
 
 def order_json(order: Order, **overrides: object) -> Json:

@@ -6,10 +6,11 @@ from contextlib import contextmanager
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from sandbox.exchange.ledger import EXACT, ZERO
+from sandbox.exchange.ledger import ZERO
 from sandbox.exchange.orders import floor_volume
 from sandbox.faults.chance import fits, fits_market
 from sandbox.faults.plan import Partial, Stuck
+from sandbox.wire import EXACT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -8,10 +8,10 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from sandbox.errors import ApiError
-from sandbox.exchange.ledger import EXACT, ZERO, LedgerError
+from sandbox.exchange.ledger import ZERO, LedgerError
 from sandbox.exchange.orders import floor_volume
 from sandbox.faults.source import on_tick
-from sandbox.wire import plain
+from sandbox.wire import EXACT, plain
 
 if TYPE_CHECKING:
     from sandbox.exchange.orders import Order

@@ -5,9 +5,9 @@ from __future__ import annotations
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import TYPE_CHECKING
 
-from sandbox.exchange.ledger import EXACT
 from sandbox.market.feed import Book, Level
 from sandbox.market.ticks import tick_size
+from sandbox.wire import EXACT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -5,13 +5,12 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from sandbox.stream.frames import Json, change_of
-from sandbox.wire import from_ms, kst_text, utc_text
+from sandbox.wire import Json, from_ms, kst_text, utc_text
 
 if TYPE_CHECKING:
     from datetime import date
 
-    from sandbox.market.feed import Candle, Listing, PublicTrade
+    from sandbox.market.feed import Book, Candle, Listing, PublicTrade
     from sandbox.market.tape import TickerState
 
 CAUTIONS = (
@@ -93,6 +92,40 @@ def trade_json(trade: PublicTrade, previous: Decimal) -> Json:
         "ask_bid": trade.taker,
         "sequential_id": trade.sequential_id,
     }
+
+
+def book_units(book: Book, levels: int) -> list[Json]:
+    """Pair the i-th ask with the i-th bid; a thin side is padded with zeros."""
+    asks, bids = book.asks[:levels], book.bids[:levels]
+    units: list[Json] = []
+    for index in range(max(len(asks), len(bids))):
+        ask = asks[index] if index < len(asks) else None
+        bid = bids[index] if index < len(bids) else None
+        units.append(
+            {
+                "ask_price": ask.price if ask else 0,
+                "bid_price": bid.price if bid else 0,
+                "ask_size": ask.size if ask else 0,
+                "bid_size": bid.size if bid else 0,
+            }
+        )
+    return units
+
+
+def book_fields(book: Book, levels: int) -> Json:
+    """Return the part of a book that REST and WebSocket share."""
+    return {
+        "timestamp": book.at_ms,
+        "total_ask_size": sum(level.size for level in book.asks),
+        "total_bid_size": sum(level.size for level in book.bids),
+        "orderbook_units": book_units(book, levels),
+        "level": 0,
+    }
+
+
+def change_of(price: Decimal, previous: Decimal) -> str:
+    """Compare a price with the previous day's close."""
+    return "RISE" if price > previous else "FALL" if price < previous else "EVEN"
 
 
 def _rate(change: Decimal, previous: Decimal) -> Decimal:

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from sandbox.exchange.accounts import Accounts
     from sandbox.exchange.desk import Exchange
     from sandbox.exchange.pockets import Pocket
-    from sandbox.exchange.views import Json
     from sandbox.keys import PocketId
     from sandbox.rest.call import Call
+    from sandbox.wire import Json
 
 BID_TYPES = ["best_fok", "best_ioc", "limit", "limit_fok", "limit_ioc", "price"]
 ASK_TYPES = ["best_fok", "best_ioc", "limit", "limit_fok", "limit_ioc", "market"]

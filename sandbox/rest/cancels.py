@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from sandbox.exchange.desk import Exchange
     from sandbox.exchange.orders import Order
-    from sandbox.exchange.views import Json
     from sandbox.rest.call import Call
+    from sandbox.wire import Json
 
 MOST_NAMED = 20
 USUAL_COUNT, MOST_AT_ONCE = 20, 300

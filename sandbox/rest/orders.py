@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
     from sandbox.exchange.desk import Exchange
     from sandbox.exchange.orders import Order
-    from sandbox.exchange.views import Json
     from sandbox.keys import PocketId
     from sandbox.rest.call import Call
+    from sandbox.wire import Json
 
 MOST_LOOKED_UP = 100
 WEEK_MS = timedelta(days=7) // timedelta(milliseconds=1)

@@ -12,7 +12,6 @@ from sandbox.market.candles import DAY, MONTH, WEEK, join, moved
 from sandbox.market.cross import WON, CrossMarkets
 from sandbox.market.grouping import grouped, supported_levels
 from sandbox.market.ticks import tick_size
-from sandbox.stream import frames
 from sandbox.wire import DAY_MS, from_ms, plain, read_decimal, read_moment, read_natural, to_ms, trim
 
 if TYPE_CHECKING:
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from sandbox.market.feed import Book, Candle
     from sandbox.market.markets import Markets
     from sandbox.rest.call import Call
-    from sandbox.stream.frames import Json
+    from sandbox.wire import Json
 
 MINUTE_UNITS = frozenset({1, 3, 5, 10, 15, 30, 60, 240})
 MOST_CANDLES = 200
@@ -188,7 +187,7 @@ class Quotation:
 
     def _book(self, market: str, count: int, level: Decimal) -> Json:
         book = grouped(self._book_of(market), level)
-        return {"market": market, **frames.book_fields(book, count), "level": trim(level)}
+        return {"market": market, **views.book_fields(book, count), "level": trim(level)}
 
     def _levels(self, market: str) -> list[Decimal]:
         return supported_levels(self._markets.ticker(market).price)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from sandbox.keys import PocketId
     from sandbox.stream.session import Session
     from sandbox.stream.subscription import Depth, Format, Subscription
+    from sandbox.wire import Json
 
     Listener = tuple[Session, Subscription]
 
@@ -75,7 +76,7 @@ class Audience:
             if key is not None and key.pocket == pocket:
                 yield session
 
-    def push(self, kind: str, market: str, names: Mapping[str, str], build: Callable[[Depth], frames.Json]) -> None:
+    def push(self, kind: str, market: str, names: Mapping[str, str], build: Callable[[Depth], Json]) -> None:
         """Send an event about a market; its frame is built, for each depth of book, only if somebody wants it."""
         wanted = (
             (session, subscription.wanted.get(market, NO_BOOK))
@@ -85,11 +86,9 @@ class Audience:
         send(wanted, names, build)
 
 
-def send(
-    wanted: Iterable[tuple[Session, Variant]], names: Mapping[str, str], build: Callable[[Variant], frames.Json]
-) -> None:
+def send(wanted: Iterable[tuple[Session, Variant]], names: Mapping[str, str], build: Callable[[Variant], Json]) -> None:
     """Send a frame to sessions that each want a variant of it, built once a variant and encoded once a format."""
-    built: dict[Variant, frames.Json] = {}
+    built: dict[Variant, Json] = {}
     encoded: dict[tuple[Format, Variant], bytes] = {}
     for session, variant in wanted:
         frame = encoded.get((session.format, variant))

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from sandbox.exchange.ledger import EXACT
-from sandbox.wire import from_ms, kst_zoned, to_json, trim
+from sandbox.market.views import book_fields, change_of
+from sandbox.wire import EXACT, Json, from_ms, kst_zoned, to_json, trim
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from sandbox.market.feed import Book, PublicTrade
     from sandbox.stream.subscription import Format
 
-Json = dict[str, object]
 SECOND_MS = 1000
 
 
@@ -182,43 +181,9 @@ def _short_value(value: object, names: Mapping[str, str]) -> object:
     return value
 
 
-def book_units(book: Book, levels: int) -> list[Json]:
-    """Pair the i-th ask with the i-th bid; a thin side is padded with zeros."""
-    asks, bids = book.asks[:levels], book.bids[:levels]
-    units: list[Json] = []
-    for index in range(max(len(asks), len(bids))):
-        ask = asks[index] if index < len(asks) else None
-        bid = bids[index] if index < len(bids) else None
-        units.append(
-            {
-                "ask_price": ask.price if ask else 0,
-                "bid_price": bid.price if bid else 0,
-                "ask_size": ask.size if ask else 0,
-                "bid_size": bid.size if bid else 0,
-            }
-        )
-    return units
-
-
-def book_fields(book: Book, levels: int) -> Json:
-    """Return the part of a book that REST and WebSocket share."""
-    return {
-        "timestamp": book.at_ms,
-        "total_ask_size": sum(level.size for level in book.asks),
-        "total_bid_size": sum(level.size for level in book.bids),
-        "orderbook_units": book_units(book, levels),
-        "level": 0,
-    }
-
-
 def book_frame(book: Book, levels: int, stream_type: str) -> Json:
     """Return an `orderbook` frame."""
     return {"type": "orderbook", "code": book.market, **book_fields(book, levels), "stream_type": stream_type}
-
-
-def change_of(price: Decimal, previous: Decimal) -> str:
-    """Compare a price with the previous day's close."""
-    return "RISE" if price > previous else "FALL" if price < previous else "EVEN"
 
 
 def trade_frame(trade: PublicTrade, previous: Decimal, book: Book, now_ms: int, stream_type: str) -> Json:

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from sandbox.market.feed import Book, Candle, PublicTrade
     from sandbox.market.markets import Markets
     from sandbox.stream.subscription import Depth, Subscription
+    from sandbox.wire import Json
 
 logger = logging.getLogger(__name__)
 
@@ -168,7 +169,7 @@ class Stream:
     async def _on_message(self, session: Session, message: Message) -> None:
         if message.subscriptions is None:
             shown = [subscription.listed() for subscription in session.subscriptions]
-            answer: frames.Json = {"method": "LIST_SUBSCRIPTIONS", "result": shown, "ticket": message.ticket}
+            answer: Json = {"method": "LIST_SUBSCRIPTIONS", "result": shown, "ticket": message.ticket}
             session.send(frames.encode(answer, frames.SUBSCRIPTIONS, session.format))
             return
         key = self.audience.sessions[session]
@@ -208,9 +209,7 @@ class Stream:
             session.owed.discard((kind, market))
             await asyncio.sleep(0)
 
-    def _snapshot(
-        self, kind: str, market: str, depth: Depth, now_ms: int
-    ) -> Iterator[tuple[frames.Json, Mapping[str, str]]]:
+    def _snapshot(self, kind: str, market: str, depth: Depth, now_ms: int) -> Iterator[tuple[Json, Mapping[str, str]]]:
         if kind == "ticker":
             yield views.ticker_frame(self._markets.ticker(market), now_ms, "SNAPSHOT"), frames.TICKER
         elif kind == "orderbook":
@@ -222,7 +221,7 @@ class Stream:
             for candle in self._markets.forming(market, CANDLE_UNITS[kind], 1):
                 yield views.candle_frame(kind, market, candle, "SNAPSHOT"), frames.CANDLE
 
-    def _trade_frame(self, trade: PublicTrade, now_ms: int, stream_type: str) -> frames.Json:
+    def _trade_frame(self, trade: PublicTrade, now_ms: int, stream_type: str) -> Json:
         previous = self._markets.previous_close(trade.market)
         return frames.trade_frame(trade, previous, self._exchange.book(trade.market), now_ms, stream_type)
 
@@ -239,10 +238,10 @@ class Stream:
         for trade in trades:
             self.audience.push("trade", trade.market, frames.TRADE, partial(self._next_trade_frame, trade, now_ms))
 
-    def _ticker_frame(self, market: str, now_ms: int, _: Depth) -> frames.Json:
+    def _ticker_frame(self, market: str, now_ms: int, _: Depth) -> Json:
         return views.ticker_frame(self._markets.ticker(market), now_ms, "REALTIME")
 
-    def _next_trade_frame(self, trade: PublicTrade, now_ms: int, _: Depth) -> frames.Json:
+    def _next_trade_frame(self, trade: PublicTrade, now_ms: int, _: Depth) -> Json:
         return self._trade_frame(trade, now_ms, "REALTIME")
 
     @property
@@ -330,10 +329,10 @@ class Stream:
         return str(uuid.UUID(int=self._rng.getrandbits(128), version=4))
 
 
-def _book_frame(book: Book, stream_type: str, depth: Depth) -> frames.Json:
+def _book_frame(book: Book, stream_type: str, depth: Depth) -> Json:
     frame = frames.book_frame(grouped(book, depth.grouping), depth.levels, stream_type)
     return frame | {"level": trim(depth.grouping)}
 
 
-def _candle_frame(kind: str, market: str, candle: Candle, _: Depth) -> frames.Json:
+def _candle_frame(kind: str, market: str, candle: Candle, _: Depth) -> Json:
     return views.candle_frame(kind, market, candle, "REALTIME")

@@ -71,6 +71,24 @@ RANKS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("trader.repair",),
     ),
     "cli": (("cli.common",), ("cli",)),
+    "sandbox": (
+        ("sandbox.errors", "sandbox.keys", "sandbox.listener", "sandbox.timers", "sandbox.wire"),
+        ("sandbox.auth", "sandbox.discord", "sandbox.http", "sandbox.limits"),
+        ("sandbox.market",),
+        ("sandbox.market.sources",),
+        ("sandbox.exchange.ledger", "sandbox.exchange.orders"),
+        ("sandbox.exchange",),
+        ("sandbox.exchange.desk",),
+        ("sandbox.stream",),
+        ("sandbox.stream.stream",),
+        ("sandbox.rest.call",),
+        ("sandbox.rest",),
+        ("sandbox.rest.routes", "sandbox.rest.api"),
+        ("sandbox.faults.lies", "sandbox.faults.plan", "sandbox.faults.chance", "sandbox.faults.reading"),
+        ("sandbox.faults",),
+        ("sandbox.faults.engine", "sandbox.faults.admin"),
+        ("sandbox.server",),
+    ),
     "worlds": (
         ("worlds.story", "worlds.promises", "worlds.growth", "worlds.market", "worlds.disk", "worlds.pool"),
         ("worlds.plan", "worlds.judges", "worlds.lies.sandbox"),
@@ -156,7 +174,7 @@ def test_what_decides_about_money_only_calculates(texts: dict[str, str]) -> None
 
 
 def test_a_planted_import_is_found_with_file_and_line(texts: dict[str, str]) -> None:
-    """Upwards out of risk, a loop in the protocol, a benchmark in the command line, the tests in the product."""
+    """Upwards out of risk or of a wing of the sandbox, a loop in the protocol, a benchmark or a test in a verb."""
 
     def planted(file: str, line: str) -> tuple[dict[str, str], str]:
         changed = texts[file] + line + "\n"
@@ -166,6 +184,8 @@ def test_a_planted_import_is_found_with_file_and_line(texts: dict[str, str]) -> 
     assert [one.split(" ")[0] for one in wrong_ranks(build(plant), "trader", RANKS["trader"])] == [where]
     plant, where = planted("trader/orders/protocol.py", "import asyncio")
     assert [one.split(" ")[0] for one in impure(build(plant), PURE, IMPURE)] == [where]
+    plant, where = planted("sandbox/market/tape.py", "import sandbox.exchange.desk")
+    assert [one.split(" ")[0] for one in wrong_ranks(build(plant), "sandbox", RANKS["sandbox"])] == [where]
     for file, line in (("cli/run.py", "import bench.mutate"), ("cli/health.py", "from tests.helpers import house")):
         plant, where = planted(file, line)
         assert [one.split(" ")[0] for one in wrong_rooms(build(plant), MAY_KNOW, {*MAY_KNOW, "tests"})] == [where]
