@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 import sys
 from typing import TYPE_CHECKING
@@ -15,19 +16,26 @@ from cli.common.loop import plain_loop, stop_on_signals
 from cli.common.screen import follow
 from config.problems import ConfigError, Problem
 from config.settings import most_spent
-from journal.errors import JournalLocked
+from journal.errors import JournalError
+from notifier.answers import Outcome
+from notifier.discord import tell_at_once
+from notifier.messages import Messages
 from trader.admission import FLUSH_S, come_up
 from trader.clock import wall_clock
 from trader.daemon import build, mode_of, serve
 from trader.guards.account import CanWithdrawError
 from trader.guards.watchdog import SystemWatchdog
+from trader.network import network_of
 from upbit.errors import ExchangeError
+from upbit.transport import open_session
 
 if TYPE_CHECKING:
     import argparse
 
     from config.settings import Config
     from trader.app import App
+
+log = logging.getLogger("start")
 
 NO_KEYS = Problem(
     ko="API 키가 없습니다. 환경 변수 ACCESS_KEY와 SECRET_KEY를 설정하세요. 키 없이 보려면: python main.py demo",
@@ -52,8 +60,9 @@ def run(config: Config, _: argparse.Namespace) -> int:
             runner.run(trade(config, attempts))
     except KeyboardInterrupt:
         return INTERRUPTED
-    except JournalLocked:
-        attempts.failed()
+    except JournalError as error:
+        if attempts.failed() == 1:
+            asyncio.run(tell_without_journal(config, error))
         raise
     except BaseExceptionGroup as group:
         raise first_of(group) from group
@@ -82,6 +91,19 @@ async def tell_refusal(app: App, error: BaseException, failures: int) -> None:
     if failures == 1 and told is not None and app.discord is not None:
         app.journal.add_notes([app.messages.problem("start", told[0], at=app.clock())])
         await app.discord.flush(FLUSH_S)
+
+
+async def tell_without_journal(config: Config, error: JournalError) -> None:
+    """Send a person one message about a journal that cannot be used: it holds none, and no daemon will send it."""
+    told = explain_failure(error, config.language)
+    if told is None or config.webhook_url is None:
+        return
+    url = config.webhook_url.reveal()
+    note = Messages(language=config.language, mode=mode_of(config)).problem("start", told[0], at=wall_clock())
+    async with open_session(network_of(config), url=url) as session:
+        answer = await tell_at_once(session, url, note)
+    if answer.outcome is not Outcome.TAKEN:
+        log.warning("start_not_told why=%s", answer.why)
 
 
 def say_what_may_be_spent(config: Config) -> None:

@@ -221,7 +221,7 @@ class Discord:
         An edit may be repeated. Sending cannot be proved (see above), so a process that dies between Discord's answer
         and the journal leaves a card that is not edited any more, and sends another.
         """
-        body = self._body(batch)
+        body = body_of(batch, plain=len(batch) == 1 and batch[0].key in self._plain)
         known = self._message_of(batch[0].card)
         if known is None:
             return await self._webhook.send(body)
@@ -234,11 +234,17 @@ class Discord:
     def _message_of(self, card: str | None) -> str | None:
         return None if card is None else self._cards.get(card) or self._journal.message_of(card)
 
-    def _body(self, batch: Sequence[Note]) -> dict[str, Any]:
-        plain = len(batch) == 1 and batch[0].key in self._plain
-        shown = (
-            {"content": as_text(batch[0])}
-            if plain
-            else {"embeds": [embed for note in batch for embed in embeds_of(note)]}
-        )
-        return {**shown, "allowed_mentions": {"parse": []}}
+
+async def tell_at_once(session: aiohttp.ClientSession, url: str, note: Note) -> Answer:
+    """Send one message that no journal can hold: it is tried once, and whoever calls sees to it that it comes once."""
+    return await Webhook(session, url).send(body_of([note]))
+
+
+def body_of(batch: Sequence[Note], *, plain: bool = False) -> dict[str, Any]:
+    """Return what is sent for some messages, as embeds or as plain text; it rings for nobody."""
+    shown = (
+        {"content": "\n".join(as_text(note) for note in batch)}
+        if plain
+        else {"embeds": [embed for note in batch for embed in embeds_of(note)]}
+    )
+    return {**shown, "allowed_mentions": {"parse": []}}

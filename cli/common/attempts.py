@@ -56,7 +56,7 @@ class Attempts:
         return max(0, count) if timedelta(0) <= age < FORGOTTEN_AFTER else 0
 
     def failed(self) -> int:
-        """Note one more; return how many there are."""
+        """Note one more; return how many there are, 0 where they cannot be counted."""
         count = self.failures() + 1
         record = {"settings": self.settings, "failures": count, "at": self.clock().isoformat()}
         draft = self.path.with_suffix(".tmp")
@@ -65,6 +65,7 @@ class Attempts:
             draft.replace(self.path)
         except OSError as error:  # the start has failed anyhow, and its sentence counts
             log.warning("start_not_counted why=%s", error)
+            return 0
         return count
 
     def forget(self) -> None:

@@ -15,6 +15,8 @@ from collections import Counter
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import pytest
 
@@ -264,15 +266,31 @@ def test_a_daemon_that_waits_for_its_exchange_can_be_stopped(number: signal.Sign
 
 
 @pytest.mark.failure("F3")
-def test_a_second_daemon_on_the_same_folder_is_refused(tmp_path: Path) -> None:
-    """The journal has one writer."""
+def test_a_second_daemon_on_the_same_folder_is_refused_and_told_once(tmp_path: Path) -> None:
+    """The journal has one writer; who is started again and again pauses, and sends no second message."""
     with exchange("--markets", "3") as url:
+        hook = f"{url}/api/webhooks/1/test"
         more = {**KEYS, "UPBIT_BASE_URL": url, "BOT_DATA_DIR": str(tmp_path)}
         with running("run", "--set", "strategy.unit=1", **more):
             wait_for(tmp_path / "journal.sqlite3", lambda reader: starts(reader) == 1)
-            second = main("run", **more)
+            second = main("run", **more, WEBHOOK_URL=hook)
+            with running("run", **more, WEBHOOK_URL=hook) as third:
+                assert "seconds=5 failures=1" in read_until(third, "start_paused")
+                third.send_signal(signal.SIGTERM)
+                assert third.wait(PATIENCE_S) == 0
+        told = [message_at(f"{hook}/messages/{number}") for number in (1, 2)]
     assert second.returncode == 3
     assert "Another daemon" in second.stderr
+    assert "Another daemon" in told[0]
+    assert told[1] == ""
+
+
+def message_at(address: str) -> str:
+    """Return what a message of the sandbox's Discord says, nothing of one that was never sent."""
+    with contextlib.suppress(HTTPError), urlopen(address, timeout=PATIENCE_S) as answer:  # noqa: S310 - on this machine
+        text: str = answer.read().decode()
+        return text
+    return ""
 
 
 @pytest.mark.failure("E4")
