@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from config.reading import load
 from sandbox.faults.plan import Plan
 from sandbox.server import Sandbox, SandboxOptions, open_source
 from simulation.loop import LoopClock, PacedLoop, library_clocks
+from tests.helpers.values import changed
 from trader.daemon import build, serve
 
 if TYPE_CHECKING:
@@ -35,10 +36,10 @@ class Desk:
     app: App
     box: Sandbox
 
-    def set_key(self, **changes: Any) -> None:
+    def set_key(self, **changes: object) -> None:
         """Change what the exchange knows of the daemon's key."""
         keys = self.box.gate.keys
-        keys[KEYS["ACCESS_KEY"]] = replace(keys[KEYS["ACCESS_KEY"]], **changes)
+        keys[KEYS["ACCESS_KEY"]] = changed(keys[KEYS["ACCESS_KEY"]], **changes)
 
     def messages(self) -> list[str]:
         """Return the texts that reached the webhook."""

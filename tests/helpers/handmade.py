@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from decimal import Decimal
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
-from unittest.mock import AsyncMock, Mock
+from unittest.mock import AsyncMock
 
-from tests.helpers.parts import make_app
+from journal.journal import Journal
+from tests.helpers.parts import Mocked, make_mocked, mock
 from tests.unit.test_protocol import shown
 from trader.orders import names
 from upbit.models import Fill as Execution
+from upbit.rest import Upbit
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -19,13 +20,16 @@ if TYPE_CHECKING:
 
     import pytest
 
+    from trader.app import App
+    from upbit.models import Order
+
 NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)
 NAME = "ub1-Sabcd-KRWA-2611021158-b-0-0"
 
 
-def daemon() -> Any:
+def daemon() -> Mocked:
     """Return a daemon whose journal and exchange are written by hand."""
-    journal = Mock()
+    journal = mock(Journal)
     journal.executed_volume.return_value = Decimal(0)
     journal.fills_of_trade.return_value = []
     journal.live_intents.return_value = []
@@ -33,9 +37,10 @@ def daemon() -> Any:
     journal.open_trade_in.return_value = None
     journal.known_intent.return_value = None
     journal.imported_until.return_value = None
-    return make_app(
+    return make_mocked(
         journal=journal,
-        upbit=SimpleNamespace(
+        upbit=mock(
+            Upbit,
             closed_orders=AsyncMock(return_value=[]),
             open_orders=AsyncMock(return_value=[]),
             order=AsyncMock(),
@@ -49,7 +54,7 @@ def recorded(monkeypatch: pytest.MonkeyPatch, module: ModuleType, *steps: str) -
     calls: list[tuple[Any, ...]] = []
 
     def step(name: str) -> Callable[..., Awaitable[None]]:
-        async def note(_: Any, *what: Any, **facts: Any) -> None:
+        async def note(_: App, *what: object, **facts: object) -> None:
             calls.append((name, *what, *facts.values()))
 
         return note
@@ -59,7 +64,7 @@ def recorded(monkeypatch: pytest.MonkeyPatch, module: ModuleType, *steps: str) -
     return calls
 
 
-def ours(**changes: Any) -> Any:
+def ours(**changes: object) -> Order:
     """Return a buy of this bot as the exchange shows it, over and executed."""
     execution = Execution(uuid="f", price=Decimal(100), volume=Decimal(5), notional=Decimal(500))
     values = {
@@ -75,7 +80,7 @@ def ours(**changes: Any) -> Any:
     return shown(**(values | changes))
 
 
-def name_of(order: Any) -> names.Name:
+def name_of(order: Order) -> names.Name:
     """Return what the name of an order says."""
     name = names.read_name(order.identifier, "ub1-Sabcd-")
     assert name is not None

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
@@ -14,19 +14,28 @@ from journal.journal import Journal
 from journal.records import IntentState, Note, Phase
 from state import ActiveTrade, Price
 from strategy.base import Entry, Exit, Reason, Snapshot
-from tests.helpers.parts import make_app
+from strategy.scaffold import Scaffold
+from tests.helpers.parts import Parts, assemble, only
 from tests.unit.test_journal import fill
 from tests.unit.test_risk import book
 from trader.books.memory import Comparison
+from trader.candles import CandleStore
 from trader.orders import drive, plans, risk
 from trader.trades import buying, lifecycle, positions, selling
 from upbit.errors import OrderNotFound
+from upbit.rest import Upbit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+    from unittest.mock import Mock
 
     import pytest
+
+    from journal.records import Intent
+    from notifier.messages import Messages
+    from trader.app import App
+    from upbit.models import Book, BookLevel
 
 MARKET = "KRW-AAA"
 NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)
@@ -47,22 +56,50 @@ SNAPSHOT = Snapshot(
 )
 
 
-class Messages:
+class Words:
     """Writes no words: a note says which message it is, and what it was made of is kept."""
 
     def __init__(self) -> None:
         self.made: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = []
 
     def __getattr__(self, kind: str) -> Callable[..., Note]:
-        def make(*what: Any, **facts: Any) -> Note:
+        def make(*what: object, **facts: object) -> Note:
             self.made.append((kind, what, facts))
             return Note(key=f"{kind}{len(self.made)}", kind=kind, body={})
 
         return make
 
 
+@dataclass
+class Time:
+    """A time of day that a test moves."""
+
+    now: datetime
+
+    def __call__(self) -> datetime:
+        """Return it."""
+        return self.now
+
+
+class Trading(Parts):
+    """Parts whose time a test moves, and which keep what they would have said and how long they would have waited."""
+
+    time: Time
+    control: Mock
+    made: list[tuple[str, tuple[Any, ...], dict[str, Any]]]  # messages
+    pauses: list[tuple[object, ...]]
+
+    def later(self, seconds: float) -> None:
+        """Let time pass."""
+        self.time.now += timedelta(seconds=seconds)
+
+    async def korean_name(self, market: str) -> str:
+        """Return a name for every market."""
+        return f"이름 {market}"
+
+
 @contextmanager
-def trading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def trading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Trading]:
     """Return a daemon's parts around a real journal, whose pauses do not last."""
     pauses: list[tuple[object, ...]] = []
 
@@ -72,29 +109,26 @@ def trading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.setattr(selling, "pause", pause)
     monkeypatch.setattr(buying, "pause", pause)
 
-    async def korean_name(market: str) -> str:
-        return f"이름 {market}"
-
-    now = [NOW]
-    with Journal.open(tmp_path / "journal.sqlite3", lambda: now[0]) as journal:
-        yield make_app(
+    words, time = Words(), Time(NOW)
+    with Journal.open(tmp_path / "journal.sqlite3", time) as journal:
+        app = assemble(
+            Trading,
             journal=journal,
-            clock=lambda: now[0],
-            later=lambda seconds: now.__setitem__(0, now[0] + timedelta(seconds=seconds)),
-            messages=Messages(),
-            strategy=SimpleNamespace(name="breakouts"),
-            candles=SimpleNamespace(unit=timedelta(minutes=2)),
+            clock=time,
+            messages=cast("Messages", words),
+            strategy=only(Scaffold, name="breakouts"),
+            candles=only(CandleStore, unit=timedelta(minutes=2)),
             comparison=Comparison(rounds=1),
-            korean_name=korean_name,
-            pauses=pauses,
         )
+        app.time, app.made, app.pauses = time, words.made, pauses
+        yield app
 
 
-def ends(monkeypatch: pytest.MonkeyPatch, app: Any, end: Callable[[str], None]) -> list[str]:
+def ends(monkeypatch: pytest.MonkeyPatch, app: App, end: Callable[[str], None]) -> list[str]:
     """Let the order in hand come to this end; return the names of the orders that were driven."""
     driven: list[str] = []
 
-    async def driving(_: Any, identifier: str) -> Any:
+    async def driving(_: App, identifier: str) -> Intent:
         driven.append(identifier)
         end(identifier)
         return app.journal.intent(identifier)
@@ -103,7 +137,7 @@ def ends(monkeypatch: pytest.MonkeyPatch, app: Any, end: Callable[[str], None]) 
     return driven
 
 
-def executed(app: Any, *volumes: str, price: str = "1000", fee: str = "5", after: int = 0) -> Callable[[str], None]:
+def executed(app: Trading, *volumes: str, price: str = "1000", fee: str = "5", after: int = 0) -> Callable[[str], None]:
     """Return the end of an order that was executed in these parts, some seconds from now."""
 
     def end(identifier: str) -> None:
@@ -117,7 +151,7 @@ def executed(app: Any, *volumes: str, price: str = "1000", fee: str = "5", after
     return end
 
 
-def refused(app: Any, outcome: str) -> Callable[[str], None]:
+def refused(app: App, outcome: str) -> Callable[[str], None]:
     """Return the end of an order that Upbit refused."""
 
     def end(identifier: str) -> None:
@@ -127,7 +161,7 @@ def refused(app: Any, outcome: str) -> Callable[[str], None]:
     return end
 
 
-async def active(app: Any, phase: str, trade_id: str = "") -> None:
+async def active(app: App, phase: str, trade_id: str = "") -> None:
     """Put the market into the shared dicts."""
     await app.state.active_trade.replace(
         {MARKET: ActiveTrade(market=MARKET, started_at=NOW, phase=Phase(phase), trade_id=trade_id)}
@@ -135,7 +169,7 @@ async def active(app: Any, phase: str, trade_id: str = "") -> None:
     await app.state.trading_dict.replace({MARKET: Price(price=Decimal(1005), as_of=NOW)})
 
 
-async def hold(app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def hold(app: Trading, monkeypatch: pytest.MonkeyPatch) -> None:
     """Buy ten units in two parts, for 10,000 won and a fee of 5."""
     await active(app, Phase.BUYING)
     trade, intent = plans.plan_entry(app, SNAPSHOT, ENTRY, PLAN)
@@ -145,17 +179,17 @@ async def hold(app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     await lifecycle.carry_on(app, MARKET)
 
 
-def bids(app: Any, *levels: Any) -> None:
+def bids(app: App, *levels: BookLevel) -> None:
     """Let the book have these levels."""
 
-    async def books(markets: list[str]) -> Any:
+    async def books(markets: list[str]) -> list[Book]:
         assert markets == [MARKET]
         return [msgspec.structs.replace(book(), levels=list(levels))]
 
-    async def order(**_: str) -> Any:
+    async def order(**_: str) -> None:
         raise OrderNotFound("no", name="order_not_found", status=404)
 
-    app.upbit = SimpleNamespace(books=books, order=order)
+    app.upbit = only(Upbit, books=books, order=order)
 
 
 def leaving(code: str = "trend_end") -> Exit:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+from unittest.mock import patch
 
 import pytest
 
@@ -17,7 +16,8 @@ from notifier.messages import Messages
 from sandbox.keys import MAKE_ORDERS, TRADING, VIEW_ACCOUNT, VIEW_ORDERS, WITHDRAW
 from sandbox.server import Sandbox, SandboxOptions
 from simulation.loop import LoopClock, PacedLoop
-from tests.helpers.parts import make_app
+from tests.helpers.parts import make_app, only
+from tests.helpers.values import changed
 from trader.books.owner import WrongModeError, claim_mode
 from trader.control import Control
 from trader.guards import account
@@ -42,7 +42,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from pathlib import Path
 
-    Story = Callable[[Any], Coroutine[Any, Any, None]]
+    from tests.helpers.parts import Parts
+
+    Story = Callable[[Parts], Coroutine[None, None, None]]
 
 NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)
 ACCESS, SECRET = "AK", "0123456789abcdef0123456789abcdef01234567"
@@ -55,7 +57,7 @@ def refused(status: int, name: str, *, placing: bool = False) -> ExchangeError:
     return error_from(status, body, placing=placing)
 
 
-def told(path: Path, story: Callable[[Any, Sandbox], Coroutine[Any, Any, None]], *overrides: str) -> None:
+def told(path: Path, story: Callable[[Parts, Sandbox], Coroutine[None, None, None]], *overrides: str) -> None:
     """Run a story of an account on a sandbox, on a loop that skips waiting."""
 
     async def run() -> None:
@@ -64,27 +66,23 @@ def told(path: Path, story: Callable[[Any, Sandbox], Coroutine[Any, Any, None]],
         with Journal.open(path / "j.sqlite3", clock) as journal:
             async with Sandbox(options, clock) as box, open_session() as session:
                 messages = Messages(language="ko", mode="live")
-                app: Any = make_app(
+                app = make_app(
                     config=load({"ACCESS_KEY": ACCESS, "SECRET_KEY": SECRET}, overrides=overrides),
                     upbit=Upbit(session, base_url=box.url, access_key=ACCESS, secret_key=SECRET),
                     journal=journal,
                     control=Control(journal, messages, clock),
                     messages=messages,
                     clock=clock,
-                    account="abcd",
-                    said=[],
-                    wake_notifier=lambda: None,
                 )
-                app.tell = lambda kind, **_: app.said.append(kind)
                 await story(app, box)
 
     with asyncio.Runner(loop_factory=PacedLoop) as runner:
         runner.run(run())
 
 
-def change(box: Sandbox, **changes: Any) -> None:
+def change(box: Sandbox, **changes: object) -> None:
     """Change what the exchange knows of the key."""
-    box.gate.keys[ACCESS] = replace(box.gate.keys[ACCESS], **changes)
+    box.gate.keys[ACCESS] = changed(box.gate.keys[ACCESS], **changes)
 
 
 # --- modes ----------------------------------------------------------------------------------------------------------
@@ -137,7 +135,7 @@ def test_what_a_refused_cancellation_says_about_the_key(error: ExchangeError | N
 def test_a_key_that_can_withdraw_is_not_traded_with(tmp_path: Path) -> None:
     """Three permissions pass; a locked right is warned about, an open one refused; the settings may insist."""
 
-    async def story(app: Any, box: Sandbox) -> None:
+    async def story(app: Parts, box: Sandbox) -> None:
         await account.refuse_withdrawal(app, NOBODY)
         assert app.journal.meta(account.NO_WITHDRAWAL) == "abcd"
         await account.refuse_withdrawal(app, NOBODY)
@@ -149,7 +147,7 @@ def test_a_key_that_can_withdraw_is_not_traded_with(tmp_path: Path) -> None:
         async def unlocked(_: str) -> None:
             raise refused(404, "withdraw_not_found")
 
-        app.upbit = SimpleNamespace(cancel_withdrawal=unlocked)
+        app.upbit = only(Upbit, cancel_withdrawal=unlocked)
         with pytest.raises(CanWithdrawError) as caught:
             await account.refuse_withdrawal(app, NOBODY)
         sentence = explain_failure(caught.value, "ko")
@@ -167,14 +165,14 @@ def test_a_key_that_can_withdraw_is_not_traded_with(tmp_path: Path) -> None:
 def test_what_cannot_be_known_is_refused_unless_it_was_known_before(tmp_path: Path) -> None:
     """Closed without an answer; but a restart during Upbit's maintenance does not leave positions alone."""
 
-    async def story(app: Any, _: Sandbox) -> None:
+    async def story(app: Parts, _: Sandbox) -> None:
         tries: list[str] = []
 
         async def down(uuid: str) -> None:
             tries.append(uuid)
             raise OutcomeUnknown("maintenance", status=503)
 
-        app.upbit = SimpleNamespace(cancel_withdrawal=down)
+        app.upbit = only(Upbit, cancel_withdrawal=down)
         with pytest.raises(CanWithdrawError, match="is not known"):
             await account.refuse_withdrawal(app, NOBODY)
         assert len(tries) == account.WITHDRAWAL_TRIES
@@ -276,7 +274,7 @@ def test_a_permission_that_shrinks_stops_what_needs_it_and_comes_back(
 ) -> None:
     """Reading goes on where it may; the reason ends within two minutes of the permission's return, or a restart's."""
 
-    async def story(app: Any, box: Sandbox) -> None:
+    async def story(app: Parts, box: Sandbox) -> None:
         account.heed(app)
         change(box, permissions=TRADING - {lost})
         with pytest.raises(OutOfScope):
@@ -300,7 +298,7 @@ def test_a_permission_that_shrinks_stops_what_needs_it_and_comes_back(
 def test_a_reason_left_by_an_earlier_process_is_asked_about(tmp_path: Path) -> None:
     """Its circuit has forgotten; the journal has not. Without an answer it stands."""
 
-    async def story(app: Any, box: Sandbox) -> None:
+    async def story(app: Parts, box: Sandbox) -> None:
         app.control.halt("key", ko="x", en="x", by_itself=True)
         key = box.gate.keys.pop(ACCESS)
         await account.ask_again(app)
@@ -310,10 +308,9 @@ def test_a_reason_left_by_an_earlier_process_is_asked_about(tmp_path: Path) -> N
         async def gone() -> None:
             raise OutcomeUnknown("x", status=502)
 
-        accounts, app.upbit.accounts = app.upbit.accounts, gone
-        await account.ask_again(app)
-        assert app.control.stands("key")
-        app.upbit.accounts = accounts
+        with patch.object(app.upbit, "accounts", gone):
+            await account.ask_again(app)
+            assert app.control.stands("key")
         box.gate.keys[ACCESS] = key
         await account.ask_again(app)
         assert not app.control.stands("key")
@@ -325,7 +322,7 @@ def test_a_reason_left_by_an_earlier_process_is_asked_about(tmp_path: Path) -> N
 def test_an_agreement_that_upbit_wants_stops_buys_until_a_person_has_agreed(tmp_path: Path) -> None:
     """A definite refusal of the order, one alert, and no more tries."""
 
-    async def story(app: Any, _: Sandbox) -> None:
+    async def story(app: Parts, _: Sandbox) -> None:
         account.heed(app)
         error = refused(403, "thirdparty_agreement_required", placing=True)
         assert not isinstance(error, OutcomeUnknown)
@@ -342,24 +339,20 @@ def test_an_agreement_that_upbit_wants_stops_buys_until_a_person_has_agreed(tmp_
 # --- expiry ---------------------------------------------------------------------------------------------------------
 
 
-def years(path: Path, api_keys: Callable[[], Coroutine[Any, Any, list[ApiKey]]], story: Story) -> None:
+def years(path: Path, api_keys: Callable[[], Coroutine[None, None, list[ApiKey]]], story: Story) -> None:
     """Run a story of months: no exchange whose market would have to move, only its answer about keys."""
 
     async def run() -> None:
         clock = LoopClock(NOW, asyncio.get_running_loop())
         with Journal.open(path / "j.sqlite3", clock) as journal:
             messages = Messages(language="ko", mode="live")
-            app: Any = make_app(
+            app = make_app(
                 config=load({"ACCESS_KEY": ACCESS, "SECRET_KEY": SECRET}),
-                upbit=SimpleNamespace(api_keys=api_keys, accounts=None, open_orders=None),
+                upbit=only(Upbit, api_keys=api_keys, accounts=None, open_orders=None),
                 journal=journal,
                 control=Control(journal, messages, clock),
                 messages=messages,
                 clock=clock,
-                account="abcd",
-                tell=lambda *_, **__: None,
-                wake_notifier=lambda: None,
-                stop=asyncio.Event(),
                 health=Health(asyncio.get_running_loop().time),
             )
             async with asyncio.TaskGroup() as tasks:
@@ -379,7 +372,7 @@ def test_the_end_of_a_key_is_told_on_its_days_and_once_each(tmp_path: Path) -> N
     async def api_keys() -> list[ApiKey]:
         return [ApiKey(access_key="another", expires_at=NOW), ApiKey(access_key=ACCESS, expires_at=end)]
 
-    async def story(app: Any) -> None:
+    async def story(app: Parts) -> None:
         await asyncio.sleep(60 * 86_400)
         keys = [note.key for note in app.journal.pending_notes(99)]
         assert keys == [f"expiry:20270101:{days}" for days in (30, 14, 7, 3, 1)]
@@ -399,7 +392,7 @@ def test_a_look_that_fails_is_repeated_sooner(tmp_path: Path) -> None:
             raise NotSent("no route")
         return [ApiKey(access_key=ACCESS, expires_at=NOW + timedelta(days=300))] if len(asked) < 4 else []
 
-    async def story(_: Any) -> None:
+    async def story(_: Parts) -> None:
         await asyncio.sleep(30 * 3600)
 
     years(tmp_path, api_keys, story)

@@ -6,8 +6,8 @@ import logging
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
-from typing import Any
-from unittest.mock import call
+from typing import TYPE_CHECKING, Any
+from unittest.mock import Mock, call
 
 import msgspec
 import pytest
@@ -21,9 +21,12 @@ from tests.unit.test_trading_decisions import a_trade
 from trader.books import adoption
 from upbit.models import Side
 
+if TYPE_CHECKING:
+    from tests.helpers.parts import Mocked
+
 
 @pytest.fixture
-def app() -> Any:
+def app() -> Mocked:
     """Return a daemon whose journal and exchange are written by hand."""
     return daemon()
 
@@ -32,7 +35,7 @@ WHY = Reason(code="x", ko="가", en="a")
 
 
 @pytest.mark.parametrize("into", ["an open trade", "its own trade", "a new trade"])
-def test_an_unknown_order_is_written_under_its_trade(into: str, app: Any) -> None:
+def test_an_unknown_order_is_written_under_its_trade(into: str, app: Mocked) -> None:
     """The open trade of its market takes it, else the one it is named for, else a new one."""
     order = ours()
     open_one, own = replace(a_trade(), id="open"), replace(a_trade(), id="Sabcd-KRWA-2611021158")
@@ -58,7 +61,7 @@ def test_an_unknown_order_is_written_under_its_trade(into: str, app: Any) -> Non
     assert app.tell.mock_calls == [call("adopted", level=logging.WARNING, market="KRW-A", identifier=NAME)]
 
 
-def test_buying_stops_on_an_unknown_order_and_says_which(app: Any) -> None:
+def test_buying_stops_on_an_unknown_order_and_says_which(app: Mocked) -> None:
     """A person looks for another daemon before there is another buy."""
     adoption.halt_buys_on_unknown(app, ours())
     (code,), facts = app.control.halt_buys.call_args
@@ -68,7 +71,7 @@ def test_buying_stops_on_an_unknown_order_and_says_which(app: Any) -> None:
 
 
 @pytest.mark.parametrize("but", ["nothing", "it is ours", "somebody works on it", "the trade is known", "it is a sale"])
-def test_a_buy_of_another_name_ends_an_unknown_trade_and_begins_its_own(but: str, app: Any) -> None:
+def test_a_buy_of_another_name_ends_an_unknown_trade_and_begins_its_own(but: str, app: Mocked) -> None:
     """So the trade has the same name, and its sale the same identifier, for every daemon that reads the orders."""
     order = ours(side=Side.ASK) if but == "it is a sale" else ours()
     reason: dict[str, object] = {} if but == "it is ours" else {"code": adoption.ADOPTED}
@@ -90,7 +93,7 @@ def test_a_buy_of_another_name_ends_an_unknown_trade_and_begins_its_own(but: str
 @pytest.mark.parametrize("idle", [True, False, None])
 def test_an_adopted_trade_ends_with_a_buy_of_another_name_only_while_nobody_works_on_it(
     idle: bool | None,  # noqa: FBT001 - a parameter
-    app: Any,
+    app: Mocked,
 ) -> None:
     """Where nobody says whether somebody does, as when a journal is rebuilt, nobody does."""
     order = ours()
@@ -105,13 +108,13 @@ def test_an_adopted_trade_ends_with_a_buy_of_another_name_only_while_nobody_work
     assert app.journal.close_trade.called is (idle is not False)
 
 
-def test_an_order_without_a_readable_time_was_decided_now(app: Any) -> None:
+def test_an_order_without_a_readable_time_was_decided_now(app: Mocked) -> None:
     """It is over, so nothing hangs on it."""
     order = msgspec.structs.replace(ours(), created_at="yesterday")
     assert adoption.adopted_intent(app, a_trade(), order, name_of(order)).decided_at == NOW
 
 
-def test_what_was_executed_after_all_is_written_and_told(app: Any) -> None:
+def test_what_was_executed_after_all_is_written_and_told(app: Mocked) -> None:
     """Although the journal had proof that it never would be."""
     order, known = ours(), replace(intent(), state=IntentState.REJECTED)
     adoption.see_after_all(app, order, known)
@@ -128,7 +131,7 @@ def test_what_was_executed_after_all_is_written_and_told(app: Any) -> None:
 async def test_a_position_lacks_its_stop_until_there_are_candles(
     changes: dict[str, Any],
     needs: bool,  # noqa: FBT001 - a parameter
-    app: Any,
+    app: Mocked,
 ) -> None:
     """One that was found at the exchange: nobody knows its old one."""
     adopted: dict[str, Any] = {"entry_reason": {"code": "adopted"}}
@@ -136,7 +139,7 @@ async def test_a_position_lacks_its_stop_until_there_are_candles(
     app.journal.open_trades.return_value = [trade]
     assert adoption.needs_stop(trade) is needs
     assert await adoption.lacks_stop(app) is needs
-    await app.state.snapshot_dict.replace({"KRW-B": "a snapshot"})
+    await app.state.snapshot_dict.replace({"KRW-B": Mock(spec=Snapshot)})
     assert not await adoption.lacks_stop(app)
 
 
@@ -152,7 +155,7 @@ async def test_a_position_lacks_its_stop_until_there_are_candles(
     ],
 )
 async def test_an_adopted_trade_gets_the_stop_its_strategy_would_give_it_now(
-    changes: dict[str, Any], distance: float | None, stop: Decimal | None, app: Any, monkeypatch: pytest.MonkeyPatch
+    changes: dict[str, Any], distance: float | None, stop: Decimal | None, app: Mocked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Below what it was bought for; one that has a stop, or was decided here, keeps to that."""
     calls = recorded(monkeypatch, adoption, "hold_again")
@@ -177,7 +180,7 @@ async def test_an_adopted_trade_gets_the_stop_its_strategy_would_give_it_now(
         assert (await app.state.active_trade.snapshot())["KRW-A"].phase == Phase.SELLING
 
 
-async def test_a_stop_is_not_given_while_nobody_knows_the_candles(app: Any) -> None:
+async def test_a_stop_is_not_given_while_nobody_knows_the_candles(app: Mocked) -> None:
     """It is, at a later comparison."""
     await adoption.give_stop(app, replace(a_trade(), entry_reason={"code": "adopted"}, bought=Decimal(5)))
     assert app.journal.mock_calls == []

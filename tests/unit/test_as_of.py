@@ -5,25 +5,30 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from config.reading import load
-from state import Price, State
+from state import Price
+from tests.helpers.parts import Parts, make_app, only
 from trader.daemon import make_messages, mode_of
 from trader.health import Health
 from trader.prices import update_prices
 from trader.wallet import poll
 from upbit.decoding import Rows
 from upbit.models import Account, Ticker
+from upbit.rest import Upbit
+from upbit.stream import TickerStream
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 NOW = datetime(2026, 11, 2, tzinfo=UTC)
 SLOW = timedelta(seconds=9)
 
 
-class Exchange:
+class Exchange(Upbit):
     """Answers nine seconds after it was asked."""
 
     def __init__(self) -> None:
@@ -38,7 +43,7 @@ class Exchange:
         self.now += SLOW
         return Rows([Account(currency="KRW", available=Decimal(5), locked=Decimal(0))])
 
-    async def tickers(self, markets: list[str]) -> Rows[Ticker]:
+    async def tickers(self, markets: Iterable[str]) -> Rows[Ticker]:
         """Return the last trades of then."""
         self.now += SLOW
         traded = int(NOW.timestamp() * 1000)
@@ -47,25 +52,16 @@ class Exchange:
         )
 
 
-def slow_app() -> Any:
+def slow_app() -> Parts:
     """Return a daemon with that exchange."""
     exchange = Exchange()
 
     async def silence(*_: object) -> None:
         await asyncio.Event().wait()
 
-    stream = SimpleNamespace(wanted=lambda _: None, last_frame=None, heard=lambda _: True, run=silence)
-    return SimpleNamespace(
-        upbit=exchange,
-        clock=exchange.clock,
-        state=State(),
-        tickers=stream,
-        closing={},
-        prices_changed=asyncio.Event(),
-        stop=asyncio.Event(),
-        health=Health(asyncio.get_running_loop().time),
-        config=load({}),
-    )
+    stream = only(TickerStream, wanted=lambda _: None, last_frame=None, heard=lambda _: True, run=silence)
+    health = Health(asyncio.get_running_loop().time)
+    return make_app(upbit=exchange, clock=exchange.clock, tickers=stream, health=health)
 
 
 async def test_a_balance_is_as_old_as_the_question() -> None:

@@ -7,8 +7,7 @@ import logging
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
-from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING
 from unittest.mock import AsyncMock, call
 
 import pytest
@@ -16,16 +15,20 @@ import pytest
 from journal.records import Phase
 from state import ActiveTrade, Price
 from tests.helpers.handmade import NOW, daemon, recorded
+from tests.helpers.parts import only
 from tests.unit.test_protocol import intent
 from tests.unit.test_trading_decisions import a_trade
 from trader.books import balances
 from upbit.decoding import Rows
 from upbit.errors import OutcomeUnknown
-from upbit.models import Account
+from upbit.models import Account, Chance
+
+if TYPE_CHECKING:
+    from tests.helpers.parts import Mocked
 
 
 @pytest.fixture
-def app() -> Any:
+def app() -> Mocked:
     """Return a daemon whose journal and exchange are written by hand."""
     return daemon()
 
@@ -37,7 +40,7 @@ def test_a_position_is_quiet_when_nothing_moves_in_it(
     seconds: float,
     busy: str | None,
     quiet: bool,  # noqa: FBT001 - a parameter
-    app: Any,
+    app: Mocked,
 ) -> None:
     """No order in hand in its market, and the last fill at least a quarter of a minute ago."""
     app.journal.open_trades.return_value = [a_trade()]
@@ -60,13 +63,13 @@ async def test_a_balance_is_compared_with_what_is_held_quietly(
     before: dict[str, Decimal],
     after: dict[str, Decimal],
     gone: str | None,
-    app: Any,
+    app: Mocked,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Free and locked together, of what did not change meanwhile; what is missing is kept for the next time."""
     calls = recorded(monkeypatch, balances, "compare_balance")
     looks = [before, after, after]
-    app.upbit.chance = AsyncMock(return_value=SimpleNamespace(coins=Decimal(4)))
+    app.upbit.chance = AsyncMock(return_value=only(Chance, coins=Decimal(4)))
     monkeypatch.setattr(balances, "quiet_positions", lambda *_: looks.pop(0))
     app.journal.open_trades.return_value = [a_trade(), replace(a_trade(), id="other", market="KRW-B")]
     app.upbit.accounts.return_value = Rows([Account(currency="A", available=Decimal(1), locked=Decimal(3)), WON])
@@ -83,20 +86,20 @@ WON = Account(currency="KRW", available=Decimal(100), locked=Decimal(0))
     ("coins", "gone"), [(Decimal(0), "3"), (Decimal(1), "2"), (Decimal(3), "0"), (Decimal(9), "0"), (None, "0")]
 )
 async def test_what_is_missing_twice_is_gone_as_far_as_another_source_says_so(
-    coins: Decimal | None, gone: str, app: Any, monkeypatch: pytest.MonkeyPatch
+    coins: Decimal | None, gone: str, app: Mocked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A list that shows nothing of a coin proves nothing: the number that `chance` names does."""
     calls = recorded(monkeypatch, balances, "compare_balance")
     monkeypatch.setattr(balances, "quiet_positions", lambda *_: {"t": Decimal(3)})
     app.journal.open_trades.return_value = [a_trade()]
     app.upbit.accounts.return_value = Rows([WON])
-    app.upbit.chance = AsyncMock(return_value=SimpleNamespace(coins=coins))
+    app.upbit.chance = AsyncMock(return_value=only(Chance, coins=coins))
     app.shortage.missing = {"t": Decimal(3)}
     await balances.compare_balances(app)
     assert calls == [("compare_balance", a_trade(), Decimal(gone))]
 
 
-async def test_without_a_second_source_nothing_is_gone(app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_without_a_second_source_nothing_is_gone(app: Mocked, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is asked again a minute later."""
     calls = recorded(monkeypatch, balances, "compare_balance")
     monkeypatch.setattr(balances, "quiet_positions", lambda *_: {"t": Decimal(3)})
@@ -110,7 +113,7 @@ async def test_without_a_second_source_nothing_is_gone(app: Any, monkeypatch: py
 
 
 @pytest.mark.parametrize("accounts", [Rows(), Rows([Account(currency="B", available=Decimal(1), locked=Decimal(0))])])
-async def test_a_wallet_without_won_is_no_answer(accounts: Any, app: Any) -> None:
+async def test_a_wallet_without_won_is_no_answer(accounts: Rows[Account], app: Mocked) -> None:
     """Nothing is compared with it, and what was seen before stays."""
     app.journal.open_trades.return_value = [a_trade()]
     app.upbit.accounts.return_value = accounts
@@ -122,7 +125,7 @@ async def test_a_wallet_without_won_is_no_answer(accounts: Any, app: Any) -> Non
 
 @pytest.mark.parametrize("name", ["A", ""])
 async def test_of_a_coin_whose_row_cannot_be_read_nothing_is_said(
-    name: str, app: Any, monkeypatch: pytest.MonkeyPatch
+    name: str, app: Mocked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nor of any when the row has not even a name."""
     calls = recorded(monkeypatch, balances, "compare_balance")
@@ -138,11 +141,11 @@ async def test_of_a_coin_whose_row_cannot_be_read_nothing_is_said(
 async def test_balances_are_not_looked_at_twice_within_a_quarter_of_a_minute(
     ago: float,
     looks: bool,  # noqa: FBT001 - a parameter
-    app: Any,
+    app: Mocked,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The same old answer could be given twice; a coin that Upbit does not list is missing as a whole."""
-    monkeypatch.setattr(asyncio, "get_running_loop", lambda: SimpleNamespace(time=lambda: 1000.0))
+    monkeypatch.setattr(asyncio, "get_running_loop", lambda: only(asyncio.BaseEventLoop, time=lambda: 1000.0))
     monkeypatch.setattr(balances, "quiet_positions", lambda *_: {"t": Decimal(3)})
     app.journal.open_trades.return_value = [a_trade()]
     app.upbit.accounts.return_value = Rows([WON])
@@ -162,7 +165,7 @@ async def test_balances_are_not_looked_at_twice_within_a_quarter_of_a_minute(
     ],
 )
 async def test_what_is_gone_is_written_off_at_its_price(
-    phase: str, left: str, step: str | None, app: Any, monkeypatch: pytest.MonkeyPatch
+    phase: str, left: str, step: str | None, app: Mocked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A person is told; what is left is held, a trade of nothing is over, and a sale that waits goes on by itself."""
     calls = recorded(monkeypatch, balances, "hold_again", "end_taken")
@@ -184,7 +187,7 @@ async def test_what_is_gone_is_written_off_at_its_price(
 
 @pytest.mark.parametrize(("gone", "phase"), [("0", Phase.HOLDING), ("4", Phase.BUYING), ("4", None)])
 async def test_nothing_is_written_off_that_is_there_or_in_somebody_elses_hands(
-    gone: str, phase: str | None, app: Any
+    gone: str, phase: str | None, app: Mocked
 ) -> None:
     """The next comparison looks again."""
     if phase is not None:
@@ -207,7 +210,7 @@ async def test_a_sale_waits_while_no_order_of_it_is_in_hand(
     phase: str,
     busy: str | None,
     waits: bool,  # noqa: FBT001 - a parameter
-    app: Any,
+    app: Mocked,
 ) -> None:
     """Orders of other markets do not count."""
     await app.state.active_trade.replace({"KRW-A": ActiveTrade(market="KRW-A", started_at=NOW, phase=Phase(phase))})
@@ -217,7 +220,7 @@ async def test_a_sale_waits_while_no_order_of_it_is_in_hand(
 
 
 @pytest.mark.parametrize("prices", [{}, {"KRW-A": None}])
-async def test_a_price_that_nobody_knows_is_none(prices: dict[str, Price | None], app: Any) -> None:
+async def test_a_price_that_nobody_knows_is_none(prices: dict[str, Price | None], app: Mocked) -> None:
     """Coins that are gone then count as what they cost."""
     await app.state.trading_dict.replace(prices)
     assert await balances.last_price(app, "KRW-A") is None

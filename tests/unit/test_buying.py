@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from unittest.mock import call
 
@@ -16,6 +15,7 @@ from journal.records import Phase
 from notifier.cards import Room
 from state import Balance
 from strategy.base import Position
+from tests.helpers.parts import only
 from tests.helpers.trading import (
     BUY,
     CLOSED,
@@ -36,6 +36,7 @@ from trader.orders import plans, risk
 from trader.trades import buying, lifecycle
 from upbit.errors import OutcomeUnknown
 from upbit.models import Account, NewOrder, Side
+from upbit.rest import Upbit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,15 +44,18 @@ if TYPE_CHECKING:
 
     from config.settings import Config
 
+    Verdict = risk.Plan | risk.Refused | OutcomeUnknown
+    from tests.helpers.trading import Trading
+
 
 @pytest.fixture
-def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Trading]:
     """Return a daemon's parts around a real journal, whose pauses do not last."""
     with trading(tmp_path, monkeypatch) as app:
         yield app
 
 
-async def test_the_facts_of_a_buy_are_those_of_now(app: Any) -> None:
+async def test_the_facts_of_a_buy_are_those_of_now(app: Trading) -> None:
     """Asked for together, beside what the journal has committed; the last price that was heard, else the decision's."""
     await active(app, Phase.BUYING)
     wallet = Balance(available=Decimal(70_000), locked=Decimal(1), as_of=NOW)
@@ -68,7 +72,7 @@ async def test_the_facts_of_a_buy_are_those_of_now(app: Any) -> None:
         app.later(1)
         return [levels]
 
-    app.upbit = SimpleNamespace(chance=ask_chance, books=ask_books)
+    app.upbit = only(Upbit, chance=ask_chance, books=ask_books)
     other = replace(SNAPSHOT, market="KRW-BBB")
     app.journal.begin_trade(*plans.plan_entry(app, other, ENTRY, PLAN))
     found = await buying.gather_facts(app, SNAPSHOT, ENTRY)
@@ -97,7 +101,7 @@ async def test_the_facts_of_a_buy_are_those_of_now(app: Any) -> None:
 
 
 @pytest.mark.parametrize(("free", "left"), [("70000", "59995"), ("10005", "0"), ("9000", "0")])
-async def test_the_won_of_a_buy_that_is_under_way_is_not_sized_on_twice(free: str, left: str, app: Any) -> None:
+async def test_the_won_of_a_buy_that_is_under_way_is_not_sized_on_twice(free: str, left: str, app: Trading) -> None:
     """The wallet shows it late: until then it is taken off, with its fee; never below nothing."""
     app.journal.begin_trade(*plans.plan_entry(app, replace(SNAPSHOT, market="KRW-BBB"), ENTRY, PLAN))
     won = Balance(available=Decimal(free), locked=Decimal(0), as_of=NOW + timedelta(minutes=5))
@@ -106,17 +110,17 @@ async def test_the_won_of_a_buy_that_is_under_way_is_not_sized_on_twice(free: st
     assert buying.uncommitted(app.journal, None, Decimal("0.0005")) is None
 
 
-async def test_too_little_won_is_told_and_lets_the_market_rest(app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_too_little_won_is_told_and_lets_the_market_rest(app: Trading, monkeypatch: pytest.MonkeyPatch) -> None:
     """Buys go on by themselves when there is enough: nothing is halted."""
     await active(app, Phase.BUYING)
     planned_buy(app, monkeypatch, risk.REFUSED[risk.NO_MONEY])
     await lifecycle.buy(app, SNAPSHOT, ENTRY)
-    assert app.messages.made[-1] == ("too_little_won", (app.config.trading.order_krw,), {"at": app.clock()})
+    assert app.made[-1] == ("too_little_won", (app.config.trading.order_krw,), {"at": app.clock()})
     assert (await app.state.resting.snapshot())[MARKET] == NOW + timedelta(minutes=1)
     assert app.control.mock_calls == []
 
 
-def planned_buy(app: Any, monkeypatch: pytest.MonkeyPatch, answer: Any) -> None:
+def planned_buy(app: Trading, monkeypatch: pytest.MonkeyPatch, answer: Verdict) -> None:
     """Let the rules answer this to whatever is asked."""
 
     async def gather(*_: object) -> str:
@@ -124,7 +128,7 @@ def planned_buy(app: Any, monkeypatch: pytest.MonkeyPatch, answer: Any) -> None:
             raise answer
         return "facts"
 
-    def judge(config: Config, facts: Any) -> Any:
+    def judge(config: Config, facts: object) -> Verdict:
         assert (config, facts) == (app.config, "facts")
         return answer
 
@@ -132,7 +136,7 @@ def planned_buy(app: Any, monkeypatch: pytest.MonkeyPatch, answer: Any) -> None:
     monkeypatch.setattr(risk, "judge_buy", judge)
 
 
-async def test_a_buy_is_written_down_before_it_is_carried_out(app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_buy_is_written_down_before_it_is_carried_out(app: Trading, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its trade with why and what is expected, its order with its name and its last moment."""
     await active(app, Phase.BUYING)
     planned_buy(app, monkeypatch, PLAN)
@@ -172,7 +176,7 @@ async def test_a_buy_is_written_down_before_it_is_carried_out(app: Any, monkeypa
     ],
 )
 async def test_a_buy_that_is_refused_lets_its_market_rest(
-    answer: Any, why: str, app: Any, monkeypatch: pytest.MonkeyPatch
+    answer: Verdict, why: str, app: Trading, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By the rules, by an exchange that cannot be asked, or by the journal, which has the decision: for a minute."""
     if answer is PLAN:
@@ -188,7 +192,7 @@ async def test_a_buy_that_is_refused_lets_its_market_rest(
     assert await app.state.trading_dict.snapshot() == {}
 
 
-async def test_a_card_shows_free_won_only_from_a_wallet_that_knows_the_buy(app: Any) -> None:
+async def test_a_card_shows_free_won_only_from_a_wallet_that_knows_the_buy(app: Trading) -> None:
     """One that was read before shows what was there before."""
     for read, free in ((NOW, Decimal(7)), (NOW - timedelta(seconds=1), None)):
         krw = Balance(available=Decimal(7), locked=Decimal(1), as_of=read)
@@ -196,14 +200,14 @@ async def test_a_card_shows_free_won_only_from_a_wallet_that_knows_the_buy(app: 
         assert await buying.room_left(app, NOW) == Room(taken=0, places=5, free_krw=free)
 
 
-async def test_what_was_bought_is_held_with_its_stop(app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_was_bought_is_held_with_its_stop(app: Trading, monkeypatch: pytest.MonkeyPatch) -> None:
     """Since its first fill, at its average price; a person is told with the fee, and beside what was expected."""
     await hold(app, monkeypatch)
     trade = app.journal.trade(TRADE)
     opened = NOW + timedelta(seconds=1)
     assert (trade.phase, trade.opened_at) == ("holding", opened)
     assert (trade.stop_price, trade.highest_price) == (Decimal("949.5"), Decimal(1000))
-    ((kind, (told,), facts),) = app.messages.made
+    ((kind, (told,), facts),) = app.made
     assert (kind, told.id) == ("bought", TRADE)
     assert facts == {
         "korean_name": f"이름 {MARKET}",
@@ -239,7 +243,7 @@ async def test_what_was_bought_is_held_with_its_stop(app: Any, monkeypatch: pyte
     ],
 )
 async def test_a_buy_that_bought_nothing_is_over(
-    outcome: str | None, before: int, rests: timedelta, app: Any, monkeypatch: pytest.MonkeyPatch
+    outcome: str | None, before: int, rests: timedelta, app: Trading, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With how its order ended; the market rests for a day from the second refusal in a day on."""
     for earlier in range(before):
@@ -258,7 +262,7 @@ async def test_a_buy_that_bought_nothing_is_over(
     assert msgspec.json.decode(event["data"])["why"] == ("REJECTED" if outcome else "ABANDONED")
     assert await app.state.resting.snapshot() == {MARKET: NOW + rests}
     assert await app.state.active_trade.snapshot() == {}
-    assert app.messages.made == []
+    assert app.made == []
     assert app.control.mock_calls == []
 
 
@@ -266,7 +270,7 @@ async def test_a_buy_that_bought_nothing_is_over(
 async def test_a_refusal_for_money_that_is_there_stops_buying(
     free: str,
     halts: bool,  # noqa: FBT001 - a parameter
-    app: Any,
+    app: Trading,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Enough is the total and the highest fee; a person sees what was asked for and what was free."""
@@ -274,7 +278,7 @@ async def test_a_refusal_for_money_that_is_there_stops_buying(
     async def accounts() -> list[Account]:
         return [Account(currency="KRW", available=Decimal(free), locked=Decimal(0))]
 
-    app.upbit = SimpleNamespace(accounts=accounts)
+    app.upbit = only(Upbit, accounts=accounts)
     trade, intent = plans.plan_entry(app, SNAPSHOT, ENTRY, PLAN)
     app.journal.begin_trade(trade, intent)
     await active(app, Phase.BUYING, trade.id)
@@ -291,13 +295,13 @@ async def test_a_refusal_for_money_that_is_there_stops_buying(
         )
 
 
-async def test_a_refusal_of_an_account_without_won_is_no_riddle(app: Any) -> None:
+async def test_a_refusal_of_an_account_without_won_is_no_riddle(app: Trading) -> None:
     """Upbit does not list a currency of which there is nothing; coins are not asked for."""
 
     async def accounts() -> list[Account]:
         return []
 
-    app.upbit = SimpleNamespace(accounts=accounts)
+    app.upbit = only(Upbit, accounts=accounts)
     trade, intent = plans.plan_entry(app, SNAPSHOT, ENTRY, PLAN)
     app.journal.begin_trade(trade, intent)
     refused(app, "InsufficientFunds")(intent.identifier)
@@ -306,7 +310,9 @@ async def test_a_refusal_of_an_account_without_won_is_no_riddle(app: Any) -> Non
 
 
 @pytest.mark.parametrize(("distance", "kept"), [(None, None), (0.0, None), (0.1, Decimal("0.1"))])
-def test_a_trade_without_a_stop_is_planned_without_one(distance: float | None, kept: Decimal | None, app: Any) -> None:
+def test_a_trade_without_a_stop_is_planned_without_one(
+    distance: float | None, kept: Decimal | None, app: Trading
+) -> None:
     """No distance, or one of nothing, is no stop."""
     trade, _ = plans.plan_entry(app, SNAPSHOT, replace(ENTRY, stop_distance=distance), PLAN)
     assert trade.stop_distance == kept

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
+import time
 from argparse import Namespace
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, TypedDict
+from unittest.mock import Mock
 
 import pytest
 
@@ -283,8 +284,7 @@ def test_a_running_daemon_takes_the_request_of_a_person(journal: Journal, tmp_pa
 
     async def story() -> None:
         health = Health(asyncio.get_running_loop().time)
-        config = SimpleNamespace(data_dir=tmp_path)
-        app: Any = make_app(config=config, control=control(journal), stop=asyncio.Event(), health=health)
+        app = make_app(config=config(tmp_path), control=control(journal), health=health)
         app.control.halt("breach", **WORDS)
         ask_to_resume(tmp_path)
         async with asyncio.TaskGroup() as tasks:
@@ -310,8 +310,7 @@ def test_a_person_who_sells_all_twice_has_said_it_once(journal: Journal, tmp_pat
 
     async def story() -> None:
         health = Health(asyncio.get_running_loop().time)
-        config = SimpleNamespace(data_dir=tmp_path)
-        app: Any = make_app(config=config, control=control(journal), stop=asyncio.Event(), health=health)
+        app = make_app(config=config(tmp_path), control=control(journal), health=health)
         ask_to_sell_all(tmp_path)
         async with asyncio.TaskGroup() as tasks:
             watcher = tasks.create_task(watch_control(app))
@@ -373,7 +372,7 @@ def test_sell_all_waits_until_the_running_daemon_has_heard_it(
         if answers:
             take_request(tmp_path, SELL_ALL_REQUEST)
 
-    monkeypatch.setattr(request, "time", SimpleNamespace(sleep=sleep, monotonic=lambda: float(next(passed))))
+    monkeypatch.setattr(request, "time", Mock(spec=time, sleep=sleep, monotonic=lambda: float(next(passed))))
     with holding(tmp_path):
         assert sell_all.run(config(tmp_path), Namespace(json=True, yes=True)) == (0 if answers else 1)
     told = json.loads(capsys.readouterr().out)
@@ -420,7 +419,7 @@ def test_resume_of_a_running_daemon_waits_until_it_has_taken_the_request(
     """It resumes; or its cause is still there; or it does not answer: each is told, and is an error but the first."""
     box = control(journal)
 
-    def daemon(again: bool, *, answers: bool = True) -> Any:  # noqa: FBT001 - what the fake does
+    def daemon(again: bool, *, answers: bool = True) -> Mock:  # noqa: FBT001 - what the fake does
         def sleep(_: float) -> None:
             if answers and take_request(tmp_path):
                 box.resume()
@@ -428,7 +427,7 @@ def test_resume_of_a_running_daemon_waits_until_it_has_taken_the_request(
                     box.halt("breach", ko="다시", en="again")
 
         passed = iter(range(0, 1000, 5))
-        return SimpleNamespace(sleep=sleep, monotonic=lambda: float(next(passed)))
+        return Mock(spec=time, sleep=sleep, monotonic=lambda: float(next(passed)))
 
     for again, answers, code, words in (
         (False, True, 0, "may go on"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from unittest.mock import call
 
 import pytest
@@ -18,9 +18,12 @@ from trader.books import discovery
 from trader.books.discovery import Verdict
 from upbit.errors import OrderNotFound
 
+if TYPE_CHECKING:
+    from tests.helpers.parts import Mocked
+
 
 @pytest.fixture
-def app() -> Any:
+def app() -> Mocked:
     """Return a daemon whose journal and exchange are written by hand."""
     return daemon()
 
@@ -41,7 +44,7 @@ PREFIX = "ub1-Sabcd-"
     ],
 )
 async def test_orders_are_asked_for_from_before_the_last_time(
-    before: datetime | None, thorough_at: datetime | None, back: timedelta, app: Any
+    before: datetime | None, thorough_at: datetime | None, back: timedelta, app: Mocked
 ) -> None:
     """A day before it once an hour, else a quarter; up to five minutes ahead."""
     app.discovery.thorough_at = thorough_at
@@ -56,7 +59,7 @@ async def test_orders_are_asked_for_from_before_the_last_time(
 
 
 async def test_what_is_unknown_is_taken_in_when_all_of_its_market_is_there(
-    app: Any, monkeypatch: pytest.MonkeyPatch
+    app: Mocked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Closed and open, oldest first; one that is not whole lets its market wait, and the time is not kept."""
     first, second, third = (
@@ -92,7 +95,9 @@ async def test_what_is_unknown_is_taken_in_when_all_of_its_market_is_there(
 
 
 @pytest.mark.failure("F4")
-async def test_buying_stops_before_an_unknown_order_is_written_down(app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_buying_stops_before_an_unknown_order_is_written_down(
+    app: Mocked, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """After a death nothing would tell of it. One look at the list is none; a second one is, however late the order."""
     order = ours()
     app.upbit.closed_orders.return_value = [order]
@@ -117,7 +122,7 @@ async def test_buying_stops_before_an_unknown_order_is_written_down(app: Any, mo
 @pytest.mark.parametrize(
     "told", [{"executed_volume": Decimal(4)}, {"market": "KRW-B"}, {"side": "ask"}, {"identifier": "ub1-other"}]
 )
-async def test_a_list_and_an_order_that_disagree_prove_nothing(app: Any, told: dict[str, Any]) -> None:
+async def test_a_list_and_an_order_that_disagree_prove_nothing(app: Mocked, told: dict[str, Any]) -> None:
     """Nothing is adopted and no buy is stopped on one look; the market waits."""
     app.upbit.closed_orders.return_value = [ours()]
     app.upbit.order.return_value = ours(**told)
@@ -125,7 +130,7 @@ async def test_a_list_and_an_order_that_disagree_prove_nothing(app: Any, told: d
     assert (app.discovery.fetched, app.control.halt_buys.mock_calls) == ({}, [])
 
 
-async def test_what_is_listed_and_not_there_is_waited_for(app: Any) -> None:
+async def test_what_is_listed_and_not_there_is_waited_for(app: Mocked) -> None:
     """A list with an order that nobody knows by its uuid ends no comparison."""
     app.upbit.closed_orders.return_value = [ours()]
     app.upbit.order.side_effect = OrderNotFound("no", name="order_not_found", status=404)
@@ -134,7 +139,7 @@ async def test_what_is_listed_and_not_there_is_waited_for(app: Any) -> None:
 
 
 @pytest.mark.failure("F6")
-async def test_an_odd_name_is_told_once_and_skipped(app: Any) -> None:
+async def test_an_odd_name_is_told_once_and_skipped(app: Mocked) -> None:
     """A candle of no calendar, a market or a side of another: the comparison goes on, and nothing is adopted."""
     odd = [
         ours(uuid="1", identifier="ub1-Sabcd-KRWA-9999999999-b-0-0"),
@@ -148,7 +153,9 @@ async def test_an_odd_name_is_told_once_and_skipped(app: Any) -> None:
     assert app.upbit.order.mock_calls == []
 
 
-async def test_an_order_that_may_be_the_buy_in_doubt_is_left_to_it(app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_order_that_may_be_the_buy_in_doubt_is_left_to_it(
+    app: Mocked, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Buying stops, the comparison is not complete, and only the next one is thorough again."""
     order = ours()
     app.upbit.closed_orders.return_value = [order]
@@ -164,7 +171,7 @@ async def test_an_order_that_may_be_the_buy_in_doubt_is_left_to_it(app: Any, mon
 
 
 @pytest.mark.failure("F6")
-async def test_what_was_fetched_and_is_known_by_now_is_forgotten(app: Any) -> None:
+async def test_what_was_fetched_and_is_known_by_now_is_forgotten(app: Mocked) -> None:
     """It was the buy in doubt, which was followed to its end meanwhile."""
     order = ours()
     app.upbit.closed_orders.return_value = [order]
@@ -186,14 +193,14 @@ async def test_what_was_fetched_and_is_known_by_now_is_forgotten(app: Any) -> No
 def test_a_buy_is_in_doubt_while_one_of_its_market_is_in_hand(
     changes: dict[str, Any],
     doubt: bool,  # noqa: FBT001 - a parameter
-    app: Any,
+    app: Mocked,
 ) -> None:
     """A sale, or an order of another market, is no buy of it."""
     app.journal.live_intents.return_value = [replace(intent(), **changes)]
     assert discovery.buy_in_doubt(app.journal, "KRW-A") is doubt
 
 
-def test_an_order_is_unknown_that_executed_without_the_journal(app: Any) -> None:
+def test_an_order_is_unknown_that_executed_without_the_journal(app: Mocked) -> None:
     """Or although it should not exist; one that differs is told apart, and those of others are not looked at."""
     assert discovery.judge_order(app, ours()) is Verdict.UNKNOWN
     assert app.journal.known_intent.mock_calls == [call(NAME)]
@@ -210,7 +217,7 @@ def test_an_order_is_unknown_that_executed_without_the_journal(app: Any) -> None
 
 @pytest.mark.parametrize(("known", "taken"), [("4", True), ("6", False)])
 async def test_what_differs_is_taken_in_told_once_and_stops_no_exit(
-    app: Any,
+    app: Mocked,
     known: str,
     taken: bool,  # noqa: FBT001 - a parameter
 ) -> None:
@@ -247,7 +254,7 @@ async def test_what_differs_is_taken_in_told_once_and_stops_no_exit(
     ],
 )
 def test_what_was_fetched_is_written_down_by_what_the_journal_knows_now(
-    state: IntentState | None, step: str | None, app: Any, monkeypatch: pytest.MonkeyPatch
+    state: IntentState | None, step: str | None, app: Mocked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Somebody may have written or taken it up while it was asked for."""
     calls: list[tuple[Any, ...]] = []
@@ -268,7 +275,7 @@ def test_what_was_fetched_is_written_down_by_what_the_journal_knows_now(
     )
 
 
-def test_an_order_of_somebody_else_is_not_taken_in(app: Any) -> None:
+def test_an_order_of_somebody_else_is_not_taken_in(app: Mocked) -> None:
     """Whoever fetched it."""
     discovery.take_in(app, ours(identifier="mine"), idle=True)
     assert app.journal.adopt.mock_calls == []
@@ -280,7 +287,7 @@ def test_an_order_of_somebody_else_is_not_taken_in(app: Any) -> None:
 async def test_an_order_is_taken_in_knowing_whether_somebody_works_on_its_market(
     phase: str | None,
     idle: bool,  # noqa: FBT001 - a parameter
-    app: Any,
+    app: Mocked,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A position at rest may be ended by an order that was found; one in hand may not."""

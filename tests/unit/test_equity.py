@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
@@ -44,9 +44,7 @@ class Story:
     def __init__(self, journal: Journal, now: list[datetime]) -> None:
         self.now = now
         messages = Messages(language="ko", mode="live")
-        self.app: Any = make_app(
-            config=Config(), journal=journal, control=Control(journal, messages, self.clock), clock=self.clock
-        )
+        self.app = make_app(journal=journal, control=Control(journal, messages, self.clock), clock=self.clock)
         self.prices: dict[str, Price | None] = {}
         self.worth = equity.Valuation()
         self.count = 0

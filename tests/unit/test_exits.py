@@ -5,25 +5,28 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
-from unittest.mock import Mock
+from typing import TYPE_CHECKING
 
 import pytest
 
-from config.settings import Config
 from journal.journal import Journal
 from journal.records import Intent, IntentState, Phase, Trade
 from simulation.loop import LoopClock, PacedLoop
-from state import ActiveTrade, State
+from state import ActiveTrade
 from strategy.base import Exit, Reason
-from tests.helpers.parts import make_app
+from tests.helpers.parts import make_app, only
 from trader.trades import lifecycle
 from upbit.models import Book, BookLevel, Fill, Side
+from upbit.rest import Upbit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from pathlib import Path
+
+    from tests.helpers.parts import Parts
+    from trader.app import App
+
+    Story = Callable[[Parts, list[str]], Coroutine[None, None, None]]
 
 START = datetime(2026, 11, 2, tzinfo=UTC)
 MARKET = "KRW-A"
@@ -34,7 +37,7 @@ def because(code: str) -> Exit:
     return Exit(sell=True, reason=Reason(code=code, ko="까닭", en="because"))
 
 
-def holding(app: Any) -> None:
+def holding(app: App) -> None:
     """Write down 100 coins bought at 1,000, with a stop at 900."""
     trade = Trade(
         id="Sabcd-KRWA-1",
@@ -67,8 +70,8 @@ def holding(app: Any) -> None:
     )
 
 
-def told(story: Callable[[Any], Coroutine[Any, Any, None]], bids: list[str], path: Path, monkeypatch: Any) -> Any:
-    """Run a story about a held trade whose market has these best bids, one a look; return its app."""
+def told(story: Story, bids: list[str], path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run a story about a held trade whose market has these best bids, one a look; it sees which sales were sent."""
     looks = [
         Book(
             market=MARKET,
@@ -86,54 +89,39 @@ def told(story: Callable[[Any], Coroutine[Any, Any, None]], bids: list[str], pat
 
     sent: list[str] = []
 
-    async def carry_on(_: Any, market: str) -> None:
+    async def carry_on(_: App, market: str) -> None:
         sent.append(market)
 
     monkeypatch.setattr(lifecycle, "carry_on", carry_on)
-    made: list[Any] = []
 
     async def run() -> None:
         clock = LoopClock(START, asyncio.get_running_loop())
         with Journal.open(path / "j.sqlite3", clock) as journal:
-            app = make_app(
-                config=Config(),
-                upbit=SimpleNamespace(books=books),
-                journal=journal,
-                state=State(),
-                clock=clock,
-                stop=asyncio.Event(),
-                tell=Mock(),
-                mode="sandbox",
-                account="abcd",
-                sent=sent,
-                comparisons=1,
-            )
-            made.append(app)
+            app = make_app(upbit=only(Upbit, books=books), journal=journal, clock=clock)
             holding(app)
             async with app.state.active_trade.locked() as active:
                 active[MARKET] = ActiveTrade(
                     market=MARKET, started_at=START, phase=Phase.SELLING, trade_id="Sabcd-KRWA-1"
                 )
-            await story(app)
+            await story(app, sent)
 
     with asyncio.Runner(loop_factory=PacedLoop) as runner:
         runner.run(run())
-    return made[0]
 
 
 @pytest.mark.failure("C12")
 def test_a_stop_that_the_book_denies_is_held_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One wild trade under the stop while bids stand at 990: nothing is sold; when the bids fall, it is."""
 
-    async def story(app: Any) -> None:
+    async def story(app: Parts, sent: list[str]) -> None:
         await lifecycle.sell(app, MARKET, because("stop"))
-        assert app.sent == []
+        assert sent == []
         held = (await app.state.active_trade.snapshot())[MARKET]
         assert held.phase == Phase.HOLDING
         assert app.journal.trade(held.trade_id).phase == "holding"
         app.tell.assert_called_once()
         await lifecycle.sell(app, MARKET, because("stop"))
-        assert app.sent == [MARKET]
+        assert sent == [MARKET]
 
     told(story, ["990", "905"], tmp_path, monkeypatch)
 
@@ -141,9 +129,9 @@ def test_a_stop_that_the_book_denies_is_held_on(tmp_path: Path, monkeypatch: pyt
 def test_an_exit_for_another_reason_needs_no_fall(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A trend that is over is over at any price."""
 
-    async def story(app: Any) -> None:
+    async def story(app: Parts, sent: list[str]) -> None:
         await lifecycle.sell(app, MARKET, because("trend_end"))
-        assert app.sent == [MARKET]
+        assert sent == [MARKET]
 
     told(story, ["990"], tmp_path, monkeypatch)
 
@@ -152,12 +140,12 @@ def test_an_exit_for_another_reason_needs_no_fall(tmp_path: Path, monkeypatch: p
 def test_a_market_without_bids_is_waited_for_and_is_no_dust(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A suspended market's book is empty; the position is worth what it is, and is sold when somebody bids again."""
 
-    async def story(app: Any) -> None:
+    async def story(app: Parts, sent: list[str]) -> None:
         await lifecycle.sell(app, MARKET, because("trend_end"))
-        assert app.sent == []
+        assert sent == []
         assert app.journal.trade("Sabcd-KRWA-1").phase == "holding"
         await lifecycle.sell(app, MARKET, because("trend_end"))
-        assert app.sent == [MARKET]
+        assert sent == [MARKET]
 
     told(story, ["0", "950"], tmp_path, monkeypatch)
 
@@ -168,11 +156,12 @@ def test_what_an_exit_may_expect_is_written_down_before_it_is_sent(
 ) -> None:
     """Beside its reason, to be compared with its fills."""
 
-    async def story(app: Any) -> None:
+    async def story(app: Parts, sent: list[str]) -> None:
         await lifecycle.sell(app, MARKET, because("trend_end"))
         reason = app.journal.trade("Sabcd-KRWA-1").exit_reason
+        assert reason is not None
         assert reason["code"] == "trend_end"
-        assert Decimal(reason["expected_price"]) == 990
-        assert Decimal(reason["expected_slippage"]) == 0
+        assert Decimal(str(reason["expected_price"])) == 990
+        assert Decimal(str(reason["expected_slippage"])) == 0
 
     told(story, ["990"], tmp_path, monkeypatch)

@@ -6,8 +6,7 @@ from argparse import Namespace
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from unittest.mock import Mock
 
 import msgspec
@@ -22,7 +21,8 @@ from journal.records import Phase
 from notifier.messages import Messages
 from state import ActiveTrade, Price
 from strategy.base import Position
-from tests.helpers.parts import make_app
+from strategy.scaffold import Scaffold
+from tests.helpers.parts import make_app, only
 from tests.unit.test_risk import NOW, facts, gate
 from trader.control import Control
 from trader.decisions import Failed, Sell, View, decide
@@ -32,9 +32,12 @@ from trader.orders import risk
 from trader.orders.gate import Gate
 from upbit.errors import InsufficientFunds, OutcomeUnknown, Withheld
 from upbit.models import Fence, NewOrder, Side
+from upbit.rest import Upbit
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from upbit.models import ApiKey
 
 
 def test_what_our_own_rules_exclude_is_a_breach(tmp_path: Path) -> None:
@@ -56,7 +59,7 @@ def test_what_was_decided_too_long_ago_leaves_no_more(side: Side, late: bool) ->
     journal = Mock(exposure=Mock(return_value={}), spent_since=Mock(return_value=Decimal(0)))
     journal.open_trades.return_value = []
     journal.known_intent.return_value.deadline = NOW - timedelta(seconds=1) if late else NOW
-    ask: Any = Gate(Config(), Mock(), journal, lambda: NOW)
+    ask = Gate(Config(), Mock(), journal, lambda: NOW)
     ask(fence)
     if not late:
         ask(order)
@@ -69,10 +72,10 @@ def test_what_was_decided_too_long_ago_leaves_no_more(side: Side, late: bool) ->
 async def test_a_daemon_without_keys_is_a_breach() -> None:
     """Nobody could have started it."""
 
-    async def none() -> list[Any]:
+    async def none() -> list[ApiKey]:
         return []
 
-    app: Any = make_app(config=Config(), upbit=SimpleNamespace(api_keys=none))
+    app = make_app(upbit=only(Upbit, api_keys=none))
     with pytest.raises(AssertionError, match="keys"):
         await account.look_at_expiry(app)
 
@@ -83,7 +86,7 @@ async def test_a_withdrawal_that_could_be_cancelled_is_the_right_to_do_so() -> N
     async def cancel(_: str) -> None:
         """Take it."""
 
-    upbit: Any = SimpleNamespace(cancel_withdrawal=cancel)
+    upbit = only(Upbit, cancel_withdrawal=cancel)
     assert (await account.probe_withdrawal(upbit, "nobody")).found is Withdrawal.POSSIBLE
 
 
@@ -101,8 +104,8 @@ async def test_only_an_answer_ends_a_reason(error: Exception | None, *, stands: 
     with Journal.open(tmp_path / "j.sqlite3", lambda: NOW) as journal:
         control = Control(journal, Messages(language="en", mode="live"), lambda: NOW)
         control.halt("make_orders", ko="x", en="x", by_itself=True)
-        upbit = SimpleNamespace(accounts=ask, open_orders=ask, test_order=ask)
-        app: Any = make_app(upbit=upbit, control=control, account="abcd", clock=lambda: NOW)
+        upbit = only(Upbit, accounts=ask, open_orders=ask, test_order=ask)
+        app = make_app(upbit=upbit, control=control, clock=lambda: NOW)
         await account.ask_again(app)
         assert control.stands("make_orders") is stands
 
@@ -141,7 +144,7 @@ def test_a_strategy_that_fails_stops_nobody_and_no_stop(price: int, actions: lis
         price_max_age=timedelta(seconds=10),
         candle_max_age=timedelta(minutes=4),
     )
-    strategy: Any = SimpleNamespace(enter=broken, exit=broken)
+    strategy = only(Scaffold, enter=broken, exit=broken)
     found = list(decide(view, strategy, None))
     assert [type(action) for action in found] == actions
     assert all(action.exit.reason.code == "stop" for action in found if isinstance(action, Sell))

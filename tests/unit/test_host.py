@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import faulthandler
 import resource
 import signal
 import socket
 import subprocess
 import sys
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from unittest.mock import Mock
 
 import pytest
@@ -23,7 +24,7 @@ from hypothesis import strategies as st
 from journal.journal import Journal
 from notifier.messages import Messages
 from simulation.loop import PacedLoop
-from tests.helpers.parts import make_app
+from tests.helpers.parts import make_app, only
 from tests.helpers.patience import PATIENCE_S
 from trader import loops
 from trader.control import Control
@@ -31,9 +32,12 @@ from trader.guards import host, watchdog
 from trader.guards.host import Clocks, watch_clock, watch_files, watch_loop
 from trader.indicators import until_closed
 from trader.loops import lasting
+from upbit.rest import Upbit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
+
+    from tests.helpers.parts import Parts
 
 NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -51,32 +55,30 @@ class Wall:
         return NOW + timedelta(seconds=self._loop.time()) + self.offset
 
 
-def told(path: Path, story: Callable[[Any, Wall], Coroutine[Any, Any, None]]) -> list[str]:
+def told(path: Path, story: Callable[[Parts, Wall], Coroutine[None, None, None]]) -> list[str]:
     """Run a story of a machine on a loop that skips waiting; return what was said."""
-    said: list[str] = []
 
-    async def run() -> None:
+    async def run() -> list[str]:
         wall = Wall()
         with Journal.open(path / "j.sqlite3", wall) as journal:
-            app: Any = make_app(
+            app = make_app(
                 journal=journal,
                 control=Control(journal, Messages(language="ko", mode="live"), wall),
                 clock=wall,
                 messages=Messages(language="ko", mode="live"),
-                tell=lambda kind, **_: said.append(kind),
-                watchdog=None,
-                upbit=SimpleNamespace(server_date=None, server_date_at=None),
+                upbit=only(Upbit, server_date=None, server_date_at=None),
             )
             await story(app, wall)
+            return app.said
 
     with asyncio.Runner(loop_factory=PacedLoop) as runner:
-        runner.run(run())
-    return said
+        return runner.run(run())
 
 
 def hold_up(seconds: float) -> None:
     """Hold the loop up, as far as its clock can tell."""
-    loop: Any = asyncio.get_running_loop()
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, PacedLoop)
     loop._paced.now += seconds
 
 
@@ -87,7 +89,7 @@ def hold_up(seconds: float) -> None:
 def test_a_loop_that_is_held_up_is_noticed_and_a_long_while_stops_buys(tmp_path: Path) -> None:
     """Above 250 ms a warning, above 5 s no buys, until it has kept its time for a minute."""
 
-    async def story(app: Any, _: Wall) -> None:
+    async def story(app: Parts, _: Wall) -> None:
         async with asyncio.TaskGroup() as tasks:
             watch = tasks.create_task(watch_loop(app))
             await asyncio.sleep(0.5)
@@ -124,7 +126,7 @@ def test_the_watchdog_hears_of_every_turn_and_is_closed_at_the_end(tmp_path: Pat
         def files_used(self) -> float:
             return 0.0
 
-    async def story(app: Any, _: Wall) -> None:
+    async def story(app: Parts, _: Wall) -> None:
         async with asyncio.TaskGroup() as tasks:
             app.watchdog = Dog()
             watch = tasks.create_task(watch_loop(app))
@@ -162,7 +164,8 @@ def test_a_loop_that_lives_is_never_ended(monkeypatch: pytest.MonkeyPatch) -> No
     """Every turn winds both clocks up again; a slow turn silences the stack for a while; closing stops both."""
     calls: list[tuple[str, float]] = []
     now = [0.0]
-    fake = SimpleNamespace(
+    fake = Mock(
+        spec=faulthandler,
         register=lambda *_, **__: None,
         unregister=lambda _: calls.append(("unregister", 0)),
         dump_traceback_later=lambda seconds, **_: calls.append(("show", seconds)),
@@ -170,7 +173,7 @@ def test_a_loop_that_lives_is_never_ended(monkeypatch: pytest.MonkeyPatch) -> No
     )
     monkeypatch.setattr(watchdog, "faulthandler", fake)
     monkeypatch.setattr("signal.setitimer", lambda _, seconds: calls.append(("end", seconds)))
-    monkeypatch.setattr(watchdog, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(watchdog, "time", Mock(spec=time, monotonic=lambda: now[0]))
     dog = watchdog.SystemWatchdog()
     for at in (0.1, 0.2, 1.2, 1.3, 601.4):
         now[0] = at
@@ -197,8 +200,7 @@ def test_files_that_run_out_are_told_before_they_have(tmp_path: Path) -> None:
         def files_used(self) -> float:
             return shares.pop(0)
 
-    async def story(app: Any, _: Wall) -> None:
-        app.wake_notifier = Mock()
+    async def story(app: Parts, _: Wall) -> None:
         async with asyncio.TaskGroup() as tasks:
             app.watchdog = Dog()
             watch = tasks.create_task(watch_files(app))
@@ -306,7 +308,7 @@ def test_a_clock_that_is_off_is_said_and_one_that_is_far_off_buys_nothing(
 ) -> None:
     """By the Date of the exchange's answers, aged by the loop's time; once an hour; over when it is right again."""
 
-    async def story(app: Any, _: Wall) -> None:
+    async def story(app: Parts, _: Wall) -> None:
         async with asyncio.TaskGroup() as tasks:
             watch = tasks.create_task(watch_clock(app))
             await asyncio.sleep(5)
@@ -326,7 +328,7 @@ def test_a_clock_that_is_off_is_said_and_one_that_is_far_off_buys_nothing(
 def test_a_date_that_was_heard_long_ago_is_aged(tmp_path: Path) -> None:
     """Silence of the exchange is no skew."""
 
-    async def story(app: Any, _: Wall) -> None:
+    async def story(app: Parts, _: Wall) -> None:
         app.upbit.server_date, app.upbit.server_date_at = app.clock(), asyncio.get_running_loop().time()
         await asyncio.sleep(86_400)
         assert host.skew_of(app, asyncio.get_running_loop().time()) == timedelta(0)
@@ -343,11 +345,10 @@ def test_a_candle_is_not_read_before_it_is_over_at_the_exchange(
 ) -> None:
     """Two seconds after a full minute by a clock that is ahead, Upbit may still be trading in that minute."""
 
-    async def story(app: Any, wall: Wall) -> None:
-        app.stop = asyncio.Event()
+    async def story(app: Parts, wall: Wall) -> None:
         now_s = asyncio.get_running_loop().time()
         if ahead_s is not None:
-            app.upbit = SimpleNamespace(server_date=wall() - timedelta(seconds=ahead_s), server_date_at=now_s)
+            app.upbit = only(Upbit, server_date=wall() - timedelta(seconds=ahead_s), server_date_at=now_s)
         await until_closed(app, wall() - timedelta(seconds=2))
         assert asyncio.get_running_loop().time() - now_s == pytest.approx(waited_s, abs=0.01)
 

@@ -6,15 +6,14 @@ import asyncio
 import json
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from config.version import VERSION
+from journal.journal import Journal
 from simulation.loop import LoopClock, PacedLoop
-from state import State
-from tests.helpers.parts import make_app
+from tests.helpers.parts import make_app, only
 from trader.books.memory import Discovery
 from trader.books.reconcile import rounds
 from trader.health import LIMITS_S, Health
@@ -196,11 +195,8 @@ def test_the_first_comparison_with_the_exchange_is_tried_again_soon() -> None:
 
     async def story() -> None:
         loop = asyncio.get_running_loop()
-        app: Any = make_app(
-            stop=asyncio.Event(),
-            discovery=Discovery(thorough_at=datetime(2026, 11, 2, tzinfo=UTC)),
-            state=State(),
-            journal=SimpleNamespace(open_trades=list),
+        app = make_app(
+            discovery=Discovery(thorough_at=datetime(2026, 11, 2, tzinfo=UTC)), journal=only(Journal, open_trades=list)
         )
         times: list[float] = []
         loop.call_later(70, app.stop.set)

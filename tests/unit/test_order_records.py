@@ -8,26 +8,33 @@ import logging
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
-from unittest.mock import AsyncMock, Mock, call
+from unittest.mock import AsyncMock, call
 
 import msgspec
 import pytest
 
 from journal.errors import Breach
-from journal.records import Attempt, IntentState
-from tests.helpers.parts import make_app
+from journal.journal import Journal
+from journal.records import Attempt, IntentState, Level
+from simulation.loop import PacedLoop
+from tests.helpers.parts import make_app, make_mocked, mock, only
 from tests.unit import test_protocol as fixed
-from tests.unit.test_orders import START, Exchange, an_intent, executed, told
+from tests.unit.test_orders import START, Exchange, a_trade, an_intent, executed, told
+from trader.control import Control
 from trader.orders import doubts, drive, protocol, tracking
 from trader.orders.protocol import Kind, Sight, Step
-from upbit.errors import NotSent, OrderNotFound, OutcomeUnknown, RateLimited, Withheld
+from upbit.errors import ExchangeError, NotSent, OrderNotFound, OutcomeUnknown, RateLimited, Withheld
 from upbit.models import Account, Fence, NewOrder, Side
+from upbit.rest import Upbit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from pathlib import Path
+
+    from journal.records import Intent
+    from tests.helpers.parts import Mocked, Parts
+    from trader.app import App
 
 NAME = "ub1-x-0"
 
@@ -37,11 +44,11 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
     """Let no pause last, and return what was asked for."""
     asked: list[tuple[object, ...]] = []
 
-    async def pause(*what: object) -> None:
-        asked.append(what)
-        loop: Any = asyncio.get_running_loop()
-        if hasattr(loop, "_paced"):
-            loop._paced.now += what[0]  # the time passes, and nothing waits for it
+    async def pause(seconds: float, *wakers: object) -> None:
+        asked.append((seconds, *wakers))
+        loop = asyncio.get_running_loop()
+        if isinstance(loop, PacedLoop):
+            loop._paced.now += seconds  # the time passes, and nothing waits for it
         await asyncio.sleep(0)
 
     for module in (drive, tracking):
@@ -61,7 +68,7 @@ def scripted(answers: list[Any]) -> Callable[..., Coroutine[Any, Any, Any]]:
     return ask
 
 
-def attempts(app: Any) -> list[tuple[Any, ...]]:
+def attempts(app: Parts) -> list[tuple[Any, ...]]:
     """Return kind, state, outcome, HTTP status and error name of every send."""
     query = "SELECT kind, state, outcome, http, name FROM attempt ORDER BY k"
     return [tuple(row) for row in app.journal._db.execute(query)]
@@ -74,8 +81,8 @@ def test_looks_come_less_often_while_they_bring_nothing(tmp_path: Path, pauses: 
     nameless = msgspec.structs.replace(whole, identifier=None)
     looks = [nowhere, OutcomeUnknown("?"), OutcomeUnknown("?"), nowhere, nameless, whole, whole, whole]
 
-    async def story(app: Any) -> None:
-        app.upbit = SimpleNamespace(place=Exchange("lost before").place, order=scripted(looks))
+    async def story(app: Parts) -> None:
+        app.upbit = only(Upbit, place=Exchange("lost before").place, order=scripted(looks))
         assert (await drive.drive(app, NAME)).state is IntentState.FINAL
 
     told(story, Exchange(), tmp_path)
@@ -87,10 +94,11 @@ def test_an_accepted_order_is_looked_at_less_and_less_often(tmp_path: Path, paus
     whole = executed(protocol.to_order(an_intent()))
     looks = [*[msgspec.structs.replace(whole, state="wait", fills=[], trades_count=0)] * 8, whole, whole]
 
-    async def story(app: Any) -> None:
-        app.upbit = SimpleNamespace(place=Exchange().place, order=scripted(looks), cancel=AsyncMock())
+    async def story(app: Parts) -> None:
+        cancel = AsyncMock()
+        app.upbit = only(Upbit, place=Exchange().place, order=scripted(looks), cancel=cancel)
         await drive.drive(app, NAME)
-        assert app.upbit.cancel.mock_calls == [call(uuid=whole.uuid)]  # it rests, and no market order does
+        assert cancel.mock_calls == [call(uuid=whole.uuid)]  # it rests, and no market order does
 
     told(story, Exchange(), tmp_path)
     assert pauses == [(0.1,), (0.3,), (0.5,), (1.0,), (2.0,), (3.0,), *[(5.0,)] * 4]
@@ -107,10 +115,10 @@ def asked_to_wait() -> RateLimited:
     ("error", "seconds"), [(NotSent("no route"), 1.0), (RateLimited("slow", status=429), 1.0), (asked_to_wait(), 7.0)]
 )
 async def test_what_was_surely_not_taken_is_sent_again_after_a_rest(
-    error: Any, seconds: float, pauses: list[tuple[object, ...]]
+    error: ExchangeError, seconds: float, pauses: list[tuple[object, ...]]
 ) -> None:
     """As long as Upbit asks for, else a second; a daemon that stops does not wait."""
-    app: Any = make_app(stop=asyncio.Event(), journal=Mock())
+    app = make_mocked()
     await drive.rest_before_next(app, an_intent(), error)
     assert pauses == [(seconds, app.stop)]
     assert app.journal.mock_calls == []
@@ -118,7 +126,7 @@ async def test_what_was_surely_not_taken_is_sent_again_after_a_rest(
 
 async def test_what_our_gate_keeps_back_is_given_up_for_its_reason() -> None:
     """And not waited for."""
-    app: Any = make_app(journal=Mock())
+    app = make_mocked()
     await drive.rest_before_next(app, an_intent(), Withheld("no", name="cap_day"))
     assert app.journal.mock_calls == [call.abandon(NAME, "cap_day")]
 
@@ -126,7 +134,7 @@ async def test_what_our_gate_keeps_back_is_given_up_for_its_reason() -> None:
 def test_every_send_is_written_with_what_came_of_it(tmp_path: Path) -> None:
     """A doubt, a refusal by rate, the order itself."""
 
-    async def story(app: Any) -> None:
+    async def story(app: Parts) -> None:
         await drive.drive(app, NAME)
         assert attempts(app) == [
             ("real", "PLANNED", "RateLimited", 429, "too_many_requests"),
@@ -147,7 +155,7 @@ def test_every_send_is_written_with_what_came_of_it(tmp_path: Path) -> None:
 def test_an_order_that_was_found_is_told_and_followed_by_its_uuid(tmp_path: Path) -> None:
     """Its state is what seeing it makes of it."""
 
-    async def story(app: Any) -> None:
+    async def story(app: Parts) -> None:
         await drive.drive(app, NAME)
         assert app.tell.mock_calls[-1] == call("order_found", market="KRW-A", identifier=NAME, state="ACCEPTED")
         assert app.journal.intent(NAME).uuid == f"u-{NAME}"
@@ -159,7 +167,7 @@ def test_an_order_that_was_found_is_told_and_followed_by_its_uuid(tmp_path: Path
 def test_a_fence_is_written_with_its_request_and_ends_the_doubt(tmp_path: Path) -> None:
     """It was accepted, which alone says nothing: seeing it does."""
 
-    async def story(app: Any) -> None:
+    async def story(app: Parts) -> None:
         app.control.halt_buys("x", ko="x", en="x")
         app.journal.begin_attempt(NAME)
         app.journal.end_attempt(NAME, IntentState.UNKNOWN, outcome="time-out")
@@ -179,8 +187,8 @@ def test_an_order_whose_answer_nobody_waited_for_is_in_doubt(tmp_path: Path) -> 
     async def never(_: object) -> None:
         await asyncio.Event().wait()
 
-    async def story(app: Any) -> None:
-        app.upbit = SimpleNamespace(place=never)
+    async def story(app: Parts) -> None:
+        app.upbit = only(Upbit, place=never)
         async with asyncio.TaskGroup() as tasks:
             flow = tasks.create_task(drive.drive(app, NAME))
             await asyncio.sleep(1)
@@ -193,7 +201,7 @@ def test_an_order_whose_answer_nobody_waited_for_is_in_doubt(tmp_path: Path) -> 
 def test_an_order_that_somebody_else_sends_is_not_driven(tmp_path: Path) -> None:
     """Two flows of one order are a mistake of ours."""
 
-    async def story(app: Any) -> None:
+    async def story(app: Parts) -> None:
         app.journal.begin_attempt(NAME)
         with pytest.raises(Breach, match=f"{NAME} is being sent by somebody else"):
             await drive.drive(app, NAME)
@@ -223,8 +231,8 @@ def test_why_a_planned_order_is_not_sent(
     stop = asyncio.Event()
     if stops:
         stop.set()
-    control = SimpleNamespace(permits=lambda asked: asked == side, state=SimpleNamespace(name="HALT_BUYS"))
-    app: Any = make_app(clock=lambda: START + timedelta(seconds=late), control=control, stop=stop)
+    control = mock(Control, permits=lambda asked: asked == side, state=Level.HALT_BUYS)
+    app = make_app(clock=lambda: START + timedelta(seconds=late), control=control, stop=stop)
     assert drive.why_not(app, replace(an_intent(), side=Side(side))) == why
     assert (
         drive.why_not(app, replace(an_intent(), side=Side.BID if side == "ask" else Side.ASK, deadline=None))
@@ -238,15 +246,15 @@ def test_a_sale_is_not_sent_when_its_coins_were_sold_since(held: str, why: str |
     """A restored journal finds their sale under another name: what would be sold now is the user's."""
     order = NewOrder(market="KRW-A", side=Side.ASK, volume=Decimal("1.5"), identifier="ub1-x-0")
     sale = replace(an_intent(), side=Side.ASK, request=protocol.request_of(order), deadline=None)
-    journal = Mock(trade=lambda trade_id: {"t": SimpleNamespace(volume=Decimal(held))}[trade_id])
-    app: Any = make_app(control=SimpleNamespace(permits=lambda _: True), journal=journal, stop=asyncio.Event())
+    journal = mock(Journal, trade=lambda trade_id: {"t": replace(a_trade(), bought=Decimal(held))}[trade_id])
+    app = make_app(control=mock(Control, permits=lambda _: True), journal=journal)
     assert drive.why_not(app, sale) == why
 
 
 @pytest.mark.parametrize(("after", "told_of"), [(timedelta(seconds=119), False), (timedelta(minutes=2), True)])
 def test_a_long_doubt_is_told(after: timedelta, told_of: bool) -> None:  # noqa: FBT001 - a parameter
     """From two minutes on; with what a person can do when its name is used up."""
-    app: Any = make_app(clock=lambda: START + after, journal=Mock(), messages=Mock(), wake_notifier=Mock())
+    app = make_mocked(clock=lambda: START + after)
     app.journal.attempts.return_value = [fixed.attempt(outcome="DuplicatedIdentifier")]
     tracking.tell_long_doubt(app, an_intent())
     assert app.wake_notifier.called is told_of
@@ -258,7 +266,7 @@ def test_a_long_doubt_is_told(after: timedelta, told_of: bool) -> None:  # noqa:
 
 def test_a_halt_keeps_what_was_shown() -> None:
     """A person compares it with what was meant, at Upbit."""
-    app: Any = make_app(control=Mock())
+    app = make_mocked()
     other = msgspec.structs.replace(executed(protocol.to_order(an_intent())), market="KRW-B")
     doubts.halt_buys_on_other(app, an_intent(), other)
     (code,), facts = app.control.halt_buys.call_args
@@ -273,7 +281,7 @@ def test_a_halt_keeps_what_was_shown() -> None:
     assert NAME in facts["en"]
 
 
-def paying(krw: int, coins: str) -> Any:
+def paying(krw: int, coins: str) -> Mocked:
     """Return an app whose account has these."""
     accounts = [
         Account(currency="KRW", available=Decimal(krw), locked=Decimal(9)),
@@ -288,7 +296,7 @@ def paying(krw: int, coins: str) -> Any:
     async def price_step(_: str) -> Decimal:
         return Decimal(1)
 
-    return make_app(upbit=SimpleNamespace(accounts=scripted([accounts]), books=books, price_step=price_step))
+    return make_mocked(upbit=mock(Upbit, accounts=scripted([accounts]), books=books, price_step=price_step))
 
 
 @pytest.mark.parametrize(
@@ -340,18 +348,18 @@ async def test_a_step_in_doubt_is_taken_by_what_was_sent(
     reals, fences, missed, sell, stops = known
     tried: list[Any] = []
 
-    async def what(_: Any, about: Any, how: Step) -> str | None:
+    async def what(_: App, about: Intent, how: Step) -> str | None:
         tried.append((about, how))
         return "request"
 
-    async def send(_: Any, about: Any, request: str) -> None:
+    async def send(_: App, about: Intent, request: str) -> None:
         tried.append((about, request))
 
     monkeypatch.setattr(drive, "what_to_send", what)
     monkeypatch.setattr(drive, "send", send)
     sent = [fixed.attempt()] * reals + [fixed.attempt(kind=Kind.FENCE)] * fences
-    control = SimpleNamespace(may_sell=lambda: sell, permits=lambda _: True)
-    app: Any = make_app(journal=Mock(), control=control, stop=asyncio.Event(), clock=lambda: START)
+    control = mock(Control, may_sell=lambda: sell, permits=lambda _: True)
+    app = make_mocked(control=control, clock=lambda: START)
     app.journal.attempts.return_value = sent
     if stops:
         app.stop.set()
@@ -367,8 +375,8 @@ async def test_what_cannot_be_paid_for_is_no_step(monkeypatch: pytest.MonkeyPatc
         return None
 
     monkeypatch.setattr(drive, "what_to_send", what)
-    control = SimpleNamespace(may_sell=lambda: True, permits=lambda _: True)
-    app: Any = make_app(journal=Mock(), control=control, stop=asyncio.Event(), clock=lambda: START)
+    control = mock(Control, may_sell=lambda: True, permits=lambda _: True)
+    app = make_mocked(control=control, clock=lambda: START)
     app.journal.attempts.return_value = [fixed.attempt()]
     assert not await drive.take_step(app, an_intent(), 3)
 
@@ -386,7 +394,7 @@ async def test_nothing_is_sent_in_doubt_while_the_account_cannot_be_read(readabl
 @pytest.mark.parametrize(("sight", "state"), [(Sight.NOTHING, IntentState.UNKNOWN), (Sight.FENCE, IntentState.FENCED)])
 def test_a_sight_is_written_only_when_it_ends_the_doubt(sight: Sight, state: IntentState) -> None:
     """What says nothing changes nothing."""
-    app: Any = make_app(journal=Mock(), tell=Mock(), control=Mock())
+    app = make_mocked()
     order = fixed.shown(Kind.FENCE)
     assert drive.write_sight(app, an_intent(), order, sight) is state
     wrote = [] if state is IntentState.UNKNOWN else [call.see(NAME, state, "u")]
@@ -398,7 +406,7 @@ def test_a_sight_is_written_only_when_it_ends_the_doubt(sight: Sight, state: Int
 @pytest.mark.failure("F4")
 def test_buying_stops_before_an_order_of_another_daemon_is_written_down() -> None:
     """Once it is, nothing would tell of it after a death."""
-    app: Any = make_app(journal=Mock(), tell=Mock(), control=Mock())
+    app = make_mocked()
     taken = Attempt(number=1, kind="real", began_at=START, state=IntentState.UNKNOWN, outcome="DuplicatedIdentifier")
     app.journal.attempts.return_value = [taken]
     happened: list[str] = []
@@ -419,7 +427,7 @@ def test_an_order_bears_a_uuid_only_when_it_is_surely_its_own(
     uuid: str | None,
 ) -> None:
     """A fence that was taken says nothing of the order until it is seen."""
-    app: Any = make_app(journal=Mock(), control=Mock())
+    app = make_mocked()
     drive.write_answer(app, fixed.intent(), fixed.shown(kind), kind, doubtful=doubtful)
     assert app.journal.end_attempt.call_args.kwargs["uuid"] == uuid
     assert app.control.mock_calls == []

@@ -9,7 +9,6 @@ from collections import deque
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from unittest.mock import Mock
 
@@ -20,10 +19,11 @@ from journal.journal import Journal
 from journal.records import Intent, IntentState, Trade
 from notifier.messages import Messages
 from simulation.loop import LoopClock, PacedLoop
-from tests.helpers.parts import make_app
+from tests.helpers.parts import make_app, only
 from trader.control import Control
 from trader.orders import doubts, drive, protocol
 from trader.orders.protocol import MOST_REAL_SENDS
+from upbit.decoding import Rows
 from upbit.errors import (
     DuplicatedIdentifier,
     InsufficientFunds,
@@ -35,15 +35,18 @@ from upbit.errors import (
     Withheld,
 )
 from upbit.models import Account, Book, BookLevel, Fence, Fill, NewOrder, Order, Side
+from upbit.rest import Upbit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Iterable
     from pathlib import Path
+
+    from tests.helpers.parts import Parts
 
 START = datetime(2026, 11, 2, tzinfo=UTC)
 
 
-class Exchange:
+class Exchange(Upbit):
     """An exchange with one order book entry a name, and a script of what happens to each send."""
 
     def __init__(self, *script: str, seen_after: int = 0, krw: int = 1_000_000) -> None:
@@ -98,17 +101,19 @@ class Exchange:
                 return order
         raise OrderNotFound("no", name="order_not_found", status=404)
 
-    async def accounts(self) -> list[Account]:
+    async def accounts(self) -> Rows[Account]:
         """Return what is free."""
-        return [Account(currency="KRW", available=Decimal(self.krw), locked=Decimal(0))]
+        return Rows([Account(currency="KRW", available=Decimal(self.krw), locked=Decimal(0))])
 
-    async def books(self, _: list[str]) -> list[Book]:
+    async def books(self, markets: Iterable[str], *, count: int = 30) -> list[Book]:
         """Return a book around 100."""
+        del markets, count
         level = BookLevel(ask_price=Decimal(101), bid_price=Decimal(100), ask_size=Decimal(1), bid_size=Decimal(1))
         return [Book(market="KRW-A", levels=[level])]
 
-    async def price_step(self, _: str) -> Decimal:
+    async def price_step(self, market: str) -> Decimal:
         """Return the step of a price around 100."""
+        del market
         return Decimal(1)
 
 
@@ -147,7 +152,7 @@ def executed(order: NewOrder) -> Order:
     )
 
 
-def told(script: Callable[[Any], Coroutine[Any, Any, None]], exchange: Exchange, path: Path) -> None:
+def told(script: Callable[[Parts], Coroutine[None, None, None]], exchange: Exchange, path: Path) -> None:
     """Run a story with one planned buy in a fresh journal, on a loop that skips waiting."""
 
     async def story() -> None:
@@ -158,10 +163,7 @@ def told(script: Callable[[Any], Coroutine[Any, Any, None]], exchange: Exchange,
                 journal=journal,
                 control=Control(journal, Messages(language="en", mode="sandbox"), clock),
                 clock=clock,
-                tell=Mock(),
                 messages=Messages(language="en", mode="sandbox"),
-                stop=asyncio.Event(),
-                wake_notifier=Mock(),
             )
             journal.begin_trade(a_trade(), an_intent())
             await script(app)
@@ -220,7 +222,7 @@ def test_an_order_ends_well_whatever_happens_to_its_answers(
     """One name for every send, at most one order at the exchange, and the journal knows how it ended."""
     exchange = Exchange(*script)
 
-    async def story(app: Any) -> None:
+    async def story(app: Parts) -> None:
         intent = await drive.drive(app, "ub1-x-0")
         assert intent.state is state
         filled = app.journal.fills_of("ub1-x-0")
@@ -236,7 +238,7 @@ def test_a_refusal_after_a_doubt_is_no_refusal(tmp_path: Path) -> None:
     """The money may be gone because the first copy spent it: the order is looked for until it is seen."""
     exchange = Exchange("lost after", "refuse", seen_after=4)
 
-    async def story(app: Any) -> None:
+    async def story(app: Parts) -> None:
         intent = await drive.drive(app, "ub1-x-0")
         assert intent.state is IntentState.FINAL
         assert len(app.journal.fills_of("ub1-x-0")) == 1
@@ -250,7 +252,7 @@ def test_a_buy_whose_time_has_passed_is_not_sent(tmp_path: Path) -> None:
     """The price it was decided on is history."""
     exchange = Exchange()
 
-    async def story(app: Any) -> None:
+    async def story(app: Parts) -> None:
         await asyncio.sleep(11)
         assert (await drive.drive(app, "ub1-x-0")).state is IntentState.ABANDONED
 
@@ -261,7 +263,7 @@ def test_a_buy_whose_time_has_passed_is_not_sent(tmp_path: Path) -> None:
 def late_story(exchange: Exchange, path: Path, *, arrives: bool, ends: IntentState) -> None:
     """Lose a buy on its way until its deadline is over, let it arrive or not, and drive it to its end."""
 
-    async def story(app: Any) -> None:
+    async def story(app: Parts) -> None:
         async with asyncio.TaskGroup() as tasks:
             driven = tasks.create_task(drive.drive(app, "ub1-x-0"))
             await asyncio.sleep(4)
@@ -298,7 +300,7 @@ def test_a_doubt_that_nobody_can_resolve_stays_one_and_a_person_is_told(tmp_path
     """Without money for a fence nothing is sent, nothing is assumed, and the market stays frozen."""
     exchange = Exchange("lost before", krw=5000)
 
-    async def story(app: Any) -> None:
+    async def story(app: Parts) -> None:
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(3600):
                 await drive.drive(app, "ub1-x-0")
@@ -315,7 +317,7 @@ def test_a_name_that_is_used_up_without_an_order_is_left_alone_and_told(tmp_path
     exchange = Exchange("lost before", "lost before", "lost before", "lost before")
     exchange.take = Mock(side_effect=DuplicatedIdentifier("again", name="duplicated_identifier", status=400))  # type: ignore[method-assign]
 
-    async def story(app: Any) -> None:
+    async def story(app: Parts) -> None:
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(3600):
                 await drive.drive(app, "ub1-x-0")
@@ -332,7 +334,7 @@ def test_an_order_under_our_name_that_we_did_not_send_is_adopted_and_stops_buyin
     exchange = Exchange()
     exchange.take(protocol.to_order(an_intent()))
 
-    async def story(app: Any) -> None:
+    async def story(app: Parts) -> None:
         assert (await drive.drive(app, "ub1-x-0")).state is IntentState.FINAL
         assert len(app.journal.fills_of("ub1-x-0")) == 1
         assert app.control.stands("second_instance")
@@ -348,7 +350,7 @@ def test_a_sale_of_another_daemon_under_our_name_may_be_of_more_than_we_hold(tmp
     """Its other coins were never ours, nor what they brought: the trade is empty, and no rule of ours is broken."""
     exchange = Exchange("lost before")
 
-    async def story(app: Any) -> None:
+    async def story(app: Parts) -> None:
         assert (await drive.drive(app, "ub1-x-0")).state is IntentState.FINAL
         held = app.journal.trade("t")
         app.journal.enter_position("t", opened_at=START, stop_price=None, highest_price=Decimal(100))
@@ -373,14 +375,14 @@ def test_the_attempt_is_durable_before_the_first_byte(tmp_path: Path) -> None:
     exchange = Exchange()
     states: list[IntentState] = []
 
-    async def story(app: Any) -> None:
+    async def story(app: Parts) -> None:
         place = exchange.place
 
         async def watched(order: NewOrder) -> Order:
             states.append(app.journal.intent(order.identifier).state)
             return await place(order)
 
-        app.upbit = SimpleNamespace(place=watched, order=exchange.order)
+        app.upbit = only(Upbit, place=watched, order=exchange.order)
         await drive.drive(app, "ub1-x-0")
 
     told(story, exchange, tmp_path)
@@ -392,16 +394,16 @@ def test_another_order_under_our_name_stops_buys_when_it_stays_and_never_exits(t
     """One such answer is none. One that stays for half a minute is told; what is held can still be sold."""
     exchange = Exchange()
 
-    async def story(app: Any) -> None:
+    async def story(app: Parts) -> None:
         other = NewOrder(market="KRW-B", side=Side.BID, total=Decimal(6000), identifier="ub1-x-0")
 
         async def swapped(_: NewOrder) -> Order:
             return executed(other)
 
-        async def other_order(**_: Any) -> Order:
+        async def other_order(**_: str) -> Order:
             return executed(other)
 
-        app.upbit = SimpleNamespace(place=swapped, order=other_order)
+        app.upbit = only(Upbit, place=swapped, order=other_order)
         for seconds, level in ((25, "ACTIVE"), (600, "HALT_BUYS")):
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(seconds):
@@ -410,7 +412,9 @@ def test_another_order_under_our_name_stops_buys_when_it_stays_and_never_exits(t
         assert app.journal.intent("ub1-x-0").state is IntentState.UNKNOWN
         (halt,) = app.journal.standing_halts()
         assert halt.code == "wrong_answer"
-        assert halt.evidence["shown"]["market"] == "KRW-B"
+        shown = halt.evidence["shown"]
+        assert isinstance(shown, dict)
+        assert shown["market"] == "KRW-B"
 
     told(story, exchange, tmp_path)
 
@@ -422,7 +426,7 @@ def test_while_buys_are_halted_none_is_sent_or_sent_again(
     """A planned buy is given up; a doubtful one is fenced off, which buys nothing."""
     exchange = Exchange(*script)
 
-    async def story(app: Any) -> None:
+    async def story(app: Parts) -> None:
         if not script:
             app.control.halt_buys("x", ko="x", en="x")
         with contextlib.suppress(TimeoutError):
@@ -439,7 +443,7 @@ def test_what_our_own_gate_keeps_back_is_given_up(tmp_path: Path) -> None:
     """No byte left, so nothing is in doubt, and a cap does not pass by waiting."""
     exchange = Exchange("withhold")
 
-    async def story(app: Any) -> None:
+    async def story(app: Parts) -> None:
         assert (await drive.drive(app, "ub1-x-0")).state is IntentState.ABANDONED
 
     told(story, exchange, tmp_path)
@@ -451,7 +455,7 @@ def test_while_the_daemon_stops_nothing_new_is_sent(tmp_path: Path) -> None:
     """The gate is closed to what has not left yet."""
     exchange = Exchange()
 
-    async def story(app: Any) -> None:
+    async def story(app: Parts) -> None:
         app.stop.set()
         assert (await drive.drive(app, "ub1-x-0")).state is IntentState.ABANDONED
 
@@ -466,7 +470,7 @@ def test_what_is_no_evidence_counts_towards_nothing(tmp_path: Path) -> None:
     answers: deque[Any] = deque(["fails"] * 5 + ["nameless"] * 2 + ["hides"] * 4)
     look = exchange.order
 
-    async def order(**name: Any) -> Order:
+    async def order(**name: str) -> Order:
         what = answers.popleft() if answers and name.get("identifier") else "shows"
         if what == "fails":
             raise OutcomeUnknown("no Route matched", status=404)
@@ -478,8 +482,8 @@ def test_what_is_no_evidence_counts_towards_nothing(tmp_path: Path) -> None:
     async def accounts() -> list[Account]:
         raise OutcomeUnknown("maintenance", status=503)
 
-    async def story(app: Any) -> None:
-        app.upbit = SimpleNamespace(place=exchange.place, order=order, accounts=accounts, books=exchange.books)
+    async def story(app: Parts) -> None:
+        app.upbit = only(Upbit, place=exchange.place, order=order, accounts=accounts, books=exchange.books)
         assert (await drive.drive(app, "ub1-x-0")).state is IntentState.FINAL
 
     told(story, exchange, tmp_path)
@@ -500,11 +504,11 @@ def test_an_accepted_order_is_followed_until_every_fill_is_listed(tmp_path: Path
         *[msgspec.structs.replace(whole, trades_count=2, fills=[rest, half], paid_fee=Decimal(3))] * 2,
     ]
 
-    async def order(**_: Any) -> Order:
+    async def order(**_: str) -> Order:
         return shown.pop(0)
 
-    async def story(app: Any) -> None:
-        app.upbit = SimpleNamespace(place=exchange.place, order=flaky(order))
+    async def story(app: Parts) -> None:
+        app.upbit = only(Upbit, place=exchange.place, order=flaky(order))
         assert (await drive.drive(app, "ub1-x-0")).paid_fee == 3
         assert [fill.uuid for fill in app.journal.fills_of("ub1-x-0")] == ["half", "rest"]
 
@@ -516,7 +520,7 @@ def flaky(ask: Callable[..., Coroutine[Any, Any, Order]]) -> Callable[..., Corou
     """Return a question whose first answer fails."""
     failed: list[bool] = []
 
-    async def order(**name: Any) -> Order:
+    async def order(**name: str) -> Order:
         if not failed:
             failed.append(True)
             raise OutcomeUnknown("time-out")
@@ -531,11 +535,11 @@ def test_a_look_up_that_goes_on_showing_another_order_halts_buys(doubt: bool, tm
     """In doubt as well as while an accepted order is followed."""
     exchange = Exchange("lost after" if doubt else "answer")
 
-    async def other(**_: Any) -> Order:
+    async def other(**_: str) -> Order:
         return msgspec.structs.replace(executed(protocol.to_order(an_intent())), market="KRW-B")
 
-    async def story(app: Any) -> None:
-        app.upbit = SimpleNamespace(place=exchange.place, order=other)
+    async def story(app: Parts) -> None:
+        app.upbit = only(Upbit, place=exchange.place, order=other)
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(600):
                 await drive.drive(app, "ub1-x-0")
@@ -552,7 +556,7 @@ def test_a_refusal_that_nobody_knows_is_told_at_once_and_not_repeated_for_ever(t
     """Upbit's own sentence within seconds, a handful of requests in an hour, and the order stays in doubt."""
     exchange = Exchange(*["disabled"] * 100)
 
-    async def story(app: Any) -> None:
+    async def story(app: Parts) -> None:
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(3):
                 await drive.drive(app, "ub1-x-0")
@@ -580,19 +584,19 @@ def test_a_market_order_that_rests_is_cancelled_and_what_it_did_counts(tmp_path:
     nothing = msgspec.structs.replace(whole, executed_volume=Decimal(0), trades_count=0, fills=[])
     asked: list[float] = []
 
-    async def order(**_: Any) -> Order:
+    async def order(**_: str) -> Order:
         return msgspec.structs.replace(nothing, state="cancel" if len(asked) > 1 else "wait")
 
-    async def cancel(**_: Any) -> None:
+    async def cancel(**_: str) -> None:
         asked.append(asyncio.get_running_loop().time())
         if len(asked) == 1:
             raise OutcomeUnknown("time-out")
 
-    async def listed(**_: Any) -> list[Order]:
+    async def listed(**_: str) -> list[Order]:
         return [await order()]
 
-    async def story(app: Any) -> None:
-        app.upbit = SimpleNamespace(place=exchange.place, order=order, cancel=cancel, closed_orders=listed)
+    async def story(app: Parts) -> None:
+        app.upbit = only(Upbit, place=exchange.place, order=order, cancel=cancel, closed_orders=listed)
         assert (await drive.drive(app, "ub1-x-0")).state is IntentState.FINAL
         assert app.journal.fills_of("ub1-x-0") == []
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -17,15 +17,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from tests.helpers.trading import Trading
+
 
 @pytest.fixture
-def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Trading]:
     """Return a daemon's parts around a real journal, whose pauses do not last."""
     with trading(tmp_path, monkeypatch) as app:
         yield app
 
 
-async def test_a_phase_is_taken_by_one_only(app: Any) -> None:
+async def test_a_phase_is_taken_by_one_only(app: Trading) -> None:
     """Whoever comes second, or asks about another market, gets nothing."""
     await active(app, Phase.HOLDING, TRADE)
     assert await positions.reserve(app, MARKET, Phase.HOLDING, Phase.SELLING)
@@ -35,7 +37,7 @@ async def test_a_phase_is_taken_by_one_only(app: Any) -> None:
     assert (held.phase, held.trade_id) == (Phase.SELLING, TRADE)
 
 
-async def test_a_trade_last_moved_with_its_last_fill(app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_trade_last_moved_with_its_last_fill(app: Trading, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of either side; before the first, when it was decided."""
     trade, intent = plans.plan_entry(app, SNAPSHOT, ENTRY, PLAN)
     app.journal.begin_trade(trade, intent)
@@ -47,12 +49,14 @@ async def test_a_trade_last_moved_with_its_last_fill(app: Any, monkeypatch: pyte
     executed(app, "1", after=1)(f"ub1-{TRADE}-s-0-0")
     assert positions.last_fill_at(app.journal, trade) == NOW + timedelta(seconds=2)
     bought, sold = (app.journal.fills_of_trade(TRADE, side) for side in ("bid", "ask"))
-    assert ([fill.volume for fill in bought], [fill.volume for fill in sold]) == ([4], [1])
+    assert ([fill.volume for fill in bought], [fill.volume for fill in sold]) == ([Decimal(4)], [Decimal(1)])
     assert app.journal.fills_of_trade(TRADE, "bid", "ask") == bought + sold
 
 
 @pytest.mark.parametrize("taken", ["10", "4"])
-async def test_what_is_left_while_a_sale_waits_is_held(taken: str, app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_is_left_while_a_sale_waits_is_held(
+    taken: str, app: Trading, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Nothing left: the trade is over."""
     await hold(app, monkeypatch)
     app.journal.take_out(TRADE, Decimal(taken), price=None)
@@ -64,7 +68,7 @@ async def test_what_is_left_while_a_sale_waits_is_held(taken: str, app: Any, mon
 
 @pytest.mark.parametrize("stands", [TRADE, "another", None])
 async def test_a_trade_that_orders_nobody_knew_have_ended_is_let_go(
-    stands: str | None, app: Any, monkeypatch: pytest.MonkeyPatch
+    stands: str | None, app: Trading, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And another one that stands in its place by now is left alone."""
     await hold(app, monkeypatch)
@@ -78,7 +82,7 @@ async def test_a_trade_that_orders_nobody_knew_have_ended_is_let_go(
     assert app.tell.call_args.args == ("bought",)
 
 
-async def test_a_market_that_is_not_there_can_be_let_go(app: Any) -> None:
+async def test_a_market_that_is_not_there_can_be_let_go(app: Trading) -> None:
     """Two flows may end a trade at once."""
     await active(app, Phase.HOLDING, TRADE)
     for _ in range(2):

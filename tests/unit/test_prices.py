@@ -7,23 +7,24 @@ import itertools
 import random
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from state import Closing, Price
-from tests.helpers.parts import make_app
+from tests.helpers.parts import make_app, only
 from trader.prices import Inbox, Questions, ask, refresh, share_closing
 from upbit.decoding import Rows
 from upbit.errors import MarketUnavailable
 from upbit.models import StreamTicker, Ticker
+from upbit.rest import Upbit
 from upbit.stream import TickerStream
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 NOW = datetime(2026, 11, 2, tzinfo=UTC)
 NOW_MS = int(NOW.timestamp() * 1000)
@@ -39,19 +40,19 @@ def ticker(market: str) -> Ticker:
     )
 
 
-class Exchange:
+class Exchange(Upbit):
     """Knows two markets; a question that names a third fails as a whole, as Upbit's does."""
 
     def __init__(self) -> None:
         self.known = {"KRW-BTC": ticker("KRW-BTC"), "KRW-ETH": ticker("KRW-ETH")}
 
-    async def tickers(self, markets: Iterable[str]) -> list[Ticker]:
+    async def tickers(self, markets: Iterable[str]) -> Rows[Ticker]:
         """Answer for some markets."""
         if not set(markets) <= set(self.known):
             raise MarketUnavailable("Code not found", name="404", status=404)
-        return [self.known[market] for market in markets]
+        return Rows(self.known[market] for market in markets)
 
-    async def all_tickers(self, quote: str) -> Rows[Ticker]:
+    async def all_tickers(self, quote: str = "") -> Rows[Ticker]:
         """Answer for all."""
         assert quote == "KRW"
         return Rows(self.known.values())
@@ -59,7 +60,7 @@ class Exchange:
 
 async def test_a_vanished_market_does_not_hide_the_prices_of_the_others() -> None:
     """One unknown market fails a question about many; the others are found in another way, and only they."""
-    app: Any = make_app(upbit=Exchange())
+    app = make_app(upbit=Exchange())
     questions = Questions()
     assert [one.market for one in await ask(app, ["KRW-ETH", "KRW-GONE"], questions)] == ["KRW-ETH"]
     assert [one.market for one in await ask(app, ["KRW-BTC"], questions)] == ["KRW-BTC"]
@@ -98,9 +99,7 @@ async def test_an_older_trade_told_by_rest_never_replaces_what_the_socket_told()
     async def tickers(_: list[str]) -> Rows[Ticker]:
         return Rows([old])
 
-    app: Any = make_app(
-        upbit=SimpleNamespace(tickers=tickers, exchange_time=lambda: None), tickers=stream, clock=lambda: NOW
-    )
+    app = make_app(upbit=only(Upbit, tickers=tickers, exchange_time=lambda: None), tickers=stream, clock=lambda: NOW)
     box, told = Inbox(app), Price(price=new.price, as_of=NOW - timedelta(seconds=5))
     assert stream._is_news(new)
     await app.state.trading_dict.replace({"KRW-BTC": told})
@@ -108,20 +107,19 @@ async def test_an_older_trade_told_by_rest_never_replaces_what_the_socket_told()
     assert await app.state.trading_dict.snapshot() == {"KRW-BTC": told}
 
 
-def frame(number: int, market: str = "KRW-BTC", **changes: Any) -> StreamTicker:
+def frame(number: int, market: str = "KRW-BTC", **changes: object) -> StreamTicker:
     """Return the frame about the trade of a second, at a price of its own."""
-    told: dict[str, Any] = {
-        "price": Decimal(100 + number),
-        "traded_at_ms": NOW_MS + 1000 * number,
-        "sent_at_ms": NOW_MS + 1000 * number + 5,
-    }
-    return StreamTicker(market=market, **(told | changes))
+    traded_at_ms = NOW_MS + 1000 * number
+    told = StreamTicker(
+        market=market, price=Decimal(100 + number), traded_at_ms=traded_at_ms, sent_at_ms=traded_at_ms + 5
+    )
+    return msgspec.structs.replace(told, **changes)
 
 
-def inbox(exchange_time: Any = lambda: None) -> tuple[Inbox, list[datetime]]:
+def inbox(exchange_time: Callable[[], datetime | None] = lambda: None) -> tuple[Inbox, list[datetime]]:
     """Return an inbox, and its clock."""
     now = [NOW]
-    app: Any = make_app(clock=lambda: now[0], upbit=SimpleNamespace(exchange_time=exchange_time))
+    app = make_app(clock=lambda: now[0], upbit=only(Upbit, exchange_time=exchange_time))
     return Inbox(app), now
 
 

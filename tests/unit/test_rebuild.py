@@ -5,15 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from unittest.mock import AsyncMock, Mock, call
 
 import msgspec
 import pytest
 
 from tests.helpers.handmade import NAME, NOW, daemon, name_of, ours, recorded
-from tests.helpers.parts import make_app
+from tests.helpers.parts import make_app, only
 from tests.unit.test_journal_queries import sell
 from tests.unit.test_journal_rows import Book, buy
 from tests.unit.test_risk import book, level
@@ -21,7 +20,8 @@ from tests.unit.test_trading_decisions import a_trade
 from trader.books import rebuild
 from trader.books.discovery import AHEAD
 from upbit.decoding import Rows
-from upbit.models import Account
+from upbit.models import Account, Chance
+from upbit.rest import Upbit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,15 +45,17 @@ async def written_off(written: Book, *levels: BookLevel, available: str, locked:
     coins = [Account(currency="BTC", available=Decimal(available), locked=Decimal(locked))] if available else []
     of_market = msgspec.structs.replace(book(), levels=list(levels))
     there = sum((one.available + one.locked for one in coins), Decimal(0))
-    upbit = SimpleNamespace(
+    books = AsyncMock(return_value=[of_market])
+    upbit = only(
+        Upbit,
         accounts=AsyncMock(return_value=Rows([other, *coins])),
-        books=AsyncMock(return_value=[of_market]),
-        chance=AsyncMock(return_value=SimpleNamespace(coins=there)),
+        books=books,
+        chance=AsyncMock(return_value=only(Chance, coins=there)),
     )
-    app: Any = make_app(journal=written.journal, upbit=upbit, clock=lambda: written.now)
+    app = make_app(journal=written.journal, upbit=upbit, clock=lambda: written.now)
     rebuilt = rebuild.Rebuilt()
     await rebuild.write_off(app, rebuilt)
-    assert upbit.books.mock_calls == [call(["KRW-BTC"])]
+    assert books.mock_calls == [call(["KRW-BTC"])]
     return rebuilt
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -14,9 +14,13 @@ from tests.helpers.handmade import NOW, daemon, recorded
 from tests.unit.test_trading_decisions import a_trade
 from trader.books import reconcile
 
+if TYPE_CHECKING:
+    from tests.helpers.parts import Mocked
+    from trader.app import App
+
 
 @pytest.fixture
-def app() -> Any:
+def app() -> Mocked:
     """Return a daemon whose journal and exchange are written by hand."""
     return daemon()
 
@@ -24,13 +28,13 @@ def app() -> Any:
 @pytest.mark.parametrize("whole", [True, False])
 async def test_a_comparison_has_its_order_and_opens_the_way(
     whole: bool,  # noqa: FBT001 - a parameter
-    app: Any,
+    app: Mocked,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Disk, orders, open trades, then balances and stops: these say nothing while an order is not known."""
     calls = recorded(monkeypatch, reconcile, "compare_balances", "take_up", "give_stop")
 
-    async def compare_orders(_: Any) -> bool:
+    async def compare_orders(_: App) -> bool:
         calls.append(("compare_orders",))
         return whole
 
@@ -50,7 +54,7 @@ async def test_a_comparison_has_its_order_and_opens_the_way(
 def test_a_comparison_is_good_for_five_minutes(
     compared_s: float | None,
     fresh: bool,  # noqa: FBT001 - a parameter
-    app: Any,
+    app: Mocked,
 ) -> None:
     """Another daemon may have traded since."""
     app.comparison.began_s = compared_s
@@ -58,7 +62,7 @@ def test_a_comparison_is_good_for_five_minutes(
 
 
 async def test_comparisons_come_every_minute_and_soon_again_until_one_is_complete(
-    app: Any, monkeypatch: pytest.MonkeyPatch
+    app: Mocked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They end with the daemon, and their failures are looked after like those of every loop."""
     pauses: list[tuple[object, ...]] = []
@@ -84,7 +88,7 @@ async def test_comparisons_come_every_minute_and_soon_again_until_one_is_complet
     assert {tuple(wakers) for _, *wakers in pauses} == {(app.stop, app.comparison.wanted)}
     kept: list[Any] = []
 
-    async def keep_going(*what: Any, **facts: Any) -> None:
+    async def keep_going(*what: object, **facts: object) -> None:
         kept.extend((what, facts))
 
     calls = recorded(monkeypatch, reconcile, "reconcile")
@@ -115,7 +119,7 @@ async def test_the_shared_dicts_follow_the_journal_unless_somebody_works_on_it(
     trade: str | None,
     active: tuple[str, str] | None,
     step: str | None,
-    app: Any,
+    app: Mocked,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A trade that stands nowhere is put back, one at rest is read again, one that is over is let go."""

@@ -6,23 +6,28 @@ import logging
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from types import SimpleNamespace
-from typing import Any
-from unittest.mock import AsyncMock, Mock, call
+from typing import TYPE_CHECKING, Any
+from unittest.mock import AsyncMock, call
 
 import pytest
 
 from journal.errors import JournalBreach
+from journal.journal import Journal
 from journal.records import Fill, IntentState, Phase
-from state import ActiveTrade, State
+from state import ActiveTrade
 from strategy.base import Position
-from tests.helpers.parts import make_app
+from tests.helpers.parts import Mocked, make_app, make_mocked, mock, only
 from tests.unit.test_protocol import intent, shown
 from tests.unit.test_trading_decisions import a_trade
 from trader import restore
 from trader.books import owner
 from upbit.errors import OrderNotFound
 from upbit.models import Side
+from upbit.rest import Upbit
+
+if TYPE_CHECKING:
+    from journal.records import Trade
+    from trader.app import App
 
 NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)
 
@@ -36,24 +41,22 @@ NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)
         (IntentState.ACCEPTED, None),
     ],
 )
-def test_an_order_of_a_process_that_ended_is_never_sent_or_in_doubt(state: IntentState, written: Any) -> None:
+def test_an_order_of_a_process_that_ended_is_never_sent_or_in_doubt(state: IntentState, written: object) -> None:
     """What was known before is known still."""
-    app: Any = make_app(journal=Mock())
+    app = make_mocked()
     restore.settle_intent(app.journal, replace(intent(), state=state))
     assert app.journal.mock_calls == ([written] if written else [])
 
 
-def claiming(meta: dict[str, str], *, fingerprint: str = "abcd1234", knows: bool = True) -> Any:
+def claiming(meta: dict[str, str], *, fingerprint: str = "abcd1234", knows: bool = True) -> Mocked:
     """Return a daemon with these keys, whose exchange knows the newest order of its journal, or does not."""
-    journal = Mock()
+    journal = mock(Journal)
     journal.meta.side_effect = meta.get
     journal.newest_uuid.return_value = ("ub1-x-0", "u")
     order = AsyncMock(return_value=shown())
     if not knows:
         order.side_effect = OrderNotFound("no", name="order_not_found", status=404)
-    return make_app(
-        journal=journal, upbit=SimpleNamespace(order=order), fingerprint=fingerprint, account="abcd", tell=Mock()
-    )
+    return make_mocked(journal=journal, upbit=only(Upbit, order=order), fingerprint=fingerprint)
 
 
 @pytest.mark.parametrize(
@@ -117,12 +120,12 @@ async def test_a_trade_is_resumed_in_the_phase_it_was_left_in(
     trade = replace(
         a_trade(), phase=Phase(phase), bought=bought, stop_price=Decimal(90), highest_price=Decimal(120), opened_at=NOW
     )
-    journal = Mock()
+    journal = mock(Journal)
     journal.order_in_hand.side_effect = {"t": replace(intent(), side=Side(side), state=state)}.get
     journal.position_volume.return_value = Decimal(volume)
     fill = Fill(uuid="f", identifier="i", price=Decimal(100), volume=Decimal(5), funds=Decimal(500), at=NOW)
     journal.fills_of_trade.side_effect = lambda _, *sides: [fill] if "bid" in sides else []
-    app: Any = make_app(journal=journal, state=State(), tell=Mock())
+    app = make_app(journal=journal)
     await restore.put_back(app, trade)
     assert await app.state.trading_dict.snapshot() == {"KRW-A": None}
     position = Position(
@@ -149,17 +152,17 @@ async def test_a_start_settles_every_order_and_resumes_every_trade(monkeypatch: 
     """After it knows whose they are."""
     steps: list[Any] = []
 
-    async def check(_: Any) -> None:
+    async def check(_: App) -> None:
         steps.append("account")
 
-    async def resume(_: Any, trade: Any) -> None:
+    async def resume(_: App, trade: Trade) -> None:
         steps.append(trade)
 
     monkeypatch.setattr(restore, "check_account", check)
     monkeypatch.setattr(restore, "put_back", resume)
     monkeypatch.setattr(restore, "settle_intent", lambda _, found: steps.append(found))
     one, other = a_trade(), replace(a_trade(), id="u", decided_at=NOW + timedelta(1))
-    app: Any = make_app(journal=Mock())
+    app = make_mocked()
     app.journal.live_intents.return_value = [intent()]
     app.journal.open_trades.return_value = [one, other]
     await restore.recover(app)
@@ -173,14 +176,14 @@ async def test_a_trade_that_breaks_a_rule_does_not_keep_the_others_from_being_re
     breach = JournalBreach("t sold 1 more than it bought")
     resumed: list[str] = []
 
-    async def resume(_: Any, trade: Any) -> None:
+    async def resume(_: App, trade: Trade) -> None:
         if trade.id == "t":
             raise breach
         resumed.append(trade.id)
 
     monkeypatch.setattr(restore, "check_account", AsyncMock())
     monkeypatch.setattr(restore, "put_back", resume)
-    app: Any = make_app(journal=Mock(), health=Mock())
+    app = make_mocked()
     app.journal.live_intents.return_value = []
     app.journal.open_trades.return_value = [a_trade(), replace(a_trade(), id="u")]
     await restore.recover(app)

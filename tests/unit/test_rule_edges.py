@@ -8,8 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from unittest.mock import AsyncMock, Mock, patch
 
 import pytest
@@ -18,7 +17,7 @@ from config.settings import Config
 from journal.errors import JournalError, JournalFull, JournalUnwritable, unopened
 from journal.records import IntentState, Note, Phase
 from journal.restore import fresh_folder
-from tests.helpers.parts import make_app
+from tests.helpers.parts import make_app, only
 from tests.helpers.trading import ENTRY, MARKET, PLAN, SNAPSHOT, TRADE, active, ends, hold, leaving, refused, trading
 from tests.unit.test_journal import fill, intent, trade
 from tests.unit.test_journal_queries import begin
@@ -29,15 +28,18 @@ from trader.orders.evidence import Looks
 from trader.orders.protocol import to_order
 from trader.trades import buying, lifecycle
 from upbit.errors import OutcomeUnknown
+from upbit.rest import Upbit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tests.helpers.trading import Trading
 
 NO_ANSWER = OutcomeUnknown("no answer")
 
 
 @pytest.fixture
-def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Trading]:
     """Return a daemon's parts around a real journal, whose pauses do not last."""
     with trading(tmp_path, monkeypatch) as parts:
         yield parts
@@ -118,33 +120,33 @@ def test_a_difference_is_taken_in_beside_an_order_that_goes_on(book: Book) -> No
 
 async def test_a_price_step_that_is_not_told_is_left_to_the_table() -> None:
     """A fence must not wait for it."""
-    app = make_app(upbit=SimpleNamespace(price_step=AsyncMock(side_effect=[NO_ANSWER, Decimal(5)])))
+    app = make_app(upbit=only(Upbit, price_step=AsyncMock(side_effect=[NO_ANSWER, Decimal(5)])))
     assert await drive.price_step(app, MARKET) is None
     assert await drive.price_step(app, MARKET) == 5
 
 
-async def test_a_list_that_cannot_be_read_denies_nothing_for_ever(app: Any) -> None:
+async def test_a_list_that_cannot_be_read_denies_nothing_for_ever(app: Trading) -> None:
     """It is done without once the looks have agreed for a minute."""
     app.journal.begin_trade(*plans.plan_entry(app, SNAPSHOT, ENTRY, PLAN))
     planned = app.journal.order_in_hand(TRADE)
-    app.upbit = SimpleNamespace(closed_orders=AsyncMock(side_effect=NO_ANSWER))
+    app.upbit = only(Upbit, closed_orders=AsyncMock(side_effect=NO_ANSWER))
     looks = Looks(to_order(planned))
     assert not await tracking.is_listed_so(app, planned, Mock(), looks)
     with patch.object(Looks, "may_do_without_list", return_value=True):
         assert await tracking.is_listed_so(app, planned, Mock(), looks)
 
 
-async def test_a_refusal_for_money_is_no_riddle_while_the_account_cannot_be_read(app: Any) -> None:
+async def test_a_refusal_for_money_is_no_riddle_while_the_account_cannot_be_read(app: Trading) -> None:
     """Nothing is halted on what is not known."""
     planned_trade, planned = plans.plan_entry(app, SNAPSHOT, ENTRY, PLAN)
     app.journal.begin_trade(planned_trade, planned)
     refused(app, "InsufficientFunds")(planned.identifier)
-    app.upbit = SimpleNamespace(accounts=AsyncMock(side_effect=NO_ANSWER))
+    app.upbit = only(Upbit, accounts=AsyncMock(side_effect=NO_ANSWER))
     await buying.explain_refusal(app, planned)
     assert app.control.mock_calls == []
 
 
-async def test_a_sale_that_was_given_up_is_decided_anew_at_once(app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_sale_that_was_given_up_is_decided_anew_at_once(app: Trading, monkeypatch: pytest.MonkeyPatch) -> None:
     """It never left, so there is nothing to wait for but the next look."""
     await hold(app, monkeypatch)
     await active(app, Phase.SELLING, TRADE)
@@ -202,7 +204,7 @@ def test_an_order_that_nobody_could_fetch_differs_in_nothing() -> None:
 
 
 async def test_nothing_is_written_off_of_a_trade_that_moved_while_a_second_source_was_asked(
-    app: Any, monkeypatch: pytest.MonkeyPatch
+    app: Trading, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was counted before the fill says nothing about after it."""
     await hold(app, monkeypatch)

@@ -6,8 +6,6 @@ import io
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
-from types import SimpleNamespace
-from typing import Any
 from unittest.mock import Mock, call
 
 import pytest
@@ -18,10 +16,14 @@ from cli.status import about_messages
 from config.settings import Config, Secret
 from journal.records import Ends, Halt, Level, Phase
 from notifier.answers import Trouble
-from state import ActiveTrade, Balance, Price, State
+from notifier.discord import Discord
+from state import ActiveTrade, Balance, Price
 from strategy.base import Position
-from tests.helpers.parts import make_app
+from tests.helpers.parts import make_app, make_mocked, mock, only
 from trader.app import Event
+from trader.control import Control
+from upbit.models import Market
+from upbit.rest import Upbit
 
 NOW = datetime(2026, 11, 2, tzinfo=UTC)
 
@@ -35,14 +37,11 @@ NOW = datetime(2026, 11, 2, tzinfo=UTC)
 )
 async def test_the_head_of_the_screen_tells_targets_money_and_requests_left(language: str, words: list[str]) -> None:
     """Twelve names and how many more; sums that the journal has at hand, as it is drawn twice a second."""
-    app: Any = make_app(
-        config=replace(Config(), language=language),
-        state=State(),
-        upbit=SimpleNamespace(rates=lambda: {"order": 12, "candle": 10}),
-        journal=Mock(),
+    app = make_mocked(
+        config=replace(Config(), language=language), upbit=only(Upbit, rates=lambda: {"order": 12, "candle": 10})
     )
     app.journal.realised.return_value, app.journal.fees.return_value = Decimal("-1234.4"), Decimal("30.55")
-    await app.state.listings.replace(dict.fromkeys(map(str, range(20))))
+    await app.state.listings.replace({market: Mock(spec=Market) for market in map(str, range(20))})
     assert ("주문 가능 - ·" if language == "ko" else "available - ·") in str(await headline(app))
     await app.state.target_dict.replace({f"KRW-{letter}": Mock() for letter in "ABCDEFGHIJKLM"})
     await app.state.wallet_dict.replace({"KRW": Balance(available=Decimal(70_000), locked=Decimal(1), as_of=NOW)})
@@ -58,8 +57,8 @@ async def test_a_trade_has_its_name_prices_by_tick_and_its_profit_with_sign_and_
     language: str, words: list[str]
 ) -> None:
     """Red is up and blue is down, and neither is said by colour alone."""
-    app: Any = make_app(config=replace(Config(), language=language), state=State())
-    await app.state.listings.replace({"KRW-XRP": SimpleNamespace(korean_name="리플")})
+    app = make_app(config=replace(Config(), language=language))
+    await app.state.listings.replace({"KRW-XRP": Market(market="KRW-XRP", korean_name="리플")})
     position = Position(
         market="KRW-XRP",
         entry_price=Decimal(3000),
@@ -86,15 +85,15 @@ def test_what_needs_a_person_stands_in_the_picture_in_words_and_without_secrets(
     halt = Halt(
         code="x", level=Level.HALTED, ends=Ends.PERSON, ko="키가 토큰을 되풀이", en="echo of secret-key", since=NOW
     )
-    app: Any = SimpleNamespace(
+    app = make_app(
         config=replace(Config(), language="en", secret_key=Secret("secret-key")),
-        control=SimpleNamespace(reasons=[halt]),
-        discord=SimpleNamespace(trouble=Trouble.GONE),
-        events=[Event(at=NOW, kind="refused", facts={"why": "Bearer eyJhbGciOi.eyJhY2Nlc3M.c2ln"})],
+        control=mock(Control, reasons=[halt]),
+        discord=only(Discord, trouble=Trouble.GONE),
     )
+    app.events.append(Event(at=NOW, kind="refused", facts={"why": "Bearer eyJhbGciOi.eyJhY2Nlc3M.c2ln"}))
     assert [str(line) for line in warnings(app)] == ["echo of ***", Trouble.GONE.say("en")]
     assert str(events_text(app)) == "09:00:00 refused why=Bearer ***"
-    app.control.reasons, app.discord = [], None
+    app.control, app.discord = mock(Control, reasons=[]), None
     assert warnings(app) == []
 
 

@@ -7,8 +7,7 @@ import logging
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from unittest.mock import AsyncMock, call
 
 import msgspec
@@ -17,6 +16,7 @@ import pytest
 from journal.records import IntentState, Phase
 from state import Balance, Price
 from strategy.gates import STOP
+from tests.helpers.parts import only
 from tests.helpers.trading import (
     ENTRY,
     MARKET,
@@ -38,20 +38,24 @@ from trader.orders import plans
 from trader.trades import lifecycle, selling
 from upbit.errors import InsufficientFunds, OrderNotFound, OutcomeUnknown
 from upbit.models import NewOrder, Side
+from upbit.rest import Upbit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from tests.helpers.trading import Trading
+    from trader.app import App
+
 
 @pytest.fixture
-def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Trading]:
     """Return a daemon's parts around a real journal, whose pauses do not last."""
     with trading(tmp_path, monkeypatch) as app:
         yield app
 
 
-async def test_a_sale_is_written_down_and_ends_the_trade(app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_sale_is_written_down_and_ends_the_trade(app: Trading, monkeypatch: pytest.MonkeyPatch) -> None:
     """Why, what the bids promise, its order without a last moment; then the profit is told."""
     await hold(app, monkeypatch)
     app.later(10)
@@ -79,8 +83,9 @@ async def test_a_sale_is_written_down_and_ends_the_trade(app: Any, monkeypatch: 
         "expected_price": "1050",
         "expected_slippage": "0.045455",
     }
-    assert (trade.phase, trade.dust, trade.closed_at) == ("closed", 0, NOW + timedelta(seconds=11))
-    kind, (told,), facts = app.messages.made[-1]
+    assert (trade.phase, trade.dust) == (Phase.CLOSED, Decimal(0))
+    assert trade.closed_at == NOW + timedelta(seconds=11)
+    kind, (told,), facts = app.made[-1]
     assert (kind, told.id, told.proceeds_krw) == ("sold", TRADE, Decimal("10494.75"))
     assert facts == {"korean_name": f"이름 {MARKET}", "dust": Decimal(0), "at": NOW + timedelta(seconds=11)}
     assert [note.kind for note in app.journal.pending_notes(9)] == ["bought", "sold"]
@@ -96,21 +101,21 @@ async def test_a_sale_is_written_down_and_ends_the_trade(app: Any, monkeypatch: 
     ("outcome", "seconds", "told"), [("UnderMinTotal", 3.0, []), ("MarketUnavailable", 60.0, ["suspended"])]
 )
 async def test_a_sale_that_was_refused_is_tried_again_later(
-    outcome: str, seconds: float, told: list[str], app: Any, monkeypatch: pytest.MonkeyPatch
+    outcome: str, seconds: float, told: list[str], app: Trading, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In three seconds, or in a minute while the market stands still, which a person is told."""
     await hold(app, monkeypatch)
-    app.messages.made.clear()
+    app.made.clear()
     app.tell.reset_mock()
     app.wake_notifier.reset_mock()
     bids(app, level("1010", "1000"))
     ends(monkeypatch, app, refused(app, outcome))
     await lifecycle.sell(app, MARKET, leaving())
     assert app.pauses == [(seconds, app.stop)]
-    assert [kind for kind, *_ in app.messages.made] == told
+    assert [kind for kind, *_ in app.made] == told
     if told:
         assert app.tell.mock_calls == [call("suspended", level=logging.WARNING, market=MARKET, volume=Decimal(10))]
-        assert app.messages.made[0][2] == {"at": app.clock()}
+        assert app.made[0][2] == {"at": app.clock()}
         assert "suspended1" in [note.key for note in app.journal.pending_notes(9)]
         assert app.wake_notifier.call_count == 2
     (held,) = (await app.state.active_trade.snapshot()).values()
@@ -119,7 +124,9 @@ async def test_a_sale_that_was_refused_is_tried_again_later(
     assert (again.identifier, again.n) == (f"ub1-{TRADE}-s-0-1", 1)
 
 
-async def test_a_part_that_was_sold_leaves_the_rest_for_the_next_leg(app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_part_that_was_sold_leaves_the_rest_for_the_next_leg(
+    app: Trading, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """At once, without a pause, under the next name."""
     await hold(app, monkeypatch)
     bids(app, level("1010", "1000"))
@@ -135,7 +142,7 @@ async def test_a_part_that_was_sold_leaves_the_rest_for_the_next_leg(app: Any, m
 
 
 async def test_a_leg_follows_the_last_one_that_was_executed_also_when_those_before_it_are_not_known(
-    app: Any, monkeypatch: pytest.MonkeyPatch
+    app: Trading, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was adopted may begin with the second leg: its name must not serve for another order."""
     await hold(app, monkeypatch)
@@ -149,7 +156,7 @@ async def test_a_leg_follows_the_last_one_that_was_executed_also_when_those_befo
 async def test_a_stop_that_the_bids_deny_is_held_on(
     code: str,
     sells: bool,  # noqa: FBT001 - a parameter
-    app: Any,
+    app: Trading,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """It is looked at again in a second; another reason needs no fall."""
@@ -166,11 +173,11 @@ async def test_a_stop_that_the_bids_deny_is_held_on(
 
 
 async def test_without_a_book_the_trade_is_held_and_nothing_is_carried_out(
-    app: Any, monkeypatch: pytest.MonkeyPatch
+    app: Trading, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The exchange may answer the next time: an order that is over is not taken up again meanwhile."""
     await hold(app, monkeypatch)
-    app.upbit = SimpleNamespace(books=AsyncMock(side_effect=OutcomeUnknown("no answer")))
+    app.upbit = only(Upbit, books=AsyncMock(side_effect=OutcomeUnknown("no answer")))
     driven = ends(monkeypatch, app, executed(app, "10"))
     await lifecycle.sell(app, MARKET, leaving())
     assert driven == []
@@ -178,7 +185,7 @@ async def test_without_a_book_the_trade_is_held_and_nothing_is_carried_out(
     assert app.journal.trade(TRADE).phase == "holding"
 
 
-async def test_a_market_without_a_book_confirms_no_exit(app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_market_without_a_book_confirms_no_exit(app: Trading, monkeypatch: pytest.MonkeyPatch) -> None:
     """There is nobody to sell to."""
     await hold(app, monkeypatch)
     bids(app)
@@ -188,7 +195,7 @@ async def test_a_market_without_a_book_confirms_no_exit(app: Any, monkeypatch: p
     )
 
 
-async def test_coins_that_somebody_locks_are_waited_for(app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_coins_that_somebody_locks_are_waited_for(app: Trading, monkeypatch: pytest.MonkeyPatch) -> None:
     """A person is told how many, and they are tried again in ten seconds."""
     await hold(app, monkeypatch)
     app.later(20)
@@ -198,7 +205,7 @@ async def test_coins_that_somebody_locks_are_waited_for(app: Any, monkeypatch: p
     app.wake_notifier.reset_mock()
     await lifecycle.sell(app, MARKET, leaving())
     assert app.tell.mock_calls[-1] == call("locked", level=logging.WARNING, market=MARKET, volume=Decimal(10))
-    kind, (told, volume), facts = app.messages.made[-1]
+    kind, (told, volume), facts = app.made[-1]
     assert (kind, told.id, volume, facts) == ("locked", TRADE, Decimal(10), {"at": app.clock()})
     assert "locked2" in [note.key for note in app.journal.pending_notes(9)]
     assert app.wake_notifier.called
@@ -206,13 +213,13 @@ async def test_coins_that_somebody_locks_are_waited_for(app: Any, monkeypatch: p
     assert (await app.state.active_trade.snapshot())[MARKET].phase == Phase.HOLDING
 
 
-async def last_trade(app: Any, krw: str) -> None:
+async def last_trade(app: Trading, krw: str) -> None:
     """Let the last trade of the market be at this price, and the trade be about to be left."""
     await active(app, Phase.SELLING, TRADE)
     await app.state.trading_dict.replace({MARKET: Price(price=Decimal(krw), as_of=app.clock())})
 
 
-async def ten_seconds_later(app: Any) -> None:
+async def ten_seconds_later(app: Trading) -> None:
     """Let the look before have been ten seconds ago, and the trade be about to be left again."""
     then = app.waiting[TRADE]
     earlier = None if then.dust_s is None else then.dust_s - 10
@@ -222,20 +229,20 @@ async def ten_seconds_later(app: Any) -> None:
 
 
 @pytest.mark.parametrize("krw", ["1000", None], ids=["worth ten thousand", "no fresh trade"])
-async def test_bids_alone_make_no_dust(krw: str | None, app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_bids_alone_make_no_dust(krw: str | None, app: Trading, monkeypatch: pytest.MonkeyPatch) -> None:
     """One book that shows next to nothing would give a whole position away: the last trade must say so, too."""
     await hold(app, monkeypatch)
     bids(app, level("401", "400"))
     for _ in range(3):
         await active(app, Phase.SELLING, TRADE)
-        await app.state.trading_dict.replace({MARKET: krw and Price(price=Decimal(krw), as_of=app.clock())})
+        await app.state.trading_dict.replace({MARKET: Price(price=Decimal(krw), as_of=app.clock()) if krw else None})
         await lifecycle.sell(app, MARKET, leaving("delisting") if krw is None else leaving())
         earlier = app.waiting[TRADE]
         app.waiting[TRADE] = replace(earlier, since_s=earlier.since_s - 1000)
     assert app.journal.trade(TRADE).phase == "holding"
 
 
-async def test_what_upbit_would_not_take_ends_the_trade_as_dust(app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_upbit_would_not_take_ends_the_trade_as_dust(app: Trading, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the reason for which it should have been sold, and after two looks that agree."""
     await hold(app, monkeypatch)
     await last_trade(app, "400")
@@ -247,15 +254,17 @@ async def test_what_upbit_would_not_take_ends_the_trade_as_dust(app: Any, monkey
     trade = app.journal.trade(TRADE)
     assert (trade.phase, trade.dust) == ("closed", Decimal(10))
     assert trade.exit_reason == {"code": "trend_end", "ko": "까닭", "en": "because", "numbers": {}}
-    assert app.messages.made[-1][2]["dust"] == 10
-    assert app.messages.made[-1][1][0].exit_reason == trade.exit_reason
+    assert app.made[-1][2]["dust"] == 10
+    assert app.made[-1][1][0].exit_reason == trade.exit_reason
     assert app.tell.mock_calls[-2:] == [
         call("dust", level=logging.WARNING, market=MARKET, volume=Decimal(10)),
         call("sold", market=MARKET, reason="trend_end", profit_krw=Decimal(-10_005)),
     ]
 
 
-async def test_a_sale_whose_coins_were_all_taken_meanwhile_is_over(app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_sale_whose_coins_were_all_taken_meanwhile_is_over(
+    app: Trading, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As what it was: a withdrawal of their owner, at its price."""
     await hold(app, monkeypatch)
     app.journal.take_out(TRADE, Decimal(10), price=Decimal(1200))
@@ -271,13 +280,13 @@ async def test_a_sale_whose_coins_were_all_taken_meanwhile_is_over(app: Any, mon
 
 
 async def test_coins_that_were_not_there_are_offered_again_after_a_comparison(
-    app: Any, monkeypatch: pytest.MonkeyPatch
+    app: Trading, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another daemon may have sold them; any other refusal says nothing about them."""
     await hold(app, monkeypatch)
     compared: list[bool] = []
 
-    async def wait_for_comparison(_: Any) -> None:
+    async def wait_for_comparison(_: App) -> None:
         compared.append(True)
 
     monkeypatch.setattr(selling, "wait_for_comparison", wait_for_comparison)
@@ -291,7 +300,7 @@ async def test_coins_that_were_not_there_are_offered_again_after_a_comparison(
 
 
 async def test_the_first_sale_after_a_start_waits_until_the_orders_are_compared(
-    app: Any, monkeypatch: pytest.MonkeyPatch
+    app: Trading, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An old copy of the journal holds what was sold since: only the comparison knows, and then nothing is sold."""
     await hold(app, monkeypatch)
@@ -314,7 +323,7 @@ async def test_a_comparison_is_asked_for_and_waited_for_two_minutes_at_most(
     after: int,
     stops: bool,  # noqa: FBT001 - a parameter
     looks: int,
-    app: Any,
+    app: Trading,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A second at a time, and not by a daemon that ends."""
@@ -333,7 +342,7 @@ async def test_a_comparison_is_asked_for_and_waited_for_two_minutes_at_most(
     assert pauses == [(1.0, app.stop)] * looks
 
 
-async def test_an_order_ended_with_the_error_of_its_last_attempt(app: Any) -> None:
+async def test_an_order_ended_with_the_error_of_its_last_attempt(app: Trading) -> None:
     """When it was refused for good; one that was given up was refused by nobody."""
     trade, intent = plans.plan_entry(app, SNAPSHOT, ENTRY, PLAN)
     app.journal.begin_trade(trade, intent)
@@ -352,19 +361,19 @@ async def test_an_order_ended_with_the_error_of_its_last_attempt(app: Any) -> No
 async def test_a_refused_sale_is_looked_for_before_another_is_sent(
     answer: Exception | None,
     compared: bool,  # noqa: FBT001 - a parameter
-    app: Any,
+    app: Trading,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A refusal is one answer: where Upbit shows the sale, or does not say, all orders are compared first."""
     await hold(app, monkeypatch)
     calls: list[bool] = []
 
-    async def wait_for_comparison(_: Any) -> None:
+    async def wait_for_comparison(_: App) -> None:
         calls.append(True)
 
     monkeypatch.setattr(selling, "wait_for_comparison", wait_for_comparison)
     bids(app, level("1010", "1000"))
-    app.upbit.order = AsyncMock(side_effect=answer)
+    app.upbit = only(Upbit, books=app.upbit.books, order=AsyncMock(side_effect=answer))
     ends(monkeypatch, app, refused(app, "UnderMinTotal"))
     await lifecycle.sell(app, MARKET, leaving())
     assert calls == ([True] if compared else [])

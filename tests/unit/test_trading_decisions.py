@@ -5,16 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from types import SimpleNamespace
-from typing import Any
 
 import msgspec
 import pytest
 
+from journal.journal import Journal
 from journal.records import IntentState, Trade
 from state import Balance
 from strategy.base import Entry, Exit, Reason
-from tests.helpers.parts import make_app
+from tests.helpers.parts import Parts, make_app, only
 from tests.unit.test_protocol import intent, shown
 from trader.books import owner
 from trader.books.adoption import adopted_intent, created_at, request_of
@@ -24,7 +23,8 @@ from trader.books.discovery import judge_volume
 from trader.orders import names, plans
 from trader.orders.protocol import Kind, affordable
 from trader.orders.sale import Sale, Verdict, judge_sale
-from upbit.models import NewOrder, Side
+from upbit.models import NewOrder, Order, Side
+from upbit.rest import Upbit
 
 NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)
 NAME = "ub1-S7f3a-KRWBTC-2611222100-b-1-3"
@@ -82,7 +82,7 @@ def test_what_is_missing_twice_is_gone(short: str, last: str | None, gone: int) 
 
 def test_a_name_is_read_as_it_was_given() -> None:
     """Mode, account, market, candle, side, leg and number; what is not of this form is nobody's of ours."""
-    app: Any = make_app(mode="sandbox", account="7f3a")
+    app = make_app(mode="sandbox", account="7f3a")
     closed = datetime(2026, 11, 22, 21, tzinfo=UTC)
     assert names.prefix_of(app.bot) == "ub1-S7f3a-"
     assert names.trade_name("KRW-BTC", closed) == "KRWBTC-2611222100"
@@ -139,7 +139,7 @@ def test_an_adopted_order_is_the_request_it_came_of() -> None:
     assert request_of(buy, NAME) == NewOrder(market="KRW-A", side=Side.BID, identifier=NAME, total=Decimal(6000))
     sale = shown(side=Side.ASK, price=None, volume=Decimal(5), created_at="2026-11-02T21:00:00+09:00")
     assert request_of(sale, NAME) == NewOrder(market="KRW-A", side=Side.ASK, identifier=NAME, volume=Decimal(5))
-    app: Any = make_app(clock=lambda: NOW + timedelta(days=1))
+    app = make_app(clock=lambda: NOW + timedelta(days=1))
     record = adopted_intent(app, a_trade(), sale, name)
     assert msgspec.json.decode(record.request, type=NewOrder) == request_of(sale, NAME)
     assert (record.identifier, record.decision_key, record.n, record.trade_id) == (NAME, "t-s-1", 2, "t")
@@ -191,13 +191,13 @@ async def test_a_newest_order_that_upbit_shows_under_another_name_is_not_our_acc
     """Only the same name under the same uuid proves it."""
     order = shown(kind)
 
-    async def look(*, uuid: str) -> Any:
+    async def look(*, uuid: str) -> Order:
         assert uuid == "u"
         return order
 
-    def app(newest: tuple[str, str] | None) -> Any:
-        journal = SimpleNamespace(newest_uuid=lambda: newest)
-        return make_app(journal=journal, upbit=SimpleNamespace(order=look))
+    def app(newest: tuple[str, str] | None) -> Parts:
+        journal = only(Journal, newest_uuid=lambda: newest)
+        return make_app(journal=journal, upbit=only(Upbit, order=look))
 
     assert await owner.knows_our_orders(app(("ub1-x-0", "u")))
     assert not await owner.knows_our_orders(app(("ub1-y-0", "u")))
