@@ -6,8 +6,10 @@ because, nothing can be written. It is written down as soon as something can be.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
+import sqlite3
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -16,7 +18,6 @@ from journal.rows import canonical
 from journal.store import Store
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Callable, Iterable, Mapping
     from datetime import datetime
     from pathlib import Path
@@ -35,40 +36,48 @@ class Outbox(Store):
     def __init__(self, connection: sqlite3.Connection, lock: int, path: Path, clock: Callable[[], datetime]) -> None:
         super().__init__(connection, lock, path, clock)
         self._held: dict[str, Note] = {}  # not written down
-        self._told: set[str] = set()  # of those that were held: delivered before they could be written down
+        self._told: dict[str, Note] = {}  # of those that were held: delivered before they could be written down
 
     def add_notes(self, notes: Iterable[Note]) -> None:
         """Queue messages; one whose key is known is not queued again. What it tells is in the log, too."""
         fresh = list(notes)
         try:
             with self._transaction():
-                self._insert_notes([*self._held.values(), *fresh])
+                self._insert_notes([*self._told.values(), *self._held.values(), *fresh])
         except (*NOT_NOW, JournalBroken) as error:
             log.warning("not written: %s (%s)", "messages", error)
             self._hold(fresh)
         else:
             self._held.clear()
+            self._told.clear()
 
     def _hold(self, notes: Iterable[Note]) -> None:
         """Keep messages in memory that could not be written down."""
         for note in notes:
-            if note.key not in self._told:
+            if note.key not in self._told and not self._is_written(note.key):
                 hidden = replace(note, body=json.loads(self.redact(canonical(note.body))))
                 self._held.setdefault(note.key, hidden)
         while len(self._held) > MOST_HELD:
             log.error("too many messages wait, one is given up key=%s", oldest := next(iter(self._held)))
             del self._held[oldest]
 
+    def _is_written(self, key: str) -> bool:
+        """Return whether a message stands in the file; one that cannot be read is told twice rather than never."""
+        with contextlib.suppress(sqlite3.DatabaseError):
+            return self._db.execute("SELECT 1 FROM outbox WHERE key = ?", (key,)).fetchone() is not None
+        return False
+
     def _insert_notes(self, notes: Iterable[Note]) -> None:
-        """Write messages within the transaction that writes what they tell."""
-        now, rows = self._now_ms(), list(notes)
+        """Write messages within the transaction that writes what they tell; one that was delivered, as it was then."""
+        now, rows = self._now_ms(), [self._told.get(note.key, note) for note in notes]
         self._db.executemany(
-            "INSERT OR IGNORE INTO outbox (key, kind, body, created_ms, card) VALUES (?, ?, ?, ?, ?)",
-            [(note.key, note.kind, self.redact(canonical(note.body)), now, note.card) for note in rows],
+            "INSERT OR IGNORE INTO outbox (key, kind, body, created_ms, sent_ms, card) VALUES (?, ?, ?, ?, ?, ?)",
+            [
+                (note.key, note.kind, self.redact(canonical(note.body)), now, sent, note.card)
+                for note in rows
+                for sent in [now if note.key in self._told else None]
+            ],
         )
-        told = [(now, note.key) for note in rows if note.key in self._told]
-        if told:
-            self._db.executemany("UPDATE outbox SET sent_ms = ? WHERE key = ?", told)
 
     def pending_notes(self, limit: int) -> list[Note]:
         """Return the oldest messages that are not delivered, in their order; those that only memory has at the end."""
@@ -94,11 +103,18 @@ class Outbox(Store):
                 self._db.executemany("UPDATE outbox SET failed = ? WHERE key = ?", [(told, key) for key in written])
 
     def _only_written(self, keys: Iterable[str]) -> list[str]:
-        """Return the keys that stand in the file, and forget the messages that only memory has: they are over."""
-        there = list(keys)
-        held = [key for key in there if self._held.pop(key, None) is not None]
-        self._told.update(held)
-        return [key for key in there if key not in held]
+        """Return the keys that stand in the file; the messages that only memory has wait no more.
+
+        What memory has may stand in the file, too: it was written by another try since.
+        """
+        written = list[str]()
+        for key in keys:
+            held = self._held.pop(key, None)
+            if held is None or self._is_written(key):
+                written.append(key)
+            else:
+                self._told[key] = held
+        return written
 
     def keep_fact(self, key: str, value: str) -> None:
         """Keep one fact for a person to read: it is no event, and no trade rests on it."""

@@ -226,6 +226,71 @@ def test_what_cannot_be_written_down_is_told_all_the_same_and_once(
     assert journal.pending_notes(9) == []
 
 
+def rows_of_outbox(journal: Journal) -> list[tuple[object, ...]]:
+    """Return what the file says of messages: key, body and whether it was delivered."""
+    query = "SELECT key, body, sent_ms IS NOT NULL FROM outbox ORDER BY key"
+    return [tuple(row) for row in journal._db.execute(query)]
+
+
+@pytest.mark.failure("E2")
+def test_a_message_that_was_delivered_from_memory_is_written_as_it_was_delivered(
+    journal: Journal, holder: sqlite3.Connection
+) -> None:
+    """What is told of the same later, in other words, is neither sent nor written in its place."""
+    journal.add_notes([Note(key="k", kind="k", body={"at": "first"})])
+    journal.mark_sent(["k"])
+    journal.add_notes([Note(key="k", kind="k", body={"at": "later"})])
+    assert journal.pending_notes(9) == []
+    holder.execute("ROLLBACK")
+    journal.add_notes([Note(key="k", kind="k", body={"at": "last"})])
+    assert rows_of_outbox(journal) == [("k", '{"at":"first"}', 1)]
+    journal.add_notes([Note(key="k", kind="k", body={"at": "once more"})])
+    assert journal.pending_notes(9) == []
+
+
+@pytest.mark.failure("E2")
+def test_what_is_written_at_the_second_try_is_delivered_once(journal: Journal, holder: sqlite3.Connection) -> None:
+    """Memory still has it then; it is marked in the file all the same."""
+    halt = Halt(code="x", level=Level.HALT_BUYS, ends=Ends.PERSON, ko="까닭", en="why", since=NOW)
+    told = Note(key="h", kind="halted", body={})
+    with pytest.raises(JournalBusy):
+        journal.begin_halt(halt, [told])
+    holder.execute("ROLLBACK")
+    journal.begin_halt(halt, [told])
+    assert [waiting.key for waiting in journal.pending_notes(9)] == ["h"]
+    journal.mark_sent(["h"])
+    assert journal.pending_notes(9) == []
+    assert rows_of_outbox(journal) == [("h", "{}", 1)]
+
+
+@pytest.mark.failure("E2")
+def test_what_was_told_before_the_disk_was_full_is_not_told_again(
+    journal: Journal, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It stands in the file, which can be read."""
+    note = Note(key="k", kind="k", body={})
+    journal.add_notes([note])
+    journal.mark_sent(["k"])
+    fill_disk(journal)
+    journal.add_notes([replace(note, body=dict(LONG))])
+    assert journal.pending_notes(9) == []
+    journal.add_notes([Note(key="other", kind="k", body=dict(LONG))])
+    assert [waiting.key for waiting in journal.pending_notes(9)] == ["other"]
+    assert "not written: messages" in caplog.text
+
+
+@pytest.mark.failure("E7")
+def test_where_nobody_can_look_whether_it_was_told_a_message_is_told_twice_rather_than_never(journal: Journal) -> None:
+    """The file cannot be read either."""
+    note = Note(key="k", kind="k", body={})
+    journal.add_notes([note])
+    journal.mark_sent(["k"])
+    journal._db.execute("ALTER TABLE outbox RENAME TO unreadable")
+    journal.add_notes([note])
+    journal._db.execute("ALTER TABLE unreadable RENAME TO outbox")
+    assert [waiting.key for waiting in journal.pending_notes(9)] == ["k"]
+
+
 @pytest.mark.failure("E2")
 def test_of_messages_that_cannot_be_written_down_only_some_are_kept(
     journal: Journal, holder: sqlite3.Connection, caplog: pytest.LogCaptureFixture
