@@ -197,7 +197,8 @@ class Disasters:
     async def fault_plan(self) -> None:
         """Let one of the sandbox's ready plans happen besides, for a while."""
         stage = self._stage
-        name = self._rng.choice([name for name in ready_plans() if name not in PLAYED_BY_THE_PERSON])
+        some = stage.plan.fault_plans or [name for name in ready_plans() if name not in PLAYED_BY_THE_PERSON]
+        name = self._rng.choice(some)
         stage.befall("fault_plan", plan=name)
         stage.box.begin_plan(find_plan(name))
         self._person.stand_before(stage.box.exchange)

@@ -80,6 +80,7 @@ class Plan:
     max_drawdown: Decimal = Decimal("0.7")
     person: bool = True
     disasters: tuple[str, ...] = ()  # which may befall it, of `DISASTERS`
+    fault_plans: tuple[str, ...] = ()  # which of the sandbox's own may happen to it, by name; empty: any
     unit: timedelta = timedelta(minutes=1)  # of the strategy's candles
     hurried: bool = False  # the daemon's idle loops turn as often as in production, and not as `UNHURRIED` says
 
