@@ -21,6 +21,11 @@ contract: $(STAMP) # real, unmodified Upbit clients trade on the sandbox
 compare: $(STAMP) # the daemon and the backtester trade the same recorded day
 	@$(BIN)/python -m pytest -q -s -m 'slow or not slow' tests/scenarios/test_daemon_against_backtest.py
 
+LONG := $(addprefix tests/scenarios/test_,whole_daemon.py leaks.py optimize.py guards.py)
+.PHONY: scenarios
+scenarios: $(STAMP) # the long stories of the whole daemon: recorded hours, equal seeds, an hour of broken connections
+	@$(BIN)/python -m pytest -q -n auto -m slow $(LONG)
+
 .PHONY: plans
 plans: $(STAMP) # the daemon trades for twenty market minutes under every fault plan
 	@$(BIN)/python -m pytest -q -n auto -m 'slow or not slow' tests/scenarios/test_fault_plans.py
@@ -29,7 +34,7 @@ FUZZ_CASES ?= 20000
 FUZZ_SEED ?= $(shell date +%Y%m%d)
 .PHONY: fuzz
 fuzz: $(STAMP) # a hostile client at the sandbox; FUZZ_SEED repeats a run
-	@FUZZ_CASES=$(FUZZ_CASES) $(BIN)/python -m pytest -q --hypothesis-seed=$(FUZZ_SEED) tests/fuzz
+	@FUZZ_CASES=$(FUZZ_CASES) $(BIN)/python -m pytest -q --hypothesis-profile=default --hypothesis-seed=$(FUZZ_SEED) tests/fuzz
 
 SEEDS ?= 150
 .PHONY: kill

@@ -1,4 +1,7 @@
-"""How `make mutation` runs the tests: quick ones first, the same examples each time, and an endless one fails."""
+"""The same examples in every run, whatever the machine is doing; and how `make mutation` runs the tests.
+
+There the quick tests come first, and an endless one fails.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ import zlib
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import Phase, settings
+from hypothesis import HealthCheck, Phase, settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,11 +22,15 @@ ENDLESS_S = 5.0
 MOST_LONG = 40
 """So many tests that need an exchange judge one mutant, where more of them reach it."""
 
-if MUTATING:
-    settings.register_profile(
-        "mutation", derandomize=True, database=None, deadline=None, phases=[Phase.explicit, Phase.generate]
-    )
-    settings.load_profile("mutation")
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # whoever runs the tests in the background hands this down
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# A run with other examples than the last one is a run nobody can repeat: `make fuzz` is one, and says its seed.
+settings.register_profile(
+    "steady", derandomize=True, database=None, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile("mutation", settings.get_profile("steady"), phases=[Phase.explicit, Phase.generate])
+settings.load_profile("mutation" if MUTATING else "steady")
 
 
 def cost(item: pytest.Item) -> tuple[bool, bool, bool, int]:

@@ -15,7 +15,7 @@ from sandbox.faults.plan import Chance
 from sandbox.faults.reading import find_plan, ready_plans
 from tests.scenarios.test_whole_daemon import main
 
-QUICK = ("lost-answers", "other-hand", "delisting")  # also in the default run
+QUICK = ("lost-answers",)  # also in the default run
 SLOW = [name for name in ready_plans() if name not in QUICK]
 LIMITS = frozenset({"429", "418", "too_many_requests", "rate_limit_exceeded_penalty", "Too Many Requests"})
 
@@ -83,6 +83,7 @@ def test_the_daemon_survives_every_other_plan(plan: str) -> None:
     check_sound(plan)
 
 
+@pytest.mark.slow
 @pytest.mark.failure("A2")
 def test_orders_whose_answer_is_lost_are_found_under_the_same_name() -> None:
     """Every doubtful order is found again, none is sent under another name, and the trades are those of a calm day."""

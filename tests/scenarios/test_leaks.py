@@ -52,6 +52,7 @@ async def measured(app: App) -> dict[str, int]:
     return most
 
 
+@pytest.mark.slow
 @pytest.mark.failure("F6", "F15")
 def test_an_hour_of_broken_connections_leaves_nothing_behind(tmp_path: Path) -> None:
     """Files, sockets and every container are as many in the last third as in those before."""

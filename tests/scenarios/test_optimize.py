@@ -193,6 +193,7 @@ def test_a_strategy_that_was_changed_is_searched_anew(
     assert reused("another rule") == 0
 
 
+@pytest.mark.slow
 def test_a_cluster_that_does_not_answer_is_said_in_one_sentence(history: Path) -> None:
     """Nobody at the address, or nobody who works: what to do stands in it."""
     done = run_main(history, *SEARCH, "--cluster", "tcp://127.0.0.1:9")

@@ -475,7 +475,7 @@ def test_a_strategy_that_claims_to_look_only_at_numbers_and_does_not_is_refused(
         simulate(prepared, FREE, 1)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 10_000), st.integers(1, 5), st.sampled_from(["open", "close"]), st.integers(0, 2))
 def test_the_sum_of_all_trades_is_the_equity_to_the_won(seed: int, slots: int, fill: str, delay: int) -> None:
     """Money at the beginning, plus what ended trades earned, plus what is held, is the end of the curve."""

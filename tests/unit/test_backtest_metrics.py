@@ -46,7 +46,7 @@ def curve(values: Floats | list[float], step_ms: int = DAY_MS, start: datetime =
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 10_000), st.integers(30, 800))
 def test_the_figures_are_those_of_an_independent_library(seed: int, days: int) -> None:
     """Growth, Sharpe, Sortino, drawdown and volatility of random daily returns, as empyrical computes them."""

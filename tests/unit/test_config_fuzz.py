@@ -112,7 +112,7 @@ def is_sane(config: Config) -> None:
 
 @pytest.mark.failure("H1")
 @pytest.mark.failure("H2")
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(files(), ENVIRONMENTS, OVERRIDES)
 def test_spoiled_settings_are_a_valid_configuration_or_told_in_words(
     content: bytes, environ: dict[str, str], overrides: list[str]
@@ -135,7 +135,7 @@ FOLDER = Path()
 
 
 @pytest.mark.failure("H1")
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(OVERRIDES)
 def test_a_start_with_spoiled_settings_ends_before_any_request(overrides: list[str]) -> None:
     """`run` says what is wrong and returns 4, or 2 where the command line itself is wrong; no socket is opened."""

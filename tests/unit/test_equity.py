@@ -292,7 +292,7 @@ def test_small_rises_are_not_written_down_one_by_one(story: Story) -> None:
 
 
 @pytest.mark.failure("H6")
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(st.integers(-60_000, 60_000), max_size=40), st.integers(1, 100), st.integers(5, 100))
 def test_a_breaker_fires_exactly_when_a_plain_sum_says_so(steps: list[int], day_limit: int, fall_limit: int) -> None:
     """Against the definition: loss since the day began and fall from the highest, each over its budget."""
@@ -347,7 +347,7 @@ def test_profit_is_what_was_earned_and_what_is_held() -> None:
 
 
 @pytest.mark.failure("B1")
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     volume=st.integers(1, 1000), gone=st.integers(1, 1000), price=st.integers(1, 10_000), cost=st.integers(1, 10_000)
 )

@@ -280,7 +280,7 @@ async def test_a_stop_during_the_pause_ends_a_task_that_failed() -> None:
 
 
 @pytest.mark.failure("F13")
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.tuples(st.floats(0, 1e4), st.floats(-1e5, 1e5)), max_size=20))
 def test_every_jump_is_measured_whatever_came_before(steps: list[tuple[float, float]]) -> None:
     """Forward or back, one after the other: each look tells what happened since the last."""

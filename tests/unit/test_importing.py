@@ -290,7 +290,7 @@ def spoiled_files(draw: st.DrawFn) -> tuple[str, bytes]:
     return name, bytes(spoiled)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(spoiled_files())
 def test_a_file_that_was_spoiled_is_taken_whole_or_refused_in_words(file: tuple[str, bytes]) -> None:
     """Archives, tables and text: never a traceback, never a candle that cannot be one."""

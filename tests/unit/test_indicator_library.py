@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import tulipy
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 if TYPE_CHECKING:
@@ -67,12 +67,14 @@ def test_the_record_is_of_every_function_that_is_used() -> None:
 CANDLES = st.lists(st.tuples(st.floats(1, 1e6), st.floats(0, 0.05), st.floats(0, 0.05)), min_size=3, max_size=60)
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow])  # a machine may be busy
 @given(CANDLES, st.integers(1, 20))
 def test_the_installed_library_answers_as_the_formulas_say(
     candles: list[tuple[float, float, float]], period: int
 ) -> None:
-    """EMA from the first price; Wilder's averages from the mean of the first `period` values."""
+    """EMA from the first price; Wilder's averages from the mean of the first `period` values.
+
+    A sum that was large and gets small keeps the rounding of what was large: that much may differ.
+    """
     close = np.array([price for price, _, _ in candles])
     high = np.array([price * (1 + up) for price, up, _ in candles])
     low = np.array([price * (1 - down) for price, _, down in candles])
@@ -84,11 +86,13 @@ def test_the_installed_library_answers_as_the_formulas_say(
     ranges = np.maximum(high, before) - np.minimum(low, before)
     if len(close) > period:
         expected = wilder(np.concatenate([[high[0] - low[0]], ranges[1:]]), period)
-        np.testing.assert_allclose(tulipy.atr(high, low, close, period), expected, rtol=1e-9)
+        rounding = 1e-14 * len(close) * high.max()
+        np.testing.assert_allclose(tulipy.atr(high, low, close, period), expected, rtol=1e-9, atol=rounding)
         moves = np.diff(close)
         up, down = wilder(np.maximum(moves, 0), period), wilder(np.maximum(-moves, 0), period)
-        with np.errstate(invalid="ignore"):
-            np.testing.assert_allclose(tulipy.rsi(close, period), 100 * up / (up + down), rtol=1e-7, atol=1e-7)
+        told = up + down > rounding * 1e6  # of less than that, the rounding is a part that counts
+        answered = tulipy.rsi(close, period)[told]
+        np.testing.assert_allclose(answered, 100 * up[told] / (up + down)[told], rtol=1e-4, atol=1e-4)
 
 
 def wilder(values: Floats, period: int) -> Floats:

@@ -320,7 +320,7 @@ def test_what_was_committed_survives_a_kill(tmp_path: Path) -> None:
 
 
 @pytest.mark.failure("A14")
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.integers(1, 10**9), st.integers(1, 10**12)), min_size=1, max_size=8), st.data())
 def test_money_adds_up_exactly_whatever_is_filled(
     tmp_path_factory: pytest.TempPathFactory, bought: list[tuple[int, int]], data: st.DataObject

@@ -110,7 +110,7 @@ def candle(minute: int) -> Candle:
 
 
 @pytest.mark.failure("C6")
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     traded=st.sets(st.integers(0, 900), min_size=5),
     looks=st.lists(st.integers(1, 700), min_size=1, max_size=4),

@@ -227,7 +227,7 @@ sides = st.lists(st.tuples(amounts, st.decimals(min_value=0, max_value=100, plac
 
 
 @pytest.mark.failure("C13")
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(sides, st.integers(5000, 200_000), amounts)
 def test_a_walk_takes_as_much_as_the_limit_allows_and_no_more(
     levels: list[tuple[Decimal, Decimal]], total: int, limit: Decimal
@@ -247,7 +247,7 @@ def test_a_walk_takes_as_much_as_the_limit_allows_and_no_more(
     assert too_much
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     asks=sides,
     available=st.integers(0, 10**6),
@@ -357,7 +357,6 @@ PRICES: dict[Any, tuple[str, list[str]]] = {
 
 @pytest.mark.failure("C10")
 @pytest.mark.parametrize("kind", PRICES)
-@settings(deadline=None)
 @given(odd=ODD, data=st.data())
 def test_a_number_that_is_none_stops_at_the_edge(kind: type[Any], odd: str, data: st.DataObject) -> None:
     """NaN, infinity and amounts below nothing never become a value, in whichever field; sound ones do."""

@@ -277,7 +277,7 @@ def nth(auditor: Auditor, index: int) -> Order:
     return waiting[index % len(waiting)]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(flows)
 def test_the_books_balance_whatever_people_do(flow: list[tuple[Any, ...]]) -> None:
     """Orders of every kind, cancels, replacements, public trades, moving books: after each step all figures agree."""

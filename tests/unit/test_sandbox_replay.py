@@ -10,7 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sandbox.market.feed import Candle
@@ -97,7 +97,6 @@ prices = st.integers(1, 50).map(lambda n: Decimal(n) / 10)
 volumes = st.decimals(Decimal("1e-8"), Decimal(10**9), places=8)
 
 
-@settings(deadline=None)
 @given(
     corners=st.tuples(prices, prices, prices, prices),
     volume=volumes,

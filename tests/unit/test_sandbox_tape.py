@@ -7,7 +7,7 @@ from decimal import Decimal
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sandbox.market.candles import DAY, MINUTE, QUARTER, SECOND, aggregate
@@ -130,7 +130,6 @@ def test_forgotten_minutes_do_not_uncover_a_hole() -> None:
 amounts = st.decimals(min_value=Decimal("1e-12"), max_value=Decimal(10**10), allow_nan=False, allow_infinity=False)
 
 
-@settings(deadline=None)
 @given(prices=st.tuples(amounts, amounts, amounts, amounts), volume=amounts, turnover=amounts)
 def test_a_packed_candle_comes_back_as_it_was(
     prices: tuple[Decimal, Decimal, Decimal, Decimal], volume: Decimal, turnover: Decimal
@@ -140,7 +139,6 @@ def test_a_packed_candle_comes_back_as_it_was(
     assert read_candle(write_candle(candle)) == candle
 
 
-@settings(deadline=None)
 @given(count=st.integers(0, 1_000), keep=st.integers(1, 400))
 def test_a_packed_run_keeps_the_newest_in_order(count: int, keep: int) -> None:
     """At least as many as promised, and at most two blocks more."""
@@ -202,7 +200,6 @@ def test_the_year_forgets_old_extremes() -> None:
     assert told(ticker.low_52w, ticker.low_52w_ms) == [100, START + 366 * DAY * 1000]
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=40), st.sampled_from([1, -1]))
 def test_an_extreme_is_what_a_search_would_find(prices: list[int], sign: int) -> None:
     """The best of the last ten days, without keeping them."""

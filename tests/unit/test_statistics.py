@@ -43,7 +43,7 @@ def curve(values: Floats | Sequence[float]) -> Curve:
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 10_000), st.integers(60, 600))
 def test_they_are_those_of_an_independent_library(seed: int, days: int) -> None:
     """Tail ratio, omega, value at risk and beyond, beta and alpha, as empyrical computes them."""
