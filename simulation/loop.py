@@ -13,12 +13,14 @@ import math
 import selectors
 import time
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from unittest import mock
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from datetime import datetime
+
+T = TypeVar("T")
 
 LAG_FORGIVEN_S = 0.25
 """Real seconds the loop may fall behind its pace and still catch up; timers of 1 ms granularity need some room."""
@@ -92,6 +94,20 @@ class PacedLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         """Return seconds of loop time, 0.0 at the start."""
         return self._paced.now
+
+    def run_in_executor(self, executor: Any, func: Callable[..., T], *args: Any) -> asyncio.Future[T]:  # type: ignore[override]
+        """Run a function at once: time would jump while another thread works."""
+        del executor
+        return done(self.create_future(), func, *args)
+
+
+def done(future: asyncio.Future[T], func: Callable[..., T], *args: Any) -> asyncio.Future[T]:
+    """Call a function and return the future with what became of it."""
+    try:
+        future.set_result(func(*args))
+    except Exception as error:  # noqa: BLE001 - it belongs to whoever waits for the result
+        future.set_exception(error)
+    return future
 
 
 class LoopClock:

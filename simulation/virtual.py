@@ -20,6 +20,7 @@ from unittest import mock
 from aiohttp.resolver import ThreadedResolver
 
 from simulation.hosts import HOST
+from simulation.loop import done
 
 if TYPE_CHECKING:
     import socket
@@ -200,12 +201,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def run_in_executor(self, executor: Any, func: Callable[..., T], *args: Any) -> asyncio.Future[T]:  # type: ignore[override]
         """Run a function at once: there are no threads here."""
         del executor
-        future: asyncio.Future[T] = self.create_future()
-        try:
-            future.set_result(func(*args))
-        except Exception as error:  # noqa: BLE001 - it belongs to whoever waits for the result
-            future.set_exception(error)
-        return future
+        return done(self.create_future(), func, *args)
 
     def _process_events(self, event_list: Any) -> None:
         """There are no file descriptors to watch."""
