@@ -24,13 +24,14 @@ if TYPE_CHECKING:
     from notifier.discord import Discord
     from notifier.messages import Messages
     from strategy.base import Strategy
-    from trader.candles import CandleStore
+    from trader.candles.kept import KeptCandles
+    from trader.candles.store import CandleStore
     from trader.control import Control
     from trader.guards.watchdog import Watchdog
     from trader.health import Health
     from trader.orders.exits import Waiting
     from upbit.rest import Upbit
-    from upbit.stream import TickerStream
+    from upbit.stream import CandleStream, TickerStream
 
 log = logging.getLogger("trader")
 
@@ -56,12 +57,14 @@ class App:
     config: Config
     upbit: Upbit
     tickers: TickerStream
+    candle_stream: CandleStream
     journal: Journal
     control: Control
     messages: Messages
     strategy: Strategy
     parameters: Any  # of the strategy
     candles: CandleStore
+    kept_candles: KeptCandles
     health: Health
     clock: Callable[[], datetime]  # UTC
     rng: random.Random  # seeded: draws only

@@ -27,7 +27,8 @@ from trader.app import App
 from trader.books.breach import on_failure
 from trader.books.owner import claim_mode
 from trader.books.reconcile import reconcile_periodically
-from trader.candles import CandleStore
+from trader.candles.kept import CANDLES_FILE, KeptCandles
+from trader.candles.store import CandleStore
 from trader.control import Control
 from trader.executor import execute_trades
 from trader.guards.account import heed, watch_account
@@ -45,7 +46,7 @@ from trader.restore import recover
 from trader.targets import update_trading_dict
 from trader.wallet import update_wallet_realtime
 from upbit.rest import Upbit
-from upbit.stream import TickerStream
+from upbit.stream import CandleStream, TickerStream
 from upbit.transport import open_session
 
 if TYPE_CHECKING:
@@ -130,21 +131,30 @@ async def build(config: Config, clock: Callable[[], datetime], stop: asyncio.Eve
             control = Control(journal, make_messages(config), clock)
             gate = Gate(config, control, journal, clock)
             upbit = Upbit(session, base_url=config.base_url, access_key=access_key, secret_key=secret_key, gate=gate)
+            candles = make_candles(config, upbit, strategy, parameters)
+            kept = keep_candles(config, candles, clock())
+
+            def latest() -> datetime:
+                return max(clock(), upbit.exchange_time() or clock())
+
             yield App(
                 config=config,
                 upbit=upbit,
-                tickers=TickerStream(
+                tickers=TickerStream(config.websocket_url, rng=random.Random(seed), network=network, latest=latest),
+                candle_stream=CandleStream(
                     config.websocket_url,
-                    rng=random.Random(seed),
+                    config.strategy.unit,
+                    rng=random.Random(f"{seed} candles"),
                     network=network,
-                    latest=lambda: max(clock(), upbit.exchange_time() or clock()),
+                    latest=latest,
                 ),
                 journal=journal,
                 control=control,
                 messages=make_messages(config),
                 strategy=strategy,
                 parameters=parameters,
-                candles=make_candles(config, upbit, strategy, parameters),
+                candles=candles,
+                kept_candles=kept,
                 health=Health(asyncio.get_running_loop().time),
                 clock=clock,
                 rng=random.Random(seed),
@@ -183,6 +193,14 @@ def make_candles(config: Config, upbit: Upbit, strategy: Strategy, parameters: A
     return CandleStore(
         upbit=upbit, unit=config.strategy.unit, history=strategy.history(parameters, config.strategy.unit)
     )
+
+
+def keep_candles(config: Config, candles: CandleStore, now: datetime) -> KeptCandles:
+    """Give the store what was kept of the candles, and return where they are kept."""
+    path = config.data_dir / CANDLES_FILE
+    kept = KeptCandles(path, source=config.base_url, unit=candles.unit, history=candles.history)
+    candles.restore(kept.read(), now)
+    return kept
 
 
 def make_discord(config: Config, session: aiohttp.ClientSession, journal: Journal) -> Discord | None:

@@ -1,7 +1,7 @@
 """`update_indicators_periodically`: every minute, look at all KRW markets and say which are targets, and why not.
 
-Reads candles, tickers and market flags over REST. Writes `snapshot_dict` and `target_dict`, and one verdict with its
-numbers for every market into the journal.
+Candles come from the stream, tickers and market flags over REST. Writes `snapshot_dict` and `target_dict`, and one
+verdict with its numbers for every market into the journal.
 """
 
 from __future__ import annotations
@@ -11,34 +11,39 @@ import logging
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 from math import nan
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from journal.verdicts import GateRow, Scan
 from strategy.base import PASSED, Condition, Gate, Selection, Snapshot, Window
 from strategy.grid import build_window
-from trader.candles import last_close
+from trader.candles.series import last_close
 from trader.guards.host import SKEW_STOP, skew_of
 from trader.loops import each_minute, keep_going, pause
+from trader.prices import reconnect_if_silent
 from trader.targets import rest_time
 from upbit.errors import OutcomeUnknown
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from datetime import datetime
 
     from config.settings import Config
+    from strategy.base import Strategy
     from trader.app import App
     from upbit.models import Market, Ticker
 
 log = logging.getLogger("trader.indicators")
 
-GRACE = timedelta(seconds=2)
-"""How long after a minute boundary Upbit may still be writing the candle that closed."""
+GRACE = timedelta(seconds=1)
+"""How long after a minute boundary the stream may still tell of the candle that closed: it tells once a second."""
 BUDGET_S = 45.0
 """Seconds of a minute spent on fetching candles; what is missing then is fetched in the next minute."""
+SAMPLE = 5
+"""Markets of which the candles are compared with REST's each minute, when all else is known."""
 LEADER = "KRW-BTC"
 SCANS_KEPT = timedelta(days=14)
 
@@ -51,14 +56,36 @@ CAUTION = Gate(code="caution", ko="투자주의 종목", en="investment caution"
 async def update_indicators_periodically(app: App) -> None:
     """Scan all KRW markets at each minute boundary until the daemon stops."""
     name = "update_indicators_periodically"
-    await keep_going(
-        name, each_minute(app.clock, app.stop, grace=GRACE), lambda: scan(app), health=app.health, stop=app.stop
-    )
+    async with asyncio.TaskGroup() as tasks:
+        stream = tasks.create_task(app.candle_stream.run(app.candles.put, app.candles.on_state), name="candle stream")
+        ticks = each_minute(app.clock, app.stop, grace=GRACE)
+        await keep_going(name, ticks, lambda: scan(app), health=app.health, stop=app.stop)
+        stream.cancel()
 
 
 async def scan(app: App) -> None:
-    """Fetch what is new, ask the strategy about every market, and publish and record its verdicts."""
+    """Ask the strategy about every market of which all candles are known, then about those fetched meanwhile."""
     closed_at = last_close(app.clock() - GRACE, app.candles.unit)
+    await until_closed(app, closed_at)
+    listings, tickers = await look(app)
+    active = await app.state.active_trade.snapshot()
+    wanted = urgency(listings, active, tickers)
+    await app.candles.prove(wanted)
+    missing = app.candles.missing(wanted, closed_at, tickers)
+    if missing and LEADER not in missing:  # without the leader nothing is decided
+        await publish(app, closed_at, listings, tickers, missing, early=True)
+    missing = await app.candles.refresh(wanted, closed_at, tickers, budget_s=BUDGET_S)
+    if missing:
+        log.info("candles still loading markets=%d of=%d", len(missing), len(listings))
+    await publish(app, closed_at, listings, tickers, missing)
+    await asyncio.to_thread(app.kept_candles.write, *app.candles.unkept())
+    reconnect_if_silent(app, app.candle_stream, tickers.values())
+    if not missing and (differing := await app.candles.check(closed_at, sample=SAMPLE)):
+        app.tell("candles_differ", level=logging.WARNING, markets=",".join(differing))
+
+
+async def look(app: App) -> tuple[dict[str, Market], dict[str, Ticker]]:
+    """Return the list of markets and the last trades, and let go of what is listed no more."""
     found = await app.upbit.markets()
     listings = {market.market: market for market in found if market.market.startswith("KRW-")}
     before = await app.state.listings.snapshot()
@@ -70,11 +97,8 @@ async def scan(app: App) -> None:
     held = [market for market, trade in active.items() if trade.position]
     tell_unlisted(app, [market for market in held if before and market not in known])
     app.candles.forget(known)
-    await until_closed(app, closed_at)
-    missing = await app.candles.refresh(urgency(listings, active, tickers), closed_at, tickers, budget_s=BUDGET_S)
-    if missing:
-        log.info("candles still loading markets=%d of=%d", len(missing), len(listings))
-    await publish(app, closed_at, listings, tickers, missing)
+    app.candle_stream.wanted(frozenset(listings))
+    return listings, tickers
 
 
 def need_whole_list(listings: Collection[str], before: Collection[str]) -> None:
@@ -120,24 +144,52 @@ async def publish(
     listings: Mapping[str, Market],
     tickers: Mapping[str, Ticker],
     missing: Sequence[str],
+    *,
+    early: bool = False,
 ) -> None:
-    """Ask the strategy and share what it says."""
+    """Ask the strategy and share what it says; an early word leaves what was known of the missing markets as it is."""
     series = {market: arrays for market, arrays in app.candles.series().items() if market not in missing}
-    turnover = {market: float(ticker.turnover_24h) for market, ticker in tickers.items()}
-    window = build_window(app.candles.unit, closed_at, app.candles.history, series, turnover)
-    numbers = app.strategy.compute(window, app.parameters)
-    selection = app.strategy.select(window, numbers, -1, app.parameters)
     barred = {market: gate for market, listing in listings.items() if (gate := barrier(app.config, listing))}
     barred |= {market: NOT_LOADED for market in missing if market not in barred}
-    snapshots = judge(window, selection, app.strategy.gates, barred, tickers, as_of=app.clock())
-    await app.state.snapshot_dict.replace(snapshots)
+    ask = partial(
+        judge_all,
+        app.strategy,
+        app.parameters,
+        partial(build_window, app.candles.unit, closed_at, app.candles.history, series),
+        tickers=tickers,
+        barred=barred,
+        as_of=app.clock(),
+    )
+    snapshots, seen = await asyncio.to_thread(ask)  # it takes too long for the loop to wait
     targets = {market: snapshot for market, snapshot in snapshots.items() if snapshot.failed_gate is None}
+    if early:
+        known = await app.state.snapshot_dict.snapshot()
+        snapshots |= {market: known[market] for market in missing if market in known}
+    await app.state.snapshot_dict.replace(snapshots)
     before = await app.state.target_dict.snapshot()
     await app.state.target_dict.replace(targets)
-    barred |= {market: NOT_LOADED for market in listings if market not in snapshots and market not in barred}
-    record(app, closed_at, scan_of(window, selection, app.strategy.gates, barred, tickers), await known_of_account(app))
     if targets.keys() != before.keys():
         log.debug("targets count=%d of=%d markets=%s", len(targets), len(listings), ",".join(sorted(targets)))
+    if not early:
+        unseen = {market: NOT_LOADED for market in listings if market not in snapshots and market not in barred}
+        seen = replace(seen, barred={**seen.barred, **said(unseen)})
+        record(app, closed_at, seen, await known_of_account(app))
+
+
+def judge_all(
+    strategy: Strategy,
+    parameters: Any,
+    build: Callable[[Mapping[str, float]], Window],
+    *,
+    tickers: Mapping[str, Ticker],
+    barred: Mapping[str, Gate],
+    as_of: datetime,
+) -> tuple[dict[str, Snapshot], Scan]:
+    """Return what a strategy says about every market, and what each gate looked at; `build` takes their turnover."""
+    window = build({market: float(ticker.turnover_24h) for market, ticker in tickers.items()})
+    selection = strategy.select(window, strategy.compute(window, parameters), -1, parameters)
+    snapshots = judge(window, selection, strategy.gates, barred, tickers, as_of=as_of)
+    return snapshots, scan_of(window, selection, strategy.gates, barred, tickers)
 
 
 def barrier(config: Config, listing: Market) -> Gate | None:
@@ -209,8 +261,13 @@ def scan_of(
         markets=window.markets,
         gates=rows,
         prices=[tickers[market].price if market in tickers else None for market in window.markets],
-        barred={market: {"code": gate.code, "ko": gate.ko, "en": gate.en} for market, gate in barred.items()},
+        barred=said(barred),
     )
+
+
+def said(barred: Mapping[str, Gate]) -> dict[str, dict[str, str]]:
+    """Return gates as the journal keeps them."""
+    return {market: {"code": gate.code, "ko": gate.ko, "en": gate.en} for market, gate in barred.items()}
 
 
 def told_only(selection: Selection, place: int, gate: Gate) -> Condition:

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import math
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from state import Closing, Price
 from trader.loops import every, keep_going
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from trader.app import App
     from upbit.models import StreamTicker, Ticker
+    from upbit.stream import Stream
 
 log = logging.getLogger("trader.prices")
 
@@ -129,7 +130,7 @@ async def refresh(app: App, inbox: Inbox, questions: Questions) -> None:
         asked_at = app.clock()
         tickers = [ticker for ticker in await ask(app, markets, questions) if app.tickers.heard(ticker)]
         await share(app, {ticker.market: Price(price=ticker.price, as_of=asked_at) for ticker in tickers})
-        check_stream(app, tickers)
+        reconnect_if_silent(app, app.tickers, tickers)
 
 
 async def ask(app: App, markets: list[str], questions: Questions) -> list[Ticker]:
@@ -172,13 +173,14 @@ async def share_closing(app: App, told: Mapping[str, str | None]) -> None:
                 closing[market] = Closing(why=why, since=since, told_at=now)
 
 
-def check_stream(app: App, tickers: list[Ticker]) -> None:
+def reconnect_if_silent(app: App, stream: Stream[Any], tickers: Iterable[Ticker]) -> None:
     """Reconnect a socket that is connected but has long missed a trade that REST knows of."""
-    last_frame = app.tickers.last_frame
+    last_frame = stream.last_frame
     if last_frame is None:
         return
     silence = timedelta(seconds=asyncio.get_running_loop().time() - last_frame)
     traded_since = [t.market for t in tickers if app.clock() - t.traded_at < silence - SILENT_AFTER]
     if silence > 2 * SILENT_AFTER and traded_since:
-        log.warning("ticker stream silent seconds=%.0f traded=%s", silence.total_seconds(), ",".join(traded_since))
-        app.tickers.reconnect()
+        kind, seconds = type(stream).__name__, silence.total_seconds()
+        log.warning("stream silent stream=%s seconds=%.0f traded=%d", kind, seconds, len(traded_since))
+        stream.reconnect()

@@ -64,10 +64,9 @@ class Market(Wire, frozen=True, kw_only=True):
     event: MarketEvent = msgspec.field(name="market_event", default_factory=MarketEvent)
 
 
-class Candle(Wire, frozen=True, kw_only=True):
-    """One candle. Upbit makes none for a period without a trade, and the newest one is still forming."""
+class CandleFields(Wire, frozen=True, kw_only=True):
+    """What a candle is, whoever tells it; REST and the WebSocket name its market differently."""
 
-    market: str
     opened_at_utc: str = msgspec.field(name="candle_date_time_utc")  # "2026-11-24T09:00:00", no zone
     open: Decimal = msgspec.field(name="opening_price")  # KRW
     high: Decimal = msgspec.field(name="high_price")
@@ -88,6 +87,12 @@ class Candle(Wire, frozen=True, kw_only=True):
     def opened_at(self) -> datetime:
         """Start of the candle, UTC."""
         return datetime.fromisoformat(self.opened_at_utc).replace(tzinfo=UTC)
+
+
+class Candle(CandleFields, frozen=True, kw_only=True):
+    """One candle. Upbit makes none for a period without a trade, and the newest one is still forming."""
+
+    market: str
 
 
 class Ticker(Wire, frozen=True, kw_only=True):
@@ -304,6 +309,21 @@ class StreamTicker(Wire, frozen=True, kw_only=True):
         if self.delisting_date != NULL:
             return f"delisting {bytes(self.delisting_date)[:LONGEST_TOLD].decode(errors='replace')}"
         return None if self.market_state in {"ACTIVE", None} else self.market_state
+
+
+class StreamCandle(CandleFields, frozen=True, kw_only=True):
+    """A `candle.*` frame: a whole candle as it was then. The same one comes again and again while trades change it.
+
+    https://docs.upbit.com/kr/reference/websocket-candle
+    """
+
+    kind: str = msgspec.field(name="type")  # "candle.1m"
+    market: str = msgspec.field(name="code")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.low <= min(self.open, self.close) <= max(self.open, self.close) <= self.high:
+            raise ValueError(f"not a candle: {self.open:.12g} {self.high:.12g} {self.low:.12g} {self.close:.12g}")
 
 
 class StreamOrder(Wire, frozen=True, kw_only=True):

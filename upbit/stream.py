@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 import msgspec
@@ -18,14 +18,13 @@ from websockets.exceptions import WebSocketException
 
 from upbit.auth import token
 from upbit.errors import UNREADABLE
-from upbit.models import StreamOrder, StreamTicker, from_ms
+from upbit.models import StreamCandle, StreamOrder, StreamTicker, from_ms
 from upbit.network import DIRECT, is_safe
 
 if TYPE_CHECKING:
     import random
     import ssl
     from collections.abc import Callable
-    from datetime import datetime
 
     from websockets.asyncio.client import ClientConnection
 
@@ -49,6 +48,10 @@ SHORTEST_PAUSE_S = 0.25
 COMPLAIN_EVERY_S = 60.0
 FUTURE = timedelta(minutes=1)
 """Frames from further ahead are nonsense; clocks that far apart stop the daemon for another reason."""
+CANDLE_AHEAD = timedelta(seconds=5)
+"""The same of a candle's start: what is known of the exchange's time may be some seconds behind it."""
+MIDNIGHT = datetime(2000, 1, 1, tzinfo=UTC)
+"""Candles of all units that divide a day start a whole number of units after any midnight."""
 
 
 class ToldOff(Exception):
@@ -240,6 +243,50 @@ class TickerStream(Stream[StreamTicker]):
             return False
         self._newest[market] = max(known, moment)
         return True
+
+
+class CandleStream(Stream[StreamCandle]):
+    """The candles of one unit of many markets, each whole, at most once a second and only while trades change it.
+
+    There is no word for the end of a candle. What is of another unit, of a market nobody asked for, or starts between
+    two candles or in the future is left out.
+    https://docs.upbit.com/kr/reference/websocket-candle
+    """
+
+    def __init__(
+        self,
+        url: str,
+        unit: timedelta,
+        *,
+        rng: random.Random,
+        network: Network = DIRECT,
+        latest: Callable[[], datetime] | None = None,
+    ) -> None:
+        """`latest` returns the time it is at the exchange, at the latest; None: no candle is of the future."""
+        super().__init__(url, StreamCandle, rng, network)
+        self._unit = unit
+        self._kind = f"candle.{unit // timedelta(minutes=1)}m"
+        self._latest = latest
+        self._markets = frozenset[str]()
+
+    def wanted(self, markets: frozenset[str]) -> None:
+        """Follow exactly these markets from now on."""
+        self._markets = markets
+        self._subscribe([{"type": self._kind, "codes": sorted(markets)}] if markets else None)
+
+    def _is_news(self, frame: StreamCandle) -> bool:
+        if oddity := self._oddity(frame):
+            self._complain(f"{oddity}: {frame.market:.20} {frame.kind:.20} {frame.opened_at_utc}")
+        return not oddity
+
+    def _oddity(self, frame: StreamCandle) -> str:
+        if frame.kind != self._kind or (frame.opened_at - MIDNIGHT) % self._unit:
+            return "of another unit"
+        if frame.market not in self._markets:
+            return "of a market nobody asked for"
+        if self._latest is not None and frame.opened_at > self._latest() + CANDLE_AHEAD:
+            return "from the future"
+        return ""
 
 
 class Moment(NamedTuple):

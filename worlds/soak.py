@@ -157,7 +157,7 @@ def say(text: str) -> None:
 
 
 def report(life: Life, wall: float) -> tuple[list[str], int]:
-    """Return the report, ready for docs/soak.md, and 1 when something grows or is broken."""
+    """Return the report, ready for docs/operations.md, and 1 when something grows or is broken."""
     samples = life.samples
     days = [one.day for one in samples]
     columns = columns_of(samples)

@@ -14,11 +14,12 @@ from journal.journal import Journal
 from notifier.messages import Messages
 from strategy.scaffold import Scaffold
 from trader.app import App
-from trader.candles import CandleStore
+from trader.candles.kept import KeptCandles
+from trader.candles.store import CandleStore
 from trader.control import Control
 from trader.health import Health
 from upbit.rest import Upbit
-from upbit.stream import TickerStream
+from upbit.stream import CandleStream, TickerStream
 
 if TYPE_CHECKING:
     import asyncio
@@ -40,11 +41,13 @@ class Given(TypedDict, total=False):
     config: Config
     upbit: Upbit
     tickers: TickerStream
+    candle_stream: CandleStream
     journal: Journal
     control: Control
     messages: Messages
     strategy: Strategy
     candles: CandleStore
+    kept_candles: KeptCandles
     health: Health
     clock: Callable[[], datetime]
     discord: Discord | None
@@ -91,6 +94,8 @@ P = TypeVar("P", bound=Parts)
 MOCKED: dict[str, type] = {
     "upbit": Upbit,
     "tickers": TickerStream,
+    "candle_stream": CandleStream,
+    "kept_candles": KeptCandles,
     "journal": Journal,
     "control": Control,
     "messages": Messages,

@@ -19,7 +19,7 @@ from tests.helpers.parts import Parts, assemble, only
 from tests.unit.test_journal import fill
 from tests.unit.test_risk import book
 from trader.books.memory import Comparison
-from trader.candles import CandleStore
+from trader.candles.store import CandleStore
 from trader.orders import drive, plans, risk
 from trader.trades import buying, lifecycle, positions, selling
 from upbit.errors import OrderNotFound

@@ -150,7 +150,7 @@ def test_balances_that_lag_behind_fills_change_nothing() -> None:
 def test_a_silent_socket_is_noticed_and_replaced_by_questions() -> None:
     """It is reconnected about every half minute, and prices come over REST meanwhile: the trades are the same."""
     found = rehearse("silent-socket")
-    assert found.warned("ticker stream silent") >= 8
+    assert found.warned("stream silent stream=TickerStream") >= 8
     assert found.outcome()[:4] == rehearse(None).outcome()[:4]
 
 

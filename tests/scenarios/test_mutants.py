@@ -23,7 +23,7 @@ import pytest
 from journal.journal import Journal
 from journal.records import EDGES, IntentState
 from sandbox.faults.reading import ready_plans
-from trader import candles
+from trader.candles import series
 from trader.orders import drive, protocol, tracking
 from trader.orders.protocol import Step
 from upbit.models import NewOrder
@@ -191,7 +191,7 @@ def a_folder_has_no_lock() -> None:
 
 def a_candle_counts_before_it_ends() -> None:
     """The one that is forming decides, and nobody waits for its end."""
-    real = candles.last_close
+    real = series.last_close
 
     async def go_on(_: Any, __: Any) -> None:
         """Do nothing."""

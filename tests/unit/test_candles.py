@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from trader.candles import CandleStore
+from trader.candles.store import CandleStore
 from upbit.models import Candle
 
 if TYPE_CHECKING:

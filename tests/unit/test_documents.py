@@ -14,12 +14,7 @@ from strategy.parameters import bounds
 from strategy.registry import STRATEGIES
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-TWINS = (
-    ("README.md", "README.en.md"),
-    ("Strategy.md", "Strategy.en.md"),
-    ("docs/running.md", "docs/running.en.md"),
-    ("docs/operations.md", "docs/operations.en.md"),
-)
+TWINS = (("README.md", "README.en.md"), ("Strategy.md", "Strategy.en.md"), ("docs/running.md", "docs/running.en.md"))
 MACHINE_PATH = re.compile(r"/(?:root|home|opt|work)/\w+")
 
 

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simulation.loop import PacedLoop
-from trader.candles import CandleStore
+from trader.candles.store import CandleStore
 from upbit.errors import OutcomeUnknown
 from upbit.models import Candle
 from upbit.rest import Upbit

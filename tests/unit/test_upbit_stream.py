@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 import random
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +14,10 @@ import jwt
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
 
+from tests.helpers.patience import PATIENCE_S
 from upbit import stream
-from upbit.models import StreamTicker, Ticker
-from upbit.stream import OrderStream, TickerStream
+from upbit.models import StreamCandle, StreamTicker, Ticker
+from upbit.stream import CandleStream, OrderStream, TickerStream
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -287,3 +288,64 @@ def test_plain_sockets_never_leave_this_machine() -> None:
     """A token travels encrypted or not at all."""
     with pytest.raises(ValueError, match="only wss"):
         TickerStream("ws://api.upbit.com/websocket/v1", rng=random.Random(1))
+
+
+def candle(**changes: Any) -> bytes:
+    """Spell a candle frame."""
+    told = {
+        "type": "candle.3m",
+        "code": "KRW-BTC",
+        "candle_date_time_utc": "2026-11-02T00:03:00",
+        "candle_date_time_kst": "2026-11-02T09:03:00",
+        "opening_price": 2.0,
+        "high_price": 3.0,
+        "low_price": 1.0,
+        "trade_price": 2.0,
+        "candle_acc_trade_volume": 5.0,
+        "candle_acc_trade_price": 9.0,
+        "timestamp": 1,
+        "stream_type": "REALTIME",
+    }
+    return json.dumps(told | changes).encode()
+
+
+@pytest.mark.failure("C17")
+async def test_a_candle_that_cannot_be_one_is_left_out(script: Script, caplog: pytest.LogCaptureFixture) -> None:
+    """Of another unit, between two candles, of the future, of a market nobody asked for, or beside its own range."""
+    lies: list[dict[str, Any]] = [
+        {"type": "candle.1m"},
+        {"candle_date_time_utc": "2026-11-02T00:04:00"},
+        {"candle_date_time_utc": "2026-11-02T00:03:01"},
+        {"candle_date_time_utc": "2026-11-02T00:09:00"},
+        {"code": "KRW-ETH"},
+        {"high_price": 1.5},
+        {"low_price": 2.5},
+        {"trade_price": -2.0},
+        {"candle_acc_trade_volume": -1.0},
+        {"candle_date_time_utc": "2026-11-02T00:03"},
+    ]
+
+    async def tell(connection: ServerConnection) -> None:
+        for lie in lies:
+            await connection.send(candle(**lie))
+        await connection.send(candle(trade_price=3.0))
+        await connection.wait_closed()
+
+    script.acts = [tell]
+    client = CandleStream(
+        script.url,
+        timedelta(minutes=3),
+        rng=random.Random(1),
+        latest=lambda: datetime(2026, 11, 2, 0, 5, 50, tzinfo=UTC),
+    )
+    client.wanted(frozenset({"KRW-BTC"}))
+    box: asyncio.Queue[StreamCandle] = asyncio.Queue()
+    with caplog.at_level(logging.WARNING, "upbit.stream"):
+        async with asyncio.timeout(PATIENCE_S), asyncio.TaskGroup() as tasks:
+            running = tasks.create_task(client.run(box.put_nowait))
+            found = await box.get()
+            running.cancel()
+    assert found.close == 3
+    assert found.opened_at == datetime(2026, 11, 2, 0, 3, tzinfo=UTC)
+    assert script.told[0][1:] == [{"type": "candle.3m", "codes": ["KRW-BTC"]}]
+    assert "of another unit: KRW-BTC candle.1m" in caplog.text

@@ -1,9 +1,7 @@
 """The watchdog of a live daemon: shows what holds the loop up, and lets the system end a process that hangs.
 
-A thread looks and shows, with the interpreter's lock: `faulthandler.dump_traceback_later` needs none, reads stacks as
-they change, and crashes processes that are busy (https://github.com/python/cpython/issues/140815). The alarm clock is
-the system's and works while Python itself is stuck; it shows the stack of the thread it interrupts, and ends the
-process. A container or service manager starts it again, which recovers like after any kill.
+Both work while Python itself is stuck: `faulthandler` writes the stack from a thread of its own, and the alarm clock is
+the system's. A container or service manager starts the process again, which recovers like after any kill.
 """
 
 from __future__ import annotations
@@ -13,7 +11,6 @@ import faulthandler
 import resource
 import signal
 import sys
-import threading
 import time
 from pathlib import Path
 from typing import Protocol
@@ -49,26 +46,17 @@ class SystemWatchdog:
     def __init__(self) -> None:
         self._heard = time.monotonic()
         self._quiet_until = 0.0
-        self._closed = threading.Event()
-        faulthandler.register(signal.SIGALRM, file=sys.stderr, all_threads=False, chain=True)  # the stack, then the end
-        threading.Thread(target=self._watch, name="watchdog", daemon=True).start()
+        faulthandler.register(signal.SIGALRM, file=sys.stderr, chain=True)  # the stack, and then the end
 
     def alive(self) -> None:
-        """Hear that the loop lives, and wind the alarm clock up again."""
-        self._heard = time.monotonic()
-        signal.setitimer(signal.ITIMER_REAL, END_AFTER_S)
-
-    def _watch(self) -> None:
-        while not self._closed.wait(PERIOD_S):
-            self.look()
-
-    def look(self) -> None:
-        """Show where the loop is when it was not heard of for too long."""
+        """Wind both clocks up again."""
         now = time.monotonic()
-        if now - self._heard > PERIOD_S + SHOW_AFTER_S and now >= self._quiet_until:
+        if now - self._heard > PERIOD_S + SHOW_AFTER_S:
             self._quiet_until = now + SHOW_AGAIN_S
-            sys.stderr.write("the loop is held up:\n")
-            faulthandler.dump_traceback(file=sys.stderr)
+        self._heard = now
+        signal.setitimer(signal.ITIMER_REAL, END_AFTER_S)
+        if now >= self._quiet_until:
+            faulthandler.dump_traceback_later(PERIOD_S + SHOW_AFTER_S, file=sys.stderr)
 
     def files_used(self) -> float:
         """Return which share of the files and sockets this process may open are open."""
@@ -80,7 +68,7 @@ class SystemWatchdog:
         return 0.0 if most == resource.RLIM_INFINITY else used / most
 
     def close(self) -> None:
-        """Stop the clock and the looks."""
-        self._closed.set()
+        """Stop both clocks."""
         signal.setitimer(signal.ITIMER_REAL, 0)
+        faulthandler.cancel_dump_traceback_later()
         faulthandler.unregister(signal.SIGALRM)

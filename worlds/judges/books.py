@@ -47,10 +47,6 @@ class Books:
         """Return how often one order was about to be sent."""
         return next((row["n"] for row in self.rows("SELECT count(*) AS n FROM attempt WHERE id = ?", identifier)), 0)
 
-    def attempted(self) -> set[str]:
-        """Return the identifiers of all orders that were ever about to be sent."""
-        return {row["id"] for row in self.rows("SELECT DISTINCT id FROM attempt")}
-
     def taken(self, market: str) -> Decimal:
         """Return how many coins of a market the journal says its owner took from the bot."""
         rows = self.rows("SELECT volume FROM flow WHERE market = ? AND why = 'taken'", market)

@@ -55,7 +55,6 @@ class Checker:
         self.removed: defaultdict[str, Decimal] = defaultdict(lambda: ZERO)
         self.strangers: set[str] = set()
         self._elsewhere: set[str] = set()  # of these, the ones of another machine
-        self._written_once: set[str] = set()  # orders that journals which are no more were about to send
         self._oversold: defaultdict[str, Decimal] = defaultdict(lambda: ZERO)  # by strangers
         self.short: defaultdict[str, Decimal] = defaultdict(lambda: ZERO)  # the same, whatever the journal says of it
         self.beside_another = False  # whether there ever was another daemon, or a journal was lost
@@ -76,7 +75,7 @@ class Checker:
             self._elsewhere.add(identifier)
         if not identifier.startswith(PREFIX):
             self.story.breach("I2 an order without our identifier", identifier=identifier)
-        elif not self._is_written_down(identifier):
+        elif not any(books.attempts(identifier) for books in self._journals()) and identifier not in self.strangers:
             self.story.breach("I2 sent before it was written down", identifier=identifier)
         first = self._arrived.setdefault(identifier, self.story.clock())
         if is_buy(body) and identifier not in self.strangers:
@@ -84,15 +83,6 @@ class Checker:
         side = self._other_side if elsewhere else self.side
         if is_buy(body) and side is not None:
             side.on_buy(identifier)
-
-    def _is_written_down(self, identifier: str) -> bool:
-        """Return whether a journal says that an order was about to be sent, or said so before it was lost.
-
-        A request is under way for a minute and more: the journal may be gone when it arrives.
-        """
-        if identifier in self.strangers or identifier in self._written_once:
-            return True
-        return any(books.attempts(identifier) for books in self._journals())
 
     def _journals(self) -> list[Books]:
         return self.others if self.books is None else [self.books, *self.others]
@@ -127,7 +117,6 @@ class Checker:
         """Take notice that a journal is no more: what it said was said, and what it knew to be under way is lost."""
         self.beside_another = True
         self.gone += books.embeds()
-        self._written_once |= books.attempted()
         known = {str(order.asked.identifier) for order in self.ours()}
         self.strangers |= {*live, *(identifier for identifier in self._arrived if identifier not in known)}
 

@@ -77,7 +77,7 @@ class Program(Child):
         said, pipe = os.pipe()
         self._said = os.fdopen(said, "rb", buffering=0)
         told = Instructions(began=time.monotonic(), pipe=pipe, point=point, nth=nth)
-        armed = {"PYTHONPATH": str(ARMED), VARIABLE: told.to_text(), "PYTHONFAULTHANDLER": "1"}  # says where it crashed
+        armed = {"PYTHONPATH": str(ARMED), VARIABLE: told.to_text()}
         with log.open("ab") as output:
             self.process = subprocess.Popen(  # noqa: S603 - our own program
                 [sys.executable, "main.py", *arguments],

@@ -1,0 +1,247 @@
+"""Candles that the stream tells, REST fills in and checks, and a restart still knows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from trader.candles.store import DISTRUSTED_FOR, CandleStore
+from upbit.models import Candle, StreamCandle, Ticker
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+START = datetime(2026, 11, 2, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+MARKETS = ["KRW-A", "KRW-B", "KRW-C", "KRW-D"]
+HISTORY = 30
+
+
+def at(minutes: float) -> datetime:
+    """Return a moment, minutes after the start."""
+    return START + minutes * MINUTE
+
+
+def fields_of(market: str, minute: int) -> dict[str, Any]:
+    """Return the candle that a market has in a minute: a price and a volume of its own."""
+    price = Decimal(100 * (1 + MARKETS.index(market)) + minute % 7)
+    opened = f"{at(minute):%Y-%m-%dT%H:%M:%S}"
+    prices = dict.fromkeys(("open", "high", "low", "close"), price)
+    return {"market": market, "opened_at_utc": opened, "volume": Decimal(1 + minute), "turnover": price, **prices}
+
+
+def told(market: str, minute: int, **changes: Any) -> StreamCandle:
+    """Return the last frame about a candle."""
+    return StreamCandle(kind="candle.1m", **(fields_of(market, minute) | changes))
+
+
+@dataclass
+class Exchange:
+    """Every market trades in every minute; `lies` make its answers say something else."""
+
+    asked: list[str] = field(default_factory=list)
+    lies: list[dict[str, Any]] = field(default_factory=list)  # of the answers to come, one each
+
+    async def candles(self, market: str, unit: timedelta, *, count: int, to: datetime) -> list[Candle]:
+        """Return up to `count` candles that opened before `to`, newest first."""
+        self.asked.append(market)
+        last = (to - START) // unit
+        lie = self.lies.pop(0) if self.lies else {}
+        return [Candle(**(fields_of(market, minute) | lie)) for minute in range(last - 1, last - 1 - count, -1)]
+
+    def tickers(self, minutes: float) -> dict[str, Ticker]:
+        """Return the last trades, that long after the start."""
+        traded_ms = round(at(minutes).timestamp() * 1000)
+        price = {market: fields_of(market, int(minutes))["close"] for market in MARKETS}
+        return {
+            market: Ticker(market=market, price=price[market], traded_at_ms=traded_ms, turnover_24h=Decimal(1))
+            for market in MARKETS
+        }
+
+
+async def loaded(minute: int = 100) -> tuple[CandleStore, Exchange]:
+    """Return a store that knows everything until a minute, and begins to listen."""
+    exchange: Any = Exchange()
+    store = CandleStore(upbit=exchange, unit=MINUTE, history=HISTORY)
+    assert await store.refresh(MARKETS, at(minute), exchange.tickers(minute + 0.5), budget_s=10) == []
+    exchange.asked.clear()
+    connect(store)
+    return store, exchange
+
+
+def connect(store: CandleStore) -> None:
+    """Let a connection begin."""
+    store.on_state("connecting")
+    store.on_state("open")
+
+
+def tell(store: CandleStore, minute: int, markets: Sequence[str] = MARKETS) -> None:
+    """Let the stream tell the candle of a minute."""
+    for market in markets:
+        store.put(told(market, minute))
+
+
+def true(store: CandleStore, minute: int, markets: Sequence[str] = MARKETS) -> bool:
+    """Return whether a store's candles are what the exchange has until a minute, number by number."""
+    return all(
+        store.series()[market].opened_at_ms[-1] == at(minute - 1).timestamp() * 1000
+        and all(
+            np.array_equal(
+                getattr(store.series()[market], name),
+                [float(fields_of(market, one)[name]) for one in range(minute - HISTORY, minute)],
+            )
+            for name in ("open", "high", "low", "close", "volume")
+        )
+        for market in markets
+    )
+
+
+async def test_whoever_listens_asks_for_nothing() -> None:
+    """Minute after minute the candles are known a moment after their end, and are what REST would say."""
+    store, exchange = await loaded()
+    for minute in range(100, 140):
+        tell(store, minute)
+        tell(store, minute + 1, MARKETS[:1])  # the stream goes on
+        assert store.missing(MARKETS, at(minute + 1), exchange.tickers(minute + 1.01)) == []
+        assert true(store, minute + 1)
+    assert exchange.asked == []
+
+
+async def test_a_market_that_did_not_trade_needs_no_candle() -> None:
+    """Its last trade was before; what one says who has told of trades since is not believed."""
+    store, exchange = await loaded()
+    quiet = exchange.tickers(99.5)
+    assert store.missing(MARKETS, at(101), quiet) == []
+    tell(store, 101, MARKETS[:1])
+    assert store.missing(MARKETS, at(102), quiet) == MARKETS[:1]
+    assert store.as_of("KRW-B") == at(102)
+
+
+@pytest.mark.failure("C4")
+async def test_a_stream_that_ends_or_stops_is_replaced_by_questions() -> None:
+    """Connected and silent, or not connected: what traded is asked for, and the candles are whole."""
+    for connected in (True, False):
+        store, exchange = await loaded()
+        tell(store, 100, MARKETS[:2])
+        if not connected:
+            store.on_state("closed")
+        tickers = exchange.tickers(101.2)
+        assert store.missing(MARKETS, at(101), tickers) == MARKETS
+        assert await store.refresh(MARKETS, at(101), tickers, budget_s=10) == []
+        assert exchange.asked == MARKETS
+        assert true(store, 101)
+
+
+@pytest.mark.failure("C6")
+async def test_after_a_new_connection_only_gaps_are_asked_for() -> None:
+    """One that begins with the candle the last one ended with left none; one that begins with a later one did."""
+    store, exchange = await loaded()
+    tell(store, 100)
+    connect(store)
+    tell(store, 100, MARKETS[:2])
+    tell(store, 101, MARKETS)
+    tickers = exchange.tickers(101.2)
+    assert store.missing(MARKETS, at(101), tickers) == MARKETS[2:]
+    assert await store.refresh(MARKETS, at(101), tickers, budget_s=10) == []
+    assert exchange.asked == MARKETS[2:]
+    tell(store, 102)
+    assert store.missing(MARKETS, at(102), exchange.tickers(102.01)) == []
+    assert true(store, 102)
+
+
+@pytest.mark.failure("C5")
+async def test_a_market_that_the_stream_has_forgotten_is_asked_for() -> None:
+    """Its last trade is of another candle or price than it was told: lost frames are noticed without a word."""
+    store, exchange = await loaded()
+    tell(store, 100, MARKETS[1:])
+    store.put(told("KRW-D", 100, close=Decimal(400), low=Decimal(400)))
+    assert store.missing(MARKETS, at(101), exchange.tickers(100.99)) == ["KRW-A", "KRW-D"]
+
+
+async def test_a_candle_that_is_told_late_is_put_right_and_counted() -> None:
+    """More volume than was known counts; what was true before does not come back."""
+    store, exchange = await loaded()
+    store_frame = told("KRW-A", 100, volume=Decimal(1))
+    store.put(store_frame)
+    tell(store, 101, MARKETS)
+    assert store.missing(["KRW-A"], at(101), exchange.tickers(101.01)) == []
+    assert not true(store, 101, ["KRW-A"])
+    tell(store, 100, ["KRW-A"])
+    assert true(store, 101, ["KRW-A"])
+    assert store.late == 1
+    store.put(store_frame)
+    assert true(store, 101, ["KRW-A"])
+    assert store.late == 1
+
+
+async def test_a_candle_that_nobody_settles_is_not_kept_for_ever() -> None:
+    """Whoever tells an hour of candles that are never asked for is begun with anew."""
+    store, _ = await loaded()
+    for minute in range(100, 400):
+        tell(store, minute, ["KRW-A"])
+    assert len(store._heard["KRW-A"].candles) <= 51
+
+
+async def test_some_markets_are_compared_with_rest_in_turn() -> None:
+    """Those of which it was asked longest ago; once all were, nothing is left to compare until the next close."""
+    store, exchange = await loaded()
+    tell(store, 100)
+    tell(store, 101)
+    assert store.missing(MARKETS, at(101), exchange.tickers(101.01)) == []
+    assert [await store.check(at(101), sample=2) for _ in range(3)] == [[], [], []]
+    assert exchange.asked == MARKETS
+
+
+@pytest.mark.failure("C18")
+async def test_what_differs_from_rest_is_put_right_when_two_answers_agree() -> None:
+    """Another number, a candle too few and one too many are; of an answer that nothing confirms nothing comes."""
+    store, exchange = await loaded()
+    for minute, market, changes in ((100, "KRW-A", {"volume": Decimal(1)}), (100, "KRW-B", {})):
+        store.put(told(market, minute, **changes))
+    tell(store, 101)
+    settled = ["KRW-A", "KRW-B"]
+    assert store.missing(settled, at(101), exchange.tickers(101.01)) == []
+    exchange.lies = [{}, {"volume": Decimal(7)}]
+    assert await store.check(at(101), sample=1) == []
+    assert not true(store, 101, ["KRW-A"])
+    assert await store.check(at(101), sample=2) == ["KRW-A"]
+    assert true(store, 101, settled)
+    assert exchange.asked == ["KRW-A"] * 4 + ["KRW-B"]
+
+
+@pytest.mark.failure("C18")
+async def test_a_stream_that_most_of_a_sample_contradicts_is_not_believed() -> None:
+    """All that rests on its word alone is asked for again, and what it tells counts only after a while."""
+    store, exchange = await loaded()
+    for market in MARKETS:
+        store.put(told(market, 100, volume=Decimal(1)))
+    tell(store, 101)
+    assert store.missing(MARKETS, at(101), exchange.tickers(101.01)) == []
+    assert await store.check(at(101), sample=3) == MARKETS[:3]
+    assert store.missing(MARKETS, at(101), {}) == ["KRW-D"]
+    assert await store.refresh(MARKETS, at(101), exchange.tickers(101.01), budget_s=10) == []
+    assert true(store, 101)
+    last = 101 + DISTRUSTED_FOR // MINUTE
+    for minute in range(101, last + 1):
+        tell(store, minute)
+        tell(store, minute + 1, MARKETS[:1])
+        tickers = exchange.tickers(minute + 1.01)
+        believed = minute + 1 >= last
+        assert (store.missing(MARKETS, at(minute + 1), tickers) == []) is believed
+        assert await store.refresh(MARKETS, at(minute + 1), tickers, budget_s=10) == []
+    assert true(store, last + 1)
+
+
+async def test_what_is_listed_no_more_is_forgotten() -> None:
+    """Its candles and what was heard of it; when it is listed again it is loaded anew."""
+    store, exchange = await loaded()
+    tell(store, 100)
+    store.forget(MARKETS[:3])
+    assert sorted(store.series()) == MARKETS[:3]
+    tell(store, 101)
+    assert store.missing(MARKETS, at(101), exchange.tickers(101.01)) == ["KRW-D"]
