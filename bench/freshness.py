@@ -1,0 +1,300 @@
+"""Measure how soon after a minute's end every market is judged: the daemon beside a sandbox process, over real sockets.
+
+The sandbox runs at wall speed with quiet and busy markets; the daemon decides on minute candles, in this process, so
+that the moment of publication is seen itself. When it knows all candles the minutes are counted; then a plain sweep
+over REST at ten requests a second, from an address of its own, shows in the same run what asking would have taken; and
+at the end all candles are compared with REST's.
+
+    python bench/freshness.py --minutes 10
+    python bench/freshness.py --minutes 30 --reconnects 1     # cuts the candle stream once a minute, at random
+    python bench/freshness.py --minutes 10 --beside           # a second daemon behind the same address
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import random
+import signal
+import sys
+import tempfile
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+import numpy as np
+import uvloop
+
+from config.reading import load
+from state import Guarded
+from trader.candles.series import FIELDS, differences, last_close, to_arrays
+from trader.clock import wall_clock
+from trader.daemon import build, serve
+from upbit.models import from_ms
+from upbit.rest import Upbit
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping, Sequence
+
+    from config.settings import Config
+    from strategy.base import Snapshot
+    from strategy.grid import CandleArrays
+    from trader.app import App
+
+ROOT = Path(__file__).resolve().parent.parent
+UNIT = timedelta(minutes=1)
+KEYS = ("bench-access-key", "bench-secret-key-0123456789abcdef01234567")
+SECOND = ("other-access-key", "other-secret-key-0123456789abcdef01234567")
+SWEEP_A_SECOND = 10
+SWEEP_FROM = "127.0.0.2"
+PROBE_S = 0.002
+COLD_S = 900.0
+
+
+@dataclass
+class Seen:
+    """What is seen of a daemon while it runs."""
+
+    published: dict[datetime, dict[str, float]] = field(default_factory=dict)  # by close: seconds after it, by market
+    asked: list[datetime] = field(default_factory=list)  # when candles were asked for
+    lags: list[tuple[datetime, float]] = field(default_factory=list)  # when, and how late the loop was, seconds
+    started: datetime = field(default_factory=wall_clock)
+
+
+class Watched(Guarded[str, "Snapshot"]):
+    """A shared dict that notes when each market's verdict about a candle was there first."""
+
+    def __init__(self, seen: Seen) -> None:
+        super().__init__()
+        self._seen = seen
+
+    async def replace(self, items: Mapping[str, Snapshot]) -> None:
+        """Put `items` in the place of everything, and look at the clock."""
+        await super().replace(items)
+        now = wall_clock()
+        for market, snapshot in items.items():
+            told = self._seen.published.setdefault(snapshot.candle_closed_at, {})
+            told.setdefault(market, (now - snapshot.candle_closed_at).total_seconds())
+
+
+@contextlib.asynccontextmanager
+async def sandbox(markets: int, seed: int, log: Path) -> AsyncIterator[tuple[str, Counter[str]]]:
+    """Run the exchange in a process of its own; yield its address, and what it counts of broken rules at its end."""
+    arguments = ["--json", "--markets", str(markets), "--seed", str(seed)]
+    keys = ["--access-key", KEYS[0], "--secret-key", KEYS[1], "--account", ":".join(["second", *SECOND, "1000000"])]
+    with log.open("w") as errors:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *["main.py", "sandbox", *arguments, *keys],
+            cwd=ROOT,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=errors,
+            limit=2**20,
+        )
+        assert process.stdout is not None
+        broken: Counter[str] = Counter()
+        try:
+            yield json.loads(await process.stdout.readline())["url"], broken
+        finally:
+            process.send_signal(signal.SIGTERM)
+            broken.update(json.loads(await process.stdout.readline() or b"{}").get("violations", {}))
+            await process.wait()
+
+
+@contextlib.asynccontextmanager
+async def second_daemon(url: str, folder: Path, *, wanted: bool) -> AsyncIterator[None]:
+    """Run another daemon with an account of its own in a process of its own."""
+    if not wanted:
+        yield
+        return
+    own = {"UPBIT_BASE_URL": url, "ACCESS_KEY": SECOND[0], "SECRET_KEY": SECOND[1], "BOT_DATA_DIR": str(folder / "two")}
+    with (folder / "second.log").open("w") as log:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *["main.py", "run", "--set", "strategy.unit=1"],
+            cwd=ROOT,
+            env={"PATH": os.environ["PATH"], **own},
+            stderr=log,
+            stdout=log,
+        )
+        try:
+            yield
+        finally:
+            process.send_signal(signal.SIGTERM)
+            await process.wait()
+
+
+def watched(app: App, seen: Seen) -> None:
+    """Look at what the daemon publishes and asks for."""
+    app.state.snapshot_dict = Watched(seen)
+    ask = app.upbit.candles
+
+    async def counted(*args: Any, **named: Any) -> Any:
+        seen.asked.append(wall_clock())
+        return await ask(*args, **named)
+
+    app.upbit.candles = counted  # type: ignore[method-assign]
+
+
+async def probe(seen: Seen) -> None:
+    """Note how late the loop is, until cancelled."""
+    loop = asyncio.get_running_loop()
+    while True:
+        due = loop.time() + PROBE_S
+        await asyncio.sleep(PROBE_S)
+        seen.lags.append((wall_clock(), loop.time() - due))
+
+
+async def cut_now_and_then(app: App, a_minute: float, rng: random.Random) -> None:
+    """Drop the connection that tells candles, at random moments, until cancelled."""
+    while True:
+        await asyncio.sleep(rng.expovariate(a_minute / 60.0))
+        app.candle_stream.reconnect()
+
+
+async def all_judged(seen: Seen, markets: int) -> float:
+    """Wait until every market is judged; return how long after the start that was, seconds."""
+    while (wall_clock() - seen.started).total_seconds() < COLD_S:
+        for closed_at, told in seen.published.items():
+            if len(told) >= markets:
+                return (closed_at - seen.started).total_seconds() + max(told.values())
+        await asyncio.sleep(0.1)
+    raise TimeoutError(f"not all of {markets} markets were judged in {COLD_S:g} s")
+
+
+async def sweep(upbit: Upbit, markets: Sequence[str]) -> list[float]:
+    """Ask for every market's candles right after a minute's end; return how late each answer came, seconds."""
+    await asyncio.sleep(60.0 - wall_clock().timestamp() % 60.0)
+    closed_at, loop, late = last_close(wall_clock(), UNIT), asyncio.get_running_loop(), list[float]()
+    began = loop.time()
+    for number, market in enumerate(markets):
+        await asyncio.sleep(max(0.0, began + number / SWEEP_A_SECOND - loop.time()))
+        await upbit.candles(market, UNIT, count=2, to=closed_at)
+        late.append((wall_clock() - closed_at).total_seconds())
+    return late
+
+
+async def unequal(app: App, upbit: Upbit) -> tuple[list[str], int]:
+    """Compare every market's candles with REST's; return where they differ, and how many were compared."""
+    differ, compared = list[str](), 0
+    for market, ours in app.candles.series().items():
+        until = app.candles.as_of(market)
+        assert until is not None
+        page = to_arrays(reversed(await upbit.candles(market, UNIT, count=200, to=until)))
+        if differences(ours, page):
+            mine, theirs = (
+                {one: of(arrays, n) for n, one in enumerate(arrays.opened_at_ms)} for arrays in (ours, page)
+            )
+            wrong = [one for one in theirs if mine.get(one) != theirs[one]]
+            differ += [f"{market} {from_ms(int(one))} {mine.get(one)} {theirs[one]}" for one in wrong]
+        compared += len(page.close)
+    return differ, compared
+
+
+def of(arrays: CandleArrays, place: int) -> tuple[float, ...]:
+    """Return the numbers of one candle."""
+    return tuple(float(getattr(arrays, name)[place]) for name in FIELDS)
+
+
+async def run(options: argparse.Namespace, folder: Path) -> None:
+    """Measure, and print every figure."""
+    seen, rng = Seen(), random.Random(options.seed)
+    async with (
+        sandbox(options.markets, options.seed, folder / "sandbox.log") as (url, broken),
+        second_daemon(url, folder, wanted=options.beside),
+    ):
+        environ = {"ACCESS_KEY": KEYS[0], "SECRET_KEY": KEYS[1], "UPBIT_BASE_URL": url, "BOT_DATA_DIR": str(folder)}
+        config = load(environ, overrides=["strategy.unit=1", f"strategy.name={options.strategy}"])
+        async with running(config, seen) as app:
+            say("first start to all judged", f"{await all_judged(seen, options.markets):6.1f} s")
+            async with asyncio.TaskGroup() as tasks:
+                helpers = [tasks.create_task(probe(seen))]
+                if options.reconnects:
+                    helpers.append(tasks.create_task(cut_now_and_then(app, options.reconnects, rng)))
+                began = last_close(wall_clock(), UNIT)
+                await asyncio.sleep(options.minutes * 60.0 + 30.0)
+                for helper in helpers:
+                    helper.cancel()
+            minutes = [one for one in seen.published if began < one <= last_close(wall_clock(), UNIT)]
+            tell(seen, sorted(minutes))
+            connector = aiohttp.TCPConnector(local_addr=(SWEEP_FROM, 0))
+            async with aiohttp.ClientSession(connector=connector) as session:
+                other = Upbit(session, base_url=url)
+                swept = await sweep(other, sorted(app.candles.series()))
+                each = [late for one in minutes for late in seen.published[one].values()]
+                say("a sweep over REST", spread(swept))
+                say("ours to the sweep, p99", f"{np.quantile(each, 0.99) / np.quantile(swept, 0.99):.3f}")
+                differ, compared = await unequal(app, other)
+                say("candles unlike REST's", f"{len(differ)} of {compared}; {app.candles.late} told late and put right")
+                for line in differ:
+                    say("", line)
+        again = Seen()
+        async with running(config, again):
+            say("restart to all judged", f"{await all_judged(again, options.markets):6.2f} s")
+    say("broken rules", str(dict(broken) or "none"))
+
+
+@contextlib.asynccontextmanager
+async def running(config: Config, seen: Seen) -> AsyncIterator[App]:
+    """Run the daemon in this process, and look at it."""
+    seen.started = wall_clock()
+    async with build(config, wall_clock, asyncio.Event()) as app, asyncio.TaskGroup() as tasks:
+        watched(app, seen)
+        tasks.create_task(serve(app), name="daemon")
+        yield app
+        app.stop.set()
+
+
+def tell(seen: Seen, minutes: Sequence[datetime]) -> None:
+    """Print what is known of some minutes."""
+    told = [seen.published[one] for one in minutes]
+    ends = [one + timedelta(seconds=max(late.values())) for one, late in zip(minutes, told, strict=True)]
+    asked = [sum(one <= at < one + UNIT for at in seen.asked) for one in minutes]
+    spans = list(zip(minutes, ends, strict=True))
+    lags = [1000 * lag for at, lag in seen.lags if any(begin <= at <= end for begin, end in spans)]
+    say("minutes", f"{len(minutes)}, of {min(map(len, told))} to {max(map(len, told))} markets")
+    say("a market judged", spread([late for one in told for late in one.values()]))
+    say("every market judged", spread([max(one.values()) for one in told]))
+    say("candle requests a minute", f"mean {sum(asked) / len(asked):.1f}   most {max(asked)}")
+    say("loop late through closes", spread(lags, "ms"))
+
+
+def spread(values: Sequence[float], unit: str = "s") -> str:
+    """Return median, 99th percentile and the largest of some values."""
+    half, nearly = np.quantile(values, [0.5, 0.99])
+    return f"p50 {half:6.2f} {unit}   p99 {nearly:6.2f} {unit}   slowest {max(values):6.2f} {unit}"
+
+
+def say(what: str, figure: str) -> None:
+    """Print one figure at once."""
+    print(f"{what:26}{figure}", flush=True)
+
+
+def main() -> None:
+    """Print the figures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--markets", type=int, default=289)
+    parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--strategy", default="quiet_trend")
+    parser.add_argument("--reconnects", type=float, default=0.0, metavar="N", help="cuts of the stream a minute")
+    parser.add_argument("--beside", action="store_true", help="a second daemon behind the same address")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--keep", type=Path, help="work in this folder and leave it: candles and logs")
+    options = parser.parse_args()
+
+    about = f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.2f}, Python {sys.version.split()[0]}"
+    say(about, f", {options.markets} markets, {options.strategy}")
+    with tempfile.TemporaryDirectory() as made, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        folder = options.keep or Path(made)
+        folder.mkdir(exist_ok=True)
+        runner.run(run(options, folder))
+
+
+if __name__ == "__main__":
+    main()
