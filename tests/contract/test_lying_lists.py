@@ -14,6 +14,7 @@ from tests.helpers.trading_desk import MARKET, buy, rounds, see_the_world, sell,
 from trader import indicators, wallet
 from upbit.decoding import Rows
 from upbit.errors import OutcomeUnknown
+from upbit.models import Market
 from upbit.rest import Upbit
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def answers(method: str, lie: Callable[[Any], Any]) -> Iterator[None]:
     """Let a list be answered otherwise."""
     real = getattr(Upbit, method)
 
-    async def lying(self: Upbit, *args: Any, **named: Any) -> Any:
+    async def lying(self: Upbit, *args: object, **named: object) -> Any:
         return lie(await real(self, *args, **named))
 
     with patch.object(Upbit, method, lying):
@@ -98,10 +99,10 @@ def test_a_list_of_markets_that_is_empty_or_short_forgets_nothing(tmp_path: Path
                 assert (MARKET in app.candles.series()) is (told_of == 0)
                 assert len([note for note in app.journal.pending_notes(99) if "unlisted" in note.key]) == told_of
 
-    def others(markets: Any) -> list[Any]:
+    def others(markets: Rows[Market]) -> list[Market]:
         """Return markets enough to make a list of what is left."""
         return [one for one in markets if one.market != MARKET] or [
-            type(markets[0])(market=f"KRW-X{number}", korean_name="x") for number in range(2)
+            Market(market=f"KRW-X{number}", korean_name="x") for number in range(2)
         ]
 
     told(tmp_path, story)

@@ -26,7 +26,7 @@ def lying(lie: Callable[[Order], Order], *, looks: int = 1, seconds: float = 0.0
     """Let `GET /v1/order` lie at its next looks, and for some seconds of loop time from the first one."""
     real, left, since = Upbit.order, [looks], list[float]()
 
-    async def order(self: Upbit, **name: Any) -> Order:
+    async def order(self: Upbit, **name: str | None) -> Order:
         answer = await real(self, **name)
         now_s = asyncio.get_running_loop().time()
         since.append(now_s)

@@ -30,10 +30,13 @@ from upbit.models import Order, Side
 from upbit.rest import Upbit
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from journal.journal import Journal
     from sandbox.exchange.orders import Order as BoxOrder
+    from trader.app import App
+    from upbit.models import Fence, NewOrder
 
 
 def settings(desk: Desk) -> Config:
@@ -85,11 +88,11 @@ async def some_history(desk: Desk, rng: random.Random) -> dict[str, Any]:
         return known(app.journal)
 
 
-def patch_place(app: Any, *, lost: bool) -> Any:
+def patch_place(app: App, *, lost: bool) -> AbstractContextManager[object]:
     """Let the next answer be lost after the order was taken."""
     place = app.upbit.place
 
-    async def lose(order: Any) -> Any:
+    async def lose(order: NewOrder | Fence) -> Order:
         answer = await place(order)
         if lost:
             raise OutcomeUnknown("lost")

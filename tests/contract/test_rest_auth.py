@@ -26,7 +26,7 @@ CHANCE = "/v1/orders/chance"
 
 
 def signed(
-    desk: Desk, hashed: str = "", *, algorithm: str = "HS256", secret: str = "", **claims: Any
+    desk: Desk, hashed: str = "", *, algorithm: str = "HS256", secret: str = "", **claims: object
 ) -> dict[str, str]:
     """Return the headers of a request, with whatever is to be wrong about them."""
     payload: dict[str, object] = {"access_key": desk.key.access_key, "nonce": claims.pop("nonce", "n-1")}

@@ -22,7 +22,7 @@ def ids(orders: list[dict[str, Any]]) -> list[str]:
     return [order["uuid"] for order in orders]
 
 
-async def cancel_open(desk: Desk, **query: Any) -> tuple[int, Any]:
+async def cancel_open(desk: Desk, **query: object) -> tuple[int, Any]:
     """Cancel what fits; the next batch is two seconds away."""
     status, body, _ = await desk.call("DELETE", "/v1/orders/open", query)
     desk.pass_time(2)

@@ -19,7 +19,7 @@ BUY = {"side": "bid", "ord_type": "price", "price": "6000"}
 FEE = Decimal("0.0005")
 
 
-async def done(desk: Desk, **body: Any) -> Any:
+async def done(desk: Desk, **body: object) -> Any:
     """Place an order and return it once the sandbox matched it."""
     return await desk.settled(await desk.place(**body))
 

@@ -19,7 +19,7 @@ TAKE = {"side": "bid", "ord_type": "limit", "price": "150000000", "volume": "0.0
 APART = ({160_000_000: "1"}, {140_000_000: "1"})
 
 
-async def done(desk: Desk, **body: Any) -> Any:
+async def done(desk: Desk, **body: object) -> Any:
     """Place an order and return it once the sandbox matched it."""
     return await desk.settled(await desk.place(**body))
 

@@ -43,7 +43,7 @@ class Watch:
         self.now += timedelta(seconds=seconds)
         self.box.catch_up()
 
-    async def get(self, path: str, **query: Any) -> Any:
+    async def get(self, path: str, **query: str | int) -> Any:
         """GET what must succeed, decimals exact."""
         async with self.session.get(self.box.url + path, params=query) as response:
             assert response.status == 200, await response.text()

@@ -229,7 +229,7 @@ def test_the_person_trades_and_moves_money_and_the_sandbox_knows_what_that_did()
         assert {name: amount for name, amount in changed.items() if amount} == faults.flows()
         assert faults.flows()["KRW"] != 0
 
-    def user(minute: float, act: str, **terms: Any) -> Rule:
+    def user(minute: float, act: str, **terms: object) -> Rule:
         return {"fault": "user", "minutes": [minute, None], "act": act} | terms
 
     play(

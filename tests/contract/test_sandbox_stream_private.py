@@ -44,7 +44,7 @@ async def desk() -> AsyncIterator[Desk]:
         yield opened
 
 
-async def watch_orders(line: Line, **more: Any) -> None:
+async def watch_orders(line: Line, **more: object) -> None:
     """Subscribe to orders, and see that nothing is sent for that."""
     await line.ask({"type": "myOrder"} | more)
     assert await line.nothing_more(), "there is no snapshot"

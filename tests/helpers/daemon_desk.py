@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 import msgspec
 
@@ -27,6 +27,16 @@ if TYPE_CHECKING:
 
 START = datetime(2026, 11, 2, tzinfo=UTC)
 KEYS = {"ACCESS_KEY": "test-access-key", "SECRET_KEY": "test-secret-key-0123456789abcdef01234567"}
+
+
+class Terms(TypedDict, total=False):
+    """What a test may say of its exchange, as `opened` takes it."""
+
+    markets: int
+    seed: int
+    krw: int
+    after: timedelta
+    faults: Sequence[Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +93,7 @@ async def opened(
 
 
 @asynccontextmanager
-async def beside(folder: Path, *overrides: str, **exchange: Any) -> AsyncIterator[Desk]:
+async def beside(folder: Path, *overrides: str, **exchange: Unpack[Terms]) -> AsyncIterator[Desk]:
     """Open an exchange, and build a daemon that does not run yet beside it."""
     async with (
         opened(folder, *overrides, **exchange) as (box, config, clock),
@@ -102,7 +112,7 @@ async def serving(config: Config, clock: LoopClock) -> AsyncIterator[App]:
 
 
 @asynccontextmanager
-async def trading(folder: Path, *overrides: str, **exchange: Any) -> AsyncIterator[Desk]:
+async def trading(folder: Path, *overrides: str, **exchange: Unpack[Terms]) -> AsyncIterator[Desk]:
     """Let a daemon trade on an exchange until the block ends."""
     async with opened(folder, *overrides, **exchange) as (box, config, clock), serving(config, clock) as app:
         yield Desk(app, box)

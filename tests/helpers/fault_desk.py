@@ -15,7 +15,7 @@ from simulation.loop import LoopClock, PacedLoop, library_clocks
 from tests.helpers.sandbox_desk import START, Desk, FakeSource
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
 Rule = dict[str, Any]
 
@@ -34,7 +34,7 @@ class FaultyDesk(Desk):
         """Time passes by itself here."""
         raise NotImplementedError(f"await asyncio.sleep({seconds})")
 
-    async def settled(self, order: Any) -> Any:
+    async def settled(self, order: Mapping[str, str]) -> Any:
         """Return an order once the sandbox matched it."""
         while self.box.exchange.in_flight:  # noqa: ASYNC110  # the exchange has no event for it
             await asyncio.sleep(0.01)

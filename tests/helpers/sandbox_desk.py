@@ -134,7 +134,7 @@ class Desk:
         self.now += timedelta(seconds=seconds)
         self.box.catch_up()
 
-    def token(self, hashed: str = "", **claims: Any) -> dict[str, str]:
+    def token(self, hashed: str = "", **claims: object) -> dict[str, str]:
         """Return the headers of a signed request."""
         payload = {"access_key": self.key.access_key, "nonce": str(uuid.uuid4())} | claims
         if hashed:
@@ -151,7 +151,7 @@ class Desk:
         async with self.session.request(method, URL(url, encoded=True), headers=signed) as response:
             return response.status, json.loads(await response.read(), parse_float=Decimal), response.headers
 
-    async def get(self, path: str, **query: Any) -> Any:
+    async def get(self, path: str, **query: object) -> Any:
         """GET what must succeed."""
         status, body, _ = await self.call("GET", path, {name.replace("__", "[]"): v for name, v in query.items()})
         assert status == 200, body
@@ -163,7 +163,7 @@ class Desk:
         async with self.session.post(self.box.url + path, json=body, headers=self.token(hashed)) as response:
             return response.status, await response.json()
 
-    async def place(self, **body: Any) -> Any:
+    async def place(self, **body: object) -> Any:
         """Place an order on KRW-BTC that must be taken."""
         status, order = await self.post({"market": "KRW-BTC"} | body)
         assert status == 201, order

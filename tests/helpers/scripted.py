@@ -98,9 +98,9 @@ def candles(rows: Sequence[Row | None], start: datetime = START, unit: timedelta
     )
 
 
-def ready(history: Mapping[str, Sequence[Row | None]], **parameters: Any) -> Prepared:
+def ready(history: Mapping[str, Sequence[Row | None]], **parameters: object) -> Prepared:
     """Prepare the script over a history whose first candle may only be looked at."""
     books = {market: candles(rows) for market, rows in history.items()}
     end = START + max(len(rows) for rows in history.values()) * UNIT
     panel = build_panel(books, UNIT, START, end, warm_up=0)
-    return prepare(panel, Scripted(), Parameters(**parameters))
+    return prepare(panel, Scripted(), msgspec.structs.replace(Parameters(), **parameters))

@@ -71,7 +71,7 @@ class Line:
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         self.socket = socket
 
-    async def ask(self, *parts: dict[str, Any], ticket: Any = "t") -> None:
+    async def ask(self, *parts: dict[str, Any], ticket: object = "t") -> None:
         """Send a request message."""
         await self.socket.send_str(json.dumps([{"ticket": ticket}, *parts]))
 
@@ -81,7 +81,7 @@ class Line:
         assert message.type is aiohttp.WSMsgType.BINARY, message
         return json.loads(message.data, parse_float=Decimal)
 
-    async def read_until(self, **wanted: Any) -> Any:
+    async def read_until(self, **wanted: object) -> Any:
         """Return the next frame with these values."""
         while True:
             frame = await self.read()
@@ -134,7 +134,7 @@ def only_session(desk: Desk) -> Session:
     return session
 
 
-def unwrapped(frame: Any, form: str) -> dict[str, Any]:
+def unwrapped(frame: object, form: str) -> dict[str, Any]:
     """Return the object in a frame of a format, which is a list of one in the list formats."""
     if form.endswith("LIST"):
         assert isinstance(frame, list)

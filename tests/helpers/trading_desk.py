@@ -15,6 +15,7 @@ from simulation.loop import LoopClock, PacedLoop, library_clocks
 from state import ActiveTrade, Balance, Price
 from strategy.base import Entry, Exit, Reason, Snapshot
 from tests.helpers.sandbox_desk import PRICE, START, FakeSource
+from tests.helpers.values import changed
 from trader.books.reconcile import reconcile
 from trader.daemon import build
 from trader.orders.risk import WALLET_LAG
@@ -82,13 +83,13 @@ class Desk:
         return self.box.exchange.place({"market": MARKET, **body})
 
 
-def told(path: Path, script: Callable[[Desk], Coroutine[Any, Any, None]], **options: Any) -> None:
+def told(path: Path, script: Callable[[Desk], Coroutine[Any, Any, None]], **options: object) -> None:
     """Run a story against a sandbox in which KRW-BTC trades at one price."""
 
     async def story() -> None:
         loop = asyncio.get_running_loop()
         clock = LoopClock(START, loop)
-        settings = SandboxOptions(access_key=ACCESS_KEY, secret_key=SECRET_KEY, **options)
+        settings = changed(SandboxOptions(access_key=ACCESS_KEY, secret_key=SECRET_KEY), **options)
         with library_clocks(loop):
             async with Sandbox(settings, clock, Opened(FakeSource(), START)) as box:
                 await script(Desk(box, clock, path / "data"))

@@ -13,9 +13,11 @@ from trader.app import EVENTS_KEPT
 from worlds.growth import sizes
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from trader.app import App
 
-BROKEN = (
+BROKEN: tuple[Mapping[str, object], ...] = (
     {"fault": "lost", "probability": 0.05},
     {"fault": "lost", "probability": 0.02, "accepted": True},
     {"fault": "answered", "probability": 0.05},

@@ -36,6 +36,11 @@ from worlds.pool import map_forked
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from journal.records import Intent
+    from state import Balance
+    from trader.app import App
+    from trader.orders.evidence import Looks, Persistence
+    from upbit.models import Fence, Order
     from worlds.world import World
 
 SEEDS = range(1, 25)
@@ -43,12 +48,12 @@ HOURS = 0.9
 RATES = LieRates(late=0.12, lost_answer=0.08, html_after=0.06, never=0.08, refused=0.03, lag=0.3, partial=0.3)
 
 
-def replaced(target: str, new: Any) -> None:
+def replaced(target: str, new: object) -> None:
     """Replace something until the process of this world ends."""
     mock.patch(target, new).start()
 
 
-def force(app: Any, identifier: str, state: IntentState) -> None:
+def force(app: App, identifier: str, state: IntentState) -> None:
     """Take an order along an edge that does not exist."""
     with mock.patch.dict(EDGES, dict.fromkeys(IntentState, frozenset(IntentState))), app.journal._transaction():
         app.journal._move(identifier, state)
@@ -57,12 +62,13 @@ def force(app: Any, identifier: str, state: IntentState) -> None:
 def post_before_journal() -> None:
     """The attempt is written down after the answer."""
     began: dict[str, tuple[Any, ...]] = {}
-    begin, end = Journal.begin_attempt, Journal.end_attempt
+    begin = Journal.begin_attempt
+    end: Callable[..., None] = Journal.end_attempt
 
-    def remember(_: Journal, identifier: str, *rest: Any) -> None:
+    def remember(_: Journal, identifier: str, *rest: object) -> None:
         began[identifier] = rest
 
-    def write_both(self: Journal, identifier: str, *rest: Any, **named: Any) -> None:
+    def write_both(self: Journal, identifier: str, *rest: object, **named: object) -> None:
         if identifier in began:
             begin(self, identifier, *began.pop(identifier))
         end(self, identifier, *rest, **named)
@@ -76,7 +82,7 @@ def new_identifier_after_a_doubt() -> None:
     sent: set[str] = set()
     place = Upbit.place
 
-    async def rename(self: Upbit, order: Any) -> Any:
+    async def rename(self: Upbit, order: NewOrder | Fence) -> Order:
         if isinstance(order, NewOrder) and order.identifier in sent:
             name, _, number = order.identifier.rpartition("-")
             order = msgspec.structs.replace(order, identifier=f"{name}-{int(number) + 1}")
@@ -89,7 +95,7 @@ def new_identifier_after_a_doubt() -> None:
 def not_found_five_times_is_rejected() -> None:
     """A doubt ends by counting."""
 
-    async def count(app: Any, intent: Any, missed: int) -> bool:
+    async def count(app: App, intent: Intent, missed: int) -> bool:
         if missed >= 5:
             force(app, intent.identifier, IntentState.REJECTED)
         return missed >= 5
@@ -101,7 +107,7 @@ def the_fence_is_skipped() -> None:
     """Where the fence would be sent, the order counts as fenced."""
     real = drive.take_step
 
-    async def expire(app: Any, intent: Any, missed: int) -> bool:
+    async def expire(app: App, intent: Intent, missed: int) -> bool:
         wanted = drive.why_not(app, intent) is None
         if missed >= protocol.LOOKS_BEFORE_SENDING and not wanted:
             force(app, intent.identifier, IntentState.FENCED)
@@ -119,11 +125,11 @@ def fills_are_counted_by_state() -> None:
     """An order that ended as `cancel` bought nothing."""
     real = tracking.write_progress
 
-    async def by_state(app: Any, intent: Any, order: Any, *looks: Any) -> bool:
+    async def by_state(app: App, intent: Intent, order: Order, looks: Looks, strangers: Persistence) -> bool:
         if order.state == "cancel":
             app.journal.finish(intent.identifier)
             return True
-        return await real(app, intent, order, *looks)
+        return await real(app, intent, order, looks, strangers)
 
     replaced("trader.orders.tracking.write_progress", by_state)
 
@@ -131,7 +137,7 @@ def fills_are_counted_by_state() -> None:
 def the_whole_wallet_is_sold() -> None:
     """Whatever is free in the account is taken for ours."""
 
-    def everything(ours: Any, wallet: Any, _: Any) -> Any:
+    def everything(ours: Decimal, wallet: Balance | None, _: object) -> Decimal:
         return ours if wallet is None else max(ours, wallet.available)
 
     replaced("trader.orders.risk.sellable", everything)
@@ -140,10 +146,10 @@ def the_whole_wallet_is_sold() -> None:
 def resumes_without_asking() -> None:
     """At a start what was under way counts as not placed, and nothing is compared."""
 
-    def forget(app: Any, intent: Any) -> None:
+    def forget(app: App, intent: Intent) -> None:
         force(app, intent.identifier, IntentState.REJECTED)
 
-    async def trust(app: Any) -> None:
+    async def trust(app: App) -> None:
         app.comparison.finished, app.comparison.began_s = True, asyncio.get_running_loop().time()
 
     replaced("trader.restore.settle_intent", forget)
@@ -164,7 +170,7 @@ MUTANTS = (
 def what_is_taken_is_kept() -> None:
     """Balances are never compared."""
 
-    async def trust(_: Any) -> None:
+    async def trust(_: object) -> None:
         """Do nothing."""
 
     replaced("trader.books.reconcile.compare_balances", trust)
@@ -193,7 +199,7 @@ def a_candle_counts_before_it_ends() -> None:
     """The one that is forming decides, and nobody waits for its end."""
     real = series.last_close
 
-    async def go_on(_: Any, __: Any) -> None:
+    async def go_on(_: object, __: object) -> None:
         """Do nothing."""
 
     replaced("trader.indicators.last_close", lambda now, unit: real(now, unit) + unit)
@@ -209,7 +215,7 @@ def nobody_minds_another_daemon() -> None:
 def a_wrong_clock_is_trusted() -> None:
     """Nothing is forgotten when the clock jumps, and nobody asks the exchange for the time."""
 
-    async def go_on(_: Any, __: Any) -> None:
+    async def go_on(_: object, __: object) -> None:
         """Do nothing."""
 
     replaced("trader.guards.host.start_over", go_on)
@@ -220,7 +226,7 @@ def what_cannot_be_written_is_done_all_the_same() -> None:
     """A write that the disk refuses counts as written."""
 
     @contextlib.contextmanager
-    def pretend(journal: Any) -> Iterator[None]:
+    def pretend(journal: Journal) -> Iterator[None]:
         with contextlib.suppress(sqlite3.OperationalError):
             if not journal._db.in_transaction:
                 journal._db.execute("BEGIN IMMEDIATE")

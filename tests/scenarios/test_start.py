@@ -157,7 +157,7 @@ def test_an_answer_that_says_nothing_about_a_permission_keeps_nobody_out(tmp_pat
     """Maintenance, an odd answer or no money at the test order: what is held must be sold all the same."""
 
     async def story() -> None:
-        faults = [
+        faults: list[dict[str, object]] = [
             {"fault": "answered", "status": 200, "body": "html", "on": {"paths": ["/v1/orders/test"]}},
             {"fault": "refused", "error": "market_offline", "on": {"paths": ["/v1/orders/open"]}},
         ]

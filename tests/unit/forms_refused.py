@@ -5,9 +5,9 @@ from __future__ import annotations
 import gzip
 import json
 from datetime import timedelta
-from typing import Any
 
 from backtest.files.times import Zone
+from tests.helpers.values import changed
 from tests.unit.forms_of_files import (
     DAY,
     FORMING,
@@ -36,10 +36,10 @@ REFUSED: dict[str, Case] = {}
 """By name."""
 
 
-def refuse(name: str, words: str, content: bytes | str, *, file: str = "KRW-BTC.csv", **more: Any) -> None:
+def refuse(name: str, words: str, content: bytes | str, *, file: str = "KRW-BTC.csv", **more: object) -> None:
     """Enter a case of one file that is refused."""
     body = content.encode() if isinstance(content, str) else content
-    REFUSED[name] = Case(files={file: body}, refused=words, **more)
+    REFUSED[name] = changed(Case(files={file: body}, refused=words), **more)
 
 
 refuse("pyupbit to_csv without --zone", "the times name no zone", frame().to_csv())

@@ -7,13 +7,13 @@ import gzip
 import json
 import lzma
 from decimal import Decimal
-from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 from pyarrow import parquet
 
 from backtest.files.times import Zone
+from tests.helpers.values import changed
 from tests.unit.forms_of_files import (
     COUNT,
     DAY,
@@ -48,10 +48,10 @@ TAKEN: dict[str, Case] = {}
 """By name."""
 
 
-def taken(name: str, form: str, content: bytes | str, *, file: str = "KRW-BTC.csv", **more: Any) -> None:
+def taken(name: str, form: str, content: bytes | str, *, file: str = "KRW-BTC.csv", **more: object) -> None:
     """Enter a case of one file that is taken."""
     body = content.encode() if isinstance(content, str) else content
-    TAKEN[name] = Case(files={file: body}, form=form, **more)
+    TAKEN[name] = changed(Case(files={file: body}, form=form), **more)
 
 
 # --- the forms of programs ------------------------------------------------------------------------------------

@@ -268,7 +268,7 @@ def test_ctrl_c_ends_a_backtest_without_a_traceback(
 ) -> None:
     """Code 130."""
 
-    def interrupted(*_: Any) -> None:
+    def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("cli.backtest.run_seeds", interrupted)

@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
@@ -195,7 +195,7 @@ def test_several_markets_share_the_work(tmp_path: Path) -> None:
     """All of them come whole, and the progress counts them."""
     names = [f"KRW-{letter}" for letter in "ABCDEFG"]
     shelf, store = Shelf({name: list(range(450)) for name in names}), Store(tmp_path)
-    progress: Any = download(shelf, store, 0, 450)
+    progress = download(shelf, store, 0, 450)
     assert (progress.markets_done, progress.rows, progress.pages) == (7, 7 * 450, 7 * 3)
     assert store.markets(MINUTE) == names
     assert all(minutes_of(store, name) == list(range(450)) for name in names)

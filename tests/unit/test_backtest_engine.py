@@ -34,7 +34,7 @@ FREE = Rules(krw=1_000_000.0, fee_rate=0.0, slippage_scale=0.0)
 """A market without costs: every won can be followed by eye."""
 
 
-def run(rows: Sequence[Row | None], rules: Rules = FREE, **parameters: Any) -> Outcome:
+def run(rows: Sequence[Row | None], rules: Rules = FREE, **parameters: object) -> Outcome:
     """Run the script over one market."""
     return simulate(ready({"KRW-A": rows}, **parameters), rules, 1)
 
@@ -460,7 +460,7 @@ class Pretender(Scripted):
 
     exits: ClassVar[tuple[Cause, ...]] = (STOP, Cause(code="signal", ko="-", en="-", of_market=True))
 
-    def sells(self, position: Position, moments: Moments, parameters: Any) -> tuple[Any, ...]:
+    def sells(self, position: Position, moments: Moments, parameters: object) -> tuple[Any, ...]:
         """Sell once it is a candle old."""
         del parameters
         return stopped(position, moments), moments.at_s - position.opened_at.timestamp() >= UNIT.total_seconds()

@@ -61,7 +61,7 @@ def test_a_file_that_cannot_be_written_leaves_the_old_one(tmp_path: Path, monkey
     store = Store(tmp_path)
     store.write(UNIT, "KRW-BTC", Stored(candles=candles([flat(1)])))
 
-    def full(*_: Any, **__: Any) -> None:
+    def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("backtest.store.parquet.write_table", full)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import random
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 from trader.candles.store import CandleStore
 from upbit.models import Candle
+from upbit.rest import Upbit
 
 if TYPE_CHECKING:
     from strategy.grid import CandleArrays
@@ -35,15 +36,19 @@ def candle(number: int) -> Candle:
     )
 
 
-class Exchange:
+class Exchange(Upbit):
     """Tells candles newest first; an unruly one mixes them up and tells some of them again."""
 
     def __init__(self, *, unruly: bool) -> None:
         self._unruly = unruly
         self._rng = random.Random(1)
 
-    async def candles(self, _: str, unit: timedelta, *, count: int, to: datetime) -> list[Candle]:
+    async def candles(
+        self, market: str, unit: timedelta, *, count: int = 200, to: datetime | None = None
+    ) -> list[Candle]:
         """Return up to `count` candles that opened before `to`."""
+        del market
+        assert to is not None
         last = (to - START) // unit
         page = [candle(number) for number in range(max(0, last - count), last)][::-1]
         if self._unruly:
@@ -52,7 +57,7 @@ class Exchange:
         return page
 
 
-async def known(exchange: Any, *closed_after: int, history: int) -> CandleArrays:
+async def known(exchange: Upbit, *closed_after: int, history: int) -> CandleArrays:
     """Return what a store knows after looks at some minutes."""
     store = CandleStore(upbit=exchange, unit=MINUTE, history=history)
     for minutes in closed_after:

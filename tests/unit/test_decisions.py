@@ -7,15 +7,18 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from math import isnan
-from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from journal.records import Phase
 from state import ActiveTrade, Price
 from strategy.base import Entry, Exit, Gate, Position, Reason, Snapshot
+from strategy.scaffold import Scaffold
 from trader.decisions import DELISTING, SOLD_BY_HAND, Action, Begin, Buy, Drop, Failed, Raise, Sell, View, decide
+
+if TYPE_CHECKING:
+    from strategy.base import Strategy
 
 NOW = datetime(2026, 11, 2, 12, 0, 30, tzinfo=UTC)
 REASON = Reason(code="test", ko="시험", en="test")
@@ -23,23 +26,31 @@ PARAMETERS = object()
 """Those of the strategy: each of its answers rests on them."""
 
 
-def strategy(*, buy: bool = True, sell: bool = False) -> Any:
-    """Return a strategy that always answers the same, and remembers what it was asked, and about what it holds."""
-    asked: list[Snapshot] = []
-    held: list[Position] = []
+class Asked(Scaffold):
+    """A strategy that always answers the same, and remembers what it was asked, and about what it holds."""
 
-    def enter(snapshot: Snapshot, parameters: object) -> Entry:
+    def __init__(self, *, buy: bool, sell: bool) -> None:
+        self.buy, self.sell = buy, sell
+        self.asked: list[Snapshot] = []
+        self.held: list[Position] = []
+
+    def enter(self, snapshot: Snapshot, parameters: object) -> Entry:
+        """Buy, or do not."""
         assert parameters is PARAMETERS
-        asked.append(snapshot)
-        return Entry(buy=buy, reason=REASON)
+        self.asked.append(snapshot)
+        return Entry(buy=self.buy, reason=REASON)
 
-    def leave(position: Position, snapshot: Snapshot, parameters: object) -> Exit:
+    def exit(self, position: Position, snapshot: Snapshot, parameters: object) -> Exit:
+        """Sell, or do not."""
         assert parameters is PARAMETERS
-        held.append(position)
-        asked.append(snapshot)
-        return Exit(sell=sell, reason=REASON)
+        self.held.append(position)
+        self.asked.append(snapshot)
+        return Exit(sell=self.sell, reason=REASON)
 
-    return SimpleNamespace(enter=enter, exit=leave, asked=asked, held=held)
+
+def strategy(*, buy: bool = True, sell: bool = False) -> Asked:
+    """Return it with its answers."""
+    return Asked(buy=buy, sell=sell)
 
 
 def price(krw: int = 100, *, age_s: float = 0.0) -> Price:
@@ -78,7 +89,7 @@ def trade(phase: str) -> ActiveTrade:
 
 
 def actions(
-    of: Any,
+    of: Strategy,
     *,
     known: Price | None,
     active: ActiveTrade | None = None,
@@ -226,10 +237,10 @@ def test_what_may_not_be_sent_is_not_begun() -> None:
 def test_a_strategy_that_fails_in_one_market_decides_in_the_others() -> None:
     """Its failure is an action like any other: told, and nothing else."""
 
-    class Broken:
+    class Broken(Scaffold):
         """Fails in one market."""
 
-        def enter(self, snapshot: Snapshot, _: Any) -> Entry:
+        def enter(self, snapshot: Snapshot, _: object) -> Entry:
             """Buy, or break."""
             if snapshot.market == "KRW-A":
                 raise ZeroDivisionError("of the user's own")
@@ -244,7 +255,7 @@ def test_a_strategy_that_fails_in_one_market_decides_in_the_others() -> None:
         price_max_age=timedelta(seconds=10),
         candle_max_age=timedelta(hours=5),
     )
-    failed, bought = decide(view_of_both, Broken(), None)  # type: ignore[arg-type]  # all it is asked
+    failed, bought = decide(view_of_both, Broken(), None)
     assert isinstance(failed, Failed)
     assert isinstance(failed.error, ZeroDivisionError)
     assert isinstance(bought, Buy)

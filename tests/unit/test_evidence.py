@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any
 
 import msgspec
 import pytest
@@ -22,7 +21,7 @@ def fill(uuid: str, volume: str, price: str = "100") -> Fill:
     return Fill(uuid=uuid, price=Decimal(price), volume=Decimal(volume), notional=Decimal(volume) * Decimal(price))
 
 
-def ended(*fills: Fill, **changes: Any) -> Order:
+def ended(*fills: Fill, **changes: object) -> Order:
     """Return an order that is over, with these fills."""
     volume = sum((one.volume for one in fills), Decimal(0))
     values = {"state": "cancel", "fills": list(fills), "trades_count": len(fills), "executed_volume": volume}

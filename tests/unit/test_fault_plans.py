@@ -15,7 +15,7 @@ from sandbox.faults.reading import PlanError, find_plan, read_plan, ready_plans
 from tests.helpers.fault_page import document
 
 
-def read(*rules: dict[str, Any], **more: Any) -> Plan:
+def read(*rules: dict[str, Any], **more: object) -> Plan:
     """Read a plan of some rules."""
     return read_plan(json.dumps({"description": "x", "rules": rules} | more).encode(), "plan.json")
 

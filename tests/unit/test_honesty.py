@@ -21,9 +21,10 @@ from strategy.registry import STRATEGIES
 from strategy.scaffold import Common, Scaffold
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
-    from strategy.base import Strategy
+    from strategy.base import Moments, Numbers, Position, Selection, Strategy, Window
 
 UNIT = timedelta(minutes=240)
 
@@ -43,11 +44,11 @@ def test_the_shipped_strategies_pass(strategy: Strategy) -> None:
 class Crossing(Scaffold):
     """The shortest strategy."""
 
-    def numbers(self, window: Any, parameters: Any) -> Any:
+    def numbers(self, window: Window, parameters: object) -> Numbers:
         """Return two averages."""
         return {"short": indicators.sma(window.close, 50), "long": indicators.sma(window.close, 200)}
 
-    def wants(self, now: Any, parameters: Any) -> Any:
+    def wants(self, now: Mapping[str, Any], parameters: object) -> Any:
         """Want what rises."""
         return now["short"] > now["long"]
 
@@ -61,7 +62,7 @@ def test_the_shortest_strategy_passes_and_is_called_as_its_file() -> None:
 class Prophet(Crossing):
     """Its average is centred: half of it lies ahead."""
 
-    def numbers(self, window: Any, parameters: Any) -> Any:
+    def numbers(self, window: Window, parameters: object) -> Numbers:
         """Move an average to the left."""
         ahead = np.roll(indicators.sma(window.close, 51), -25, axis=1)
         return {"short": ahead, "long": indicators.sma(window.close, 200)}
@@ -70,7 +71,7 @@ class Prophet(Crossing):
 class Subtle(Crossing):
     """It scales by the largest price of the whole window."""
 
-    def numbers(self, window: Any, parameters: Any) -> Any:
+    def numbers(self, window: Window, parameters: object) -> Numbers:
         """Divide by what is known only at the end."""
         scale = np.nanmax(window.close, axis=1, keepdims=True)
         return {name: values / scale for name, values in super().numbers(window, parameters).items()}
@@ -79,7 +80,7 @@ class Subtle(Crossing):
 class Impatient(QuietTrend):
     """It asks for too short a history."""
 
-    def history(self, parameters: Any, unit: timedelta) -> int:
+    def history(self, parameters: object, unit: timedelta) -> int:
         """Ask for no more than the least."""
         return 205
 
@@ -89,7 +90,7 @@ class Boastful(Crossing):
 
     exits = (Cause(code="profit", ko="익절", en="take profit", of_market=True),)
 
-    def sells(self, position: Any, moments: Any, parameters: Any) -> Any:
+    def sells(self, position: Position, moments: Moments, parameters: object) -> tuple[Any, ...]:
         """Sell ten percent above the entry."""
         return (moments.numbers["short"] > float(position.entry_price) * 1.1,)
 
@@ -99,7 +100,7 @@ class Careless(Crossing):
 
     parameter_class = Common
 
-    def tests(self, now: Any, parameters: Any) -> Any:
+    def tests(self, now: Mapping[str, Any], parameters: object) -> tuple[Any, ...]:
         """Open every gate but where a number says no."""
         return tuple(~(now["short"] <= now["long"]) for _ in self.gates)
 
@@ -109,7 +110,7 @@ class Forgetful(Crossing):
 
     gates = (Gate(code="only", ko="-", en="-"),)
 
-    def sells(self, position: Any, moments: Any, parameters: Any) -> Any:
+    def sells(self, position: Position, moments: Moments, parameters: object) -> tuple[Any, ...]:
         """Answer for one exit of two."""
         return (moments.price < 0,)
 
@@ -119,7 +120,7 @@ class Moody(Crossing):
 
     asked = 0
 
-    def numbers(self, window: Any, parameters: Any) -> Any:
+    def numbers(self, window: Window, parameters: object) -> Numbers:
         """Answer otherwise each time."""
         Moody.asked += 1
         return {name: values + Moody.asked for name, values in super().numbers(window, parameters).items()}
@@ -128,7 +129,7 @@ class Moody(Crossing):
 class Lonely(Crossing):
     """It says of the last candle something else than of many."""
 
-    def select(self, window: Any, numbers: Any, at: Any, parameters: Any) -> Any:
+    def select(self, window: Window, numbers: Numbers, at: int | slice, parameters: object) -> Selection:
         """Look at another candle when asked about one."""
         return super().select(window, numbers, at - 1 if isinstance(at, int) else at, parameters)
 
@@ -136,7 +137,7 @@ class Lonely(Crossing):
 class Fragile(Crossing):
     """It divides by the range, which a market that stands still has not."""
 
-    def numbers(self, window: Any, parameters: Any) -> Any:
+    def numbers(self, window: Window, parameters: object) -> Numbers:
         """Normalise by the range of fifty candles."""
         spread = indicators.highest(window.high, 50) - indicators.lowest(window.low, 50)
         with np.errstate(all="ignore"):
@@ -161,7 +162,7 @@ def test_what_a_strategy_raises_is_an_answer_too() -> None:
     """The name of the error and its words, and the other questions are asked all the same."""
 
     class Broken(Crossing):
-        def numbers(self, window: Any, parameters: Any) -> Any:
+        def numbers(self, window: Window, parameters: object) -> Numbers:
             raise KeyError("no such column")
 
     findings = examine(Suspect(Broken(), Common(), UNIT))

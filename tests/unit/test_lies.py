@@ -31,7 +31,7 @@ ORDER: dict[str, Any] = {
 }
 
 
-def told(lie: Lie, answer: Any) -> Any:
+def told(lie: Lie, answer: object) -> Any:
     """Return what is said instead of an answer that was not asked for before."""
     return tell(lie, "GET /x", answer, Memory(), READ)
 

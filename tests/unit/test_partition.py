@@ -7,7 +7,6 @@ import random
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simulation.loop import PacedLoop
+from tests.helpers.parts import only
 from trader.candles.store import CandleStore
 from upbit.errors import OutcomeUnknown
 from upbit.models import Candle
@@ -124,7 +124,7 @@ def test_after_a_gap_of_any_length_the_candles_are_whole(traded: set[int], looks
         return [candle(minute) for minute in sorted(traded, reverse=True) if minute <= last][:count]
 
     async def story() -> None:
-        upbit: Any = SimpleNamespace(candles=candles)
+        upbit = only(Upbit, candles=candles)
         store = CandleStore(upbit=upbit, unit=UNIT, history=history)
         now = START + timedelta(minutes=200)
         for look in (0, *looks):

@@ -11,7 +11,7 @@ from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -37,6 +37,7 @@ from journal.schema import MIGRATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from sqlite3 import _Parameters
 
 NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)
 NAME = "journal.sqlite3"
@@ -290,13 +291,13 @@ class FullDisk(sqlite3.Connection):
 
     reserve: Path
 
-    def execute(self, sql: str, *values: Any) -> sqlite3.Cursor:
+    def execute(self, sql: str, values: _Parameters = (), /) -> sqlite3.Cursor:
         """Refuse what needs room, as SQLite does."""
         if self.reserve.exists() and sql.startswith("PRAGMA journal_mode"):
             error = sqlite3.OperationalError("database or disk is full")
             error.sqlite_errorcode = sqlite3.SQLITE_FULL
             raise error
-        return super().execute(sql, *values)
+        return super().execute(sql, values)
 
 
 def test_a_full_disk_at_a_start_is_not_damage_and_the_reserve_lets_the_daemon_come_up(

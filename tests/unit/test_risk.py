@@ -20,6 +20,7 @@ from journal.records import Intent, IntentState, Trade
 from notifier.messages import Messages
 from state import Balance
 from strategy.portfolio import start_of_day
+from tests.helpers.values import changed
 from trader.control import Control
 from trader.orders import risk
 from trader.orders.gate import Gate
@@ -60,17 +61,14 @@ def book(*levels: BookLevel) -> Book:
     return Book(market="KRW-AAA", levels=list(levels or [level("1001", "999")]))
 
 
-def chance(**market: Any) -> Chance:
+def chance(**market: object) -> Chance:
     """Return what an open market allows."""
-    rules = {"bid": Bounds(min_total=Decimal(5000)), "ask": Bounds(min_total=Decimal(5000))} | market
-    return Chance(
-        bid_fee=Decimal("0.0005"),
-        ask_fee=Decimal("0.0005"),
-        market=ChanceMarket(market="KRW-AAA", **rules),
-    )
+    least = Bounds(min_total=Decimal(5000))
+    rules = msgspec.structs.replace(ChanceMarket(market="KRW-AAA", bid=least, ask=least), **market)
+    return Chance(bid_fee=Decimal("0.0005"), ask_fee=Decimal("0.0005"), market=rules)
 
 
-def facts(**changed: Any) -> risk.Facts:
+def facts(**fields: object) -> risk.Facts:
     """Return facts by which a buy is fine."""
     good = risk.Facts(
         market="KRW-AAA",
@@ -84,12 +82,12 @@ def facts(**changed: Any) -> risk.Facts:
         exposure=risk.Exposure(by_market={}, spent_today=Decimal(0), open_trades=1),
         stop_fraction=0.1,
     )
-    return replace(good, **changed)
+    return changed(good, **fields)
 
 
-def told(config: Config = Config(), **changed: Any) -> str:  # noqa: B008 - it is frozen
+def told(config: Config = Config(), **fields: object) -> str:  # noqa: B008 - it is frozen
     """Return the code of a refusal, or "ok"."""
-    answer = risk.judge_buy(config, facts(**changed))
+    answer = risk.judge_buy(config, facts(**fields))
     assert isinstance(answer, risk.Plan) or answer.en
     return answer.code if isinstance(answer, risk.Refused) else "ok"
 

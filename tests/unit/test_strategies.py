@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from math import nan
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -22,12 +22,17 @@ from strategy.indicators import ema
 from strategy.portfolio import can_leave, draw, order_total
 from strategy.registry import STRATEGIES, StrategyError, load
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from strategy.base import Strategy
+
 NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)
 RISING = np.linspace(100.0, 130.0, 600)
 MARKETS = ("KRW-AAA", "KRW-BTC")
 
 
-def window(alt: Any = RISING, btc: Any = RISING, *, turnover: float = 1e9, swing: float = 0.0) -> Window:
+def window(alt: ArrayLike = RISING, btc: ArrayLike = RISING, *, turnover: float = 1e9, swing: float = 0.0) -> Window:
     """Return a window of one coin and bitcoin; `swing` widens the coin's candles, as a fraction."""
     close = np.stack([np.asarray(alt, dtype=np.float64), np.asarray(btc, dtype=np.float64)])
     wide = np.array([[swing], [0.0]])
@@ -107,7 +112,7 @@ def test_no_average_of_bitcoin_reaches_over_a_hole_in_its_history() -> None:
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES, ids=lambda strategy: strategy.name)
-def test_a_decision_in_the_past_does_not_know_the_future(strategy: Any) -> None:
+def test_a_decision_in_the_past_does_not_know_the_future(strategy: Strategy) -> None:
     """What is selected at a candle is the same whether or not later candles exist."""
     parameters = strategy.parameter_class()
     rng = np.random.default_rng(1)
@@ -133,7 +138,7 @@ def wandering(seed: int = 1) -> Window:
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES, ids=lambda strategy: strategy.name)
-def test_many_candles_at_once_are_judged_like_one_by_one(strategy: Any) -> None:
+def test_many_candles_at_once_are_judged_like_one_by_one(strategy: Strategy) -> None:
     """A slice gives the very gates and numbers that each index gives: the backtester asks so, the daemon so."""
     parameters = strategy.parameter_class(
         **({"max_natr": 50.0} if hasattr(strategy.parameter_class, "max_natr") else {})
@@ -150,7 +155,7 @@ def test_many_candles_at_once_are_judged_like_one_by_one(strategy: Any) -> None:
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES, ids=lambda strategy: strategy.name)
-def test_many_moments_at_once_are_sold_like_one_by_one(strategy: Any) -> None:
+def test_many_moments_at_once_are_sold_like_one_by_one(strategy: Strategy) -> None:
     """Arrays of moments give for every cause what the same moments give as single numbers."""
     parameters = strategy.parameter_class()
     seen = wandering(2)

@@ -391,7 +391,7 @@ def test_whatever_rows_come_the_sound_one_is_found(odd: list[Any]) -> None:
 
 
 @given(JSON)
-def test_whatever_an_order_says_it_is_an_order_or_no_answer(odd: Any) -> None:
+def test_whatever_an_order_says_it_is_an_order_or_no_answer(odd: object) -> None:
     """Each field, whatever it holds, ends in a value or in `OutcomeUnknown`."""
     for name in (*ORDER, "trades"):
         try:

@@ -6,7 +6,7 @@ import asyncio
 import random
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from aiohttp import web
@@ -22,8 +22,10 @@ from upbit.transport import open_session
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
     from pathlib import Path
+
+    Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 LISTING = b'[{"market":"KRW-BTC","korean_name":"x"}]'
 ANSWER = b"HTTP/1.1 200 X\r\nContent-Length: %d\r\n\r\n%s" % (len(LISTING), LISTING)
@@ -188,7 +190,7 @@ class Site:
 
 
 @asynccontextmanager
-async def site(handle: Any) -> AsyncIterator[Site]:
+async def site(handle: Handler) -> AsyncIterator[Site]:
     """Serve every path on a free port."""
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", handle)

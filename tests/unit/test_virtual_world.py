@@ -21,8 +21,10 @@ from simulation.weather import Rates, Storm
 from worlds.pool import map_forked
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
     from pathlib import Path
+
+    Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 SERVER, CLIENT = "10.0.0.1", "10.0.0.2"
 
@@ -33,7 +35,7 @@ def apart(work: Callable[[], Any]) -> Any:
     return json.loads(content)
 
 
-async def serve(handler: Any) -> None:
+async def serve(handler: Handler) -> None:
     """Serve HTTP on port 80 for ever."""
     runner = web.ServerRunner(web.Server(handler))
     await runner.setup()

@@ -23,7 +23,7 @@ def client_of(url: str, access_key: str, secret_key: str) -> Any:
     return client
 
 
-async def public(client: Any) -> dict[str, Any]:
+async def public(client: ccxt.pro.upbit) -> dict[str, Any]:
     """Watch each public stream, all on one socket that accumulates subscriptions."""
     tickers = [(await client.watch_ticker(SYMBOL))["info"] for _ in range(3)]
     trades = [dict(trade["info"]) for _ in range(3) for trade in await client.watch_trades(SYMBOL)]
@@ -36,7 +36,7 @@ async def public(client: Any) -> dict[str, Any]:
     return {"tickers": tickers, "trades": trades, "books": books, "candles": candles, "two": sorted(two)}
 
 
-async def awaken(client: Any) -> None:
+async def awaken(client: ccxt.pro.upbit) -> None:
     """Rest and cancel orders until both private streams were heard: there is no snapshot and no acknowledgement."""
     heard = [asyncio.ensure_future(client.watch_orders()), asyncio.ensure_future(client.watch_balance())]
     while not all(one.done() for one in heard):
@@ -44,7 +44,7 @@ async def awaken(client: Any) -> None:
         await asyncio.wait(heard, timeout=0.5)
 
 
-async def rest_and_cancel(client: Any) -> str:
+async def rest_and_cancel(client: ccxt.pro.upbit) -> str:
     """Place a bid far below the market, cancel it, and return its id."""
     price = (await client.fetch_ticker(SYMBOL))["last"] // 2000 * 1000
     rested = await client.create_order(SYMBOL, "limit", "buy", 0.001, price)
@@ -52,13 +52,13 @@ async def rest_and_cancel(client: Any) -> str:
     return str(rested["id"])
 
 
-async def follow_orders(client: Any, events: list[Any]) -> None:
+async def follow_orders(client: ccxt.pro.upbit, events: list[Any]) -> None:
     """Collect what is told about orders, for ever."""
     while True:
         events += [dict(order["info"]) for order in await client.watch_orders()]
 
 
-async def follow_balance(client: Any) -> dict[str, list[float]]:
+async def follow_balance(client: ccxt.pro.upbit) -> dict[str, list[float]]:
     """Watch balances until there is BTC and nothing is locked any more."""
     while True:
         balance = await client.watch_balance()
@@ -66,7 +66,7 @@ async def follow_balance(client: Any) -> dict[str, list[float]]:
             return {name: [balance[name]["free"], balance[name]["used"]] for name in ("KRW", "BTC")}
 
 
-async def private(client: Any) -> dict[str, Any]:
+async def private(client: ccxt.pro.upbit) -> dict[str, Any]:
     """Watch orders, trades of ours and balances on the private socket while trading."""
     await awaken(client)
     events: list[Any] = []

@@ -9,16 +9,21 @@ import asyncio
 import inspect
 import json
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ccxt
 import ccxt.async_support
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Client = ccxt.upbit | ccxt.async_support.upbit
 
 SYMBOL, MARKET = "BTC/KRW", "KRW-BTC"
 PAGES, MINUTE_MS = 3, 60_000
 
 
-async def done(value: Any) -> Any:
+async def done(value: object) -> Any:
     """Return a result, whether the client is synchronous or not."""
     return await value if inspect.isawaitable(value) else value
 
@@ -31,7 +36,7 @@ def client_of(kind: str, url: str, access_key: str, secret_key: str) -> Any:
     return client
 
 
-async def candles(client: Any) -> list[list[Any]]:
+async def candles(client: Client) -> list[list[Any]]:
     """Page forwards through hours of minutes, as ccxt's users do with `since`."""
     (newest,) = await done(client.fetch_ohlcv(SYMBOL, "1m", limit=1))
     found: list[list[Any]] = []
@@ -43,7 +48,7 @@ async def candles(client: Any) -> list[list[Any]]:
     return found
 
 
-async def balances(client: Any) -> dict[str, list[str]]:
+async def balances(client: Client) -> dict[str, list[str]]:
     """Return what is available and locked, by currency, digit by digit as it was sent."""
     balance = await done(client.fetch_balance())
     for account in balance["info"]:
@@ -53,7 +58,7 @@ async def balances(client: Any) -> dict[str, list[str]]:
     return {account["currency"]: [account["balance"], account["locked"]] for account in balance["info"]}
 
 
-async def ended(client: Any, uuid: str) -> Any:
+async def ended(client: Client, uuid: str) -> Any:
     """Follow an order to its end."""
     while True:
         order = await done(client.fetch_order(uuid))
@@ -62,7 +67,7 @@ async def ended(client: Any, uuid: str) -> Any:
         await asyncio.sleep(0.05)
 
 
-async def refusal(kind: type[Exception], call: Any) -> str:
+async def refusal(kind: type[Exception], call: Callable[[], object]) -> str:
     """Return the exchange's name of the refusal a call must meet, which ccxt turns into one of its classes."""
     try:
         await done(call())
@@ -71,7 +76,7 @@ async def refusal(kind: type[Exception], call: Any) -> str:
     raise AssertionError(f"{kind.__name__} was expected")
 
 
-async def look(client: Any) -> dict[str, Any]:
+async def look(client: Client) -> dict[str, Any]:
     """Read the public market."""
     markets = await done(client.load_markets())
     ticker = await done(client.fetch_ticker(SYMBOL))
@@ -89,7 +94,7 @@ async def look(client: Any) -> dict[str, Any]:
     }
 
 
-async def trade(client: Any) -> dict[str, Any]:
+async def trade(client: Client) -> dict[str, Any]:
     """Buy at the market, rest an order, replace it, cancel it, sell everything."""
     story: dict[str, Any] = {"before": await balances(client)}
     fees = await done(client.fetch_trading_fee(SYMBOL))

@@ -25,18 +25,18 @@ def lead_to(url: str) -> None:
     """Send every request for Upbit to another address."""
     send = requests.Session.request
 
-    def elsewhere(self: requests.Session, **asked: Any) -> requests.Response:
+    def elsewhere(self: requests.Session, **asked: str) -> requests.Response:
         return send(self, **asked | {"url": asked["url"].replace(UPBIT, url, 1)})
 
     requests.Session.request = elsewhere  # type: ignore[assignment, method-assign]
 
 
-def balances(client: Any) -> dict[str, list[str]]:
+def balances(client: pyupbit.Upbit) -> dict[str, list[str]]:
     """Return what is available and locked, by currency."""
     return {account["currency"]: [account["balance"], account["locked"]] for account in client.get_balances()}
 
 
-def ended(client: Any, uuid: str) -> Any:
+def ended(client: pyupbit.Upbit, uuid: str) -> Any:
     """Follow an order to its end."""
     while True:
         order = client.get_order(uuid)
@@ -64,7 +64,7 @@ def look() -> dict[str, Any]:
     }
 
 
-def trade(client: Any) -> dict[str, Any]:
+def trade(client: pyupbit.Upbit) -> dict[str, Any]:
     """Buy at the market, rest orders, cancel them, sell everything."""
     story: dict[str, Any] = {"before": balances(client)}
     chance = client.get_chance(MARKET)

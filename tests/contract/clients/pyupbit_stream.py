@@ -23,7 +23,7 @@ def lead_to(url: str) -> None:
     """Send every connection for Upbit to another address."""
     connect = websockets.connect
 
-    def elsewhere(uri: str, **options: Any) -> Any:
+    def elsewhere(uri: str, **options: object) -> Any:
         return connect(uri.replace(UPBIT, url.replace("http", "ws", 1), 1), **options)
 
     websockets.connect = elsewhere  # type: ignore[assignment, misc]

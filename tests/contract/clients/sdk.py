@@ -12,9 +12,12 @@ import inspect
 import json
 import sys
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from upbit import AsyncUpbit, BadRequestError, DefaultAioHttpClient, NotFoundError, PermissionDeniedError, Upbit
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterable, Callable, Iterable
 
 MARKET = "KRW-BTC"
 PAGES = (200, 200, 50)
@@ -29,17 +32,17 @@ def client_of(kind: str, url: str, access_key: str, secret_key: str, *, strict: 
     return AsyncUpbit(**keys, http_client=DefaultAioHttpClient()) if kind == "aiohttp" else AsyncUpbit(**keys)
 
 
-async def done(value: Any) -> Any:
+async def done(value: object) -> Any:
     """Return a result, whether the client is synchronous or not."""
     return await value if inspect.isawaitable(value) else value
 
 
-async def every(pages: Any) -> list[Any]:
+async def every(pages: Iterable[Any] | AsyncIterable[Any]) -> list[Any]:
     """Return the items of all pages, as the SDK turns them."""
     return [item async for item in pages] if hasattr(pages, "__aiter__") else list(pages)
 
 
-async def candles(client: Any) -> list[list[Any]]:
+async def candles(client: Upbit | AsyncUpbit) -> list[list[Any]]:
     """Page backwards through minutes, oldest first in the result."""
     found: list[Any] = []
     for count in PAGES:
@@ -51,12 +54,12 @@ async def candles(client: Any) -> list[list[Any]]:
     ]
 
 
-async def balances(client: Any) -> dict[str, list[str]]:
+async def balances(client: Upbit | AsyncUpbit) -> dict[str, list[str]]:
     """Return what is available and locked, by currency."""
     return {account.currency: [account.balance, account.locked] for account in await done(client.accounts.list())}
 
 
-async def ended(client: Any, uuid: str) -> Any:
+async def ended(client: Upbit | AsyncUpbit, uuid: str) -> Any:
     """Follow an order to its end."""
     while True:
         order = await done(client.orders.retrieve(uuid=uuid))
@@ -65,7 +68,7 @@ async def ended(client: Any, uuid: str) -> Any:
         await asyncio.sleep(0.05)
 
 
-async def refusal(kind: type[Exception], call: Any) -> str:
+async def refusal(kind: type[Exception], call: Callable[[], object]) -> str:
     """Return the exchange's name of the refusal a call must meet."""
     try:
         await done(call())
@@ -74,7 +77,7 @@ async def refusal(kind: type[Exception], call: Any) -> str:
     raise AssertionError(f"{kind.__name__} was expected")
 
 
-async def look(client: Any) -> dict[str, Any]:
+async def look(client: Upbit | AsyncUpbit) -> dict[str, Any]:
     """Read the public market."""
     pairs = await done(client.trading_pairs.list(is_details=True))
     (ticker,) = await done(client.tickers.list_by_trading_pairs(markets=MARKET))
@@ -100,7 +103,7 @@ async def look(client: Any) -> dict[str, Any]:
     }
 
 
-async def trade(client: Any, strict: Any) -> dict[str, Any]:
+async def trade(client: Upbit | AsyncUpbit, strict: Upbit | AsyncUpbit) -> dict[str, Any]:
     """Buy at the market, rest an order, replace it, cancel it, sell everything."""
     story: dict[str, Any] = {"before": await balances(client)}
     chance = await done(client.orders.retrieve_chance(market=MARKET))
@@ -160,7 +163,7 @@ async def trade(client: Any, strict: Any) -> dict[str, Any]:
     return story
 
 
-async def pockets(client: Any) -> str:
+async def pockets(client: Upbit | AsyncUpbit) -> str:
     """Return how the exchange refuses what the sandbox does not have."""
     try:
         await done(client.pockets.list())

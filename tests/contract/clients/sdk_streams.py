@@ -9,16 +9,19 @@ import asyncio
 import inspect
 import json
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from upbit import AsyncUpbit, Upbit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 MARKET = "KRW-BTC"
 MINUTES = ("1m", "3m", "5m", "10m", "15m", "30m", "60m", "240m")
 FORMATS = ("DEFAULT", "SIMPLE", "JSON_LIST", "SIMPLE_LIST")
 
 
-async def done(value: Any) -> Any:
+async def done(value: object) -> Any:
     """Return a result, whether the client is synchronous or not."""
     return await value if inspect.isawaitable(value) else value
 
@@ -26,21 +29,21 @@ async def done(value: Any) -> Any:
 class Streams:
     """The SDK's streams of either client; `wanted` decides when enough was seen."""
 
-    def __init__(self, client: Any) -> None:
+    def __init__(self, client: Upbit | AsyncUpbit) -> None:
         self.client = client
 
-    async def open(self, manager: Any) -> Any:
+    async def open(self, manager: object) -> Any:
         """Enter a stream."""
         return await manager.__aenter__() if hasattr(manager, "__aenter__") else manager.__enter__()
 
-    async def close(self, manager: Any) -> None:
+    async def close(self, manager: object) -> None:
         """Leave a stream."""
         if hasattr(manager, "__aexit__"):
             await manager.__aexit__(None, None, None)
         else:
             manager.__exit__(None, None, None)
 
-    async def until(self, manager: Any, enough: Any) -> list[Any]:
+    async def until(self, manager: object, enough: Callable[[list[Any]], bool]) -> list[Any]:
         """Collect events until there are enough."""
         stream = await self.open(manager)
         events: list[Any] = []
@@ -50,7 +53,7 @@ class Streams:
         return events
 
 
-def told(event: Any) -> dict[str, Any]:
+def told(event: object) -> dict[str, Any]:
     """Return an event with the class the SDK read it into; a list frame as its only element."""
     if isinstance(event, list):
         (event,) = event
@@ -58,7 +61,7 @@ def told(event: Any) -> dict[str, Any]:
     return {"class": type(event).__name__, **event.to_dict(mode="json")}
 
 
-def both(kinds: int) -> Any:
+def both(kinds: int) -> Callable[[list[Any]], bool]:
     """Say when a snapshot and something after it was seen of each type."""
 
     def enough(events: list[Any]) -> bool:
