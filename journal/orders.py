@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from typing import TYPE_CHECKING
 
 from journal.errors import JournalBreach
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
     from journal.records import Intent, Note
     from upbit.models import Fill as ExchangeFill
+
+
+log = logging.getLogger("journal.orders")
 
 
 class Orders(Profits):
@@ -129,11 +133,19 @@ class Orders(Profits):
         return list(rows.values())
 
     def _knows_fill(self, row: tuple[object, ...]) -> bool:
-        """Return whether a fill is written already; one that has changed since is no fill of this exchange."""
+        """Return whether a fill is written already. What two looks have shown of it stays, whatever is told later."""
         known = self._db.execute("SELECT * FROM fill WHERE trade_uuid = ?", (row[0],)).fetchone()
         if known is not None and tuple(known)[:-1] != row[:-1]:
-            raise JournalBreach(f"fill {row[0]} was {tuple(known)[:-1]} and is {row[:-1]}")
+            log.warning("fill told otherwise known=%s told=%s", tuple(known)[:-1], row[:-1])
         return known is not None
+
+    @urgent
+    def correct_fee(self, identifier: str, paid_fee: Decimal) -> None:
+        """Write what a final order has cost in fees, by the word of two answers that agree."""
+        with self._transaction():
+            self._db.execute("UPDATE intent SET paid_fee = ? WHERE id = ?", (to_text(paid_fee), identifier))
+            self._event("fee", identifier, paid_fee=paid_fee)
+            self._settle(self.intent(identifier).trade_id)
 
     @urgent
     def finish(self, identifier: str) -> None:

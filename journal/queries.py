@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from journal.errors import JournalBreach, JournalCorrupt, unopened
 from journal.memory import remembered
-from journal.records import ZERO, Counts, IntentState, Totals
+from journal.records import ZERO, Counts, IntentState, Totals, WrittenOff
 from journal.rows import (
     chain,
     from_ms,
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 REALISED, WEBHOOK = "realised", "webhook"
 """Facts the journal keeps: what ended trades have earned, and why no message arrives."""
+BESIDE = "beside:"
+"""Before a trade's name: how many of the same coins the account held besides those that were written off of it."""
 GENESIS = b"\0" * 32
 """What the first event's hash is made of."""
 OPEN = "('entering', 'holding', 'leaving')"
@@ -79,10 +81,10 @@ class Queries(Scans):
         row = self._db.execute("SELECT * FROM intent WHERE id = ?", (identifier,)).fetchone()
         return None if row is None else to_intent(row)
 
-    def newest_uuid(self) -> tuple[str, str] | None:
-        """Return identifier and uuid of the newest order the exchange has shown us; None when it never did."""
-        row = self._db.execute("SELECT id, uuid FROM intent WHERE uuid IS NOT NULL ORDER BY rowid DESC").fetchone()
-        return None if row is None else (row["id"], row["uuid"])
+    def newest_shown(self) -> str | None:
+        """Return the identifier of the newest order the exchange has shown us; None when it never did."""
+        row = self._db.execute("SELECT id FROM intent WHERE uuid IS NOT NULL ORDER BY rowid DESC").fetchone()
+        return None if row is None else str(row["id"])
 
     def knows_trade(self, trade_id: str) -> bool:
         """Return whether there is a trade of that name."""
@@ -192,6 +194,28 @@ class Queries(Scans):
         if volume < 0:
             raise JournalBreach(f"{trade_id} sold {-volume} more than it bought")
         return volume
+
+    @remembered
+    def dust(self) -> dict[str, Decimal]:
+        """Return how many units of each market trades have left behind that could not be sold."""
+        found: dict[str, Decimal] = {}
+        for row in self._db.execute("SELECT market, dust FROM trade WHERE phase = 'closed' AND dust <> '0'"):
+            found[row["market"]] = found.get(row["market"], ZERO) + type(ZERO)(row["dust"])
+        return {market: dust for market, dust in found.items() if dust > 0}
+
+    @remembered
+    def written_off(self) -> dict[str, WrittenOff]:
+        """Return what was found to be gone of each trade, and did not come again."""
+        query = "SELECT substr(key, ?) AS trade_id, value FROM meta WHERE key LIKE ? ORDER BY key"
+        rows = self._db.execute(query, (len(BESIDE) + 1, BESIDE + "%")).fetchall()
+        return {
+            row["trade_id"]: WrittenOff(volume=self._taken(row["trade_id"]), beside=type(ZERO)(row["value"]))
+            for row in rows
+        }
+
+    def _taken(self, trade_id: str) -> Decimal:
+        rows = self._db.execute("SELECT volume FROM flow WHERE trade_id = ? AND why = 'taken'", (trade_id,))
+        return -total(type(ZERO)(row["volume"]) for row in rows)
 
     def exposure(self) -> dict[str, Decimal]:
         """Return the won in each market's open trade: paid for it, or about to be."""

@@ -40,10 +40,10 @@ EDGES: Mapping[IntentState, frozenset[IntentState]] = {
     IntentState.UNKNOWN: frozenset({IntentState.ACCEPTED, IntentState.FENCED, IntentState.SENT}),
     IntentState.ACCEPTED: frozenset({IntentState.FINAL}),
     IntentState.FINAL: frozenset(),
-    # From here on: only should the exchange, against all it has documented, show an execution of the order after all.
-    IntentState.REJECTED: frozenset({IntentState.FINAL}),
+    # From here on: only should the exchange, against all it has documented, show the order after all.
+    IntentState.REJECTED: frozenset({IntentState.ACCEPTED, IntentState.FINAL}),
     IntentState.FENCED: frozenset({IntentState.FINAL}),
-    IntentState.ABANDONED: frozenset({IntentState.FINAL}),
+    IntentState.ABANDONED: frozenset({IntentState.ACCEPTED, IntentState.FINAL}),
 }
 """UNKNOWN is left by seeing the order, by seeing its fence, or to send the same again: not by time, count or 404."""
 
@@ -128,6 +128,14 @@ class Flow:
     volume: Decimal  # units
     krw: Decimal | None  # what they were worth then; None: nobody knew
     why: str  # "taken" by the account's owner, or "carried": dust on its way from one trade to the next
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WrittenOff:
+    """Coins of a trade that were found to be gone."""
+
+    volume: Decimal  # units
+    beside: Decimal  # units of the same coin that were in the account besides ours, while nothing was missing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

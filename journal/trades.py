@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from journal.errors import JournalBreach, require
 from journal.orders import Orders
-from journal.records import Flow, IntentState, Phase
+from journal.queries import BESIDE
+from journal.records import ZERO, Flow, IntentState, Phase
 from journal.rows import canonical, from_ms, to_ms, to_text
 from journal.store import urgent
 from upbit.models import Side
@@ -115,7 +116,15 @@ class Trades(Orders):
             self._flow(trade.id, trade.market, Flow(volume=-trade.volume, krw=given, why="taken"))
 
     @urgent
-    def take_out(self, trade_id: str, volume: Decimal, notes: Sequence[Note] = (), *, price: Decimal | None) -> None:
+    def take_out(
+        self,
+        trade_id: str,
+        volume: Decimal,
+        notes: Sequence[Note] = (),
+        *,
+        price: Decimal | None,
+        beside: Decimal = ZERO,
+    ) -> None:
         """Write that coins of a trade have left the account without us: they are not ours to sell any more.
 
         Args:
@@ -123,13 +132,48 @@ class Trades(Orders):
             volume: units, at most what it holds.
             notes: messages about it.
             price: KRW per unit at which they count as withdrawn; None: nobody knows, they count as what they cost.
+            beside: units of the coin that were in the account besides ours, by which what is gone is known again.
         """
         trade = self.trade(trade_id)
         require(0 < volume <= trade.volume, f"{trade_id} holds {trade.volume}, so {volume} cannot have left it")
         with self._transaction():
             krw = None if price is None else -volume * price
             self._flow(trade_id, trade.market, Flow(volume=-volume, krw=krw, why="taken"))
+            self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (BESIDE + trade_id, to_text(beside)))
             self._insert_notes(notes)
+
+    @urgent
+    def give_back(self, trade_id: str, notes: Sequence[Note] = ()) -> None:
+        """Write that all coins of a trade that were written off are there after all.
+
+        The trade holds them again with the stop it had; as dust of the one that is open in its place, if there is one.
+        """
+        with self._transaction():
+            trade = self.trade(trade_id)
+            other, away = self.open_trade_in(trade.market), self.written_off()[trade_id].volume
+            self._flow(trade_id, trade.market, Flow(volume=away, krw=trade.taken_krw, why="taken"))
+            self._db.execute("DELETE FROM meta WHERE key = ?", (BESIDE + trade_id,))
+            if other is None:
+                self._db.execute("UPDATE trade SET exit_reason = NULL WHERE id = ?", (trade_id,))
+                self._hold_adopted(trade, trade.decided_at)
+            elif other.id != trade_id:
+                self._db.execute("UPDATE trade SET dust = ? WHERE id = ?", (to_text(trade.dust + away), trade_id))
+                self._carry_dust(other.id)
+            self._insert_notes(notes)
+
+    @urgent
+    def lose_dust(self, market: str, volume: Decimal) -> None:
+        """Write that so much dust of a market is not in the account any more; the oldest goes first."""
+        query = "SELECT id, dust FROM trade WHERE market = ? AND phase = 'closed' AND dust <> '0' ORDER BY closed_ms"
+        with self._transaction():
+            for row in self._db.execute(query, (market,)).fetchall():
+                dust = Decimal(row["dust"])
+                gone = min(dust, volume)
+                if gone <= 0:
+                    continue
+                volume -= gone
+                self._db.execute("UPDATE trade SET dust = ? WHERE id = ?", (to_text(dust - gone), row["id"]))
+                self._flow(row["id"], market, Flow(volume=-gone, krw=None, why="taken"))
 
     @urgent
     def adopt(

@@ -184,6 +184,16 @@ class Messages(Cards, Digests):
         )
         return self.problem(f"taken:{trade.id}", text, at=at, always=True)
 
+    def there_again(self, trade: Trade, volume: Decimal, *, at: datetime) -> Note:
+        """Tell that coins which were written off are in the account after all."""
+        text = self._say(
+            f"{trade.market}: 계정에 없어서 기록에서 뺐던 {units(volume)}이(가) 다시 확인됩니다. 다시 보유로 기록하고 "
+            "손절가를 지킵니다. 직접 옮겼다가 되돌린 코인이라면 이 점을 확인하세요.",
+            f"{trade.market}: {units(volume)} that were written off are in the account after all. They are held again, "
+            "with their stop. If you moved them away and back yourself, note that the bot will sell them again.",
+        )
+        return self.problem(f"there_again:{trade.id}", text, at=at, always=True)
+
     def locked(self, trade: Trade, volume: Decimal, *, at: datetime) -> Note:
         """Tell that a sale waits because the coins are locked, or gone."""
         text = self._say(

@@ -29,6 +29,7 @@ RESTS: dict[str, Words] = {
     "cap_day": Words("하루 매수 한도 초과", "over the cap per day"),
     "cap_trades": Words("동시 거래 수 초과", "over the number of open trades"),
     "already_decided": Words("이 캔들에서 이미 결정함", "decided on this candle already"),
+    "unclear_order": Words("업비트의 주문 정보를 읽을 수 없음", "an order of the bot there is unreadable at Upbit"),
     "rejected": Words("업비트가 주문을 거절함", "Upbit refused the order"),
     "not_bought": Words("주문이 체결되지 않음", "the order bought nothing"),
     "closing": Words("거래 지원 시작 또는 종료 예정", "the market opens or ends"),

@@ -11,6 +11,7 @@ from journal.journal import Journal
 from tests.helpers.parts import Mocked, make_mocked, mock
 from tests.unit.test_protocol import shown
 from trader.orders import names
+from upbit.decoding import Rows
 from upbit.models import Fill as Execution
 from upbit.rest import Upbit
 
@@ -37,12 +38,14 @@ def daemon() -> Mocked:
     journal.open_trade_in.return_value = None
     journal.known_intent.return_value = None
     journal.imported_until.return_value = None
+    journal.dust.return_value = {}
+    journal.written_off.return_value = {}
     return make_mocked(
         journal=journal,
         upbit=mock(
             Upbit,
-            closed_orders=AsyncMock(return_value=[]),
-            open_orders=AsyncMock(return_value=[]),
+            closed_orders=AsyncMock(return_value=Rows()),
+            open_orders=AsyncMock(return_value=Rows()),
             order=AsyncMock(),
             accounts=AsyncMock(return_value=[]),
         ),

@@ -126,15 +126,22 @@ def test_what_was_executed_after_all_is_written_and_told(app: Mocked) -> None:
 
 @pytest.mark.parametrize(
     ("changes", "needs"),
-    [({}, True), ({"stop_price": Decimal(1)}, False), ({"entry_reason": {"code": "breakout"}}, False)],
+    [
+        ({}, True),
+        ({"stop_price": Decimal(1)}, False),
+        ({"bought": Decimal(0)}, False),
+        ({"phase": Phase.ENTERING}, False),
+        ({"entry_reason": {"code": "breakout"}}, False),
+        ({"entry_reason": {"code": "breakout"}, "stop_distance": Decimal(3)}, True),
+    ],
 )
 async def test_a_position_lacks_its_stop_until_there_are_candles(
     changes: dict[str, Any],
     needs: bool,  # noqa: FBT001 - a parameter
     app: Mocked,
 ) -> None:
-    """One that was found at the exchange: nobody knows its old one."""
-    adopted: dict[str, Any] = {"entry_reason": {"code": "adopted"}}
+    """One that was found at the exchange: nobody knows its old one, or it was never written down."""
+    adopted: dict[str, Any] = {"entry_reason": {"code": "adopted"}, "bought": Decimal(5), "phase": Phase.HOLDING}
     trade = replace(a_trade(), **(adopted | changes))
     app.journal.open_trades.return_value = [trade]
     assert adoption.needs_stop(trade) is needs
@@ -152,12 +159,13 @@ async def test_a_position_lacks_its_stop_until_there_are_candles(
         ({"bought": Decimal(0)}, 10.5, None),
         ({"stop_price": Decimal(1)}, 10.5, None),
         ({"entry_reason": {"code": "breakout"}}, 10.5, None),
+        ({"entry_reason": {"code": "breakout"}, "stop_distance": Decimal(3)}, 10.5, Decimal(97)),
     ],
 )
 async def test_an_adopted_trade_gets_the_stop_its_strategy_would_give_it_now(
     changes: dict[str, Any], distance: float | None, stop: Decimal | None, app: Mocked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Below what it was bought for; one that has a stop, or was decided here, keeps to that."""
+    """Below what it was bought for; what was decided here keeps to the distance that was decided."""
     calls = recorded(monkeypatch, adoption, "hold_again")
     snapshot = Snapshot(
         market="KRW-A", candle_closed_at=NOW, numbers={}, failed_gate=None, price=Decimal(100), price_as_of=NOW
@@ -168,19 +176,21 @@ async def test_an_adopted_trade_gets_the_stop_its_strategy_would_give_it_now(
     app.journal.fills_of_trade.return_value = [
         Fill(uuid="f", identifier="i", price=Decimal(100), volume=Decimal(5), funds=Decimal(500), at=NOW)
     ]
-    adopted: dict[str, Any] = {"entry_reason": {"code": "adopted"}, "bought": Decimal(5)}
+    adopted: dict[str, Any] = {"entry_reason": {"code": "adopted"}, "bought": Decimal(5), "phase": Phase.HOLDING}
     trade = replace(a_trade(), **(adopted | changes))
     await adoption.give_stop(app, trade)
     assert app.journal.fills_of_trade.mock_calls == ([call("t", "bid")] if stop else [])
     assert app.journal.set_stop.mock_calls == ([call("t", stop)] if stop else [])
     assert calls == ([("hold_again", "KRW-A")] if stop else [])
     if stop:
-        assert app.strategy.enter.mock_calls == [call(snapshot, "parameters")]
+        assert app.strategy.enter.called is (trade.stop_distance is None)
         assert app.tell.mock_calls == [call("stop_anew", level=logging.WARNING, market="KRW-A", stop=stop)]
         assert (await app.state.active_trade.snapshot())["KRW-A"].phase == Phase.SELLING
 
 
 async def test_a_stop_is_not_given_while_nobody_knows_the_candles(app: Mocked) -> None:
     """It is, at a later comparison."""
-    await adoption.give_stop(app, replace(a_trade(), entry_reason={"code": "adopted"}, bought=Decimal(5)))
+    await adoption.give_stop(
+        app, replace(a_trade(), entry_reason={"code": "adopted"}, bought=Decimal(5), phase=Phase.HOLDING)
+    )
     assert app.journal.mock_calls == []

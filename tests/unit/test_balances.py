@@ -12,7 +12,7 @@ from unittest.mock import AsyncMock, call
 
 import pytest
 
-from journal.records import Phase
+from journal.records import Phase, WrittenOff
 from state import ActiveTrade, Price
 from tests.helpers.handmade import NOW, daemon, recorded
 from tests.helpers.parts import only
@@ -171,13 +171,14 @@ async def test_what_is_gone_is_written_off_at_its_price(
     calls = recorded(monkeypatch, balances, "hold_again", "end_taken")
     await app.state.active_trade.replace({"KRW-A": ActiveTrade(market="KRW-A", started_at=NOW, phase=Phase(phase))})
     await app.state.trading_dict.replace({"KRW-A": Price(price=Decimal(110), as_of=NOW)})
+    app.shortage.beside = {"t": Decimal(7)}
     app.journal.position_volume.return_value = Decimal(left)
     ended = replace(a_trade(), phase=Phase.HOLDING)
     app.journal.trade.return_value = ended
     await balances.compare_balance(app, a_trade(), Decimal(4))
     note = app.messages.taken.return_value
     assert app.messages.taken.mock_calls == [call(a_trade(), Decimal(4), at=NOW)]
-    assert app.journal.take_out.mock_calls == [call("t", Decimal(4), [note], price=Decimal(110))]
+    assert app.journal.take_out.mock_calls == [call("t", Decimal(4), [note], price=Decimal(110), beside=Decimal(7))]
     assert app.tell.mock_calls == [call("taken", level=logging.WARNING, market="KRW-A", volume=Decimal(4))]
     assert app.wake_notifier.called
     assert calls == {"hold_again": [("hold_again", "KRW-A")], "end_taken": [("end_taken", ended)], None: []}[step]
@@ -224,3 +225,46 @@ async def test_a_price_that_nobody_knows_is_none(prices: dict[str, Price | None]
     """Coins that are gone then count as what they cost."""
     await app.state.trading_dict.replace(prices)
     assert await balances.last_price(app, "KRW-A") is None
+
+
+@pytest.mark.parametrize(
+    ("accounts", "busy"),
+    [(Rows([WON], {"A": "null"}), None), (Rows([WON]), "KRW-A"), (Rows([WON]), "KRW-B")],
+    ids=["an unreadable row", "an order in hand", "an order elsewhere"],
+)
+async def test_dust_is_compared_while_nothing_moves_in_its_market(
+    accounts: Rows[Account], busy: str | None, app: Mocked
+) -> None:
+    """Like everything that is held: a row nobody can read, or an order in hand, says nothing of it."""
+    app.journal.dust.return_value = {"KRW-A": Decimal(3)}
+    app.journal.live_intents.return_value = [] if busy is None else [replace(intent(), market=busy)]
+    assert await balances.compare_dust(app, accounts) == ({"KRW-A": Decimal(3)} if busy == "KRW-B" else {})
+    assert app.journal.lose_dust.mock_calls == []
+
+
+@pytest.mark.parametrize("moved", ["a buy began", "another dust"])
+async def test_dust_that_moved_while_a_second_source_was_asked_is_left(moved: str, app: Mocked) -> None:
+    """The next comparison looks again."""
+    app.journal.dust.side_effect = [{"KRW-A": Decimal(3)}, {"KRW-A": Decimal(3 if moved == "a buy began" else 2)}]
+    app.journal.live_intents.side_effect = [[], [intent()] if moved == "a buy began" else []]
+    app.shortage.missing = {"KRW-A": Decimal(3)}
+    app.upbit.chance = AsyncMock(return_value=only(Chance, coins=Decimal(0)))
+    assert await balances.compare_dust(app, Rows([WON])) == {"KRW-A": Decimal(3)}
+    assert app.journal.lose_dust.mock_calls == []
+
+
+@pytest.mark.parametrize(
+    ("is_open", "phase"), [(True, Phase.SELLING), (True, None), (False, Phase.BUYING)], ids=["sold", "begun", "bought"]
+)
+async def test_nothing_is_held_again_while_somebody_works_in_its_market(
+    is_open: bool,  # noqa: FBT001 - a parameter
+    phase: Phase | None,
+    app: Mocked,
+) -> None:
+    """It waits for the next comparison."""
+    if phase is not None:
+        await app.state.active_trade.replace({"KRW-A": ActiveTrade(market="KRW-A", started_at=NOW, phase=phase)})
+    app.journal.open_trade_in.return_value = a_trade() if is_open else None
+    app.journal.written_off.return_value = {"t": WrittenOff(volume=Decimal(3), beside=Decimal(0))}
+    await balances.take_back(app, a_trade())
+    assert app.journal.give_back.mock_calls == []

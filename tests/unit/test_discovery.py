@@ -16,7 +16,8 @@ from tests.helpers.handmade import NAME, NOW, daemon, name_of, ours
 from tests.unit.test_protocol import intent
 from trader.books import discovery
 from trader.books.discovery import Verdict
-from upbit.errors import OrderNotFound
+from upbit.decoding import Rows
+from upbit.errors import OrderNotFound, OutcomeUnknown
 
 if TYPE_CHECKING:
     from tests.helpers.parts import Mocked
@@ -67,8 +68,8 @@ async def test_what_is_unknown_is_taken_in_when_all_of_its_market_is_there(
     )
     other = ours(uuid="other", market="KRW-B", created_at="2026-11-02T20:59:00+09:00")
     known = ours(uuid="known")
-    app.upbit.closed_orders.return_value = [third, first, other, known]
-    app.upbit.open_orders.return_value = [second]
+    app.upbit.closed_orders.return_value = Rows([third, first, other, known])
+    app.upbit.open_orders.return_value = Rows([second])
     taken: list[Any] = []
     shown = {order.uuid: order for order in (first, second, third, other)} | {"3": ours(uuid="3", trades_count=2)}
 
@@ -87,7 +88,7 @@ async def test_what_is_unknown_is_taken_in_when_all_of_its_market_is_there(
     taken.clear()
     shown["3"] = third
     shown.pop("1")  # it is there already, and not asked for again
-    app.upbit.closed_orders.return_value = [third, first]
+    app.upbit.closed_orders.return_value = Rows([third, first])
     assert await discovery.compare_orders(app)
     assert taken == [first, second, third]
     assert app.discovery.fetched == {}
@@ -100,7 +101,7 @@ async def test_buying_stops_before_an_unknown_order_is_written_down(
 ) -> None:
     """After a death nothing would tell of it. One look at the list is none; a second one is, however late the order."""
     order = ours()
-    app.upbit.closed_orders.return_value = [order]
+    app.upbit.closed_orders.return_value = Rows([order])
     happened: list[str] = []
 
     async def half(**_: object) -> Any:
@@ -120,11 +121,18 @@ async def test_buying_stops_before_an_unknown_order_is_written_down(
 
 
 @pytest.mark.parametrize(
-    "told", [{"executed_volume": Decimal(4)}, {"market": "KRW-B"}, {"side": "ask"}, {"identifier": "ub1-other"}]
+    "told",
+    [
+        {"executed_volume": Decimal(4)},
+        {"paid_fee": Decimal(1)},
+        {"market": "KRW-B"},
+        {"side": "ask"},
+        {"identifier": "ub1-other"},
+    ],
 )
 async def test_a_list_and_an_order_that_disagree_prove_nothing(app: Mocked, told: dict[str, Any]) -> None:
     """Nothing is adopted and no buy is stopped on one look; the market waits."""
-    app.upbit.closed_orders.return_value = [ours()]
+    app.upbit.closed_orders.return_value = Rows([ours()])
     app.upbit.order.return_value = ours(**told)
     assert not await discovery.compare_orders(app)
     assert (app.discovery.fetched, app.control.halt_buys.mock_calls) == ({}, [])
@@ -132,10 +140,45 @@ async def test_a_list_and_an_order_that_disagree_prove_nothing(app: Mocked, told
 
 async def test_what_is_listed_and_not_there_is_waited_for(app: Mocked) -> None:
     """A list with an order that nobody knows by its uuid ends no comparison."""
-    app.upbit.closed_orders.return_value = [ours()]
+    app.upbit.closed_orders.return_value = Rows([ours()])
     app.upbit.order.side_effect = OrderNotFound("no", name="order_not_found", status=404)
     assert not await discovery.compare_orders(app)
     assert app.journal.note_import.mock_calls == []
+
+
+async def test_a_fee_that_was_told_wrongly_is_corrected_by_list_and_order_together(app: Any) -> None:
+    """It only grew while the order was followed; nothing is halted, and nobody needs to hear of it."""
+    app.upbit.closed_orders.return_value = Rows([ours()])
+    app.upbit.order.return_value = ours()
+    app.journal.known_intent.return_value = replace(
+        intent(), identifier=NAME, state=IntentState.FINAL, paid_fee=Decimal(9)
+    )
+    app.journal.executed_volume.return_value = Decimal(5)
+    assert await discovery.compare_orders(app)
+    assert app.journal.correct_fee.mock_calls == [call(NAME, Decimal("0.25"))]
+    assert app.control.halt_buys.mock_calls == []
+
+
+async def test_an_order_of_ours_that_a_list_shows_unreadably_is_asked_for_by_its_name(app: Any) -> None:
+    """One that is over for the journal, and a name that is none of ours, need nobody's attention."""
+    app.upbit.closed_orders.return_value = Rows([], {NAME: "state: null", "ub1-Sabcd-odd": "state: null"})
+    app.upbit.order.return_value = ours()
+    assert await discovery.compare_orders(app)
+    assert app.upbit.order.mock_calls == [call(identifier=NAME), call(uuid="u")]
+    assert app.journal.adopt.call_args.args[2] == ours().fills
+    app.upbit.order.reset_mock()
+    app.journal.known_intent.return_value = replace(intent(), identifier=NAME, state=IntentState.FINAL)
+    assert await discovery.compare_orders(app)
+    assert app.upbit.order.mock_calls == []
+
+
+async def test_while_an_order_of_ours_cannot_be_read_at_all_its_market_alone_is_not_bought(app: Any) -> None:
+    """Nobody knows what it has bought; comparing goes on."""
+    app.upbit.open_orders.return_value = Rows([], {NAME: "state: null"})
+    app.upbit.order.side_effect = OutcomeUnknown("an answer of another shape")
+    assert await discovery.compare_orders(app)
+    assert await app.state.resting.snapshot() == {"KRW-A": NOW + timedelta(minutes=2)}
+    assert app.journal.note_import.mock_calls == [call(NOW)]
 
 
 @pytest.mark.failure("F6")
@@ -146,7 +189,7 @@ async def test_an_odd_name_is_told_once_and_skipped(app: Mocked) -> None:
         ours(uuid="2", identifier=NAME.replace("KRWA", "KRWB")),
         ours(uuid="3", identifier=NAME.replace("-b-", "-s-")),
     ]
-    app.upbit.closed_orders.return_value = odd
+    app.upbit.closed_orders.return_value = Rows(odd)
     for _ in range(2):
         assert await discovery.compare_orders(app)
     assert [told.args[0] for told in app.tell.mock_calls] == ["odd_name"] * 3
@@ -158,7 +201,7 @@ async def test_an_order_that_may_be_the_buy_in_doubt_is_left_to_it(
 ) -> None:
     """Buying stops, the comparison is not complete, and only the next one is thorough again."""
     order = ours()
-    app.upbit.closed_orders.return_value = [order]
+    app.upbit.closed_orders.return_value = Rows([order])
     app.upbit.order.return_value = order
     app.journal.live_intents.return_value = [intent()]
     taken: list[Any] = []
@@ -174,13 +217,13 @@ async def test_an_order_that_may_be_the_buy_in_doubt_is_left_to_it(
 async def test_what_was_fetched_and_is_known_by_now_is_forgotten(app: Mocked) -> None:
     """It was the buy in doubt, which was followed to its end meanwhile."""
     order = ours()
-    app.upbit.closed_orders.return_value = [order]
+    app.upbit.closed_orders.return_value = Rows([order])
     app.upbit.order.return_value = order
     app.journal.live_intents.return_value = [intent()]
     await discovery.compare_orders(app)
     assert app.discovery.fetched == {"u": order}
     app.journal.live_intents.return_value = []
-    app.journal.known_intent.return_value = replace(intent(), state=IntentState.FINAL)
+    app.journal.known_intent.return_value = replace(intent(), state=IntentState.FINAL, paid_fee=order.paid_fee)
     app.journal.executed_volume.return_value = Decimal(5)
     assert await discovery.compare_orders(app)
     assert app.discovery.fetched == {}
@@ -211,7 +254,10 @@ def test_an_order_is_unknown_that_executed_without_the_journal(app: Mocked) -> N
     app.journal.executed_volume.return_value = Decimal(4)
     assert discovery.judge_order(app, ours()) is Verdict.DIFFERENT
     app.journal.executed_volume.return_value = Decimal(5)
-    assert discovery.judge_order(app, ours()) is Verdict.KNOWN
+    assert discovery.judge_order(app, ours()) is Verdict.DIFFERENT  # it has cost a fee
+    assert discovery.judge_order(app, ours(paid_fee=Decimal(0))) is Verdict.KNOWN
+    app.journal.known_intent.return_value = replace(intent(), state=IntentState.ACCEPTED)
+    assert discovery.judge_order(app, ours()) is Verdict.KNOWN  # whoever follows it writes its fee
     assert app.control.mock_calls == []
 
 
@@ -222,9 +268,11 @@ async def test_what_differs_is_taken_in_told_once_and_stops_no_exit(
     taken: bool,  # noqa: FBT001 - a parameter
 ) -> None:
     """Fills only grow: more is written down, less is not; either way buys stop, and a resume is not undone at once."""
-    app.upbit.closed_orders.return_value = [ours()]
+    app.upbit.closed_orders.return_value = Rows([ours()])
     app.upbit.order.return_value = ours()
-    app.journal.known_intent.return_value = replace(intent(), identifier=NAME, state=IntentState.FINAL)
+    app.journal.known_intent.return_value = replace(
+        intent(), identifier=NAME, state=IntentState.FINAL, paid_fee=ours().paid_fee
+    )
     app.journal.executed_volume.return_value = Decimal(known)
     for _ in range(3):
         assert await discovery.compare_orders(app)
@@ -295,7 +343,7 @@ async def test_an_order_is_taken_in_knowing_whether_somebody_works_on_its_market
         await app.state.active_trade.replace({"KRW-A": ActiveTrade(market="KRW-A", started_at=NOW, phase=Phase(phase))})
     told: list[bool] = []
     monkeypatch.setattr(discovery, "take_in", lambda *_, idle: told.append(idle))
-    app.upbit.closed_orders.return_value = [ours()]
+    app.upbit.closed_orders.return_value = Rows([ours()])
     app.upbit.order.return_value = ours()
     await discovery.compare_orders(app)
     assert told == [idle]

@@ -52,7 +52,7 @@ def test_an_empty_journal_knows_nothing(book: Book) -> None:
     journal = book.journal
     assert (journal.live_intents(), journal.open_trades(), journal.closed_trades(9)) == ([], [], [])
     assert journal.realised() == 0
-    assert (journal.known_intent("i1"), journal.newest_uuid(), journal.open_trade_in("KRW-BTC")) == (None, None, None)
+    assert (journal.known_intent("i1"), journal.newest_shown(), journal.open_trade_in("KRW-BTC")) == (None, None, None)
     assert not journal.knows_trade("t1")
     assert (journal.exposure(), journal.last_exits(), journal.standing_halts()) == ({}, {}, [])
     assert journal.spent_since(NOW) == 0
@@ -68,13 +68,13 @@ def test_an_empty_journal_knows_nothing(book: Book) -> None:
 def test_orders_and_trades_are_found_by_what_they_are(book: Book) -> None:
     """Live ones, open ones, those of a market or a name; oldest first, the newest uuid last."""
     buy(book, "t1", "i1")
-    assert book.journal.newest_uuid() == ("i1", "u-i1")
+    assert book.journal.newest_shown() == "i1"
     begin(book, "e1", "e1", "KRW-ETH")
-    assert book.journal.newest_uuid() == ("i1", "u-i1")
+    assert book.journal.newest_shown() == "i1"
     buy(book, "x1", "x1", market="KRW-XRP")
     sell(book, "t1", "i2", "0.5")
     journal = book.journal
-    assert journal.newest_uuid() == ("i2", "u-i2")
+    assert journal.newest_shown() == "i2"
     assert [one.identifier for one in journal.live_intents()] == ["e1"]
     assert [one.identifier for one in journal.intents_of("t1")] == ["i1", "i2"]
     assert [one.id for one in journal.open_trades()] == ["t1", "e1", "x1"]

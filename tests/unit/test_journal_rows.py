@@ -12,7 +12,7 @@ import pytest
 
 from journal.errors import Breach, JournalBreach
 from journal.journal import Journal
-from journal.records import ZERO, IntentState, Note, Phase
+from journal.records import ZERO, IntentState, Note, Phase, WrittenOff
 from journal.records import Fill as Written
 from tests.unit.test_journal import fill, intent, trade
 from upbit.models import Side
@@ -476,8 +476,9 @@ def test_a_fill_of_an_order_is_told_once_and_a_fee_only_when_it_grows(book: Book
     assert book.journal.record_fills("i1", [], Decimal("0.6")) == 0
     assert book.events(before) == [("fill", "i1", {"fills": [], "paid_fee": "0.6"})]
     assert book.journal.record_fills("i1", [fill("f9", "100", "1")], Decimal("0.6")) == 1
-    with pytest.raises(JournalBreach, match=r"fill f9 was \('f9', 'i1', '100', '1', '100'\) and is"):
-        book.journal.record_fills("i1", [fill("f9", "101", "1")], Decimal("0.6"))
+    before = len(book.events())
+    assert book.journal.record_fills("i1", [fill("f9", "101", "1")], Decimal("0.6")) == 0
+    assert book.events(before) == []
 
 
 def test_what_an_order_did_besides_what_was_final_is_taken_in(book: Book) -> None:
@@ -515,3 +516,62 @@ def test_a_trade_that_was_over_holds_again_what_its_buy_did_besides(book: Book) 
     book.journal.take_in_difference(book.journal.intent("i1"), [fill("f-later", "100", "1")], Decimal("0.5"))
     assert book.journal.trade("t1").phase is Phase.CLOSED
     assert book.journal.trade("t1").dust == book.journal.trade("t1").volume
+
+
+def test_what_was_written_off_is_given_back_at_what_it_was_written_off_for(book: Book) -> None:
+    """The trade is as it was before, to the last won: phase, stop, profit; and nothing is known to be away any more."""
+    buy(book)
+    before = book.journal.trade("t1")
+    book.journal.take_out("t1", Decimal("0.5"), price=Decimal(110), beside=Decimal(3))
+    book.journal.take_out("t1", Decimal("1.5"), price=None, beside=Decimal(3))
+    assert book.journal.written_off() == {"t1": WrittenOff(volume=Decimal(2), beside=Decimal(3))}
+    book.journal.close_trade("t1", closed_at=book.now, dust=Decimal(0), reason={"code": "taken"})
+    assert book.journal.realised() != 0
+    book.journal.give_back("t1", [NOTE])
+    assert book.journal.trade("t1") == before
+    assert (book.journal.written_off(), book.journal.realised()) == ({}, 0)
+    assert [note.key for note in book.journal.pending_notes(9)] == ["k"]
+
+
+def test_a_part_that_is_given_back_changes_nothing_else_of_a_trade_that_goes_on(book: Book) -> None:
+    """It may be about to be sold."""
+    buy(book)
+    book.journal.take_out("t1", Decimal(1), price=Decimal(110))
+    book.journal.give_back("t1")
+    trade = book.journal.trade("t1")
+    assert (trade.phase, trade.volume, trade.taken_krw) == ("holding", 2, 0)
+
+
+def test_what_is_given_back_goes_to_the_trade_that_is_open_in_its_place(book: Book) -> None:
+    """A market has one open trade."""
+    buy(book)
+    book.journal.take_out("t1", Decimal(2), price=Decimal(110))
+    book.journal.close_trade("t1", closed_at=book.now, dust=Decimal(0), reason={"code": "taken"})
+    buy(book, "t2", "i2", volume="3")
+    book.journal.give_back("t1")
+    assert [book.journal.trade(name).volume for name in ("t1", "t2")] == [0, 5]
+    assert [book.journal.trade(name).phase for name in ("t1", "t2")] == ["closed", "holding"]
+    assert book.journal.dust() == {}
+    assert (book.journal.trade("t1").exit_reason or {})["code"] == "taken"
+
+
+def test_dust_that_is_gone_is_no_dust_any_more_the_oldest_first(book: Book) -> None:
+    """In one market; what is left of it is still carried to the next trade."""
+    buy(book, "t1", "i1", volume="1")
+    book.journal.take_out("t1", Decimal(1), price=None)
+    book.journal.close_trade("t1", closed_at=book.now, dust=Decimal(0))
+    buy(book, "t2", "i2", volume="0.2")
+    late = [fill("f-i1", "100", "1"), fill("f-late", "100", "0.3")]
+    book.journal.take_in_difference(book.journal.intent("i1"), late, Decimal("0.5"))
+    book.journal.close_trade("t2", closed_at=book.now + timedelta(seconds=1), dust=Decimal("0.2"))
+    buy(book, "t3", "i3", volume="0.4", market="KRW-ETH")
+    book.journal.close_trade("t3", closed_at=book.now, dust=Decimal("0.4"))
+    assert book.journal.dust() == {"KRW-BTC": Decimal("0.5"), "KRW-ETH": Decimal("0.4")}
+    for gone, left in ((Decimal("0.1"), ("0.2", "0.2")), (Decimal("0.3"), ("0.0", "0.1"))):
+        book.journal.lose_dust("KRW-BTC", gone)
+        assert [book.journal.trade(name).dust for name in ("t1", "t2")] == [Decimal(one) for one in left]
+    book.journal.lose_dust("KRW-BTC", Decimal("0.1"))
+    assert book.journal.dust() == {"KRW-ETH": Decimal("0.4")}
+    assert [book.journal.trade(name).volume for name in ("t1", "t2")] == [0, 0]
+    buy(book, "t4", "i4", volume="1", market="KRW-BTC")
+    assert book.journal.trade("t4").volume == 1

@@ -27,6 +27,7 @@ from upbit.decoding import Rows
 from upbit.errors import (
     DuplicatedIdentifier,
     InsufficientFunds,
+    InvalidOrder,
     NotSent,
     OrderNotFound,
     OutcomeUnknown,
@@ -367,6 +368,121 @@ def test_a_sale_of_another_daemon_under_our_name_may_be_of_more_than_we_hold(tmp
         assert app.control.stands("second_instance")
 
     told(story, exchange, tmp_path)
+
+
+@pytest.mark.failure("F4")
+@pytest.mark.parametrize(("odd_looks", "stopped"), [(1, False), (2, True)])
+def test_that_somebody_else_has_sent_an_order_is_believed_of_two_looks(
+    odd_looks: int,
+    stopped: bool,  # noqa: FBT001 - a parameter
+    tmp_path: Path,
+) -> None:
+    """Another size under our name is another daemon's, if it is not the slip of one answer."""
+    exchange = Exchange("lost after")
+    left = [odd_looks]
+
+    async def order(**name: str) -> Order:
+        left[0] -= 1
+        shown = await exchange.order(**name)
+        return msgspec.structs.replace(shown, price=Decimal(12000)) if left[0] >= 0 else shown
+
+    async def story(app: Parts) -> None:
+        app.upbit = only(Upbit, place=exchange.place, order=order)
+        assert (await drive.drive(app, "ub1-x-0")).state is IntentState.FINAL
+        assert app.control.stands("second_instance") is stopped
+        assert len(app.journal.fills_of("ub1-x-0")) == 1
+
+    told(story, exchange, tmp_path)
+    assert exchange.sends == ["ub1-x-0"]
+
+
+@pytest.mark.failure("A19")
+@pytest.mark.parametrize(
+    ("looks", "state"),
+    [
+        (["not there"], IntentState.REJECTED),
+        (["no answer", "there"], IntentState.FINAL),
+        (["another", "nameless", "there"], IntentState.FINAL),
+        (["no answer"] * 3, IntentState.REJECTED),
+    ],
+    ids=lambda value: "+".join(value) if isinstance(value, list) else None,
+)
+def test_an_order_that_was_refused_is_looked_for_once_before_that_is_believed(
+    looks: list[str], state: IntentState, tmp_path: Path
+) -> None:
+    """Also when the look says nothing at first; three that say nothing leave it to the comparison of all orders."""
+    exchange = Exchange()
+    taken = executed(protocol.to_order(an_intent()))
+    shown = {"another": replace_market(taken), "nameless": msgspec.structs.replace(taken, identifier=None)}
+
+    async def place(order: NewOrder) -> Order:
+        await exchange.place(order)
+        raise InvalidOrder("no", name="create_bid_error", status=400)
+
+    async def order(**name: str) -> Order:
+        what = looks.pop(0) if looks else "there"
+        if what == "no answer":
+            raise OutcomeUnknown("time-out")
+        if what == "not there":
+            raise OrderNotFound("no", name="order_not_found", status=404)
+        return shown.get(what) or await exchange.order(**name)
+
+    async def story(app: Parts) -> None:
+        app.upbit = only(Upbit, place=place, order=order)
+        assert (await drive.drive(app, "ub1-x-0")).state is state
+        assert len(app.journal.fills_of("ub1-x-0")) == (state is IntentState.FINAL)
+        assert app.control.may_buy()
+
+    told(story, exchange, tmp_path)
+    assert exchange.sends == ["ub1-x-0"]
+
+
+def replace_market(order: Order) -> Order:
+    """Return an order of another market under the same name."""
+    return msgspec.structs.replace(order, market="KRW-B")
+
+
+@pytest.mark.failure("F4")
+def test_an_order_that_is_there_after_a_refusal_for_want_of_money_may_be_another_daemons(tmp_path: Path) -> None:
+    """Upbit looks at the money before it looks at the name: what is there is held, and a person is asked."""
+    exchange = Exchange("refuse")
+    exchange.take(protocol.to_order(an_intent()))
+
+    async def story(app: Parts) -> None:
+        assert (await drive.drive(app, "ub1-x-0")).state is IntentState.FINAL
+        assert app.control.stands("second_instance")
+        assert app.control.may_sell()
+
+    told(story, exchange, tmp_path)
+
+
+@pytest.mark.failure("A25")
+@pytest.mark.parametrize("shows", ["nothing", "another order"])
+def test_an_order_is_asked_for_by_our_name_where_upbits_shows_nothing_of_ours(shows: str, tmp_path: Path) -> None:
+    """Its uuid stood in one answer. It is cancelled by the name by which it was seen."""
+    exchange = Exchange()
+    cancelled: list[dict[str, str]] = []
+
+    async def place(order: NewOrder) -> Order:
+        return msgspec.structs.replace(await exchange.place(order), uuid="wrong")
+
+    async def order(*, uuid: str | None = None, identifier: str | None = None) -> Order:
+        found = await exchange.order(identifier="ub1-x-0" if uuid == "wrong" and shows != "nothing" else identifier)
+        if uuid is not None:
+            return replace_market(found)
+        return found if cancelled else msgspec.structs.replace(found, state="wait")
+
+    async def cancel(**name: str) -> None:
+        cancelled.append(name)
+
+    async def story(app: Parts) -> None:
+        app.upbit = only(Upbit, place=place, order=order, cancel=cancel)
+        assert (await drive.drive(app, "ub1-x-0")).state is IntentState.FINAL
+        assert len(app.journal.fills_of("ub1-x-0")) == 1
+        assert app.control.may_buy()
+
+    told(story, exchange, tmp_path)
+    assert cancelled == [{"identifier": "ub1-x-0"}]
 
 
 @pytest.mark.failure("A4")

@@ -167,6 +167,9 @@ def test_the_first_and_only_send_that_finds_its_name_taken_was_not_the_first() -
     assert protocol.is_foreign([taken])
     assert not protocol.is_foreign([attempt(), taken])
     assert not protocol.is_foreign([attempt()])
+    poor = attempt(outcome="InsufficientFunds")
+    assert protocol.is_foreign([poor])
+    assert not protocol.is_foreign([attempt(), poor])
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from tests.unit.test_trading_decisions import a_trade
 from trader.books import rebuild
 from trader.books.discovery import AHEAD
 from upbit.decoding import Rows
+from upbit.errors import OutcomeUnknown
 from upbit.models import Account, Chance
 from upbit.rest import Upbit
 
@@ -123,23 +124,44 @@ async def test_what_was_executed_comes_back_oldest_first(monkeypatch: pytest.Mon
     monkeypatch.setattr(rebuild, "put", lambda _, order, __: put.append(order.uuid))
     steps = recorded(monkeypatch, rebuild, "check_account", "write_off")
     at = "2026-11-02T20:5{}:01+09:00"
-    app.upbit.closed_orders.return_value = [
+    listed = [
         ours(uuid="c", created_at=at.format(9)),
         ours(uuid="b", created_at=at.format(8)),
         ours(uuid="a", created_at=at.format(9)),
         ours(uuid="unreadable", created_at="?"),
         ours(uuid="user's", identifier=None),
         ours(uuid="other's", identifier=NAME.replace("abcd", "0000")),
+        ours(uuid="other market's", market="KRW-B"),
         ours(uuid="nothing", executed_volume=Decimal(0)),
     ]
+    app.upbit.closed_orders.side_effect = [Rows(listed[1:]), Rows(), Rows(listed), Rows(listed)]
+    pauses = recorded(monkeypatch, rebuild, "pause")
     app.journal.open_trades.return_value = [a_trade()]
     rebuilt = await rebuild.rebuild(app, "abcd")
     assert put == ["b", "a", "c", "unreadable"]
     assert rebuilt == rebuild.Rebuilt(orders=4, account="abcd", held=[a_trade()])
     assert app.account == "abcd"
     assert [step for step, *_ in steps] == ["check_account", "write_off"]
-    assert app.upbit.closed_orders.mock_calls == [call(start=rebuild.FIRST, end=NOW + AHEAD, prefix="ub1-S")]
+    asked = call(start=rebuild.FIRST, end=NOW + AHEAD, prefix="ub1-S")
+    assert app.upbit.closed_orders.mock_calls == [asked] * 4  # until two lists in a row show the same
+    assert pauses == [("pause",)] * 3
     assert app.journal.note_import.mock_calls == [call(NOW)]
+
+
+async def test_an_order_that_the_list_shows_unreadably_is_asked_for_by_its_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One that cannot be read by itself either is left out by name; while nobody answers nothing is rebuilt."""
+    app = daemon()
+    recorded(monkeypatch, rebuild, "pause")
+    app.upbit.closed_orders.return_value = Rows([], {NAME: "state: null", "ub1-S-odd": "state: null"})
+    odd = OutcomeUnknown("an answer of another shape", status=200)
+    app.upbit.order.side_effect = [odd, ours(), odd, ours()]
+    assert await rebuild.all_orders(app, NOW) == [ours()]
+    assert app.upbit.order.mock_calls == [call(identifier="ub1-S-odd"), call(identifier=NAME)] * 2
+    app.upbit.order.side_effect = OutcomeUnknown("time-out")
+    with pytest.raises(OutcomeUnknown, match="time-out"):
+        await rebuild.all_orders(app, NOW)
 
 
 async def test_an_order_is_asked_for_until_it_is_over_and_shows_all_that_was_executed(
@@ -150,10 +172,11 @@ async def test_an_order_is_asked_for_until_it_is_over_and_shows_all_that_was_exe
     pauses = recorded(monkeypatch, rebuild, "pause")
     running = msgspec.structs.replace(done, state="wait")
     in_part = msgspec.structs.replace(done, executed_volume=Decimal(4))
-    app.upbit.order.side_effect = [running, in_part, done]
+    dearer = msgspec.structs.replace(done, paid_fee=Decimal(9))
+    app.upbit.order.side_effect = [running, in_part, dearer, done]
     assert await rebuild.whole(app, done) is done
-    assert app.upbit.order.mock_calls == [call(uuid="u")] * 3
-    assert pauses == [("pause",)] * 2
+    assert app.upbit.order.mock_calls == [call(uuid="u")] * 4
+    assert pauses == [("pause",)] * 3
 
 
 def test_an_order_is_written_under_its_trade_with_its_fills_and_fee(monkeypatch: pytest.MonkeyPatch) -> None:

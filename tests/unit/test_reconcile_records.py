@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -81,7 +82,9 @@ async def test_comparisons_come_every_minute_and_soon_again_until_one_is_complet
             app.discovery.thorough_at = None
         if len(pauses) == 4:
             app.discovery.thorough_at = NOW
-            app.journal.open_trades.return_value = [replace(a_trade(), entry_reason={"code": "adopted"})]
+            app.journal.open_trades.return_value = [
+                replace(a_trade(), entry_reason={"code": "adopted"}, phase=Phase.HOLDING, bought=Decimal(5))
+            ]
         if len(pauses) == 5:
             app.stop.set()
     assert [seconds for seconds, *_ in pauses] == [1.0, 1.0, 60.0, 1.0, 1.0, 1.0]

@@ -52,7 +52,7 @@ def claiming(meta: dict[str, str], *, fingerprint: str = "abcd1234", knows: bool
     """Return a daemon with these keys, whose exchange knows the newest order of its journal, or does not."""
     journal = mock(Journal)
     journal.meta.side_effect = meta.get
-    journal.newest_uuid.return_value = ("ub1-x-0", "u")
+    journal.newest_shown.return_value = "ub1-x-0"
     order = AsyncMock(return_value=shown())
     if not knows:
         order.side_effect = OrderNotFound("no", name="order_not_found", status=404)
@@ -94,7 +94,7 @@ async def test_another_key_is_of_the_same_account_when_it_knows_our_newest_order
         assert app.journal.set_meta.mock_calls == []
         return
     await owner.check_account(app)
-    assert app.upbit.order.mock_calls == [call(uuid="u")]
+    assert app.upbit.order.mock_calls == [call(identifier="ub1-x-0")]
     assert app.tell.mock_calls == [call("new_key", level=logging.WARNING, account=meta["account"])]
     assert app.journal.set_meta.mock_calls == [call("key", "abcd1234")]
     assert app.account == meta["account"]

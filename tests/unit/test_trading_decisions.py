@@ -188,17 +188,17 @@ def test_what_was_expected_and_why_is_kept_in_words() -> None:
 
 @pytest.mark.parametrize("kind", list(Kind))
 async def test_a_newest_order_that_upbit_shows_under_another_name_is_not_our_account(kind: Kind) -> None:
-    """Only the same name under the same uuid proves it."""
+    """Only the very name that was asked for proves it."""
     order = shown(kind)
 
-    async def look(*, uuid: str) -> Order:
-        assert uuid == "u"
+    async def look(*, identifier: str) -> Order:
+        assert identifier.startswith("ub1-")
         return order
 
-    def app(newest: tuple[str, str] | None) -> Parts:
-        journal = only(Journal, newest_uuid=lambda: newest)
+    def app(newest: str | None) -> Parts:
+        journal = only(Journal, newest_shown=lambda: newest)
         return make_app(journal=journal, upbit=only(Upbit, order=look))
 
-    assert await owner.knows_our_orders(app(("ub1-x-0", "u")))
-    assert not await owner.knows_our_orders(app(("ub1-y-0", "u")))
+    assert await owner.knows_our_orders(app("ub1-x-0"))
+    assert not await owner.knows_our_orders(app("ub1-y-0"))
     assert not await owner.knows_our_orders(app(None))

@@ -117,8 +117,9 @@ def request_of(order: Order, identifier: str) -> NewOrder:
 
 
 def needs_stop(trade: Trade) -> bool:
-    """Return whether a trade was found at the exchange, so that nobody knows its stop."""
-    return trade.entry_reason.get("code") == ADOPTED and trade.stop_price is None
+    """Return whether what a trade has bought was found at the exchange, and no stop was written down for it yet."""
+    meant = trade.entry_reason.get("code") == ADOPTED or trade.stop_distance is not None
+    return meant and trade.stop_price is None and trade.phase is not Phase.ENTERING and bool(trade.bought)
 
 
 async def lacks_stop(app: App) -> bool:
@@ -128,15 +129,21 @@ async def lacks_stop(app: App) -> bool:
     return any(needs_stop(trade) for trade in app.journal.open_trades())
 
 
-async def give_stop(app: App, trade: Trade) -> None:
-    """Compute the stop of an adopted trade anew, from the candles of now: nobody knows its old one."""
+async def stop_distance(app: App, trade: Trade) -> Decimal | None:
+    """Return how far below its entry a trade is to be sold, KRW; None while nobody knows, or when it has no stop."""
     snapshot = (await app.state.snapshot_dict.snapshot()).get(trade.market)
-    if not needs_stop(trade) or snapshot is None:
-        return
+    if trade.stop_distance is not None or snapshot is None:
+        return trade.stop_distance
     distance = app.strategy.enter(snapshot, app.parameters).stop_distance
-    if distance is None or not math.isfinite(distance) or not trade.bought:
+    return None if distance is None or not math.isfinite(distance) else Decimal(repr(distance))
+
+
+async def give_stop(app: App, trade: Trade) -> None:
+    """Give a trade that was found at the exchange its stop: as it was decided, else by the candles of now."""
+    distance = await stop_distance(app, trade) if needs_stop(trade) else None
+    if distance is None:
         return
-    stop = stop_price(average_price(app.journal.fills_of_trade(trade.id, "bid")), Decimal(repr(distance)))
+    stop = stop_price(average_price(app.journal.fills_of_trade(trade.id, "bid")), distance)
     if stop is not None and await reserve(app, trade.market, Phase.HOLDING, Phase.SELLING):
         app.journal.set_stop(trade.id, stop)
         await hold_again(app, trade.market)

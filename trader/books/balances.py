@@ -1,7 +1,8 @@
 """Compare what trades hold with what the account has, and write off what somebody has taken out of it.
 
 Only trades in which nothing moves are compared, and a difference is believed when it is seen twice, and once more by
-another source (`trader/books/holdings.py`). More than ours is the user's.
+another source (`trader/books/holdings.py`). More than ours is the user's; only when all that was there is there again,
+to the last digit, nobody had taken it, and it is held again.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from journal.records import Phase
-from trader.books.holdings import held_of, read_accounts, surely_missing
+from trader.books.holdings import held_by_another_source, held_of, read_accounts, surely_missing
+from trader.restore import put_back
 from trader.trades.positions import end_taken, hold_again, last_fill_at, reserve
 
 if TYPE_CHECKING:
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from journal.journal import Journal
     from journal.records import Trade
     from trader.app import App
+    from upbit.decoding import Rows
+    from upbit.models import Account
 
 APART_S = 15.0
 """Seconds between two looks at the balances, at least."""
@@ -42,26 +46,31 @@ async def compare_balances(app: App) -> None:
     after = quiet_positions(app.journal, app.clock())
     quiet = {name: volume for name, volume in before.items() if after.get(name) == volume}
     short = dict[str, Decimal]()
+    names = {trade.id for trade in app.journal.open_trades()}
+    app.shortage.beside = {name: units for name, units in app.shortage.beside.items() if name in names}
     for trade in [trade for trade in app.journal.open_trades() if trade.id in quiet]:
         held = held_of(accounts, trade.market)
         if held is None:
             continue
         short[trade.id] = quiet[trade.id] - held
+        if short[trade.id] <= 0:
+            app.shortage.beside[trade.id] = held - ours_in(app.journal, trade.market)
         gone = surely_gone(short[trade.id], app.shortage.missing.get(trade.id))
         if gone:
             gone = min(gone, await surely_missing(app, trade.market, quiet[trade.id]))
         if still_quiet(app, trade, quiet[trade.id]):
             await compare_balance(app, trade, gone)
+    short |= await compare_dust(app, accounts)
+    await see_what_is_there_again(app, accounts)
     app.shortage.missing, app.shortage.looked_s = short, now_s
 
 
 def quiet_positions(journal: Journal, now: datetime) -> dict[str, Decimal]:
     """Return what each trade holds in which nothing moves: no order in hand, and the last fill a while ago."""
-    busy = {intent.market for intent in journal.live_intents()}
     quiet = [
         trade
         for trade in journal.open_trades()
-        if trade.market not in busy and now - last_fill_at(journal, trade) >= SETTLED
+        if not is_busy(journal, trade.market) and now - last_fill_at(journal, trade) >= SETTLED
     ]
     return {trade.id: journal.position_volume(trade.id) for trade in quiet}
 
@@ -88,7 +97,7 @@ async def compare_balance(app: App, trade: Trade, gone: Decimal) -> None:
     if not reserved and not await waits_to_sell(app, market):
         return
     note = app.messages.taken(trade, gone, at=app.clock())
-    app.journal.take_out(trade.id, gone, [note], price=price)
+    app.journal.take_out(trade.id, gone, [note], price=price, beside=app.shortage.beside.get(trade.id, Decimal(0)))
     app.tell("taken", level=logging.WARNING, market=market, volume=gone)
     app.wake_notifier()
     if not reserved:
@@ -97,6 +106,80 @@ async def compare_balance(app: App, trade: Trade, gone: Decimal) -> None:
         await hold_again(app, market)
     else:
         await end_taken(app, app.journal.trade(trade.id))
+
+
+async def compare_dust(app: App, accounts: Rows[Account]) -> dict[str, Decimal]:
+    """Write off dust that is not there any more, so that no trade takes it over; return what is missing of it.
+
+    Nobody is told of a rest that was worth too little to be sold.
+    """
+    short = dict[str, Decimal]()
+    for market, dust in app.journal.dust().items():
+        held = held_of(accounts, market)
+        if held is None or is_traded(app.journal, market):
+            continue
+        short[market] = dust - held
+        gone = surely_gone(short[market], app.shortage.missing.get(market))
+        if gone:
+            gone = min(gone, await surely_missing(app, market, dust))
+        if gone and not is_traded(app.journal, market) and app.journal.dust().get(market) == dust:
+            app.journal.lose_dust(market, gone)
+            app.tell("dust_gone", market=market, volume=gone)
+    return short
+
+
+def is_traded(journal: Journal, market: str) -> bool:
+    """Return whether there is an open trade in a market, or an order in hand."""
+    return journal.open_trade_in(market) is not None or is_busy(journal, market)
+
+
+def is_busy(journal: Journal, market: str) -> bool:
+    """Return whether an order of a market is in hand."""
+    return any(intent.market == market for intent in journal.live_intents())
+
+
+def ours_in(journal: Journal, market: str) -> Decimal:
+    """Return the units of a market that are ours: of its open trade, and dust."""
+    trade = journal.open_trade_in(market)
+    return journal.dust().get(market, Decimal(0)) + (Decimal(0) if trade is None else trade.volume)
+
+
+async def see_what_is_there_again(app: App, accounts: Rows[Account]) -> None:
+    """Hold again what was written off and is all there, to the last digit, in two looks and by another source.
+
+    Then nobody had taken it. Any other number is what the owner of the account has bought or brought since.
+    """
+    again = {name for name in app.journal.written_off() if is_all_there(app.journal, accounts, name)}
+    for name in sorted(again & app.shortage.again):
+        market = app.journal.trade(name).market
+        told = await held_by_another_source(app, market)
+        if told == held_of(accounts, market) and is_all_there(app.journal, accounts, name):
+            await take_back(app, app.journal.trade(name))
+    app.shortage.again = again
+
+
+def is_all_there(journal: Journal, accounts: Rows[Account], trade_id: str) -> bool:
+    """Return whether the account holds what it held before coins of a trade were written off, less what was sold."""
+    market, away = journal.trade(trade_id).market, journal.written_off()[trade_id]
+    held = held_of(accounts, market)
+    return held == away.beside + ours_in(journal, market) + away.volume and not is_busy(journal, market)
+
+
+async def take_back(app: App, trade: Trade) -> None:
+    """Hold again what was written off of a trade: with its stop, or with the trade that is open in its place."""
+    note = app.messages.there_again(trade, app.journal.written_off()[trade.id].volume, at=app.clock())
+    is_open = app.journal.open_trade_in(trade.market) is not None
+    if is_open and not await reserve(app, trade.market, Phase.HOLDING, Phase.SELLING):
+        return
+    if not is_open and trade.market in await app.state.active_trade.snapshot():
+        return
+    app.journal.give_back(trade.id, [note])
+    app.tell("there_again", level=logging.WARNING, market=trade.market)
+    app.wake_notifier()
+    if is_open:
+        await hold_again(app, trade.market)
+    else:
+        await put_back(app, app.journal.trade(trade.id))
 
 
 async def last_price(app: App, market: str) -> Decimal | None:
@@ -110,4 +193,4 @@ async def waits_to_sell(app: App, market: str) -> bool:
     active = (await app.state.active_trade.snapshot()).get(market)
     if active is None or active.phase != Phase.SELLING:
         return False
-    return all(intent.market != market for intent in app.journal.live_intents())
+    return not is_busy(app.journal, market)

@@ -15,10 +15,12 @@ from journal.records import IntentState, Phase
 from trader.books.adoption import adopt, halt_buys_on_unknown, see_after_all
 from trader.orders import names, protocol
 from trader.orders.doubts import FILLS_DIFFER, halt_buys_on_odd_fills
-from upbit.errors import OrderNotFound
+from trader.trades.positions import leave_alone
+from upbit.errors import ExchangeError, OrderNotFound
 from upbit.models import Side
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from decimal import Decimal
 
     from journal.journal import Journal
@@ -32,6 +34,12 @@ every `THOROUGH_EVERY`, and what is recent in between."""
 THOROUGH_EVERY = timedelta(hours=1)
 AHEAD = timedelta(minutes=5)
 """Upbit's clock may be before ours."""
+UNCLEAR_RESTS = timedelta(minutes=2)
+"""So long a market is not bought of whose orders one cannot be read; looked at again every minute."""
+TOLD_TWICE = ("identifier", "market", "side", "executed_volume", "paid_fee")
+"""What a list and an order by itself must say alike before either is believed."""
+
+log = logging.getLogger("trader.discovery")
 
 
 class Verdict(Enum):
@@ -63,7 +71,8 @@ async def compare_orders(app: App) -> bool:
     prefix = names.prefix_of(app.bot)
     ended = await app.upbit.closed_orders(start=since, end=now + AHEAD, prefix=prefix)
     resting = await app.upbit.open_orders(prefix=prefix)
-    shown = sorted([*ended, *resting], key=lambda order: order.created_at)
+    unclear = await ask_for_unclear(app, {*ended.dropped, *resting.dropped})
+    shown = sorted([*ended, *resting, *unclear], key=lambda order: order.created_at)
     verdicts = {order.uuid: judge_order(app, order) for order in shown}
     unknown = [order for order in shown if verdicts[order.uuid] in TO_TAKE_IN]
     differing = [order for order in shown if verdicts[order.uuid] is Verdict.DIFFERENT]
@@ -92,16 +101,41 @@ async def compare_orders(app: App) -> bool:
     return True
 
 
+async def ask_for_unclear(app: App, identifiers: Iterable[str]) -> list[Order]:
+    """Ask by its name for each order of ours that a list shows in a way nobody can read, and that is not over for us.
+
+    Of one that is not to be had either, nobody knows what it bought: its market alone is not bought meanwhile.
+    """
+    found: list[Order] = []
+    for identifier in sorted(identifiers):
+        name = names.read_name(identifier, names.prefix_of(app.bot))
+        known = app.journal.known_intent(identifier)
+        if name is None or (known is not None and known.state is IntentState.FINAL):
+            continue
+        try:
+            found.append(await app.upbit.order(identifier=identifier))
+        except ExchangeError as error:
+            log.warning("order of ours not readable identifier=%s error=%s", identifier, error)
+            await leave_alone(app, names.market_of(name), UNCLEAR_RESTS, "unclear_order")
+    return found
+
+
 def judge_order(app: App, order: Order) -> Verdict:
     """Return what an order of the list is to the journal; one that is none of ours is told and left alone."""
     name = names.read_name(order.identifier, names.prefix_of(app.bot))
     if name is None or not names.fits(name, order.market, order.side):
         tell_odd_name(app, order)
         return Verdict.KNOWN
-    filled = app.journal.executed_volume(name.identifier)
-    if order.executed_volume == filled:  # so it is with nearly all
+    filled, known = app.journal.executed_volume(name.identifier), app.journal.known_intent(name.identifier)
+    if order.executed_volume == filled and not fee_differs(order, known):  # so it is with nearly all
         return Verdict.KNOWN
-    return judge_volume(order, app.journal.known_intent(name.identifier))
+    return judge_volume(order, known)
+
+
+def fee_differs(order: Order, known: Intent | None) -> bool:
+    """Return whether an order that is over and has traded has cost another fee than the journal says."""
+    is_over = known is not None and known.state is IntentState.FINAL and bool(order.executed_volume)
+    return is_over and known is not None and order.paid_fee != known.paid_fee
 
 
 def judge_volume(order: Order, known: Intent | None) -> Verdict:
@@ -130,14 +164,13 @@ async def fetch(app: App, listed: Order) -> None:
         order = await app.upbit.order(uuid=listed.uuid)
     except OrderNotFound:
         return
-    same = (order.identifier, order.market, order.side, order.executed_volume) == (
-        listed.identifier,
-        listed.market,
-        listed.side,
-        listed.executed_volume,
-    )
-    if order.is_final and same:
+    if order.is_final and says_the_same(order, listed):
         app.discovery.fetched[listed.uuid] = order
+
+
+def says_the_same(order: Order, listed: Order) -> bool:
+    """Return whether an order by itself and in a list is the same: two sources that agree."""
+    return all(getattr(order, name) == getattr(listed, name) for name in TOLD_TWICE)
 
 
 def forget_known(app: App, unknown: list[Order]) -> None:
@@ -172,6 +205,9 @@ def take_in_difference(app: App, order: Order | None) -> None:
     if order is None or known is None or known.state is not IntentState.FINAL:
         return
     filled = app.journal.executed_volume(known.identifier)
+    if filled == order.executed_volume and order.paid_fee != known.paid_fee:
+        app.journal.correct_fee(known.identifier, order.paid_fee)
+        app.tell("fee_corrected", market=order.market, identifier=known.identifier, krw=order.paid_fee)
     if filled == order.executed_volume or not app.news.is_new(
         f"order_differs:{known.identifier}", f"{order.executed_volume}"
     ):

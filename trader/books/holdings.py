@@ -44,14 +44,16 @@ def held_of(accounts: Rows[Account], market: str) -> Decimal | None:
     return sum((one.available + one.locked for one in accounts if one.currency == currency), Decimal(0))
 
 
-async def surely_missing(app: App, market: str, ours: Decimal) -> Decimal:
-    """Return how many of `ours` units are not there by the word of another source, which names the number.
-
-    Nothing, when it does not answer.
-    """
+async def held_by_another_source(app: App, market: str) -> Decimal | None:
+    """Return the units of a market's base currency, free or not, that `chance` names; None when nobody knows."""
     try:
-        coins = (await app.upbit.chance(market)).coins
+        return (await app.upbit.chance(market)).coins
     except ExchangeError as error:
-        log.warning("what is missing could not be confirmed market=%s error=%s", market, error)
-        return Decimal(0)
+        log.warning("what the account holds could not be confirmed market=%s error=%s", market, error)
+        return None
+
+
+async def surely_missing(app: App, market: str, ours: Decimal) -> Decimal:
+    """Return how many of `ours` units are not there by the word of another source; nothing, when it does not answer."""
+    coins = await held_by_another_source(app, market)
     return Decimal(0) if coins is None else max(ours - coins, Decimal(0))

@@ -43,5 +43,7 @@ class Discovery:
 class Shortage:
     """What `trader/books/balances.py` saw at its last look."""
 
-    missing: dict[str, Decimal] = field(default_factory=dict)  # trade: units that were not there
+    missing: dict[str, Decimal] = field(default_factory=dict)  # trade, or market of dust: units that were not there
+    beside: dict[str, Decimal] = field(default_factory=dict)  # trade: units there besides ours, while none were missing
+    again: set[str] = field(default_factory=set)  # trades whose coins were written off, and were all there
     looked_s: float | None = None  # loop time of that look

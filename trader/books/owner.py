@@ -73,12 +73,11 @@ async def check_account(app: App) -> None:
 
 async def knows_our_orders(app: App) -> bool:
     """Return whether the exchange shows the newest order of the journal to the keys in use."""
-    newest = app.journal.newest_uuid()
+    newest = app.journal.newest_shown()
     if newest is None:
         return False
-    identifier, uuid = newest
     try:
-        order = await app.upbit.order(uuid=uuid)
+        order = await app.upbit.order(identifier=newest)
     except OrderNotFound:
         return False
-    return order.identifier == identifier
+    return order.identifier == newest

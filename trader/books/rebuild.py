@@ -6,22 +6,25 @@ daemon), the highest price since its entry, messages and verdicts.
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from failure import Failure
 from strategy.portfolio import MIN_TOTAL
 from trader.books.adoption import adopted_intent, created_at, trade_for
-from trader.books.discovery import AHEAD
+from trader.books.discovery import AHEAD, says_the_same
 from trader.books.holdings import held_of, read_accounts, surely_missing
 from trader.books.owner import check_account
 from trader.loops import pause
 from trader.orders import names
+from upbit.errors import OutcomeUnknown
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from journal.records import Trade
     from trader.app import App
@@ -30,6 +33,8 @@ if TYPE_CHECKING:
 FIRST = datetime(2024, 10, 18, tzinfo=UTC)
 """Upbit keeps the identifiers of orders created since."""
 LOOK_AGAIN_S = 1.0
+
+log = logging.getLogger("trader.rebuild")
 
 
 class UnclearAccountError(Failure):
@@ -66,13 +71,13 @@ async def rebuild(app: App, account: str | None = None) -> Rebuilt:
         ExchangeError: when the exchange does not answer; nothing is half done, the journal is thrown away.
     """
     now = app.clock()
-    shown = await app.upbit.closed_orders(start=FIRST, end=now + AHEAD, prefix=names.family_of(app.mode))
+    shown = await all_orders(app, now)
     app.account = choose_account(app, shown, account)
     await check_account(app)
     rebuilt = Rebuilt(account=app.account)
     for order in sorted(shown, key=lambda order: (created_at(order) or now, order.uuid)):
         name = names.read_name(order.identifier, names.prefix_of(app.bot))
-        if name is not None and order.executed_volume:
+        if name is not None and names.fits(name, order.market, order.side) and order.executed_volume:
             put(app, await whole(app, order), name)
             rebuilt.orders += 1
     await write_off(app, rebuilt)
@@ -81,11 +86,37 @@ async def rebuild(app: App, account: str | None = None) -> Rebuilt:
     return rebuilt
 
 
+async def all_orders(app: App, now: datetime) -> list[Order]:
+    """Return every order of any bot of ours that has ended, once two lists in a row show the same ones."""
+    before: set[str] | None = None
+    while True:
+        listed = await app.upbit.closed_orders(start=FIRST, end=now + AHEAD, prefix=names.family_of(app.mode))
+        shown = [*listed, *await readable(app, listed.dropped)]
+        found = {order.uuid for order in shown}
+        if found == before:
+            return shown
+        before = found
+        await pause(LOOK_AGAIN_S)
+
+
+async def readable(app: App, identifiers: Iterable[str]) -> list[Order]:
+    """Return those orders that can be read by themselves, although the list shows them in a way nobody can read."""
+    found: list[Order] = []
+    for identifier in sorted(identifiers):
+        try:
+            found.append(await app.upbit.order(identifier=identifier))
+        except OutcomeUnknown as error:
+            if error.status != HTTPStatus.OK:
+                raise
+            log.warning("order left out identifier=%s error=%s", identifier, error)
+    return found
+
+
 async def whole(app: App, shown: Order) -> Order:
-    """Return an order that has ended with all of its fills: what is asked for at once may be shown late."""
+    """Return an order that has ended with all of its fills, and as the list tells it: it may be shown late."""
     while True:
         order = await app.upbit.order(uuid=shown.uuid)
-        if order.is_final and order.executed_volume == shown.executed_volume:
+        if order.is_final and says_the_same(order, shown):
             return order
         await pause(LOOK_AGAIN_S)
 

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("trader.orders")
 
 NOT_SENT_RESTS_S = 1.0
+SAID_NO = frozenset({IntentState.REJECTED, IntentState.ABANDONED})
+LOOKS_AFTER_NO = 3
 CLOCK_SLIP = timedelta(seconds=5)
 """A clock that is set right by less than this makes no decision old."""
 
@@ -53,7 +55,8 @@ async def drive(app: App, identifier: str) -> Intent:
                 await track(app, intent)
             case _:
                 require(intent.state is not IntentState.SENT, f"{identifier} is being sent by somebody else")
-                return intent
+                if not await is_there_after_all(app, intent):
+                    return intent
 
 
 async def send_planned(app: App, intent: Intent) -> None:
@@ -134,11 +137,33 @@ def write_failure(app: App, intent: Intent, state: IntentState, error: ExchangeE
     )
 
 
+async def is_there_after_all(app: App, intent: Intent) -> bool:
+    """Look for an order that Upbit said no to, and follow it when it is there: one answer proves nothing.
+
+    When nobody can be asked the answer counts, and the next comparison of all orders is the second look.
+    """
+    if intent.state not in SAID_NO or not app.journal.attempts(intent.identifier):
+        return False
+    for failed in range(LOOKS_AFTER_NO):
+        try:
+            order = await app.upbit.order(identifier=intent.identifier)
+        except OrderNotFound:
+            return False
+        except ExchangeError as error:
+            log.warning("refused order not looked up identifier=%s error=%s", intent.identifier, error)
+        else:
+            if protocol.judge(intent, order) is Sight.REAL:
+                write_sight(app, intent, order, Sight.REAL)
+                return True
+        await pause(protocol.pause_before_look(missed=0, failed=failed, attempts=1))
+    return False
+
+
 async def resolve(app: App, intent: Intent) -> None:
     """Look for a doubtful order until it or its fence is seen; return when its state may have changed."""
     missed = failed = 0
     attempts = app.journal.attempts(intent.identifier)
-    strangers, fences = Persistence(), Persistence(SECOND_LOOK_S)
+    strangers, odd = Persistence(), Persistence(SECOND_LOOK_S)
     while True:
         await pause(protocol.pause_before_look(missed=missed, failed=failed, attempts=len(attempts)))
         try:
@@ -152,14 +177,19 @@ async def resolve(app: App, intent: Intent) -> None:
             sight, now_s = protocol.judge(intent, order), asyncio.get_running_loop().time()
             if sight is Sight.OTHER and strangers.persist(now_s):
                 halt_buys_on_other(app, intent, order)
-            if sight is Sight.FENCE and not fences.persist(now_s):
-                sight = Sight.NOTHING  # that the order never will exist is not believed of one answer
+            if needs_second_look(intent, order, sight) and not odd.persist(now_s):
+                sight = Sight.NOTHING
             if write_sight(app, intent, order, sight) is not IntentState.UNKNOWN:
                 return
             missed, failed = 0, failed + 1  # something is there, so nothing is sent
         tell_long_doubt(app, intent)
         if await take_step(app, intent, missed):
             return
+
+
+def needs_second_look(intent: Intent, order: Order, sight: Sight) -> bool:
+    """Return whether one answer is not believed: that an order never will exist, or that somebody else has sent it."""
+    return sight is Sight.FENCE or (sight is Sight.REAL and not protocol.is_as_asked(protocol.to_order(intent), order))
 
 
 async def take_step(app: App, intent: Intent, missed: int) -> bool:

@@ -51,6 +51,11 @@ def trade_name(market: str, candle_closed_at: datetime) -> str:
     return f"{market.replace('-', '')}-{candle_closed_at:{CANDLE}}"
 
 
+def market_of(name: Name) -> str:
+    """Return the market in a name; only those quoted in won are traded."""
+    return f"KRW-{name.trade.rsplit('-', 1)[0].removeprefix('KRW')}"
+
+
 def trade_id_of(bot: str, name: str) -> str:
     """Return by what the journal knows the trade of a name."""
     return f"{bot}-{name}"

@@ -22,6 +22,7 @@ from strategy.portfolio import MIN_TOTAL
 from upbit.errors import (
     AgreementNeeded,
     DuplicatedIdentifier,
+    InsufficientFunds,
     InvalidOrder,
     NotSent,
     OutcomeUnknown,
@@ -177,8 +178,11 @@ def refused(attempts: Iterable[Attempt], kind: Kind) -> int:
 
 
 def is_foreign(attempts: list[Attempt]) -> bool:
-    """Return whether an order that was seen cannot be ours: the only send was told that its name is taken."""
-    return len(attempts) == 1 and is_burnt(attempts)
+    """Return whether an order that was seen is hardly ours: the only send was told that its name is taken.
+
+    Or that there is no money for it, at which Upbit looks first: the order that is there has spent it.
+    """
+    return len(attempts) == 1 and attempts[0].outcome in {DuplicatedIdentifier.__name__, InsufficientFunds.__name__}
 
 
 def judge(intent: Intent, order: Order) -> Sight:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from datetime import timedelta
 from itertools import count
 from typing import TYPE_CHECKING
@@ -37,29 +38,34 @@ async def track(app: App, intent: Intent) -> None:
     """Follow an accepted order until it is over, and write its fills.
 
     The state alone says nothing: a filled market buy normally ends as `cancel`. Nor does one answer: what ends an order
-    is decided by `trader/orders/evidence.py`.
+    is decided by `trader/orders/evidence.py`. Upbit's own name for it stood in one answer, too: where it shows no order
+    of ours, ours is asked for.
     """
+    by_name = deque[dict[str, "str | None"]]([{"uuid": intent.uuid}, {"identifier": intent.identifier}])
     looks, strangers, resting = Looks(protocol.to_order(intent)), Persistence(), Persistence(RESTS_S)
     for round_ in count():
         await pause(TRACK_S[min(round_, len(TRACK_S) - 1)])
         try:
-            order = await app.upbit.order(uuid=intent.uuid)
+            order = await app.upbit.order(**by_name[0])
         except ExchangeError as error:
             log.warning("order not readable identifier=%s error=%s", intent.identifier, error)
+            by_name.rotate()
             continue
         if await write_progress(app, intent, order, looks, strangers):
             return
-        if order.state in RESTING and resting.persist(asyncio.get_running_loop().time()):
-            await cancel(app, intent)
+        if protocol.judge(intent, order) is not Sight.REAL:
+            by_name.rotate()
+        elif order.state in RESTING and resting.persist(asyncio.get_running_loop().time()):
+            await cancel(app, intent, **by_name[0])
             resting = Persistence(RESTS_S)
         tell_long_doubt(app, intent)
 
 
-async def cancel(app: App, intent: Intent) -> None:
+async def cancel(app: App, intent: Intent, **by_name: str | None) -> None:
     """Have a market order that rests taken away, so that what is left of it is decided anew when it has ended."""
     app.tell("resting", level=logging.WARNING, market=intent.market, identifier=intent.identifier)
     try:
-        await app.upbit.cancel(uuid=intent.uuid)
+        await app.upbit.cancel(**by_name)
     except ExchangeError as error:
         log.warning("not cancelled identifier=%s error=%s", intent.identifier, error)
 
