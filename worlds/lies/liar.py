@@ -20,6 +20,7 @@ from journal.store import LOCK, Store, connect, place_of, take_lock
 from sandbox.faults.lies import Lie, Memory, Refusal, lies_about, tell
 from worlds.judges.books import Books
 from worlds.lies.catalogue import READ
+from worlds.lies.sandbox import HOOKS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -122,6 +123,8 @@ class Liar:
             if said != answer:
                 self.told += 1
                 self._world.story.tell("exchange", "lies", key=key, lie=str(self.trial.lie))
+                if HOOKS in key:  # the message is there, and who sent it cannot know: it may come once more
+                    self._world.story.counts["webhook_lost"] += 1
             if not self.trial.seconds:
                 self.trial = None
         self._memory.take(key, answer)

@@ -209,7 +209,7 @@ def main(arguments: list[str] | None = None) -> int:
         here = len(listed[flow.name].points)
         say(f"{flow.name:<36}{here:>6} points {tried.lies:>6} lies {len(tried.broken):>5} violations")
         for trial, what in tried.broken.items():
-            say(f"    {msgspec.json.decode(trial, type=Trial)}: {what[0][:300]}")
+            say(f"    {msgspec.json.decode(trial, type=Trial)}: {'; '.join(one[:160] for one in what)}")
             say(f"      python -m worlds.lies --flow '{flow.name}' --replay '{trial}'")
             broken += what
         points += here

@@ -9,6 +9,7 @@ import msgspec
 
 from worlds.flows import fall
 from worlds.judges.protection import Protection
+from worlds.lies.excuses import is_excused
 from worlds.pool import answer
 
 if TYPE_CHECKING:
@@ -57,7 +58,8 @@ async def judge(
     world.judge()
     for line in world.story.lines if aloud else ():
         print(line)  # noqa: T201 - the story a person reads
-    answer(write, msgspec.json.encode(list(dict.fromkeys(world.story.broken))))
+    broken = [told for told in dict.fromkeys(world.story.broken) if not is_excused(trial, told)]
+    answer(write, msgspec.json.encode(broken))
 
 
 def no_person_needed(world: World, trial: Trial, expected: Collection[str]) -> None:
