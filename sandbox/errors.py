@@ -49,6 +49,10 @@ CATALOGUE: Mapping[str, tuple[int, str]] = {
     "invalid_time_in_force": (400, "주문조건을 다시 확인해 주세요."),
     "invalid_post_only": (400, "주문조건을 다시 확인해 주세요."),
     "duplicated_identifier": (400, "이미 등록된 identifier입니다."),
+    "order_disabled_member": (
+        400,
+        "Your account has been suspended from ordering. Please contact our customer center for details.",
+    ),
     "notfoundmarket": (400, "다음 마켓에 없는 종목입니다"),
     "no_authorization_token": (401, "인증 토큰이 필요합니다."),
     "invalid_access_key": (401, "잘못된 엑세스 키입니다."),

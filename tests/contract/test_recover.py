@@ -357,6 +357,25 @@ def snapshot(desk: Desk, numbers: dict[str, float]) -> Any:
     )
 
 
+@pytest.mark.failure("F6")
+def test_an_order_of_ours_whose_name_says_no_time_is_told_and_skipped_by_everybody(tmp_path: Path) -> None:
+    """Comparing goes on, and so does `recover`: it is nobody's position."""
+
+    async def story(desk: Desk) -> None:
+        async with desk.started() as app:
+            odd = f"{names.prefix_of(app.bot)}KRWBTC-9999999999-b-0-0"
+            desk.user_orders(side="bid", ord_type="price", price="7000", identifier=odd)
+            trade = await buy(app)
+            await rounds(app, 2)
+            assert [event.kind for event in app.events].count("odd_name") == 1
+            assert app.control.may_buy()
+        forget(desk)
+        rebuilt = await recover(desk)
+        assert [(one.market, one.volume) for one in rebuilt.held] == [(MARKET, trade.volume)]
+
+    told(tmp_path, story)
+
+
 def test_names_are_read_back_as_they_were_written() -> None:
     """And nothing else is taken for one."""
     name = names.read_name("ub1-S7f3a-KRWBTC-2611222100-s-3-12", "ub1-S7f3a-")
