@@ -135,7 +135,8 @@ class Lane:
         self._probing = False
         self._urgent: deque[asyncio.Future[bool]] = deque()
         self._patient: deque[asyncio.Future[bool]] = deque()
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
+        self._timer_at = 0.0  # loop time; the handle does not say on every loop
 
     def free(self, *, urgent: bool = False) -> int:
         """Return how many requests could leave at once now; what is urgent spares nobody else's share."""
@@ -256,11 +257,11 @@ class Lane:
         blocked_s = self.blocked_s(urgent=urgent)
         soonest = [times[0] for times in (self._free_at, self._foreign) if times]
         at = loop.time() + blocked_s if blocked_s > 0 else min(soonest, default=None)
-        if at is None or (self._timer is not None and self._timer.when() <= at):
+        if at is None or (self._timer is not None and self._timer_at <= at):
             return
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = loop.call_at(at, self._on_timer)
+        self._timer, self._timer_at = loop.call_at(at, self._on_timer), at
 
     def _on_timer(self) -> None:
         self._timer = None

@@ -9,9 +9,11 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import uvloop
 
 from sandbox.errors import ApiError
 from sandbox.limits import Limits
+from tests.helpers.patience import PATIENCE_S
 from upbit.errors import NotSent, RateLimited
 from upbit.limits import (
     LONGEST_REFUSAL_S,
@@ -21,6 +23,7 @@ from upbit.limits import (
     PROBE_S,
     WINDOW_S,
     Budget,
+    Lane,
     RateLimiter,
 )
 
@@ -353,3 +356,23 @@ def test_the_queue_is_bounded() -> None:
         await asyncio.wait(waiting)
 
     story(tell())
+
+
+def test_several_wait_for_a_place_that_is_free_in_an_instant_on_any_loop() -> None:
+    """What uvloop gives for a timer that is nearly due does not say when that is."""
+
+    async def story() -> list[bool]:
+        lane = Lane(1, 0.0003, Budget(1, at_first=1))
+
+        async def pass_through() -> bool:
+            probe = await lane.enter(urgent=False)
+            lane.leave()
+            return probe
+
+        async with asyncio.timeout(PATIENCE_S), asyncio.TaskGroup() as tasks:
+            passing = [tasks.create_task(pass_through()) for _ in range(50)]
+        return [task.result() for task in passing]
+
+    for loop_factory in (uvloop.new_event_loop, asyncio.new_event_loop):
+        with asyncio.Runner(loop_factory=loop_factory) as runner:
+            assert runner.run(story()) == [False] * 50
