@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 import sys
@@ -82,6 +83,8 @@ async def trade(config: Config, attempts: Attempts) -> None:
         attempts.forget()
         if admitted:
             stop_on_signals(stop)
+            gc.collect()
+            gc.freeze()  # modules and settings are no garbage: looking through them would hold the loop up
             await serve(app, beside=follow(real_seconds=1.0), watchdog=SystemWatchdog())
 
 

@@ -71,7 +71,7 @@ async def scan(app: App) -> None:
     active = await app.state.active_trade.snapshot()
     wanted = urgency(listings, active, tickers)
     await app.candles.prove(wanted)
-    missing = app.candles.missing(wanted, closed_at, tickers)
+    missing = await app.candles.missing(wanted, closed_at, tickers)
     if missing and LEADER not in missing:  # without the leader nothing is decided
         await publish(app, closed_at, listings, tickers, missing, early=True)
     missing = await app.candles.refresh(wanted, closed_at, tickers, budget_s=BUDGET_S)

@@ -107,7 +107,7 @@ async def test_whoever_listens_asks_for_nothing() -> None:
     for minute in range(100, 140):
         tell(store, minute)
         tell(store, minute + 1, MARKETS[:1])  # the stream goes on
-        assert store.missing(MARKETS, at(minute + 1), exchange.tickers(minute + 1.01)) == []
+        assert await store.missing(MARKETS, at(minute + 1), exchange.tickers(minute + 1.01)) == []
         assert true(store, minute + 1)
     assert exchange.asked == []
 
@@ -116,9 +116,9 @@ async def test_a_market_that_did_not_trade_needs_no_candle() -> None:
     """Its last trade was before; what one says who has told of trades since is not believed."""
     store, exchange = await loaded()
     quiet = exchange.tickers(99.5)
-    assert store.missing(MARKETS, at(101), quiet) == []
+    assert await store.missing(MARKETS, at(101), quiet) == []
     tell(store, 101, MARKETS[:1])
-    assert store.missing(MARKETS, at(102), quiet) == MARKETS[:1]
+    assert await store.missing(MARKETS, at(102), quiet) == MARKETS[:1]
     assert store.as_of("KRW-B") == at(102)
 
 
@@ -131,7 +131,7 @@ async def test_a_stream_that_ends_or_stops_is_replaced_by_questions() -> None:
         if not connected:
             store.on_state("closed")
         tickers = exchange.tickers(101.2)
-        assert store.missing(MARKETS, at(101), tickers) == MARKETS
+        assert await store.missing(MARKETS, at(101), tickers) == MARKETS
         assert await store.refresh(MARKETS, at(101), tickers, budget_s=10) == []
         assert exchange.asked == MARKETS
         assert true(store, 101)
@@ -146,11 +146,11 @@ async def test_after_a_new_connection_only_gaps_are_asked_for() -> None:
     tell(store, 100, MARKETS[:2])
     tell(store, 101, MARKETS)
     tickers = exchange.tickers(101.2)
-    assert store.missing(MARKETS, at(101), tickers) == MARKETS[2:]
+    assert await store.missing(MARKETS, at(101), tickers) == MARKETS[2:]
     assert await store.refresh(MARKETS, at(101), tickers, budget_s=10) == []
     assert exchange.asked == MARKETS[2:]
     tell(store, 102)
-    assert store.missing(MARKETS, at(102), exchange.tickers(102.01)) == []
+    assert await store.missing(MARKETS, at(102), exchange.tickers(102.01)) == []
     assert true(store, 102)
 
 
@@ -160,7 +160,7 @@ async def test_a_market_that_the_stream_has_forgotten_is_asked_for() -> None:
     store, exchange = await loaded()
     tell(store, 100, MARKETS[1:])
     store.put(told("KRW-D", 100, close=Decimal(400), low=Decimal(400)))
-    assert store.missing(MARKETS, at(101), exchange.tickers(100.99)) == ["KRW-A", "KRW-D"]
+    assert await store.missing(MARKETS, at(101), exchange.tickers(100.99)) == ["KRW-A", "KRW-D"]
 
 
 async def test_a_candle_that_is_told_late_is_put_right_and_counted() -> None:
@@ -169,7 +169,7 @@ async def test_a_candle_that_is_told_late_is_put_right_and_counted() -> None:
     store_frame = told("KRW-A", 100, volume=Decimal(1))
     store.put(store_frame)
     tell(store, 101, MARKETS)
-    assert store.missing(["KRW-A"], at(101), exchange.tickers(101.01)) == []
+    assert await store.missing(["KRW-A"], at(101), exchange.tickers(101.01)) == []
     assert not true(store, 101, ["KRW-A"])
     tell(store, 100, ["KRW-A"])
     assert true(store, 101, ["KRW-A"])
@@ -192,7 +192,7 @@ async def test_some_markets_are_compared_with_rest_in_turn() -> None:
     store, exchange = await loaded()
     tell(store, 100)
     tell(store, 101)
-    assert store.missing(MARKETS, at(101), exchange.tickers(101.01)) == []
+    assert await store.missing(MARKETS, at(101), exchange.tickers(101.01)) == []
     assert [await store.check(at(101), sample=2) for _ in range(3)] == [[], [], []]
     assert exchange.asked == MARKETS
 
@@ -205,7 +205,7 @@ async def test_what_differs_from_rest_is_put_right_when_two_answers_agree() -> N
         store.put(told(market, minute, **changes))
     tell(store, 101)
     settled = ["KRW-A", "KRW-B"]
-    assert store.missing(settled, at(101), exchange.tickers(101.01)) == []
+    assert await store.missing(settled, at(101), exchange.tickers(101.01)) == []
     exchange.lies = [{}, {"volume": Decimal(7)}]
     assert await store.check(at(101), sample=1) == []
     assert not true(store, 101, ["KRW-A"])
@@ -221,9 +221,9 @@ async def test_a_stream_that_most_of_a_sample_contradicts_is_not_believed() -> N
     for market in MARKETS:
         store.put(told(market, 100, volume=Decimal(1)))
     tell(store, 101)
-    assert store.missing(MARKETS, at(101), exchange.tickers(101.01)) == []
+    assert await store.missing(MARKETS, at(101), exchange.tickers(101.01)) == []
     assert await store.check(at(101), sample=3) == MARKETS[:3]
-    assert store.missing(MARKETS, at(101), {}) == ["KRW-D"]
+    assert await store.missing(MARKETS, at(101), {}) == ["KRW-D"]
     assert await store.refresh(MARKETS, at(101), exchange.tickers(101.01), budget_s=10) == []
     assert true(store, 101)
     last = 101 + DISTRUSTED_FOR // MINUTE
@@ -232,7 +232,7 @@ async def test_a_stream_that_most_of_a_sample_contradicts_is_not_believed() -> N
         tell(store, minute + 1, MARKETS[:1])
         tickers = exchange.tickers(minute + 1.01)
         believed = minute + 1 >= last
-        assert (store.missing(MARKETS, at(minute + 1), tickers) == []) is believed
+        assert (await store.missing(MARKETS, at(minute + 1), tickers) == []) is believed
         assert await store.refresh(MARKETS, at(minute + 1), tickers, budget_s=10) == []
     assert true(store, last + 1)
 
@@ -244,4 +244,4 @@ async def test_what_is_listed_no_more_is_forgotten() -> None:
     store.forget(MARKETS[:3])
     assert sorted(store.series()) == MARKETS[:3]
     tell(store, 101)
-    assert store.missing(MARKETS, at(101), exchange.tickers(101.01)) == ["KRW-D"]
+    assert await store.missing(MARKETS, at(101), exchange.tickers(101.01)) == ["KRW-D"]

@@ -169,7 +169,7 @@ async def test_a_store_knows_after_a_restart_what_it_knew(tmp_path: Path) -> Non
     for minute in (100, 101):
         tell(store, minute, MARKETS)
         tell(store, minute + 1, MARKETS[:1])
-        assert store.missing(MARKETS, at(minute + 1), exchange.tickers(minute + 1.01)) == []
+        assert await store.missing(MARKETS, at(minute + 1), exchange.tickers(minute + 1.01)) == []
         file.write(*store.unkept())
     store.put(told("KRW-B", 101, volume=told("KRW-B", 101).volume + 1))
     file.write(*store.unkept())
@@ -180,8 +180,8 @@ async def test_a_store_knows_after_a_restart_what_it_knew(tmp_path: Path) -> Non
     assert again.series()["KRW-B"].volume[-1] == 103
     await again.prove(MARKETS)
     assert exchange.asked == MARKETS[:3]
-    assert again.missing(MARKETS, at(102), exchange.tickers(102.5)) == []
-    assert again.missing(MARKETS, at(103), exchange.tickers(103.5)) == MARKETS
+    assert await again.missing(MARKETS, at(102), exchange.tickers(102.5)) == []
+    assert await again.missing(MARKETS, at(103), exchange.tickers(103.5)) == MARKETS
 
 
 @pytest.mark.failure("C19")
@@ -191,7 +191,7 @@ async def test_what_a_file_of_tomorrow_says_is_not_believed(tmp_path: Path) -> N
     file_of(tmp_path).write(*store.unkept())
     again = CandleStore(upbit=store.upbit, unit=MINUTE, history=HISTORY)
     again.restore(file_of(tmp_path).read(), at(99))
-    assert again.missing(MARKETS, at(99), exchange.tickers(99.5)) == MARKETS
+    assert await again.missing(MARKETS, at(99), exchange.tickers(99.5)) == MARKETS
 
 
 @pytest.mark.failure("C19")
@@ -205,6 +205,6 @@ async def test_a_file_that_the_exchange_contradicts_is_forgotten(tmp_path: Path)
     again.restore(file_of(tmp_path).read(), NOW)
     await again.prove(MARKETS)
     assert exchange.asked == MARKETS[:1]
-    assert again.missing(MARKETS, at(100), exchange.tickers(100.5)) == MARKETS
+    assert await again.missing(MARKETS, at(100), exchange.tickers(100.5)) == MARKETS
     await again.prove(MARKETS)
     assert exchange.asked == MARKETS[:1]

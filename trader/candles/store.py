@@ -35,6 +35,8 @@ PAGE = 200
 """Most candles Upbit gives in one answer."""
 ASK_AT_ONCE = 4
 """Requests under way at the same time; the rate limiter spaces them, this only hides the round trip."""
+TURN = 16
+"""Markets that are settled in one turn of the loop."""
 NEVER = datetime(2000, 1, 1, tzinfo=UTC)
 MOST_HEARD = 50
 """Candles of a market that are kept while nothing settles them; more were told by nobody who is well."""
@@ -125,7 +127,7 @@ class CandleStore:
         stretch = self._stretches.get(market)
         return stretch.known_until if stretch else None
 
-    def missing(self, markets: Sequence[str], closed_at: datetime, tickers: Mapping[str, Ticker]) -> list[str]:
+    async def missing(self, markets: Sequence[str], closed_at: datetime, tickers: Mapping[str, Ticker]) -> list[str]:
         """Settle what the stream told, and return the markets of which a candle may be unknown, in the given order.
 
         Args:
@@ -133,7 +135,13 @@ class CandleStore:
             closed_at: up to which close; a moment or two ago, so that the stream has told its last.
             tickers: last trades, told by REST after `closed_at`.
         """
-        return [market for market in markets if self._is_missing(market, closed_at, tickers.get(market))]
+        unknown = []
+        for number, market in enumerate(markets):
+            if not number % TURN:
+                await asyncio.sleep(0)
+            if self._is_missing(market, closed_at, tickers.get(market)):
+                unknown.append(market)
+        return unknown
 
     def _is_missing(self, market: str, closed_at: datetime, ticker: Ticker | None) -> bool:
         stretch = self._stretches.get(market)
@@ -219,7 +227,7 @@ class CandleStore:
         Raises:
             ExchangeError: when no market at all could be asked.
         """
-        waiting = self.missing(markets, closed_at, tickers)
+        waiting = await self.missing(markets, closed_at, tickers)
         queue = iter(waiting)
         deadline = asyncio.get_running_loop().time() + budget_s
         failures: list[ExchangeError] = []
@@ -242,7 +250,7 @@ class CandleStore:
             log.warning("candles failed markets=%d of=%d first=%s", len(failures), len(waiting), failures[0])
             if len(failures) == len(waiting):
                 raise failures[0]
-        return self.missing(markets, closed_at, tickers)
+        return await self.missing(markets, closed_at, tickers)
 
     async def _fetch(self, market: str, closed_at: datetime) -> None:
         stretch = self._stretches.get(market)
