@@ -15,12 +15,14 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import gc
 import json
 import os
 import random
 import signal
 import sys
 import tempfile
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -63,7 +65,7 @@ class Seen:
 
     published: dict[datetime, dict[str, float]] = field(default_factory=dict)  # by close: seconds after it, by market
     asked: list[datetime] = field(default_factory=list)  # when candles were asked for
-    lags: list[tuple[datetime, float]] = field(default_factory=list)  # when, and how late the loop was, seconds
+    lags: list[tuple[datetime, float, float]] = field(default_factory=list)  # when, how late, of which our own work
     started: datetime = field(default_factory=wall_clock)
 
 
@@ -146,9 +148,10 @@ async def probe(seen: Seen) -> None:
     """Note how late the loop is, until cancelled."""
     loop = asyncio.get_running_loop()
     while True:
-        due = loop.time() + PROBE_S
+        due, worked = loop.time() + PROBE_S, time.thread_time()
         await asyncio.sleep(PROBE_S)
-        seen.lags.append((wall_clock(), loop.time() - due))
+        late = loop.time() - due
+        seen.lags.append((wall_clock(), late, min(late, time.thread_time() - worked)))
 
 
 async def cut_now_and_then(app: App, a_minute: float, rng: random.Random) -> None:
@@ -183,8 +186,8 @@ async def sweep(upbit: Upbit, markets: Sequence[str]) -> list[float]:
 async def unequal(app: App, upbit: Upbit) -> tuple[list[str], int]:
     """Compare every market's candles with REST's; return where they differ, and how many were compared."""
     differ, compared = list[str](), 0
-    for market, ours in app.candles.series().items():
-        until = app.candles.as_of(market)
+    for market in list(app.candles.series()):
+        ours, until = app.candles.series()[market], app.candles.as_of(market)
         assert until is not None
         page = to_arrays(reversed(await upbit.candles(market, UNIT, count=200, to=until)))
         if differences(ours, page):
@@ -246,6 +249,8 @@ async def running(config: Config, seen: Seen) -> AsyncIterator[App]:
     seen.started = wall_clock()
     async with build(config, wall_clock, asyncio.Event()) as app, asyncio.TaskGroup() as tasks:
         watched(app, seen)
+        gc.collect()
+        gc.freeze()  # as `run` does
         tasks.create_task(serve(app), name="daemon")
         yield app
         app.stop.set()
@@ -257,12 +262,13 @@ def tell(seen: Seen, minutes: Sequence[datetime]) -> None:
     ends = [one + timedelta(seconds=max(late.values())) for one, late in zip(minutes, told, strict=True)]
     asked = [sum(one <= at < one + UNIT for at in seen.asked) for one in minutes]
     spans = list(zip(minutes, ends, strict=True))
-    lags = [1000 * lag for at, lag in seen.lags if any(begin <= at <= end for begin, end in spans)]
+    lags = [(1000 * late, 1000 * own) for at, late, own in seen.lags if any(begin <= at <= end for begin, end in spans)]
     say("minutes", f"{len(minutes)}, of {min(map(len, told))} to {max(map(len, told))} markets")
     say("a market judged", spread([late for one in told for late in one.values()]))
     say("every market judged", spread([max(one.values()) for one in told]))
     say("candle requests a minute", f"mean {sum(asked) / len(asked):.1f}   most {max(asked)}")
-    say("loop late through closes", spread(lags, "ms"))
+    say("loop late through closes", spread([late for late, _ in lags], "ms"))
+    say("  by its own work", spread([own for _, own in lags], "ms"))
 
 
 def spread(values: Sequence[float], unit: str = "s") -> str:
