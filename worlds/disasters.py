@@ -16,10 +16,12 @@ from journal.errors import JournalError, JournalLocked
 from journal.reader import copy_to
 from sandbox.faults.reading import find_plan, ready_plans
 from simulation.hosts import Host
+from trader.admission import come_up
 from trader.control import ask_to_resume
 from trader.daemon import build, serve
 from trader.repair import recover
 from worlds.judges.books import Books
+from worlds.judges.endings import wrong_end
 from worlds.judges.two_daemons import STANDING
 from worlds.plan import daemon_config
 
@@ -165,11 +167,16 @@ class Disasters:
 
     async def _run(self, config: Config, stop: asyncio.Event) -> None:
         async with build(config, self._stage.clock, stop) as app:
-            await serve(app)
+            if await come_up(app):
+                await serve(app)
 
     def _other_ended(self, task: asyncio.Task[None]) -> None:
         error = None if task.cancelled() else task.exception()
         self._stage.story.tell("world", "other daemon ended", error=repr(error))
+        excuses = self._stage.excuses() | {"disk_refuses": False}  # which is the first one's
+        wrong = wrong_end(error, told=task.cancelled(), trading=False, excuses=excuses)
+        if wrong is not None:
+            self._stage.story.breach(f"I22 the other daemon {wrong}", error=repr(error))
 
     def _end_other(self) -> None:
         if self._other is None:

@@ -11,15 +11,16 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from journal import JOURNAL_FILE
-from journal.errors import JournalError
 from journal.store import RESERVE
 from simulation.disk import inherit, lose_power
 from simulation.hosts import Host
+from trader.admission import come_up
 from trader.daemon import build, serve
 from upbit.errors import ExchangeError
 from worlds.disk import OnDisk
 from worlds.judges.books import Books
-from worlds.judges.log_listener import describe, leaves
+from worlds.judges.endings import wrong_end
+from worlds.judges.log_listener import describe
 from worlds.plan import daemon_config
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ class Machine:
         self.kills = 0
         self.wanted = True
         self.stop = asyncio.Event()  # asks the current daemon to
+        self._told_to_stop = False  # the current daemon, by somebody else than itself
         self.over = asyncio.Event()  # of the current daemon
         self.trading_since: float | None = None
         self.cut_until = 0.0
@@ -106,6 +108,7 @@ class Machine:
         """Start the next generation on its files."""
         self.over = asyncio.Event()
         self.trading_since = None
+        self._told_to_stop = False
         self.host = Host(f"bot{self.generation}", self.address)
         self.host.cut_until = self.cut_until
         self._stage.story.tell("world", "daemon starts", generation=self.generation)
@@ -135,7 +138,8 @@ class Machine:
                     await asyncio.sleep(0.05)
                 self._trades(stage.loop.time() - began, at_peace=at_peace)
 
-            await serve(app, beside=started)
+            if await come_up(app):
+                await serve(app, beside=started)
 
     def _trades(self, took: float, *, at_peace: bool) -> None:
         """Take notice that the daemon trades; when nothing went wrong from its start on that must not take long."""
@@ -148,14 +152,15 @@ class Machine:
                 stage.story.breach("I19 trading too late after a restart", seconds=round(took, 3))
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        story = self._stage.story
+        stage = self._stage
         error = None if task.cancelled() else task.exception()
-        story.tell("world", "daemon ended", error=describe(error))
+        stage.story.tell("world", "daemon ended", error=describe(error))
         if error is not None:
-            story.counts["daemon_ended_itself"] += 1
-            kinds = (AssertionError, JournalError) if self.trading_since is not None else AssertionError
-            if any(isinstance(one, kinds) for one in leaves(error)) or not self._stage.stormy:
-                story.breach("I22 the daemon gave up", error=describe(error))
+            stage.story.counts["daemon_ended_itself"] += 1
+        told = task.cancelled() or self._told_to_stop or not self.wanted
+        wrong = wrong_end(error, told=told, trading=self.trading_since is not None, excuses=stage.excuses())
+        if wrong is not None:
+            stage.story.breach(f"I22 the daemon {wrong}", error=describe(error))
         self.over.set()
 
     # -- what befalls it
@@ -168,6 +173,7 @@ class Machine:
         stage.count(how)
         stage.story.tell("world", how, turns=self.host.turns)
         if how == "stop":
+            self._told_to_stop = True
             self.stop.set()
             return
         self.kills += 1

@@ -53,7 +53,7 @@ HOLDING = "SELECT id, market FROM trade WHERE phase = 'holding' ORDER BY rowid"
 
 
 class Person:
-    """Acts on the exchange of a world now and then, and tells its checker what coins went away."""
+    """Acts on the exchange of a world now and then, and tells its checker."""
 
     def __init__(self, stage: Stage, aim: Aim, machine: Machine) -> None:
         self._stage = stage
@@ -108,6 +108,7 @@ class Person:
             elif standing:
                 stage.story.tell("person", "resumes")
                 stage.story.counts["resume"] += 1
+                stage.checker.person_resumes()
                 ask_to_resume(self._machine.folder())
 
     def lost(self) -> list[str]:
@@ -168,8 +169,8 @@ class Person:
         if market is None:
             return None
         volume = floor_volume(self._free(market[4:]) * Decimal(self._rng.choice(("0.5", "1"))))
-        self._stage.checker.removed[market] += volume
         self._exchange.deposit(market[4:], -volume)
+        self._stage.checker.owner_acted(market)
         return {"market": market, "volume": str(volume)}
 
     def buys(self) -> dict[str, object] | None:
@@ -203,7 +204,7 @@ class Person:
     # -- how
 
     def _held(self) -> str | None:
-        markets = [name for name in sorted(self._exchange.markets) if self._stage.checker.left(name) > 0]
+        markets = [name for name in sorted(self._exchange.markets) if self._stage.checker.coins.left(name) > 0]
         return self._rng.choice(markets) if markets else None
 
     def _free(self, currency: str) -> Decimal:
@@ -220,7 +221,6 @@ class Person:
     def _sell(self, market: str, share: Decimal) -> dict[str, object]:
         volume = floor_volume(self._free(market[4:]) * share)
         self._exchange.place({"market": market, "side": "ask", "ord_type": "market", "volume": plain(volume)})
-        self._stage.checker.removed[market] += volume
         return {"market": market, "volume": str(volume)}
 
     def _rest(self, market: str, side: str, price: Decimal, volume: Decimal) -> dict[str, object]:
@@ -262,7 +262,7 @@ class Person:
         if not self._stage.plan.person or not held:
             return
         trade, market = held[0]["id"], held[0]["market"]
-        before, ours = books.taken(market), checker.left(market)
+        before, ours = books.taken(market), checker.believed(market)
         half = floor_volume(ours / 2)
         keeps = half if half * self._price(market) > WORTH_SELLING else ZERO
         free = self._free(market[4:])
@@ -281,5 +281,5 @@ class Person:
             self._stage.story.breach("B1 what the owner took is not told", market=market)
 
     def _is_quiet(self, market: str) -> bool:
-        ours, (free, locked) = self._stage.checker.left(market), self._exchange.accounts.of(market[4:])
+        ours, (free, locked) = self._stage.checker.believed(market), self._exchange.accounts.of(market[4:])
         return not locked and free >= ours and free * self._price(market) > WORTH_SELLING

@@ -13,6 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from worlds.judges.books import OPEN_TRADES
+from worlds.judges.watch import watch
 from worlds.plan import Outcome
 from worlds.storm import cut_now_and_then, kill_now_and_then
 from worlds.world import World, in_world
@@ -49,7 +50,8 @@ async def live_through(world: World) -> Outcome:
         world.disasters.live,
     )
     storm = [world.loop.create_task(step()) for step in stormy]
-    always = [world.loop.create_task(step()) for step in (world.person.attend, sweep)]
+    judges = partial(watch, world.checker, world.true_since)
+    always = [world.loop.create_task(step()) for step in (world.person.attend, sweep, judges)]
     await asyncio.sleep(world.plan.hours * 3600)
     for task in storm:
         task.cancel()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from config.settings import Config, Secret
+from worlds.judges.limits import Limits
 from worlds.market import LEADER
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ UNHURRIED: dict[str, float | timedelta | datetime] = {
 most of what a world costs; and a lost journal is looked for from the day before the world began. Every tenth world is
 hurried: it turns as production does, for a quarter of the time."""
 HURRIED_EVERY, HURRIED_SHARE = 10, 1 / 4
-OFTEN = 0.4
+OFTEN, TIGHT = 0.4, 0.25
 DISASTERS = (
     "lost_journal",
     "old_copy",
@@ -75,6 +76,7 @@ class Plan:
     kills_an_hour: float = 4.0
     order_krw: Decimal = Decimal(50_000)
     max_open_trades: int = 2
+    max_market_krw: Decimal | None = None  # twice an order
     max_day_krw: Decimal = Decimal(1_000_000_000)
     max_day_loss: Decimal = Decimal("0.3")
     max_drawdown: Decimal = Decimal("0.7")
@@ -90,7 +92,7 @@ def draw_plan(seed: int, hours: float) -> Plan:
     rng = random.Random(f"{seed} plan")
     calm = rng.random() < 0.2  # noqa: PLR2004 - a fifth
     hurried = seed % HURRIED_EVERY == 0
-    return Plan(
+    plan = Plan(
         seed=seed,
         hours=hours * (HURRIED_SHARE if hurried else 1),
         hurried=hurried,
@@ -100,6 +102,31 @@ def draw_plan(seed: int, hours: float) -> Plan:
         order_krw=Decimal(rng.choice((7_000, 20_000, 50_000))),
         max_open_trades=rng.randint(1, 4),
         disasters=() if calm else tuple(name for name in DISASTERS if rng.random() < OFTEN),
+    )
+    return tighten(plan, rng)
+
+
+def tighten(plan: Plan, rng: random.Random) -> Plan:
+    """Draw how much a daemon may spend and lose: in half of the worlds so little that it must notice."""
+    return replace(
+        plan,
+        max_market_krw=plan.order_krw if rng.random() < TIGHT else None,
+        max_day_krw=plan.order_krw * rng.randint(5, 60) if rng.random() < TIGHT else plan.max_day_krw,
+        max_day_loss=rng.choice((plan.max_day_loss, plan.max_day_loss, Decimal("0.01"), Decimal("0.03"))),
+        max_drawdown=rng.choice((plan.max_drawdown, plan.max_drawdown, Decimal("0.05"))),
+    )
+
+
+def limits_of(plan: Plan) -> Limits:
+    """Return what a world's daemon is told not to exceed, for those who judge it."""
+    return Limits(
+        order_krw=plan.order_krw,
+        market_krw=plan.max_market_krw or 2 * plan.order_krw,
+        day_krw=plan.max_day_krw,
+        max_open_trades=plan.max_open_trades,
+        max_day_loss=plan.max_day_loss,
+        max_drawdown=plan.max_drawdown,
+        unit=plan.unit,
     )
 
 
@@ -134,7 +161,7 @@ def daemon_config(plan: Plan, *, url: str, webhook: str, folder: Path) -> Config
         risk=replace(
             base.risk,
             max_order_krw=plan.order_krw,
-            max_market_krw=2 * plan.order_krw,
+            max_market_krw=plan.max_market_krw or 2 * plan.order_krw,
             max_day_krw=plan.max_day_krw,
             max_day_loss=plan.max_day_loss,
             max_drawdown=plan.max_drawdown,

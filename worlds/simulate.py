@@ -22,6 +22,7 @@ ON_ORDERS = ("late", "lost_answer", "html_after", "truncated", "hang_after", "ne
 ANY_TIME = ("kill", "power_loss", "stop", "partition", "slow", "error", "lag", "stale")
 OF_PERSON = ("person_sells", "person_withdraws", "person_locks", "person_buys", "person_sells_in_peace")
 OF_TWO = ("unknown_to_first", "unknown_to_other")
+OF_LIMITS = ("day_is_spent", "breaker_day_loss", "breaker_drawdown")
 OF_MACHINE = (
     *("journal_recovered", "journal_forgotten", "journal_restored", "second_here", "other_machine"),
     *("clock_ahead", "clock_behind", "disk_full", "disk_fails", "fault_plan"),
@@ -31,7 +32,7 @@ MUST_SEE = (
     *((kind, state) for kind in ("kill", "power_loss", "slow") for state in ("SENT", "UNKNOWN", "ACCEPTED", "none")),
     *((kind, "UNKNOWN") for kind in ("lag", "error", "stale", "partition", "stop")),
     ("partial", "ACCEPTED"),
-    *((kind, "none") for kind in OF_PERSON + OF_MACHINE + OF_TWO),
+    *((kind, "none") for kind in OF_PERSON + OF_MACHINE + OF_TWO + OF_LIMITS),
     *((kind, "ACCEPTED") for kind in ("person_cancelled", "person_sells", "person_locks", "disk_full", "disk_fails")),
 )
 """A simulation that never reaches a state proves nothing about it: every pair must occur at least once."""
@@ -91,7 +92,7 @@ def say(text: str = "") -> None:
 
 def report(total: Sum, wall: float) -> None:
     """Print the one table."""
-    besides = ("person_", "resume", "daemon_ended_itself", "unknown_to_")
+    besides = ("person_", "resume", "daemon_ended_itself", "unknown_to_", *OF_LIMITS)
     faults = sum(total.counts[kind] for kind in total.counts if not kind.startswith(besides))
     say(f"{'hours simulated':<24}{total.hours:>12,.1f}")
     for name in ("seeds", "orders", "fills", "kills"):

@@ -19,7 +19,7 @@ from worlds.disk import Disk
 from worlds.judges.checker import Checker
 from worlds.lies.sandbox import LyingSandbox, draw_lies
 from worlds.market import WaveMarket
-from worlds.plan import ACCESS_KEY, SECRET_KEY, Plan
+from worlds.plan import ACCESS_KEY, SECRET_KEY, Plan, limits_of
 from worlds.story import Story
 
 if TYPE_CHECKING:
@@ -56,10 +56,10 @@ class Stage:
         self.network.names |= dict.fromkeys(("exchange.test", "discord.test"), EXCHANGE_ADDRESS)
         self.source = WaveMarket(plan.seed, plan.markets, int(START.timestamp() * 1000))
         self.box = self._sandbox()
-        caps = {"order_krw": plan.order_krw, "max_open_trades": plan.max_open_trades, "unit": plan.unit}
-        self.checker = Checker(self.box.exchange, self.story, caps=caps, peaceful=not plan.harshness)
+        self.checker = Checker(self.box.exchange, self.story, limits=limits_of(plan), peaceful=not plan.harshness)
         self.box.on_message = self.checker.on_message
         self.stormy = True
+        self.failed_at_s = 0.0  # when something failed last, or was told wrong
         self.worst: dict[str, float] = {}
 
     def _sandbox(self) -> LyingSandbox:
@@ -94,8 +94,21 @@ class Stage:
         """Count a fault, and in which state of an order it came."""
         self.story.counts[kind] += 1
         self.story.seen[kind, self._state_of(None)] += 1
+        if not kind.startswith("person_"):
+            self.failed_at_s = self.loop.time()
+
+    def excuses(self) -> dict[str, bool]:
+        """Return what the start of a daemon may end over now (`worlds/judges/endings.py`)."""
+        keys_refused = self.in_fault_plan() or self.box.lies
+        return {"disk_refuses": self.disk.full or self.disk.failing, "keys_refused": keys_refused}
+
+    def in_fault_plan(self) -> bool:
+        """Return whether one of the sandbox's own fault plans is in force."""
+        plan = self.box.faults.plan if self.box.faults is not None else None
+        return plan is not None and bool(plan.rules)
 
     def _on_lie(self, kind: str, identifier: str | None) -> None:
+        self.failed_at_s = self.loop.time()
         self.story.seen[kind, self._state_of(identifier)] += 1
 
     def _state_of(self, identifier: str | None) -> str:

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+FAILS_FOR_S = 100.0
+"""So long a fault may last that was counted when it began: a connection stalls for up to 90 seconds."""
+
 LIMITS = ("too_many_requests", "rate_limit_exceeded_penalty", "429", "418")
 """What the sandbox calls a limit that was broken."""
 
@@ -61,6 +64,15 @@ class World(Stage):
         self.box.calm()
         self.person.calm()
         self.disasters.calm()
+
+    def true_since(self) -> float | None:
+        """Return since when, in loop time, nothing fails, answers are true and a daemon trades; None before that."""
+        now, trades = self.loop.time(), self.machine.trading_since
+        lasts = self.disk.full or self.disk.failing or self.in_fault_plan() or self.checker.others
+        if lasts or self.machine.clock.offset:
+            self.failed_at_s = now
+        since = max(self.failed_at_s + FAILS_FOR_S, self.machine.cut_until, trades if trades is not None else now + 1)
+        return since if since <= now else None
 
     def _on_post(self, call: Call) -> None:
         self.aim.order_arrives()

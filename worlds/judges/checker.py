@@ -1,4 +1,4 @@
-"""Holds a running world to what we promise (I1 to I20), from outside: it hears what the exchange hears and does.
+"""Holds a running world to what we promise, from outside: it hears what the exchange hears and does.
 
 Nothing here calls the journal's code: it reads the file (`worlds/judges/books.py`). What can only be judged when
 nothing is under way any more is judged in `worlds/judges/verdict.py`.
@@ -12,6 +12,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from worlds.judges.books import SIGNS, ZERO, canonical
+from worlds.judges.coins import Coins
+from worlds.judges.limits import Breakers, broken_caps, spent_today
 from worlds.judges.names import PREFIX, candle_of, decision_of, is_buy, is_fence, is_ours
 from worlds.judges.two_daemons import ON_ITS_WAY, Side
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from sandbox.exchange.desk import Exchange
     from sandbox.exchange.orders import Fill, Order
     from worlds.judges.books import Books
+    from worlds.judges.limits import Limits
     from worlds.story import Story
 
 DECIDED_WITHIN = timedelta(minutes=3, seconds=10) + ON_ITS_WAY
@@ -37,28 +40,28 @@ price has risen by a tenth since."""
 class Checker:
     """A listener of the exchange that breaks no promise itself.
 
-    `removed` is what the owner sold or withdrew, by market, in whole: of the bot's coins or not. `strangers` are orders
-    that no journal in use can know of before it has asked the exchange: of another daemon, or under way when a journal
-    was lost. `others` are the journals of daemons beside ours. `peaceful`: nothing fails, so what takes long at other
-    times must not.
+    `strangers` are orders that no journal in use can know of before it has asked the exchange: of another daemon, or
+    under way when a journal was lost. `others` are the journals of daemons beside ours. `peaceful`: nothing fails, so
+    what takes long at other times must not.
     """
 
-    def __init__(self, exchange: Exchange, story: Story, *, caps: dict[str, Any], peaceful: bool = False) -> None:
+    def __init__(self, exchange: Exchange, story: Story, *, limits: Limits, peaceful: bool = False) -> None:
         self.exchange = exchange
         self.story = story
-        self._caps = caps
+        self._limits = limits
+        self.coins = Coins(lambda currency: sum(exchange.accounts.of(currency), ZERO))
+        self.breakers = Breakers(limits, story)
         self.books: Books | None = None
         self.others: list[Books] = []
         self._peaceful = peaceful
         self.side = Side("first", lambda: self.books, story, peaceful=peaceful)
         self._other_side: Side | None = None
-        self.removed: defaultdict[str, Decimal] = defaultdict(lambda: ZERO)
         self.strangers: set[str] = set()
         self._elsewhere: set[str] = set()  # of these, the ones of another machine
         self._oversold: defaultdict[str, Decimal] = defaultdict(lambda: ZERO)  # by strangers
         self.short: defaultdict[str, Decimal] = defaultdict(lambda: ZERO)  # the same, whatever the journal says of it
         self.beside_another = False  # whether there ever was another daemon, or a journal was lost
-        self._net: defaultdict[str, Decimal] = defaultdict(lambda: ZERO)  # what all fills came to, by market
+        self._won = ZERO  # what all fills came to, after fees
         self.orders = self.fills = 0
         self._known: set[str] = set()
         self._arrived: dict[str, datetime] = {}  # when an order arrived for the first time
@@ -90,7 +93,7 @@ class Checker:
     def _fresh(self, identifier: str, first: datetime) -> None:
         """I15: a buy is decided on a candle that is over, and sent, also again, while that is news."""
         now, candle = self.story.clock(), candle_of(identifier)
-        if candle is not None and not timedelta(0) <= first - candle <= self._caps["unit"] + DECIDED_WITHIN:
+        if candle is not None and not timedelta(0) <= first - candle <= self._limits.unit + DECIDED_WITHIN:
             self.story.breach("I15 decided on a candle of another time", identifier=identifier, at=str(first))
         if now - first > SENT_WITHIN:
             self.story.breach("I15 an old buy was sent again", identifier=identifier, first=str(first))
@@ -116,6 +119,8 @@ class Checker:
     def forget(self, books: Books, live: Iterable[str]) -> None:
         """Take notice that a journal is no more: what it said was said, and what it knew to be under way is lost."""
         self.beside_another = True
+        self.breakers.begin_anew()
+        self.coins.forget()
         self.gone += books.embeds()
         known = {str(order.asked.identifier) for order in self.ours()}
         self.strangers |= {*live, *(identifier for identifier in self._arrived if identifier not in known)}
@@ -123,11 +128,14 @@ class Checker:
     def on_order(self, order: Order, event: str, fill: Fill | None) -> None:
         """Look at every event of every order."""
         if not is_ours(order):
+            if fill is not None:
+                self.owner_acted(order.asked.market)
             return
         facts: dict[str, Any] = {"identifier": order.asked.identifier}
         if fill is not None:
             self.fills += 1
-            self._net[order.asked.market] += SIGNS[order.asked.side] * fill.volume
+            self.coins.on_our_fill(order, fill)
+            self._won -= SIGNS[order.asked.side] * fill.funds + fill.fee
             facts |= {"price": str(fill.price), "volume": str(fill.volume)}
         self.story.tell("exchange", f"order {event}", **facts)
         if order.uuid not in self._known:
@@ -149,6 +157,17 @@ class Checker:
     def on_assets(self, *_: object) -> None:
         """Nothing is said about balances alone."""
 
+    def owner_acted(self, market: str) -> None:
+        """Take notice that the owner sold, bought or moved coins of a market."""
+        before = self.coins.taken[market]
+        self.coins.on_owner(market)
+        if self.coins.taken[market] != before:
+            self.breakers.begin_anew()  # it is a withdrawal, at a price that only the journal says
+
+    def person_resumes(self) -> None:
+        """Take notice that a person lets the bot go on."""
+        self.breakers.begin_anew()
+
     def _on_new(self, order: Order) -> None:
         if is_fence(order):
             return
@@ -166,11 +185,22 @@ class Checker:
     def position(self, market: str, besides: Order | None = None) -> Decimal:
         """Return what the bot's own fills hold of a market, as the exchange knows them."""
         other = ZERO if besides is None else SIGNS[besides.asked.side] * besides.executed_volume
-        return self._net[market] - other
+        return self.coins.position(market) - other
 
-    def left(self, market: str, besides: Order | None = None) -> Decimal:
-        """Return what is left of that once what the journal says was taken by the owner is gone."""
-        return self.position(market, besides) - (self.books.taken(market) if self.books else ZERO)
+    def believed(self, market: str) -> Decimal:
+        """Return what is left of that by the journal, which may not have noticed yet what its owner took."""
+        return self.position(market) - (self.books.taken(market) if self.books else ZERO)
+
+    def profit(self) -> Decimal | None:
+        """Return what trading has earned, with what is left at its price of now, KRW; None without a price."""
+        worth = ZERO
+        for market in self.exchange.markets:
+            if volume := self.coins.left(market):
+                asks = self.exchange.venue.book(market).asks
+                if not asks:
+                    return None
+                worth += volume * asks[0].price
+        return self._won + worth
 
     def _stranger_about(self) -> bool:
         """Return whether an order has executed that the journal cannot know of yet, or another daemon is about."""
@@ -182,33 +212,46 @@ class Checker:
         return bool(self.others) or any(unknown)
 
     def _single_exposure(self, order: Order) -> None:
-        """I5, I9: never two open buys for one market, never more open trades or won than allowed."""
-        market = order.asked.market
-        assert order.asked.price is not None
-        if order.asked.price > self._caps["order_krw"]:
-            self.story.breach("I9 more than an order may spend", identifier=order.asked.identifier)
-        if order.asked.identifier in self.strangers or self._stranger_about():
+        """I5, I9, I27: never two open buys for one market, never more open trades or won than allowed, now."""
+        market, identifier = order.asked.market, str(order.asked.identifier)
+        alone = identifier not in self.strangers and not self._stranger_about()
+        self._caps(order, alone=alone)
+        if not alone:
             return
+        self.breakers.on_buy(identifier)
         held = {one.asked.market for one in self.ours() if one is not order and one.asked.side == "bid" and one.open}
         held |= {name for name in self.exchange.markets if self._worth(name, order) >= DUST_KRW}
         if market in held:
-            self.story.breach("I5 a second buy of a market that is held", identifier=order.asked.identifier)
-        if len(held | {market}) > self._caps["max_open_trades"]:
-            self.story.breach("I9 more open trades than allowed", identifier=order.asked.identifier)
+            self.story.breach("I5 a second buy of a market that is held", identifier=identifier)
+        if len(held | {market}) > self._limits.max_open_trades:
+            self.story.breach("I9 more open trades than allowed", identifier=identifier)
+
+    def _caps(self, order: Order, *, alone: bool) -> None:
+        """I9: what this buy may spend, of its order's, its market's and the day's won. Strangers are in no sum."""
+        before = [one for one in self.ours() if one is not order and one.asked.identifier not in self.strangers]
+        total, spent = order.asked.price or ZERO, spent_today(before if alone else (), self.story.clock())
+        for cap in broken_caps(self._limits, total, spent):
+            self.story.breach(f"I9 more than {cap} may take", identifier=order.asked.identifier)
+        if spent + total + self._limits.order_krw > self._limits.day_krw:
+            self.story.counts["day_is_spent"] += 1
+            self.story.seen["day_is_spent", "none"] += 1
 
     def _worth(self, market: str, besides: Order) -> Decimal:
-        volume = self.left(market, besides)
+        volume = self.position(market, besides) - self.coins.taken[market]
         if volume <= 0:
             return ZERO
         bids = self.exchange.venue.book(market).bids
         return volume * bids[0].price if bids else ZERO
 
     def _never_sells_more(self, order: Order) -> None:
-        """I8: also not what its owner took, came by again, and may keep. Another daemon cannot know what was taken."""
+        """I8: also not what its owner took, came by again, and may keep, once nobody could overlook that it was gone.
+
+        Another daemon cannot know what was taken.
+        """
         market, identifier = order.asked.market, str(order.asked.identifier)
         if order.asked.side == "bid":
             return
-        left = self.left(market)
+        left = min(self.believed(market), self.position(market) - self.coins.noticeable[market])
         if identifier in self.strangers or self._stranger_about():
             self._oversold[market] = max(self._oversold[market], -left)
             self.short[market] = max(self.short[market], -self.position(market))

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from worlds.judges.books import SIGNS, ZERO
+from worlds.judges.dust import forgotten_dust
 from worlds.judges.two_daemons import BESIDE_ANOTHER
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ class Verdict:
             self._same_fills(order)
         self._nothing_invented()
         self._positions()
+        self._dust()
         self._messages(repeats)
         self._halts()
         self._checker.side.at_end()
@@ -78,10 +80,15 @@ class Verdict:
             journal = sum((SIGNS[row["side"]] * Decimal(row["volume"]) for row in rows), ZERO)
             if journal != self._checker.position(market):
                 self._story.breach("I7 positions differ", market=market)
-            if (taken := self._books.taken(market)) > self._checker.removed[market]:
+            if (taken := self._books.taken(market)) > self._checker.coins.taken[market]:
                 self._story.breach("I20 more written off than was taken", market=market, taken=str(taken))
             if journal < -self._checker.short[market]:
                 self._story.breach("I7 a negative position", market=market)
+
+    def _dust(self) -> None:
+        """I28: what is left of every trade that has ended stands in it, to the last decimal, or went on to another."""
+        for trade, rest, left in forgotten_dust(self._books):
+            self._story.breach("I28 dust forgotten", trade=trade, rest=str(rest), left=str(left))
 
     def _messages(self, repeats: int) -> None:
         """I18: every message was delivered, and at most once and once more for each crash or lost answer."""

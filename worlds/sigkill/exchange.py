@@ -27,6 +27,7 @@ from sandbox.server import Opened, SandboxOptions
 from trader.clock import wall_clock
 from worlds.judges.books import ReopenedBooks
 from worlds.judges.checker import Checker
+from worlds.judges.limits import Limits
 from worlds.judges.verdict import Verdict
 from worlds.lies.sandbox import LieRates, LyingSandbox
 from worlds.plan import ACCESS_KEY, SECRET_KEY
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
 KRW = Decimal(10_000_000)
 RATES = LieRates(lost_answer=0.05, html_after=0.05, limited=0.03, never=0.03, lag=0.1, webhook=0.1)
-ORDER_KRW, MAX_OPEN_TRADES = Decimal(50_000), 4
+ORDER_KRW, MAX_DAY_KRW, MAX_OPEN_TRADES = Decimal(50_000), Decimal(1_000_000_000), 4
 
 
 class ObservedExchange:
@@ -58,8 +59,14 @@ class ObservedExchange:
         )
         self.box.rates = RATES
         self.box.spared = lambda call: call.json.get("time_in_force") == "ioc"  # fences end doubts that lies began
-        caps = {"order_krw": ORDER_KRW, "max_open_trades": MAX_OPEN_TRADES, "unit": timedelta(minutes=1)}
-        self.checker = Checker(self.box.exchange, self.story, caps=caps)
+        limits = Limits(
+            order_krw=ORDER_KRW,
+            market_krw=2 * ORDER_KRW,
+            day_krw=MAX_DAY_KRW,
+            max_open_trades=MAX_OPEN_TRADES,
+            unit=timedelta(minutes=1),
+        )
+        self.checker = Checker(self.box.exchange, self.story, limits=limits)
         self.checker.books = ReopenedBooks(journal)
         self.box.on_message = self.checker.on_message
         self.box.on_post = lambda call: self.checker.on_post(dict(call.json))
@@ -87,8 +94,8 @@ class ObservedExchange:
             coin = market.removeprefix("KRW-")
             half = (self.box.exchange.accounts.of(coin)[0] / 2).quantize(Decimal("0.00000001"), ROUND_FLOOR)
             if half:
-                self.checker.removed[market] += half
                 self.box.exchange.deposit(coin, -half)
+                self.checker.owner_acted(market)
                 return {"market": market, "volume": str(half)}
         return {}
 

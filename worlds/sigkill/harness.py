@@ -11,7 +11,7 @@ from journal import JOURNAL_FILE
 from worlds.judges.books import OPEN_TRADES, ReopenedBooks
 from worlds.plan import ACCESS_KEY, PARAMETERS, SECRET_KEY
 from worlds.sigkill.child import ExchangeProcess, Program
-from worlds.sigkill.exchange import MAX_OPEN_TRADES, ORDER_KRW
+from worlds.sigkill.exchange import MAX_DAY_KRW, MAX_OPEN_TRADES, ORDER_KRW
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -38,7 +38,8 @@ order_krw = {order_krw}
 max_open_trades = {max_open_trades}
 [risk]
 max_order_krw = {order_krw}
-max_day_krw = 1000000000
+max_market_krw = {market_krw}
+max_day_krw = {day_krw}
 max_day_loss = 1
 max_drawdown = 1
 exclude = ["KRW-BTC"]
@@ -203,7 +204,13 @@ def settings_text(stop_atr: float) -> str:
     """Return a config.toml for a daemon that trades all the time."""
     parameters = {**PARAMETERS, "stop_atr": stop_atr}
     lines = "\n".join(f"{name} = {value}" for name, value in parameters.items())
-    return SETTINGS.format(parameters=lines, order_krw=ORDER_KRW, max_open_trades=MAX_OPEN_TRADES)
+    return SETTINGS.format(
+        parameters=lines,
+        order_krw=ORDER_KRW,
+        market_krw=2 * ORDER_KRW,
+        day_krw=MAX_DAY_KRW,
+        max_open_trades=MAX_OPEN_TRADES,
+    )
 
 
 def environment_of(url: str, data: Path, settings: Path) -> Mapping[str, str]:

@@ -1,0 +1,68 @@
+"""Whose coins are in the account: what the bot's fills have brought, and what its owner has taken of that since.
+
+Known from the exchange, to which everything happens that happens to coins, and not from the journal under judgement.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+from worlds.judges.books import SIGNS, ZERO
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from decimal import Decimal
+
+    from sandbox.exchange.orders import Fill, Order
+
+NOTICED_S = 200.0
+"""What is missing for so long, while answers are true, must be known: it is looked for every minute, and seen twice."""
+
+
+class Coins:
+    """The bot's coins in the account, by market. `held` says what the account has of a currency, free and locked."""
+
+    def __init__(self, held: Callable[[str], Decimal]) -> None:
+        self._held = held
+        self._brought: defaultdict[str, Decimal] = defaultdict(lambda: ZERO)
+        self.taken: defaultdict[str, Decimal] = defaultdict(lambda: ZERO)
+        self.noticeable: defaultdict[str, Decimal] = defaultdict(lambda: ZERO)  # of these, what nobody can overlook
+        self._missing: dict[str, tuple[float, Decimal]] = {}  # since when the account lacks how much at least
+
+    def on_our_fill(self, order: Order, fill: Fill) -> None:
+        """Take notice of a fill of the bot's."""
+        self._brought[order.asked.market] += SIGNS[order.asked.side] * fill.volume
+
+    def on_owner(self, market: str) -> None:
+        """Take notice that the owner sold or moved coins: where the account has fewer than the bot's, they are gone."""
+        short = self.left(market) - self._held(market[4:])
+        if short > 0:
+            self.taken[market] += short
+
+    def position(self, market: str) -> Decimal:
+        """Return what all fills of the bot came to."""
+        return self._brought[market]
+
+    def left(self, market: str) -> Decimal:
+        """Return what is left of that."""
+        return self._brought[market] - self.taken[market]
+
+    def forget(self) -> None:
+        """Take notice that a journal is lost: what was noticed stood nowhere else."""
+        self.noticeable.clear()
+        self._missing.clear()
+
+    def look(self, now_s: float, true_since: float | None) -> None:
+        """See what is missing long enough to be noticed: what is brought back before is nobody's fault."""
+        for market in self.taken:
+            short = self._brought[market] - self.noticeable[market] - self._held(market[4:])
+            if short <= 0 or true_since is None:
+                self._missing.pop(market, None)
+                continue
+            since, least = self._missing.get(market, (now_s, short))
+            since, least = max(since, true_since), min(least, short)
+            self._missing[market] = since, least
+            if now_s - since >= NOTICED_S:
+                self.noticeable[market] += least
+                del self._missing[market]
