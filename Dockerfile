@@ -11,12 +11,14 @@ RUN useradd --uid 10001 --no-create-home --home-dir /data --shell /usr/sbin/nolo
 
 WORKDIR /app
 COPY requirements.txt .
-# Tests, type stubs and sources of compiled parts are a fifth of the packages, and nothing reads them.
+# Tests, type stubs, sources of compiled parts and the grammars of 500 languages are a fifth of the packages, and nothing
+# reads them.
 RUN PYTHONDONTWRITEBYTECODE=1 pip install -q --no-cache-dir --no-compile --root-user-action=ignore --disable-pip-version-check \
         --require-hashes --only-binary=:all: -r requirements.txt \
     && cd "$(python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" \
     && find . -type d -name tests -not -path './pip/*' -prune -exec rm -r {} + \
     && rm -r numpy/f2py \
+    && find pygments/lexers -name '*.py' -not -name '_*' -delete \
     && find . -type f \( -name '*.pyi' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.pxi' -o -name '*.a' -o -name '*.h' \) -delete
 
 ENV PYTHONUNBUFFERED=1 \
