@@ -201,8 +201,11 @@ async def lose_again_and_again(world: World) -> None:
         await asyncio.sleep(90)
 
 
-async def take_and_bring_back(world: World) -> None:
-    """The owner takes all there is, and brings as much back when that was to be noticed; then prices fall."""
+async def take_and_bring_more(world: World) -> None:
+    """The owner takes all there is, and brings more when that was to be noticed; then prices fall.
+
+    Who brings back the same, to the last digit, cannot be told from an account that was shown wrongly.
+    """
     await held(world)
     await asyncio.sleep(30)
     (market, *_) = [market for market in world.box.exchange.markets if world.checker.coins.left(market) > 0]
@@ -210,7 +213,7 @@ async def take_and_bring_back(world: World) -> None:
     world.box.exchange.deposit(coin, -volume)
     world.checker.owner_acted(market)
     await asyncio.sleep(300)
-    world.box.exchange.deposit(coin, volume)
+    world.box.exchange.deposit(coin, 2 * volume)
     fall(world, 0.1)
 
 
@@ -282,7 +285,7 @@ CASES = {
     "called dust": Case(what_can_be_sold_is_called_dust, "I28 called dust", SMALL),
     "a rest is forgotten": Case(a_rest_is_forgotten, "I28 dust forgotten", SMALL, leave_a_rest),
     "what came back is sold": Case(
-        what_was_taken_is_sold_when_it_comes_back, "I8 sells what it did not buy", act=take_and_bring_back
+        what_was_taken_is_sold_when_it_comes_back, "I8 sells what it did not buy", act=take_and_bring_more
     ),
     "twice as much is written off": Case(twice_as_much_is_written_off, "I20 more written off", act=take_a_part),
     "a start fails": Case(a_failing_start_fails, "I22 the daemon gave up at its start", act=cut_off_at_starts),

@@ -76,6 +76,33 @@ def test_the_owner_takes_his_own_coins_first(there: int, taken: int, coins: Coin
     assert coins.left(ETH) == 10 - taken
 
 
+@pytest.mark.parametrize(("comes", "away"), [("3", 0), ("4", 3), ("2", 3)])
+def test_what_comes_back_to_the_last_digit_was_not_taken(
+    comes: str, away: int, coins: Coins, account: dict[str, Decimal]
+) -> None:
+    """Nobody can tell that from an account that was shown wrongly; any other number is the owner's."""
+    account["ETH"] = Decimal(15)
+    coins.on_owner(ETH)  # five of his own
+    account["ETH"] = Decimal(7)
+    coins.on_owner(ETH)
+    assert coins.taken[ETH] == 3
+    account["ETH"] = Decimal(12) + Decimal(comes)
+    coins.on_owner(ETH)
+    assert coins.taken[ETH] == away
+    assert coins.ever_taken[ETH] == 3
+
+
+def test_what_the_bot_sells_after_all_was_not_taken(coins: Coins, account: dict[str, Decimal]) -> None:
+    """Whether it might is judged before; then what is left cannot be less than nothing."""
+    account["ETH"] = Decimal(7)
+    coins.on_owner(ETH)
+    coins.on_our_fill(an_order("ask"), a_fill(10))
+    assert coins.left(ETH) == -3
+    coins.settle(ETH)
+    assert coins.left(ETH) == 0
+    assert coins.taken[ETH] == 0
+
+
 @pytest.mark.parametrize(
     ("back_after_s", "true_since", "noticeable"),
     [(NOTICED_S, 0.0, 3), (NOTICED_S - 5, 0.0, 0), (NOTICED_S, None, 0), (NOTICED_S, 60.0, 0)],
@@ -89,7 +116,7 @@ def test_what_was_taken_must_be_noticed_when_it_was_missing_long_enough(
     coins.on_owner(ETH)
     for now_s in range(0, int(back_after_s) + 1, 5):
         coins.look(float(now_s), true_since)
-    account["ETH"] = Decimal(10)
+    account["ETH"] = Decimal(99)
     coins.look(back_after_s + 5, true_since)
     assert coins.noticeable[ETH] == noticeable
     assert coins.taken[ETH] == 3

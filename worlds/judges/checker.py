@@ -146,6 +146,7 @@ class Checker:
             self._on_end(str(order.asked.identifier))
         if fill is not None:
             self._never_sells_more(order)
+            self.coins.settle(order.asked.market)
             self._never_given_up(order)
 
     def _on_end(self, identifier: str) -> None:

@@ -80,7 +80,7 @@ class Verdict:
             journal = sum((SIGNS[row["side"]] * Decimal(row["volume"]) for row in rows), ZERO)
             if journal != self._checker.position(market):
                 self._story.breach("I7 positions differ", market=market)
-            if (taken := self._books.taken(market)) > self._checker.coins.taken[market]:
+            if (taken := self._books.taken(market)) > self._checker.coins.ever_taken[market]:
                 self._story.breach("I20 more written off than was taken", market=market, taken=str(taken))
             if journal < -self._checker.short[market]:
                 self._story.breach("I7 a negative position", market=market)
