@@ -6,7 +6,7 @@ import asyncio
 import random
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from unittest.mock import patch
 
 import numpy as np
@@ -20,10 +20,12 @@ from upbit.rest import Upbit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
     from pathlib import Path
 
     from sandbox.server import Sandbox
     from trader.app import App
+    from upbit.models import Candle
 
 MINUTE = timedelta(minutes=1)
 MARKETS = 8
@@ -35,15 +37,17 @@ def counted() -> Iterator[list[str]]:
     asked: list[str] = []
     ask = Upbit.candles
 
-    async def noting(self: Upbit, market: str, *args: Any, **named: Any) -> Any:
+    async def noting(
+        self: Upbit, market: str, unit: timedelta, *, count: int = 200, to: datetime | None = None
+    ) -> list[Candle]:
         asked.append(market)
-        return await ask(self, market, *args, **named)
+        return await ask(self, market, unit, count=count, to=to)
 
     with patch.object(Upbit, "candles", noting):
         yield asked
 
 
-async def judged(app: App, after: Any = None) -> tuple[Any, timedelta]:
+async def judged(app: App, after: datetime | None = None) -> tuple[datetime, timedelta]:
     """Wait until all markets are judged about a later candle; return its close, and how long ago that was."""
     while True:
         snapshots = await app.state.snapshot_dict.snapshot()

@@ -184,7 +184,7 @@ def one_look_is_believed() -> None:
 def one_source_is_believed() -> None:
     """What two looks at the account do not show is written off, and nobody asks whether it is there."""
 
-    async def nothing_is_there(_: Any, __: Any, ours: Decimal) -> Decimal:
+    async def nothing_is_there(_: object, __: object, ours: Decimal) -> Decimal:
         return ours
 
     replaced("trader.books.balances.surely_missing", nothing_is_there)

@@ -12,6 +12,7 @@ import pytest
 
 from trader.candles.store import DISTRUSTED_FOR, CandleStore
 from upbit.models import Candle, StreamCandle, Ticker
+from upbit.rest import Upbit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,26 +36,29 @@ def fields_of(market: str, minute: int) -> dict[str, Any]:
     return {"market": market, "opened_at_utc": opened, "volume": Decimal(1 + minute), "turnover": price, **prices}
 
 
-def told(market: str, minute: int, **changes: Any) -> StreamCandle:
+def told(market: str, minute: int, **changes: object) -> StreamCandle:
     """Return the last frame about a candle."""
     return StreamCandle(kind="candle.1m", **(fields_of(market, minute) | changes))
 
 
 @dataclass
-class Exchange:
+class Exchange(Upbit):
     """Every market trades in every minute; `lies` make its answers say something else."""
 
     asked: list[str] = field(default_factory=list)
     lies: list[dict[str, Any]] = field(default_factory=list)  # of the answers to come, one each
 
-    async def candles(self, market: str, unit: timedelta, *, count: int, to: datetime) -> list[Candle]:
+    async def candles(
+        self, market: str, unit: timedelta, *, count: int = 200, to: datetime | None = None
+    ) -> list[Candle]:
         """Return up to `count` candles that opened before `to`, newest first."""
+        assert to is not None
         self.asked.append(market)
         last = (to - START) // unit
         lie = self.lies.pop(0) if self.lies else {}
         return [Candle(**(fields_of(market, minute) | lie)) for minute in range(last - 1, last - 1 - count, -1)]
 
-    def tickers(self, minutes: float) -> dict[str, Ticker]:
+    def traded(self, minutes: float) -> dict[str, Ticker]:
         """Return the last trades, that long after the start."""
         traded_ms = round(at(minutes).timestamp() * 1000)
         price = {market: fields_of(market, int(minutes))["close"] for market in MARKETS}
@@ -66,9 +70,9 @@ class Exchange:
 
 async def loaded(minute: int = 100) -> tuple[CandleStore, Exchange]:
     """Return a store that knows everything until a minute, and begins to listen."""
-    exchange: Any = Exchange()
+    exchange = Exchange()
     store = CandleStore(upbit=exchange, unit=MINUTE, history=HISTORY)
-    assert await store.refresh(MARKETS, at(minute), exchange.tickers(minute + 0.5), budget_s=10) == []
+    assert await store.refresh(MARKETS, at(minute), exchange.traded(minute + 0.5), budget_s=10) == []
     exchange.asked.clear()
     connect(store)
     return store, exchange
@@ -107,7 +111,7 @@ async def test_whoever_listens_asks_for_nothing() -> None:
     for minute in range(100, 140):
         tell(store, minute)
         tell(store, minute + 1, MARKETS[:1])  # the stream goes on
-        assert await store.missing(MARKETS, at(minute + 1), exchange.tickers(minute + 1.01)) == []
+        assert await store.missing(MARKETS, at(minute + 1), exchange.traded(minute + 1.01)) == []
         assert true(store, minute + 1)
     assert exchange.asked == []
 
@@ -115,7 +119,7 @@ async def test_whoever_listens_asks_for_nothing() -> None:
 async def test_a_market_that_did_not_trade_needs_no_candle() -> None:
     """Its last trade was before; what one says who has told of trades since is not believed."""
     store, exchange = await loaded()
-    quiet = exchange.tickers(99.5)
+    quiet = exchange.traded(99.5)
     assert await store.missing(MARKETS, at(101), quiet) == []
     tell(store, 101, MARKETS[:1])
     assert await store.missing(MARKETS, at(102), quiet) == MARKETS[:1]
@@ -130,7 +134,7 @@ async def test_a_stream_that_ends_or_stops_is_replaced_by_questions() -> None:
         tell(store, 100, MARKETS[:2])
         if not connected:
             store.on_state("closed")
-        tickers = exchange.tickers(101.2)
+        tickers = exchange.traded(101.2)
         assert await store.missing(MARKETS, at(101), tickers) == MARKETS
         assert await store.refresh(MARKETS, at(101), tickers, budget_s=10) == []
         assert exchange.asked == MARKETS
@@ -145,12 +149,12 @@ async def test_after_a_new_connection_only_gaps_are_asked_for() -> None:
     connect(store)
     tell(store, 100, MARKETS[:2])
     tell(store, 101, MARKETS)
-    tickers = exchange.tickers(101.2)
+    tickers = exchange.traded(101.2)
     assert await store.missing(MARKETS, at(101), tickers) == MARKETS[2:]
     assert await store.refresh(MARKETS, at(101), tickers, budget_s=10) == []
     assert exchange.asked == MARKETS[2:]
     tell(store, 102)
-    assert await store.missing(MARKETS, at(102), exchange.tickers(102.01)) == []
+    assert await store.missing(MARKETS, at(102), exchange.traded(102.01)) == []
     assert true(store, 102)
 
 
@@ -160,7 +164,7 @@ async def test_a_market_that_the_stream_has_forgotten_is_asked_for() -> None:
     store, exchange = await loaded()
     tell(store, 100, MARKETS[1:])
     store.put(told("KRW-D", 100, close=Decimal(400), low=Decimal(400)))
-    assert await store.missing(MARKETS, at(101), exchange.tickers(100.99)) == ["KRW-A", "KRW-D"]
+    assert await store.missing(MARKETS, at(101), exchange.traded(100.99)) == ["KRW-A", "KRW-D"]
 
 
 async def test_a_candle_that_is_told_late_is_put_right_and_counted() -> None:
@@ -169,7 +173,7 @@ async def test_a_candle_that_is_told_late_is_put_right_and_counted() -> None:
     store_frame = told("KRW-A", 100, volume=Decimal(1))
     store.put(store_frame)
     tell(store, 101, MARKETS)
-    assert await store.missing(["KRW-A"], at(101), exchange.tickers(101.01)) == []
+    assert await store.missing(["KRW-A"], at(101), exchange.traded(101.01)) == []
     assert not true(store, 101, ["KRW-A"])
     tell(store, 100, ["KRW-A"])
     assert true(store, 101, ["KRW-A"])
@@ -192,7 +196,7 @@ async def test_some_markets_are_compared_with_rest_in_turn() -> None:
     store, exchange = await loaded()
     tell(store, 100)
     tell(store, 101)
-    assert await store.missing(MARKETS, at(101), exchange.tickers(101.01)) == []
+    assert await store.missing(MARKETS, at(101), exchange.traded(101.01)) == []
     assert [await store.check(at(101), sample=2) for _ in range(3)] == [[], [], []]
     assert exchange.asked == MARKETS
 
@@ -205,7 +209,7 @@ async def test_what_differs_from_rest_is_put_right_when_two_answers_agree() -> N
         store.put(told(market, minute, **changes))
     tell(store, 101)
     settled = ["KRW-A", "KRW-B"]
-    assert await store.missing(settled, at(101), exchange.tickers(101.01)) == []
+    assert await store.missing(settled, at(101), exchange.traded(101.01)) == []
     exchange.lies = [{}, {"volume": Decimal(7)}]
     assert await store.check(at(101), sample=1) == []
     assert not true(store, 101, ["KRW-A"])
@@ -221,16 +225,16 @@ async def test_a_stream_that_most_of_a_sample_contradicts_is_not_believed() -> N
     for market in MARKETS:
         store.put(told(market, 100, volume=Decimal(1)))
     tell(store, 101)
-    assert await store.missing(MARKETS, at(101), exchange.tickers(101.01)) == []
+    assert await store.missing(MARKETS, at(101), exchange.traded(101.01)) == []
     assert await store.check(at(101), sample=3) == MARKETS[:3]
     assert await store.missing(MARKETS, at(101), {}) == ["KRW-D"]
-    assert await store.refresh(MARKETS, at(101), exchange.tickers(101.01), budget_s=10) == []
+    assert await store.refresh(MARKETS, at(101), exchange.traded(101.01), budget_s=10) == []
     assert true(store, 101)
     last = 101 + DISTRUSTED_FOR // MINUTE
     for minute in range(101, last + 1):
         tell(store, minute)
         tell(store, minute + 1, MARKETS[:1])
-        tickers = exchange.tickers(minute + 1.01)
+        tickers = exchange.traded(minute + 1.01)
         believed = minute + 1 >= last
         assert (await store.missing(MARKETS, at(minute + 1), tickers) == []) is believed
         assert await store.refresh(MARKETS, at(minute + 1), tickers, budget_s=10) == []
@@ -244,4 +248,4 @@ async def test_what_is_listed_no_more_is_forgotten() -> None:
     store.forget(MARKETS[:3])
     assert sorted(store.series()) == MARKETS[:3]
     tell(store, 101)
-    assert await store.missing(MARKETS, at(101), exchange.tickers(101.01)) == ["KRW-D"]
+    assert await store.missing(MARKETS, at(101), exchange.traded(101.01)) == ["KRW-D"]

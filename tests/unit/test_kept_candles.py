@@ -18,6 +18,7 @@ from trader.candles.series import FIELDS
 from trader.candles.store import CandleStore
 
 if TYPE_CHECKING:
+    from datetime import timedelta
     from pathlib import Path
 
 SOURCE = "https://exchange.test"
@@ -26,10 +27,9 @@ Known = dict[str, tuple[int, dict[int, float]]]
 """Of each market until when it is known, and the close of each candle."""
 
 
-def file_of(folder: Path, **changes: Any) -> KeptCandles:
+def file_of(folder: Path, *, source: str = SOURCE, unit: timedelta = MINUTE, history: int = HISTORY) -> KeptCandles:
     """Return the file of candles in a folder."""
-    about: dict[str, Any] = {"source": SOURCE, "unit": MINUTE, "history": HISTORY}
-    return KeptCandles(folder / "candles.bin", **(about | changes))
+    return KeptCandles(folder / "candles.bin", source=source, unit=unit, history=history)
 
 
 def arrays(closes: dict[int, float]) -> CandleArrays:
@@ -169,7 +169,7 @@ async def test_a_store_knows_after_a_restart_what_it_knew(tmp_path: Path) -> Non
     for minute in (100, 101):
         tell(store, minute, MARKETS)
         tell(store, minute + 1, MARKETS[:1])
-        assert await store.missing(MARKETS, at(minute + 1), exchange.tickers(minute + 1.01)) == []
+        assert await store.missing(MARKETS, at(minute + 1), exchange.traded(minute + 1.01)) == []
         file.write(*store.unkept())
     store.put(told("KRW-B", 101, volume=told("KRW-B", 101).volume + 1))
     file.write(*store.unkept())
@@ -180,8 +180,8 @@ async def test_a_store_knows_after_a_restart_what_it_knew(tmp_path: Path) -> Non
     assert again.series()["KRW-B"].volume[-1] == 103
     await again.prove(MARKETS)
     assert exchange.asked == MARKETS[:3]
-    assert await again.missing(MARKETS, at(102), exchange.tickers(102.5)) == []
-    assert await again.missing(MARKETS, at(103), exchange.tickers(103.5)) == MARKETS
+    assert await again.missing(MARKETS, at(102), exchange.traded(102.5)) == []
+    assert await again.missing(MARKETS, at(103), exchange.traded(103.5)) == MARKETS
 
 
 @pytest.mark.failure("C19")
@@ -191,7 +191,7 @@ async def test_what_a_file_of_tomorrow_says_is_not_believed(tmp_path: Path) -> N
     file_of(tmp_path).write(*store.unkept())
     again = CandleStore(upbit=store.upbit, unit=MINUTE, history=HISTORY)
     again.restore(file_of(tmp_path).read(), at(99))
-    assert await again.missing(MARKETS, at(99), exchange.tickers(99.5)) == MARKETS
+    assert await again.missing(MARKETS, at(99), exchange.traded(99.5)) == MARKETS
 
 
 @pytest.mark.failure("C19")
@@ -205,6 +205,6 @@ async def test_a_file_that_the_exchange_contradicts_is_forgotten(tmp_path: Path)
     again.restore(file_of(tmp_path).read(), NOW)
     await again.prove(MARKETS)
     assert exchange.asked == MARKETS[:1]
-    assert await again.missing(MARKETS, at(100), exchange.tickers(100.5)) == MARKETS
+    assert await again.missing(MARKETS, at(100), exchange.traded(100.5)) == MARKETS
     await again.prove(MARKETS)
     assert exchange.asked == MARKETS[:1]

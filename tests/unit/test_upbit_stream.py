@@ -290,7 +290,7 @@ def test_plain_sockets_never_leave_this_machine() -> None:
         TickerStream("ws://api.upbit.com/websocket/v1", rng=random.Random(1))
 
 
-def candle(**changes: Any) -> bytes:
+def candle(**changes: object) -> bytes:
     """Spell a candle frame."""
     told = {
         "type": "candle.3m",
