@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from unittest.mock import AsyncMock
 
 from journal.journal import Journal
+from tests.helpers.orders import shown
 from tests.helpers.parts import Mocked, make_mocked, mock
-from tests.unit.test_protocol import shown
 from trader.orders import names
 from upbit.decoding import Rows
 from upbit.models import Fill as Execution

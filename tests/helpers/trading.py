@@ -15,9 +15,9 @@ from journal.records import IntentState, Note, Phase
 from state import ActiveTrade, Price
 from strategy.base import Entry, Exit, Reason, Snapshot
 from strategy.scaffold import Scaffold
+from tests.helpers.buying import book
+from tests.helpers.journals import fill
 from tests.helpers.parts import Parts, assemble, only
-from tests.unit.test_journal import fill
-from tests.unit.test_risk import book
 from trader.books.memory import Comparison
 from trader.candles.store import CandleStore
 from trader.orders import drive, plans, risk

@@ -16,8 +16,7 @@ from journal.records import Fill, IntentState, Phase
 from state import ActiveTrade
 from strategy.base import Entry, Reason, Snapshot
 from tests.helpers.handmade import NAME, NOW, daemon, name_of, ours, recorded
-from tests.unit.test_protocol import intent
-from tests.unit.test_trading_decisions import a_trade
+from tests.helpers.orders import a_trade, intent
 from trader.books import adoption
 from upbit.models import Side
 

@@ -15,9 +15,8 @@ import pytest
 from journal.records import Phase, WrittenOff
 from state import ActiveTrade, Price
 from tests.helpers.handmade import NOW, daemon, recorded
+from tests.helpers.orders import a_trade, intent
 from tests.helpers.parts import only
-from tests.unit.test_protocol import intent
-from tests.unit.test_trading_decisions import a_trade
 from trader.books import balances
 from upbit.decoding import Rows
 from upbit.errors import OutcomeUnknown

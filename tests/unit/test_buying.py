@@ -15,6 +15,7 @@ from journal.records import Phase
 from notifier.cards import Room
 from state import Balance
 from strategy.base import Position
+from tests.helpers.buying import book, chance, level
 from tests.helpers.parts import only
 from tests.helpers.trading import (
     BUY,
@@ -31,7 +32,6 @@ from tests.helpers.trading import (
     refused,
     trading,
 )
-from tests.unit.test_risk import book, chance, level
 from trader.orders import plans, risk
 from trader.trades import buying, lifecycle
 from upbit.errors import OutcomeUnknown

@@ -26,8 +26,8 @@ from journal.schema import MIGRATIONS
 from notifier.messages import Messages
 from sandbox.server import Sandbox, SandboxOptions
 from simulation.loop import LoopClock, PacedLoop
+from tests.helpers.journals import intent, trade
 from tests.helpers.parts import make_app
-from tests.unit.test_journal import intent, trade
 from trader.control import (
     REQUEST,
     SELL_ALL,

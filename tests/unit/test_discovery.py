@@ -13,7 +13,7 @@ import pytest
 from journal.records import IntentState, Phase
 from state import ActiveTrade
 from tests.helpers.handmade import NAME, NOW, daemon, name_of, ours
-from tests.unit.test_protocol import intent
+from tests.helpers.orders import intent
 from trader.books import discovery
 from trader.books.discovery import Verdict
 from upbit.decoding import Rows

@@ -7,7 +7,7 @@ from decimal import Decimal
 import msgspec
 import pytest
 
-from tests.unit.test_protocol import shown
+from tests.helpers.orders import shown
 from trader.orders import evidence
 from trader.orders.evidence import Ending, Looks, Persistence, is_full, listed_as
 from upbit.models import Fill, NewOrder, Order, Side

@@ -22,8 +22,8 @@ from notifier.messages import Messages
 from state import ActiveTrade, Price
 from strategy.base import Position
 from strategy.scaffold import Scaffold
+from tests.helpers.buying import NOW, facts, gate
 from tests.helpers.parts import make_app, only
-from tests.unit.test_risk import NOW, facts, gate
 from trader.control import Control
 from trader.decisions import Failed, Sell, View, decide
 from trader.guards import account

@@ -16,8 +16,7 @@ from cli.history import korean_day
 from journal.records import IntentState, Note
 from journal.scans import Draw
 from main import main
-from tests.unit.test_journal import fill, intent, trade
-from tests.unit.test_journal_rows import NOW, Book, buy
+from tests.helpers.journals import NOW, Book, buy, fill, intent, trade
 from upbit.models import Side
 from views.executions import executions
 from views.history import story, sums

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import sqlite3
@@ -10,7 +9,7 @@ import subprocess
 import sys
 from contextlib import closing
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from itertools import product
 from pathlib import Path
@@ -23,50 +22,16 @@ from hypothesis import strategies as st
 from journal.errors import JournalBreach, JournalCorrupt, JournalLocked, JournalNewer
 from journal.journal import Journal
 from journal.reader import NoJournal, open_reader
-from journal.records import EDGES, Intent, IntentState, Note, Trade
+from journal.records import EDGES, Intent, IntentState, Note
 from journal.schema import MIGRATIONS
+from tests.helpers.journals import NOW, accepted, fill, intent, trade
 from tests.helpers.scans import a_scan
-from upbit.models import Fill, Side
+from upbit.models import Side
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)
 ROOT = Path(__file__).resolve().parent.parent.parent
-
-
-def trade(name: str = "t1", market: str = "KRW-BTC") -> Trade:
-    """Return a trade that was just decided."""
-    return Trade(
-        id=name,
-        market=market,
-        strategy="quiet_trend",
-        unit=timedelta(minutes=240),
-        decided_at=NOW,
-        entry_reason={"code": "x"},
-        stop_distance=Decimal(5),
-    )
-
-
-def intent(name: str = "i1", of: Trade | None = None, side: str = "bid") -> Intent:
-    """Return an order of a trade."""
-    owner = of or trade()
-    return Intent(
-        identifier=name,
-        decision_key=f"key-{name}",
-        n=0,
-        trade_id=owner.id,
-        market=owner.market,
-        side=Side(side),
-        request=json.dumps({"total": "10000"}),
-        decided_at=NOW,
-        deadline=None,
-    )
-
-
-def fill(name: str, price: str, volume: str) -> Fill:
-    """Return one execution as Upbit tells it."""
-    return Fill(uuid=name, price=Decimal(price), volume=Decimal(volume), notional=Decimal(price) * Decimal(volume))
 
 
 @pytest.fixture
@@ -74,12 +39,6 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
     """Return an empty journal."""
     with Journal.open(tmp_path / "journal.sqlite3", lambda: NOW) as opened:
         yield opened
-
-
-def accepted(journal: Journal, name: str, uuid: str) -> None:
-    """Take an order to ACCEPTED."""
-    journal.begin_attempt(name)
-    journal.end_attempt(name, IntentState.ACCEPTED, outcome="accepted", uuid=uuid)
 
 
 def test_a_trade_is_bought_held_and_sold(journal: Journal) -> None:

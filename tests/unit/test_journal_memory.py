@@ -8,7 +8,7 @@ import pytest
 
 from journal.journal import Journal
 from journal.reader import open_reader
-from tests.unit.test_journal import NOW, intent, trade
+from tests.helpers.journals import NOW, intent, trade
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,9 +12,8 @@ import pytest
 from journal.errors import JournalBreach
 from journal.records import Counts, Ends, Flow, Halt, IntentState, Level, Note, Totals
 from journal.rows import canonical, chain, from_ms, money, to_ms, to_text, worth_of
+from tests.helpers.journals import MS, NOW, Book, begin, buy, fill, intent, sell, trade
 from tests.helpers.scans import a_scan
-from tests.unit.test_journal import fill, intent, trade
-from tests.unit.test_journal_rows import MS, NOW, Book, buy
 from upbit.models import Side
 
 if TYPE_CHECKING:
@@ -30,21 +29,6 @@ def book(tmp_path: Path) -> Iterator[Book]:
     opened = Book(tmp_path / "journal.sqlite3")
     with opened.journal:
         yield opened
-
-
-def begin(book: Book, name: str, order: str, market: str) -> None:
-    """Write a trade that was decided now, with a buy of 10,000 won."""
-    decided = replace(trade(name, market), decided_at=book.now)
-    assert book.journal.begin_trade(decided, replace(intent(order, decided), decided_at=book.now))
-
-
-def sell(book: Book, name: str, order: str, volume: str, *, market: str = "KRW-BTC") -> None:
-    """Write a sale at 120 won, for a fee of a quarter."""
-    assert book.journal.leave(name, {"code": "stop"}, intent(order, trade(name, market), side=Side.ASK))
-    book.journal.begin_attempt(order)
-    book.journal.end_attempt(order, IntentState.ACCEPTED, outcome="accepted", uuid=f"u-{order}")
-    book.journal.record_fills(order, [fill(f"f-{order}", "120", volume)], Decimal("0.25"))
-    book.journal.finish(order)
 
 
 def test_an_empty_journal_knows_nothing(book: Book) -> None:

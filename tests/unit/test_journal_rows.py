@@ -2,54 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from journal.errors import Breach, JournalBreach
-from journal.journal import Journal
 from journal.records import ZERO, IntentState, Note, Phase, WrittenOff
 from journal.records import Fill as Written
-from tests.unit.test_journal import fill, intent, trade
+from tests.helpers.journals import MS, NOW, Book, buy, fill, intent, trade
 from upbit.models import Side
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)
-MS = 1_793_620_800_000
-"""The same moment, in milliseconds since 1970."""
 NOTE = Note(key="k", kind="bought", body={"b": "값", "a": 1})
-
-
-class Book:
-    """A journal whose clock is set by hand, and a look into its tables."""
-
-    def __init__(self, path: Path) -> None:
-        self.now = NOW
-        self.journal = Journal.open(path, lambda: self.now)
-
-    def at(self, milliseconds: int) -> Journal:
-        """Let it be so long after the beginning."""
-        self.now = NOW + timedelta(milliseconds=milliseconds)
-        return self.journal
-
-    def rows(self, table: str) -> list[dict[str, Any]]:
-        """Return a table in the order of its writing, times counted from the beginning, without empty columns."""
-        found = self.journal._db.execute(f"SELECT * FROM {table} ORDER BY rowid").fetchall()  # noqa: S608 - ours
-        return [
-            {key: row[key] - MS if key.endswith("_ms") else row[key] for key in row.keys() if row[key] is not None}  # noqa: SIM118 - a row is no mapping
-            for row in found
-        ]
-
-    def events(self, skip: int = 0) -> list[tuple[str, str, dict[str, Any]]]:
-        """Return what happened: kind, whom it is about, and what it says."""
-        return [(row["kind"], row["ref"], json.loads(row["data"])) for row in self.rows("event")[skip:]]
 
 
 @pytest.fixture
@@ -58,17 +28,6 @@ def book(tmp_path: Path) -> Iterator[Book]:
     opened = Book(tmp_path / "journal.sqlite3")
     with opened.journal:
         yield opened
-
-
-def buy(book: Book, name: str = "t1", order: str = "i1", *, volume: str = "2", market: str = "KRW-BTC") -> None:
-    """Write a trade that bought `volume` units at 100 won, for a fee of half a won, and holds them."""
-    decided = trade(name, market)
-    assert book.journal.begin_trade(decided, intent(order, decided))
-    book.journal.begin_attempt(order)
-    book.journal.end_attempt(order, IntentState.ACCEPTED, outcome="accepted", uuid=f"u-{order}")
-    book.journal.record_fills(order, [fill(f"f-{order}", "100", volume)], Decimal("0.5"))
-    book.journal.finish(order)
-    book.journal.enter_position(name, opened_at=book.now, stop_price=None, highest_price=Decimal(100))
 
 
 def test_an_order_is_written_before_it_is_sent_and_after_each_thing_that_is_learnt(book: Book) -> None:

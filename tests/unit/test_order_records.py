@@ -18,9 +18,9 @@ from journal.errors import Breach
 from journal.journal import Journal
 from journal.records import Attempt, IntentState, Level
 from simulation.loop import PacedLoop
+from tests.helpers import orders as fixed
+from tests.helpers.orders import START, Exchange, a_trade, an_intent, executed, told
 from tests.helpers.parts import make_app, make_mocked, mock, only
-from tests.unit import test_protocol as fixed
-from tests.unit.test_orders import START, Exchange, a_trade, an_intent, executed, told
 from trader.control import Control
 from trader.orders import doubts, drive, protocol, tracking
 from trader.orders.protocol import Kind, Sight, Step

@@ -18,7 +18,7 @@ from config.reading import load as load_config
 from strategy import indicators, registry
 from strategy.base import PASSED, Strategy
 from strategy.trial import try_out, unwritten
-from tests.unit.test_strategies import wandering
+from tests.helpers.windows import wandering
 
 UNIT = timedelta(minutes=240)
 WHOLE = Path(__file__).resolve().parent.parent / "helpers" / "whole_strategy.txt"

@@ -15,7 +15,7 @@ from journal.profits import Profits
 from journal.reader import open_reader
 from journal.records import IntentState, Phase
 from journal.schema import MIGRATIONS
-from tests.unit.test_journal import NOW, accepted, fill, intent, trade
+from tests.helpers.journals import NOW, accepted, fill, intent, trade
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

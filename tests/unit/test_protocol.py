@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -11,7 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from journal.records import EDGES, Attempt, Intent, IntentState
+from journal.records import EDGES, Attempt, IntentState
+from tests.helpers.orders import (
+    attempt,
+    book,
+    intent,
+    shown,
+)
 from trader.orders import protocol
 from trader.orders.protocol import Answer, Doubt, Kind, Sight, Step
 from upbit.errors import (
@@ -30,46 +35,6 @@ from upbit.rules import tick_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-NOW = datetime(2026, 11, 2, tzinfo=UTC)
-
-
-def intent(side: Side = Side.BID) -> Intent:
-    """Return an order that was just decided."""
-    total, volume = (Decimal(6000), None) if side is Side.BID else (None, Decimal(60))
-    order = NewOrder(market="KRW-A", side=side, identifier="ub1-x-0", total=total, volume=volume)
-    return Intent(
-        identifier=order.identifier,
-        decision_key="x",
-        n=0,
-        trade_id="t",
-        market="KRW-A",
-        side=side,
-        request=protocol.request_of(order),
-        decided_at=NOW,
-        deadline=None,
-    )
-
-
-def shown(what: Kind = Kind.REAL, /, **changes: object) -> Order:
-    """Return the order of `intent()` as Upbit shows it, or the fence in its place."""
-    of_kind: dict[str, object] = (
-        {"kind": "price"} if what is Kind.REAL else {"kind": "limit", "time_in_force": "ioc", "state": "cancel"}
-    )
-    values: dict[str, object] = {
-        "uuid": "u",
-        "market": "KRW-A",
-        "side": Side.BID,
-        "state": "wait",
-        "created_at": "",
-        "identifier": "ub1-x-0",
-    }
-    return Order(**(values | of_kind | changes))  # type: ignore[arg-type]  # a table of fields
-
-
-def attempt(state: IntentState | None = IntentState.UNKNOWN, outcome: str = "", kind: Kind = Kind.REAL) -> Attempt:
-    """Return one send."""
-    return Attempt(number=0, kind=kind, began_at=NOW, state=state, outcome=outcome)
 
 
 @pytest.mark.failure("A18", "A19", "A20", "D1")
@@ -205,13 +170,6 @@ def test_pauses_between_looks_grow_and_stay_bounded(missed: int, failed: int, at
     pause = protocol.pause_before_look(missed=missed, failed=failed, attempts=attempts)
     assert protocol.FIRST_PAUSE_S <= pause <= protocol.LONGEST_PAUSE_S
     assert pause <= protocol.pause_before_look(missed=missed + 1, failed=failed, attempts=attempts)
-
-
-def book(price: Decimal) -> Book:
-    """Return a book around a price."""
-    step = tick_size(price)
-    level = BookLevel(ask_price=price + step, bid_price=price, ask_size=Decimal(1), bid_size=Decimal(1))
-    return Book(market="KRW-A", levels=[level])
 
 
 @pytest.mark.failure("A3")

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from tests.unit.test_protocol import intent
+from tests.helpers.orders import intent
 from trader.orders import protocol
 from trader.orders.protocol import Doubt, Step
 from upbit.models import Book, BookLevel, Side

@@ -11,12 +11,11 @@ from unittest.mock import AsyncMock, Mock, call
 import msgspec
 import pytest
 
+from tests.helpers.buying import book, level
 from tests.helpers.handmade import NAME, NOW, daemon, name_of, ours, recorded
+from tests.helpers.journals import Book, buy, sell
+from tests.helpers.orders import a_trade
 from tests.helpers.parts import make_app, only
-from tests.unit.test_journal_queries import sell
-from tests.unit.test_journal_rows import Book, buy
-from tests.unit.test_risk import book, level
-from tests.unit.test_trading_decisions import a_trade
 from trader.books import rebuild
 from trader.books.discovery import AHEAD
 from upbit.decoding import Rows

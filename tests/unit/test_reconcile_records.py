@@ -12,7 +12,7 @@ import pytest
 from journal.records import Phase
 from state import ActiveTrade
 from tests.helpers.handmade import NOW, daemon, recorded
-from tests.unit.test_trading_decisions import a_trade
+from tests.helpers.orders import a_trade
 from trader.books import reconcile
 
 if TYPE_CHECKING:

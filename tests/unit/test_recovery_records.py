@@ -16,9 +16,8 @@ from journal.journal import Journal
 from journal.records import Fill, IntentState, Phase
 from state import ActiveTrade
 from strategy.base import Position
+from tests.helpers.orders import a_trade, intent, shown
 from tests.helpers.parts import Mocked, make_app, make_mocked, mock, only
-from tests.unit.test_protocol import intent, shown
-from tests.unit.test_trading_decisions import a_trade
 from trader import restore
 from trader.books import owner
 from upbit.errors import OrderNotFound

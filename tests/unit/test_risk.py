@@ -13,17 +13,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from config.reading import load
 from config.settings import Config
 from journal.journal import Journal
 from journal.records import Intent, IntentState, Trade
-from notifier.messages import Messages
 from state import Balance
 from strategy.portfolio import start_of_day
-from tests.helpers.values import changed
-from trader.control import Control
+from tests.helpers.buying import NOW, book, chance, facts, gate, level
 from trader.orders import risk
-from trader.orders.gate import Gate
 from trader.orders.protocol import request_of
 from upbit.errors import Withheld
 from upbit.models import (
@@ -32,8 +28,6 @@ from upbit.models import (
     BookLevel,
     Bounds,
     Candle,
-    Chance,
-    ChanceMarket,
     Fill,
     NewOrder,
     Side,
@@ -45,44 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)
 ONE = Decimal(1)
-
-
-def level(ask: str, bid: str, ask_size: str = "1000", bid_size: str = "1000") -> BookLevel:
-    """Return one level of a book."""
-    return BookLevel(
-        ask_price=Decimal(ask), bid_price=Decimal(bid), ask_size=Decimal(ask_size), bid_size=Decimal(bid_size)
-    )
-
-
-def book(*levels: BookLevel) -> Book:
-    """Return a book; a deep one around 1,000 without levels."""
-    return Book(market="KRW-AAA", levels=list(levels or [level("1001", "999")]))
-
-
-def chance(**market: object) -> Chance:
-    """Return what an open market allows."""
-    least = Bounds(min_total=Decimal(5000))
-    rules = msgspec.structs.replace(ChanceMarket(market="KRW-AAA", bid=least, ask=least), **market)
-    return Chance(bid_fee=Decimal("0.0005"), ask_fee=Decimal("0.0005"), market=rules)
-
-
-def facts(**fields: object) -> risk.Facts:
-    """Return facts by which a buy is fine."""
-    good = risk.Facts(
-        market="KRW-AAA",
-        now=NOW,
-        price=Decimal(1000),
-        price_as_of=NOW,
-        asked_at=NOW,
-        chance=chance(),
-        book=book(),
-        wallet=Balance(available=Decimal(1_000_000), locked=Decimal(0), as_of=NOW),
-        exposure=risk.Exposure(by_market={}, spent_today=Decimal(0), open_trades=1),
-        stop_fraction=0.1,
-    )
-    return changed(good, **fields)
 
 
 def told(config: Config = Config(), **fields: object) -> str:  # noqa: B008 - it is frozen
@@ -403,12 +360,6 @@ def planned(journal: Journal, market: str, total: int) -> NewOrder:
     assert journal.begin_trade(trade, intent)
     journal.begin_attempt(order.identifier)
     return order
-
-
-def gate(journal: Journal, *overrides: str) -> Gate:
-    """Return the gate of a journal."""
-    control = Control(journal, Messages(language="en", mode="live"), lambda: NOW)
-    return Gate(load({}, overrides=overrides), control, journal, lambda: NOW)
 
 
 def test_the_gate_lets_a_buy_within_its_caps_pass(journal: Journal) -> None:

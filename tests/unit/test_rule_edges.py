@@ -17,11 +17,9 @@ from config.settings import Config
 from journal.errors import JournalError, JournalFull, JournalUnwritable, unopened
 from journal.records import IntentState, Note, Phase
 from journal.restore import fresh_folder
+from tests.helpers.journals import NOW, Book, begin, fill, intent, trade
 from tests.helpers.parts import make_app, only
 from tests.helpers.trading import ENTRY, MARKET, PLAN, SNAPSHOT, TRADE, active, ends, hold, leaving, refused, trading
-from tests.unit.test_journal import fill, intent, trade
-from tests.unit.test_journal_queries import begin
-from tests.unit.test_journal_rows import NOW, Book
 from trader.books import balances, breach, discovery
 from trader.orders import drive, plans, tracking
 from trader.orders.evidence import Looks

@@ -16,6 +16,7 @@ import pytest
 from journal.records import IntentState, Phase
 from state import Balance, Price
 from strategy.gates import STOP
+from tests.helpers.buying import level
 from tests.helpers.parts import only
 from tests.helpers.trading import (
     ENTRY,
@@ -33,7 +34,6 @@ from tests.helpers.trading import (
     refused,
     trading,
 )
-from tests.unit.test_risk import level
 from trader.orders import plans
 from trader.trades import lifecycle, selling
 from upbit.errors import InsufficientFunds, OrderNotFound, OutcomeUnknown

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from main import main
+from tests.helpers.journals import NOW, Book, buy
 from tests.helpers.scans import a_scan
-from tests.unit.test_journal_rows import NOW, Book, buy
 from views.status import status
 
 if TYPE_CHECKING:

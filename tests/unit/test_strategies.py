@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections import defaultdict
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from math import nan
 from typing import TYPE_CHECKING
@@ -21,32 +21,10 @@ from strategy.grid import CandleArrays, build_window
 from strategy.indicators import ema
 from strategy.portfolio import can_leave, draw, order_total
 from strategy.registry import STRATEGIES, StrategyError, load
+from tests.helpers.windows import MARKETS, NOW, RISING, wandering, window
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
-
     from strategy.base import Strategy
-
-NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)
-RISING = np.linspace(100.0, 130.0, 600)
-MARKETS = ("KRW-AAA", "KRW-BTC")
-
-
-def window(alt: ArrayLike = RISING, btc: ArrayLike = RISING, *, turnover: float = 1e9, swing: float = 0.0) -> Window:
-    """Return a window of one coin and bitcoin; `swing` widens the coin's candles, as a fraction."""
-    close = np.stack([np.asarray(alt, dtype=np.float64), np.asarray(btc, dtype=np.float64)])
-    wide = np.array([[swing], [0.0]])
-    return Window(
-        markets=MARKETS,
-        unit=timedelta(minutes=240),
-        closed_at=NOW,
-        open=close,
-        high=close * (1 + wide),
-        low=close * (1 - wide),
-        close=close,
-        volume=np.ones_like(close),
-        turnover_24h=np.full_like(close, turnover),
-    )
 
 
 def verdict(seen: Window, name: str = "quiet_trend", **parameters: object) -> str | None:
@@ -128,13 +106,6 @@ def test_a_decision_in_the_past_does_not_know_the_future(strategy: Strategy) -> 
     then = strategy.select(part, strategy.compute(part, parameters), -1, parameters)
     now = strategy.select(whole, numbers, cut - 1, parameters)
     np.testing.assert_array_equal(then.gate, now.gate)
-
-
-def wandering(seed: int = 1) -> Window:
-    """Return a window whose prices rise and fall enough that every gate opens and closes."""
-    rng = np.random.default_rng(seed)
-    alt, btc = (np.exp(np.cumsum(rng.normal(0.0005, 0.01, 900))) * 100 for _ in range(2))
-    return window(alt, btc, swing=0.001)
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES, ids=lambda strategy: strategy.name)

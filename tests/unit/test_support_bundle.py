@@ -11,8 +11,7 @@ import pytest
 
 from journal.records import Ends, Halt, IntentState, Level, Note
 from main import main
-from tests.unit.test_journal import fill, intent, trade
-from tests.unit.test_journal_rows import NOW, Book
+from tests.helpers.journals import NOW, Book, fill, intent, trade
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,11 +10,15 @@ import msgspec
 import pytest
 
 from journal.journal import Journal
-from journal.records import IntentState, Trade
+from journal.records import IntentState
 from state import Balance
 from strategy.base import Entry, Exit, Reason
+from tests.helpers.orders import (
+    a_trade,
+    intent,
+    shown,
+)
 from tests.helpers.parts import Parts, make_app, only
-from tests.unit.test_protocol import intent, shown
 from trader.books import owner
 from trader.books.adoption import adopted_intent, created_at, request_of
 from trader.books.balances import surely_gone
@@ -145,19 +149,6 @@ def test_an_adopted_order_is_the_request_it_came_of() -> None:
     assert (record.identifier, record.decision_key, record.n, record.trade_id) == (NAME, "t-s-1", 2, "t")
     assert (record.market, record.side, record.decided_at, record.deadline) == ("KRW-A", "ask", NOW, None)
     assert (record.state, record.uuid) == (IntentState.FINAL, "u")
-
-
-def a_trade() -> Trade:
-    """Return a trade that was just decided."""
-    return Trade(
-        id="t",
-        market="KRW-A",
-        strategy="s",
-        unit=timedelta(minutes=1),
-        decided_at=NOW,
-        entry_reason={},
-        stop_distance=None,
-    )
 
 
 @pytest.mark.parametrize(("krw", "coins", "enough"), [(0, "60", True), (0, "60.1", True), (10**9, "59.9", False)])
