@@ -8,22 +8,12 @@ from decimal import Decimal
 
 import pytest
 
-from journal.records import Trade
 from state import Balance, Price
+from tests.helpers.orders import a_trade
 from trader.guards.digest import days_until, equity_of, open_profit
 
 NOW = datetime(2026, 11, 2, tzinfo=UTC)
-TRADE = Trade(
-    id="t1",
-    market="KRW-XRP",
-    strategy="s",
-    unit=timedelta(minutes=1),
-    decided_at=NOW,
-    entry_reason={},
-    stop_distance=None,
-    bought=Decimal(10),
-    cost_krw=Decimal(30015),
-)
+TRADE = replace(a_trade(), id="t1", market="KRW-XRP", decided_at=NOW, bought=Decimal(10), cost_krw=Decimal(30015))
 PRICE = Price(price=Decimal(3100), as_of=NOW)
 KRW = Balance(available=Decimal(900_000), locked=Decimal(70_000), as_of=NOW)
 

@@ -18,12 +18,14 @@ from journal.records import Intent, IntentState, Trade
 from notifier.messages import Messages
 from simulation.loop import PacedLoop
 from state import Price, State
+from tests.helpers.journals import intent
+from tests.helpers.orders import a_trade
 from tests.helpers.parts import make_app
 from trader.control import Control
 from trader.guards import equity
 from trader.guards.equity import Mark, look, losses_over, profit_now, renew
 from trader.health import Health
-from upbit.models import Fill, Side
+from upbit.models import Fill
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,15 +59,7 @@ class Story:
         """Buy one coin for `cost` won."""
         self.count += 1
         name = f"t{self.count}"
-        trade = Trade(
-            id=name,
-            market=market,
-            strategy="s",
-            unit=timedelta(minutes=1),
-            decided_at=NOW,
-            entry_reason={},
-            stop_distance=None,
-        )
+        trade = replace(a_trade(), id=name, market=market)
         journal = self.app.journal
         assert journal.begin_trade(trade, self.intent(trade, "bid"))
         self.fill(f"{name}-bid", cost)
@@ -81,18 +75,7 @@ class Story:
 
     def intent(self, trade: Trade, side: str) -> Intent:
         """Return an order of a trade."""
-        name = f"{trade.id}-{side}"
-        return Intent(
-            identifier=name,
-            decision_key=name,
-            n=0,
-            trade_id=trade.id,
-            market=trade.market,
-            side=Side(side),
-            request="{}",
-            decided_at=NOW,
-            deadline=None,
-        )
+        return intent(f"{trade.id}-{side}", trade, side)
 
     def fill(self, name: str, funds: int) -> None:
         """Take an order to its end, one coin, no fee."""
@@ -329,19 +312,7 @@ def test_the_default_strategy_lives_with_the_defaults() -> None:
 
 def test_profit_is_what_was_earned_and_what_is_held() -> None:
     """A closed trade's profit, and an open one's coins at their price, less what they cost."""
-    trade = Trade(
-        id="t",
-        market="KRW-A",
-        strategy="s",
-        unit=timedelta(minutes=1),
-        decided_at=NOW,
-        entry_reason={},
-        stop_distance=None,
-        bought=Decimal(2),
-        sold=Decimal(1),
-        cost_krw=Decimal(200),
-        proceeds_krw=Decimal(120),
-    )
+    trade = replace(a_trade(), bought=Decimal(2), sold=Decimal(1), cost_krw=Decimal(200), proceeds_krw=Decimal(120))
     assert profit_now(Decimal(7), [trade], {"KRW-A": Decimal(150)}) == 7 + 120 + 150 - 200
     assert profit_now(Decimal(7), [trade], {}) == 7
 
@@ -354,17 +325,7 @@ def test_profit_is_what_was_earned_and_what_is_held() -> None:
 def test_coins_that_their_owner_moves_away_change_no_profit(volume: int, gone: int, price: int, cost: int) -> None:
     """They are a withdrawal at their price of that moment: neither a loss nor, had the price fallen, the end of one."""
     gone = min(gone, volume)
-    held = Trade(
-        id="t",
-        market="KRW-A",
-        strategy="s",
-        unit=timedelta(minutes=1),
-        decided_at=NOW,
-        entry_reason={},
-        stop_distance=None,
-        bought=Decimal(volume),
-        cost_krw=Decimal(cost),
-    )
+    held = replace(a_trade(), bought=Decimal(volume), cost_krw=Decimal(cost))
     after = replace(held, moved=Decimal(-gone), taken_krw=Decimal(gone * price))
     prices = {"KRW-A": Decimal(price)}
     assert profit_now(Decimal(0), [after], prices) == profit_now(Decimal(0), [held], prices)

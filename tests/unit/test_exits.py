@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import pytest
 
 from journal.journal import Journal
-from journal.records import Intent, IntentState, Phase, Trade
+from journal.records import Intent, IntentState, Phase
 from simulation.loop import LoopClock, PacedLoop
 from state import ActiveTrade
 from strategy.base import Exit, Reason
+from tests.helpers.orders import a_trade
 from tests.helpers.parts import make_app, only
 from trader.trades import lifecycle
 from upbit.models import Book, BookLevel, Fill, Side
@@ -39,15 +41,7 @@ def because(code: str) -> Exit:
 
 def holding(app: App) -> None:
     """Write down 100 coins bought at 1,000, with a stop at 900."""
-    trade = Trade(
-        id="Sabcd-KRWA-1",
-        market=MARKET,
-        strategy="s",
-        unit=timedelta(minutes=1),
-        decided_at=START,
-        entry_reason={},
-        stop_distance=None,
-    )
+    trade = replace(a_trade(), id="Sabcd-KRWA-1", market=MARKET, decided_at=START)
     intent = Intent(
         identifier="i",
         decision_key="d",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -14,49 +15,33 @@ from journal import store
 from journal.errors import JournalBreach, JournalCorrupt, JournalUnwritable
 from journal.journal import Journal
 from journal.reader import NoJournal, open_reader
-from journal.records import Intent, IntentState, Trade
+from journal.records import Intent, IntentState
 from journal.schema import MIGRATIONS
-from upbit.models import Fill, Side
+from tests.helpers import journals
+from tests.helpers.orders import a_trade
+from upbit.models import Fill
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)
+TRADE = replace(a_trade(), market="KRW-BTC")
 
 
 @pytest.fixture
 def journal(tmp_path: Path) -> Iterator[Journal]:
     """Return a journal with one accepted buy."""
-    trade = Trade(
-        id="t",
-        market="KRW-BTC",
-        strategy="s",
-        unit=timedelta(minutes=1),
-        decided_at=NOW,
-        entry_reason={},
-        stop_distance=None,
-    )
     with Journal.open(tmp_path / "journal.sqlite3", lambda: NOW) as opened:
-        opened.begin_trade(trade, intent("b", "bid"))
+        opened.begin_trade(TRADE, intent("b", "bid"))
         opened.begin_attempt("b")
         opened.end_attempt("b", IntentState.ACCEPTED, outcome="accepted", uuid="u")
         yield opened
 
 
 def intent(name: str, side: str) -> Intent:
-    """Return an order."""
-    return Intent(
-        identifier=name,
-        decision_key=name,
-        n=0,
-        trade_id="t",
-        market="KRW-BTC",
-        side=Side(side),
-        request='{"total":"6000"}',
-        decided_at=NOW,
-        deadline=None,
-    )
+    """Return an order of that trade."""
+    return journals.intent(name, TRADE, side)
 
 
 def fill(volume: int) -> Fill:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, datetime
 from decimal import Decimal
 from functools import reduce
 from pathlib import Path
@@ -23,8 +24,10 @@ from hypothesis.stateful import (
 
 from journal.journal import Journal, JournalBreach
 from journal.profits import EXACT
-from journal.records import EDGES, Intent, IntentState, Trade
-from upbit.models import Fill, Side
+from journal.records import EDGES, Intent, IntentState
+from tests.helpers.journals import intent
+from tests.helpers.orders import a_trade
+from upbit.models import Fill
 
 NOW = datetime(2026, 11, 2, tzinfo=UTC)
 AMOUNTS = st.integers(1, 10**12).map(lambda number: Decimal(number).scaleb(-8))
@@ -58,32 +61,14 @@ class JournalMachine(RuleBasedStateMachine):
         """Return the next order."""
         self.number += 1
         self.intent, self.side, self.state, self.fills = f"i{self.number}", side, IntentState.PLANNED, {}
-        return Intent(
-            identifier=self.intent,
-            decision_key=self.intent,
-            n=0,
-            trade_id=self.trade,
-            market="KRW-A",
-            side=Side(side),
-            request='{"total":"6000"}',
-            decided_at=NOW,
-            deadline=None,
-        )
+        return intent(self.intent, replace(a_trade(), id=self.trade), side)
 
     @initialize()
     def begin(self) -> None:
         """A trade begins with a buy."""
         self.trade = f"t{self.number}"
         self.holding = False
-        trade = Trade(
-            id=self.trade,
-            market="KRW-A",
-            strategy="s",
-            unit=timedelta(minutes=1),
-            decided_at=NOW,
-            entry_reason={},
-            stop_distance=None,
-        )
+        trade = replace(a_trade(), id=self.trade, decided_at=NOW)
         assert self.journal.begin_trade(trade, self.new_intent("bid"))
         self.journal.begin_attempt(self.intent)
         self.journal.end_attempt(self.intent, IntentState.ACCEPTED, outcome="accepted", uuid=self.intent)

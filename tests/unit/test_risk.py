@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 
 from config.settings import Config
 from journal.journal import Journal
-from journal.records import Intent, IntentState, Trade
+from journal.records import Intent, IntentState
 from state import Balance
 from strategy.portfolio import start_of_day
 from tests.helpers.buying import NOW, book, chance, facts, gate, level
+from tests.helpers.orders import a_trade
 from trader.orders import risk
 from trader.orders.protocol import request_of
 from upbit.errors import Withheld
@@ -337,15 +338,7 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 def planned(journal: Journal, market: str, total: int) -> NewOrder:
     """Write a buy down and take it to the moment before its first byte."""
     order = NewOrder(market=market, side=Side.BID, total=Decimal(total), identifier=f"ub1-{market}-{total}")
-    trade = Trade(
-        id=f"t-{market}-{total}",
-        market=market,
-        strategy="s",
-        unit=timedelta(minutes=1),
-        decided_at=NOW,
-        entry_reason={},
-        stop_distance=None,
-    )
+    trade = replace(a_trade(), id=f"t-{market}-{total}", market=market)
     intent = Intent(
         identifier=order.identifier,
         decision_key=order.identifier,

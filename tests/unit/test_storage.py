@@ -23,10 +23,11 @@ from journal.journal import Journal
 from journal.outbox import MOST_HELD
 from journal.queries import Queries
 from journal.reader import NoJournal, copy_to, open_reader
-from journal.records import Ends, Halt, Intent, IntentState, Level, Note, Trade
+from journal.records import Ends, Halt, IntentState, Level, Note, Trade
 from journal.schema import MIGRATIONS
+from tests.helpers.journals import intent, trade
 from tests.helpers.scans import a_scan
-from upbit.models import Fill, Side
+from upbit.models import Fill
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,37 +39,14 @@ LONG: dict[str, object] = {"code": "x" * 60_000}
 
 def a_trade(name: str = "t1", market: str = "KRW-BTC") -> Trade:
     """Return a trade whose reason fills many pages."""
-    return Trade(
-        id=name,
-        market=market,
-        strategy="s",
-        unit=timedelta(minutes=1),
-        decided_at=NOW,
-        entry_reason=LONG,
-        stop_distance=None,
-    )
-
-
-def an_intent(name: str, trade: Trade, side: str = "bid") -> Intent:
-    """Return an order of a trade."""
-    return Intent(
-        identifier=name,
-        decision_key=name,
-        n=0,
-        trade_id=trade.id,
-        market=trade.market,
-        side=Side(side),
-        request='{"total":"6000"}',
-        decided_at=NOW,
-        deadline=None,
-    )
+    return replace(trade(name, market), entry_reason=LONG)
 
 
 @pytest.fixture
 def journal(tmp_path: Path) -> Iterator[Journal]:
     """Return a journal with one position."""
     with Journal.open(tmp_path / "journal.sqlite3", lambda: NOW) as opened:
-        opened.begin_trade(a_trade(), an_intent("b", a_trade()))
+        opened.begin_trade(a_trade(), intent("b", a_trade()))
         opened.begin_attempt("b")
         opened.end_attempt("b", IntentState.ACCEPTED, outcome="accepted", uuid="u")
         opened.record_fills("b", [Fill(uuid="f", price=Decimal(1), volume=Decimal(2), notional=Decimal(2))], Decimal(0))
@@ -99,10 +77,10 @@ def test_on_a_full_disk_no_new_trade_is_written_and_an_exit_uses_the_reserve(
     fill_disk(journal)
     other = a_trade("t2", "KRW-ETH")
     with pytest.raises(JournalFull, match="Free some disk space"):
-        journal.begin_trade(other, an_intent("c", other))
+        journal.begin_trade(other, intent("c", other))
     assert journal.known_intent("c") is None
     assert journal.broken is None
-    assert journal.leave("t1", LONG, an_intent("s", a_trade(), "ask"))
+    assert journal.leave("t1", LONG, intent("s", a_trade(), "ask"))
     assert [intent.identifier for intent in journal.live_intents()] == ["s"]
     fill_disk(journal)
     with pytest.raises(JournalFull):  # the reserve is used up
@@ -159,12 +137,12 @@ def test_a_journal_that_another_program_holds_is_neither_full_nor_broken_and_pas
 ) -> None:
     """Nothing is written, the reserve stays, and all works when the other lets go."""
     with pytest.raises(JournalBusy, match="Another program holds the journal") as refused:
-        journal.leave("t1", {}, an_intent("s", a_trade(), "ask"))
+        journal.leave("t1", {}, intent("s", a_trade(), "ask"))
     assert not any(word in refused.value.en + refused.value.ko for word in ("disk", "디스크", "clock", "시계"))
     assert journal.broken is None
     assert (journal._path.parent / "reserve").exists()
     holder.execute("ROLLBACK")
-    assert journal.leave("t1", {}, an_intent("s", a_trade(), "ask"))
+    assert journal.leave("t1", {}, intent("s", a_trade(), "ask"))
 
 
 @pytest.mark.failure("E3")
@@ -313,7 +291,7 @@ def test_a_disk_that_failed_is_not_tried_again(journal: Journal, caplog: pytest.
         journal.set_meta("x", "y")
     journal._db.execute("PRAGMA query_only = OFF")
     with pytest.raises(JournalBroken):
-        journal.leave("t1", {}, an_intent("s", a_trade(), "ask"))
+        journal.leave("t1", {}, intent("s", a_trade(), "ask"))
     journal.add_notes([Note(key="k", kind="k", body={})])
     assert [note.key for note in journal.pending_notes(1)] == ["k"]
     journal.raise_highest("t1", Decimal(9))
