@@ -11,7 +11,7 @@ import pytest
 
 from journal.errors import Breach
 from journal.records import IntentState
-from tests.helpers.trading_desk import MARKET, Desk, buy, sell, told, until_the_wallet_shows_it
+from tests.helpers.trading_desk import MARKET, Desk, buy, buy_given_up, sell, told, until_the_wallet_shows_it
 from trader.books.reconcile import reconcile
 from trader.trades import buying
 from upbit.errors import InsufficientFunds, OutcomeUnknown, UnderMinTotal
@@ -204,12 +204,7 @@ def test_a_trade_that_was_executed_after_all_beside_another_is_sold_with_it(tmp_
 
     async def story(desk: Desk) -> None:
         async with desk.started() as app:
-            with patch.object(app.upbit, "place", side_effect=OutcomeUnknown("lost")), pytest.raises(TimeoutError):
-                async with asyncio.timeout(3):
-                    await buy(app)
-            (intent,) = app.journal.live_intents()
-            app.journal.see(intent.identifier, IntentState.FENCED, "fence")  # what must not be
-            app.journal.abandon_trade(intent.trade_id, "FENCED")
+            intent = await buy_given_up(app)
             await asyncio.sleep(60)
             trade = await buy(app)
             late = desk.box.exchange.place(

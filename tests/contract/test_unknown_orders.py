@@ -14,7 +14,7 @@ import pytest
 
 from journal.records import IntentState, Phase
 from strategy.base import Exit
-from tests.helpers.trading_desk import MARKET, WHY, Desk, buy, rounds, see_the_world, sell, told
+from tests.helpers.trading_desk import MARKET, WHY, Desk, buy, buy_given_up, rounds, see_the_world, sell, told
 from trader.books.reconcile import reconcile
 from trader.executor import look
 from trader.orders import protocol
@@ -181,12 +181,7 @@ def test_an_order_that_was_executed_after_all_is_taken_up(tmp_path: Path) -> Non
 
     async def story(desk: Desk) -> None:
         async with desk.started() as app:
-            with patch.object(app.upbit, "place", side_effect=OutcomeUnknown("lost")), pytest.raises(TimeoutError):
-                async with asyncio.timeout(3):
-                    await buy(app)
-            (intent,) = app.journal.live_intents()
-            app.journal.see(intent.identifier, IntentState.FENCED, "fence")  # what must not be
-            app.journal.abandon_trade(intent.trade_id, "FENCED")
+            intent = await buy_given_up(app)
             await app.upbit.place(protocol.to_order(intent))
             await asyncio.sleep(1)
             async with app.state.active_trade.locked() as active:

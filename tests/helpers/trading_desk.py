@@ -7,9 +7,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
+
+import pytest
 
 from config.settings import Config, Secret
-from journal.records import Phase
+from journal.records import IntentState, Phase
 from sandbox.server import Opened, Sandbox, SandboxOptions
 from simulation.loop import LoopClock, PacedLoop, library_clocks
 from state import ActiveTrade, Balance, Price
@@ -22,12 +25,13 @@ from trader.orders.risk import WALLET_LAG
 from trader.restore import recover
 from trader.trades import lifecycle
 from trader.trades.positions import reserve
+from upbit.errors import OutcomeUnknown
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine
     from pathlib import Path
 
-    from journal.records import Trade
+    from journal.records import Intent, Trade
     from sandbox.exchange.orders import Order
     from trader.app import App
 
@@ -118,6 +122,17 @@ async def buy(app: App, *, stop_distance: float | None = 1_000_000.0) -> Trade:
     trade = app.journal.open_trade_in(MARKET)
     assert trade is not None
     return trade
+
+
+async def buy_given_up(app: App) -> Intent:
+    """Let a buy never arrive, and the journal take it for fenced, which must not be; return it."""
+    with patch.object(app.upbit, "place", side_effect=OutcomeUnknown("lost")), pytest.raises(TimeoutError):
+        async with asyncio.timeout(3):
+            await buy(app)
+    (intent,) = app.journal.live_intents()
+    app.journal.see(intent.identifier, IntentState.FENCED, "fence")
+    app.journal.abandon_trade(intent.trade_id, "FENCED")
+    return intent
 
 
 async def sell(app: App) -> None:
