@@ -234,3 +234,24 @@ def test_time_and_chance_are_passed_in(room: str) -> None:
             if used in FORBIDDEN and (name, used) not in ALLOWED:
                 wrong.append(f"{name}:{line} {used}: {FORBIDDEN[used]}")
     assert wrong == []
+
+
+def vague(tree: ast.AST) -> Iterator[int]:
+    """Yield the lines in which an argument or a variable is `Any`, or a `SimpleNamespace` is taken for something."""
+    for node in ast.walk(tree):
+        said = node.annotation if isinstance(node, ast.arg | ast.AnnAssign) else None
+        if isinstance(said, ast.Name) and said.id == "Any":
+            yield said.lineno
+        if isinstance(node, ast.ImportFrom) and any(name.name == "SimpleNamespace" for name in node.names):
+            yield node.lineno
+
+
+def test_tests_say_what_their_parts_and_fakes_are() -> None:
+    """One that says nothing keeps a method that was renamed; `only` in tests/helpers/parts.py does not."""
+    wrong = [
+        f"{path.relative_to(ROOT).as_posix()}:{line}"
+        for path in sorted((ROOT / "tests").rglob("*.py"))
+        for line in vague(ast.parse(path.read_text(encoding="utf-8")))
+    ]
+    assert wrong == []
+    assert sorted(vague(ast.parse("def f(app: Any): ...\nx: Any = 1\nfrom types import SimpleNamespace"))) == [1, 2, 3]
