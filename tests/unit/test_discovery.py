@@ -146,7 +146,7 @@ async def test_what_is_listed_and_not_there_is_waited_for(app: Mocked) -> None:
     assert app.journal.note_import.mock_calls == []
 
 
-async def test_a_fee_that_was_told_wrongly_is_corrected_by_list_and_order_together(app: Any) -> None:
+async def test_a_fee_that_was_told_wrongly_is_corrected_by_list_and_order_together(app: Mocked) -> None:
     """It only grew while the order was followed; nothing is halted, and nobody needs to hear of it."""
     app.upbit.closed_orders.return_value = Rows([ours()])
     app.upbit.order.return_value = ours()
@@ -159,7 +159,7 @@ async def test_a_fee_that_was_told_wrongly_is_corrected_by_list_and_order_togeth
     assert app.control.halt_buys.mock_calls == []
 
 
-async def test_an_order_of_ours_that_a_list_shows_unreadably_is_asked_for_by_its_name(app: Any) -> None:
+async def test_an_order_of_ours_that_a_list_shows_unreadably_is_asked_for_by_its_name(app: Mocked) -> None:
     """One that is over for the journal, and a name that is none of ours, need nobody's attention."""
     app.upbit.closed_orders.return_value = Rows([], {NAME: "state: null", "ub1-Sabcd-odd": "state: null"})
     app.upbit.order.return_value = ours()
@@ -172,7 +172,7 @@ async def test_an_order_of_ours_that_a_list_shows_unreadably_is_asked_for_by_its
     assert app.upbit.order.mock_calls == []
 
 
-async def test_while_an_order_of_ours_cannot_be_read_at_all_its_market_alone_is_not_bought(app: Any) -> None:
+async def test_while_an_order_of_ours_cannot_be_read_at_all_its_market_alone_is_not_bought(app: Mocked) -> None:
     """Nobody knows what it has bought; comparing goes on."""
     app.upbit.open_orders.return_value = Rows([], {NAME: "state: null"})
     app.upbit.order.side_effect = OutcomeUnknown("an answer of another shape")
