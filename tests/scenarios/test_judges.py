@@ -30,14 +30,19 @@ from worlds.plan import Outcome, Plan
 from worlds.pool import map_forked
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine
+    from collections.abc import Awaitable, Callable, Coroutine, Iterator
 
+    from journal.records import Trade
+    from state import Price
+    from strategy.base import Exit, Position, Strategy
+    from trader.app import App
+    from trader.decisions import Action, View
     from worlds.world import World
 
 CALM = Plan(seed=1, hours=0.3, markets=4, harshness=0.0, kills_an_hour=0.0, person=False)
 
 
-async def nothing(*_: Any) -> None:
+async def nothing(*_: object) -> None:
     """Do nothing."""
 
 
@@ -94,8 +99,10 @@ def a_stop_is_not_minded() -> None:
     """It is written down and never sells."""
     real = decisions.decide_exit
 
-    def without_stop(*facts: Any) -> Any:
-        for action in real(*facts):
+    def without_stop(
+        view: View, position: Position, price: Price, strategy: Strategy, parameters: object
+    ) -> Iterator[Action]:
+        for action in real(view, position, price, strategy, parameters):
             if not (isinstance(action, Sell) and action.exit.reason.code == "stop"):
                 yield action
 
@@ -106,9 +113,9 @@ def a_sale_waits_for_minutes() -> None:
     """It is decided, and something is waited for before it is sent."""
     real = selling.begin_sale
 
-    async def late(*facts: Any) -> Any:
+    async def late(app: App, market: str, answer: Exit) -> bool:
         await asyncio.sleep(180)
-        return await real(*facts)
+        return await real(app, market, answer)
 
     replaced("trader.trades.lifecycle.begin_sale", late)
 
@@ -128,8 +135,8 @@ def a_rest_is_forgotten() -> None:
     """A trade that ends with a rest ends with none."""
     real = positions.end
 
-    async def without_rest(app: Any, trade: Any, *, dust: Decimal, **named: Any) -> None:
-        await real(app, trade, dust=dust * 0, **named)
+    async def without_rest(app: App, trade: Trade, *, dust: Decimal, reason: dict[str, object] | None = None) -> None:
+        await real(app, trade, dust=dust * 0, reason=reason)
 
     replaced("trader.trades.selling.end", without_rest)
 
@@ -144,7 +151,7 @@ def twice_as_much_is_written_off() -> None:
     real = balances.surely_gone
     replaced("trader.books.balances.surely_gone", lambda short, last: 2 * real(short, last))
 
-    async def believe(_: Any, __: Any, ours: Decimal) -> Decimal:
+    async def believe(_: object, __: object, ours: Decimal) -> Decimal:
         return ours
 
     replaced("trader.books.balances.surely_missing", believe)
@@ -153,7 +160,7 @@ def twice_as_much_is_written_off() -> None:
 def a_failing_start_fails() -> None:
     """What tells that the exchange does not answer raises something nobody expects."""
 
-    async def tell(*_: Any, **__: Any) -> None:
+    async def tell(*_: object, **__: object) -> None:
         raise KeyError("planted")
 
     replaced("trader.admission.tell", tell)
@@ -162,10 +169,10 @@ def a_failing_start_fails() -> None:
 def a_failing_task_ends_the_daemon() -> None:
     """Nothing stands between a task and the process, and how a wallet that is not answered fails has a mistake."""
 
-    async def once(_: str, work: Callable[[], Awaitable[None]], *__: Any) -> None:
+    async def once(_: str, work: Callable[[], Awaitable[None]], *__: object) -> None:
         await work()
 
-    async def every_failure(*_: Any, **__: Any) -> None:
+    async def every_failure(*_: object, **__: object) -> None:
         await asyncio.sleep(300)
         raise KeyError("planted")
 
@@ -176,7 +183,7 @@ def a_failing_task_ends_the_daemon() -> None:
 def a_task_stops_the_daemon() -> None:
     """It thinks that it was told to stop."""
 
-    async def stop(app: Any) -> None:
+    async def stop(app: App) -> None:
         await asyncio.sleep(300)
         app.stop.set()
 
