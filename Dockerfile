@@ -28,6 +28,7 @@ COPY main.py failure.py state.py pyproject.toml ./
 COPY backtest backtest
 COPY cli cli
 COPY config config
+COPY dashboard dashboard
 COPY journal journal
 COPY notifier notifier
 COPY views views

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import math
 import tempfile
 import time
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -21,9 +23,11 @@ from cli.common.exits import ERROR, OK
 from cli.common.failures import first_of
 from cli.common.loop import plain_loop, stop_on_signals
 from cli.common.options import add_market, positive
+from cli.common.page import page_beside
 from cli.common.screen import follow
 from cli.sandbox import box_options
 from config.settings import Secret
+from dashboard.passes import Role
 from sandbox.server import Sandbox, open_source
 from simulation.loop import LoopClock, PacedLoop, library_clocks
 from trader.daemon import build, serve
@@ -33,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from config.settings import Config
+    from dashboard.passes import Passes
     from journal.records import Totals
     from trader.app import App
 
@@ -112,7 +117,13 @@ async def rehearse(config: Config, options: argparse.Namespace, folder: Path) ->
             started = clock()
             stop_after(options.minutes, source.end, clock, stop)
             async with build(daemon_config(config, options, box.url, folder), clock, stop) as app:
-                await serve(app, beside=follow(real_seconds=options.speed))
+                await serve(
+                    app,
+                    beside=[
+                        follow(real_seconds=options.speed),
+                        *page_beside(app.config, options.speed, partial(say_where, config, options)),
+                    ],
+                )
                 return summarise(app, box, options, clock() - started, time.perf_counter() - began)
 
 
@@ -125,9 +136,24 @@ def daemon_config(config: Config, options: argparse.Namespace, url: str, folder:
         webhook_url=Secret(url + HOOK),
         base_url=url,
         data_dir=folder,
+        dashboard=dataclasses.replace(config.dashboard, port=port_of_page(config, options)),
         strategy=dataclasses.replace(config.strategy, unit=UNIT),
         trading=dataclasses.replace(config.trading, seed=options.seed),
     )
+
+
+def port_of_page(config: Config, options: argparse.Namespace) -> int | None:
+    """Return where a demo serves its page: on a free port (0), and nowhere when nobody looks or nothing pauses."""
+    if options.json or math.isinf(options.speed):
+        return None
+    return config.dashboard.port or 0
+
+
+def say_where(config: Config, options: argparse.Namespace, address: str, passes: Passes) -> None:
+    """Print a link that opens the page."""
+    link = passes.link(address, Role.OWNER, seconds=options.speed)
+    sentence = {"ko": "브라우저로 보기 (한 번만 열림)", "en": "To look in a browser (opens once)"}
+    print(f"{sentence[config.language]}: {link}", flush=True)  # noqa: T201 - what a person reads
 
 
 def stop_after(minutes: float | None, end: datetime | None, clock: LoopClock, stop: asyncio.Event) -> None:

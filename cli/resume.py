@@ -6,14 +6,11 @@ from typing import TYPE_CHECKING
 
 from cli.common.exits import ERROR, OK
 from cli.common.printing import print_halts, print_json, state_of
-from cli.common.request import NOT_TAKEN, taken
+from cli.common.request import NOT_TAKEN, new_id, ordered_while_none_runs, taken
 from journal import JOURNAL_FILE
-from journal.errors import JournalLocked
-from journal.journal import Journal
 from journal.reader import open_reader
-from trader.clock import wall_clock
-from trader.control import Control, ask_to_resume
-from trader.daemon import make_messages
+from journal.records import Order
+from trader.requests import ask_to_resume
 
 if TYPE_CHECKING:
     import argparse
@@ -30,21 +27,25 @@ RAISED_AGAIN = {
 }
 
 
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add its options."""
+    parser.add_argument("reason", nargs="?", metavar="REASON", help="end this reason alone, by its code (default: all)")
+
+
 def run(config: Config, options: argparse.Namespace) -> int:
     """Show why trading stands still, end that, and say how it is then; the exit code is 0 when trading may go on."""
-    path = config.data_dir / JOURNAL_FILE
-    halts = standing(path)
+    path, reason = config.data_dir / JOURNAL_FILE, options.reason
+    halts = [halt for halt in standing(path) if reason in {None, halt.code}]
     if not halts:
         return say(config, options, NOTHING, before=[], after=[])
     if not options.json:
         print_halts(halts, config.language)
-    try:
-        with Journal.open(path, wall_clock) as journal:
-            Control(journal, make_messages(config), wall_clock).resume()
-    except JournalLocked:
-        if not taken(ask_to_resume(config.data_dir)):
+    codes = [halt.code for halt in halts]  # what a person was shown, and nothing that comes meanwhile
+    if not ordered_while_none_runs(config, Order.RESUME, codes):
+        request = ask_to_resume(config.data_dir, command_id=new_id(), codes=codes)
+        if not taken(request):
             return say(config, options, NOT_TAKEN, before=halts, after=halts)
-    after = standing(path)
+    after = [halt for halt in standing(path) if reason in {None, halt.code}]
     return say(config, options, RAISED_AGAIN if after else RESUMED, before=halts, after=after)
 
 

@@ -7,6 +7,7 @@ import gc
 import logging
 import signal
 import sys
+from functools import partial
 from typing import TYPE_CHECKING
 
 from cli.common import log as logs
@@ -14,6 +15,7 @@ from cli.common.attempts import Attempts, stop_asked
 from cli.common.exits import INTERRUPTED, OK
 from cli.common.failures import explain_failure, first_of
 from cli.common.loop import plain_loop, stop_on_signals
+from cli.common.page import page_beside
 from cli.common.screen import follow
 from config.problems import ConfigError, Problem
 from config.settings import most_spent
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     import argparse
 
     from config.settings import Config
+    from dashboard.passes import Passes
     from trader.app import App
 
 log = logging.getLogger("start")
@@ -85,7 +88,8 @@ async def trade(config: Config, attempts: Attempts) -> None:
             stop_on_signals(stop)
             gc.collect()
             gc.freeze()  # modules and settings are no garbage: looking through them would hold the loop up
-            await serve(app, beside=follow(real_seconds=1.0), watchdog=SystemWatchdog())
+            beside = [follow(real_seconds=1.0), *page_beside(config, 1.0, partial(say_where, config))]
+            await serve(app, beside=beside, watchdog=SystemWatchdog())
 
 
 async def tell_refusal(app: App, error: BaseException, failures: int) -> None:
@@ -107,6 +111,15 @@ async def tell_without_journal(config: Config, error: JournalError) -> None:
         answer = await tell_at_once(session, url, note)
     if answer.outcome is not Outcome.TAKEN:
         log.warning("start_not_told why=%s", answer.why)
+
+
+def say_where(config: Config, address: str, _: Passes) -> None:
+    """Print where the page is, and how to get in."""
+    sentence = {
+        "ko": f"페이지: {address} (들어가는 링크: python main.py open)",
+        "en": f"The page: {address} (a link to get in: python main.py open)",
+    }
+    print(sentence[config.language], flush=True)  # noqa: T201 - what a person reads
 
 
 def say_what_may_be_spent(config: Config) -> None:

@@ -6,14 +6,11 @@ from typing import TYPE_CHECKING
 
 from cli.common.exits import ERROR, OK
 from cli.common.printing import print_json, print_trades
-from cli.common.request import NOT_TAKEN, taken
+from cli.common.request import NOT_TAKEN, new_id, ordered_while_none_runs, taken
 from journal import JOURNAL_FILE
-from journal.errors import JournalLocked
-from journal.journal import Journal
 from journal.reader import open_reader
-from trader.clock import wall_clock
-from trader.control import Control, ask_to_sell_all
-from trader.daemon import make_messages
+from journal.records import Order
+from trader.requests import ask_to_sell_all
 
 if TYPE_CHECKING:
     import argparse
@@ -49,14 +46,10 @@ def run(config: Config, options: argparse.Namespace) -> int:
         print_trades(trades, config)
     if not options.yes:
         return say(config, options, SURE, trades)
-    try:
-        with Journal.open(path, wall_clock) as journal:
-            Control(journal, make_messages(config), wall_clock).sell_all()
-    except JournalLocked:
-        if not taken(ask_to_sell_all(config.data_dir)):
-            return say(config, options, NOT_TAKEN, trades)
-        return say(config, options, SELLING, trades)
-    return say(config, options, AT_NEXT_START, trades)
+    if ordered_while_none_runs(config, Order.SELL_ALL):
+        return say(config, options, AT_NEXT_START, trades)
+    heard = taken(ask_to_sell_all(config.data_dir, command_id=new_id()))
+    return say(config, options, SELLING if heard else NOT_TAKEN, trades)
 
 
 def say(config: Config, options: argparse.Namespace, sentence: dict[str, str], trades: list[Trade]) -> int:

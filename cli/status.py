@@ -6,14 +6,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from cli.common.exits import OK
-from cli.common.printing import print_halts, print_json, print_table, print_trades, state_of
+from cli.common.printing import print_halts, print_json, print_table, print_trades
 from journal import JOURNAL_FILE
-from journal.queries import WEBHOOK
 from journal.reader import open_reader
-from notifier.answers import Trouble
 from notifier.formats import average, percent, price, signed_won, won
 from notifier.words import Words
-from views.status import status
+from views.status import overview
 
 if TYPE_CHECKING:
     import argparse
@@ -34,28 +32,22 @@ HEADS = (
 
 def run(config: Config, options: argparse.Namespace) -> int:
     """Print what is held, what it is worth, why, since when, and at what cost."""
-    with open_reader(config.data_dir / JOURNAL_FILE) as journal:
-        trades, totals, counts = journal.open_trades(), journal.totals(), journal.counts()
-        halts = journal.standing_halts()
-        waiting, refused = journal.waiting_notes()
-        trouble = Trouble.__members__.get(journal.meta(WEBHOOK) or "")
-        found = status(journal, datetime.now(UTC))
+    language = config.language
+    with open_reader(config.data_dir / JOURNAL_FILE) as journal, journal.at_one_moment():
+        found = overview(journal, datetime.now(UTC))
     if options.json:
-        now = {"state": state_of(halts), "halts": halts, "sentence": found.sentence(config.language), "now": found}
-        messages = {"waiting": waiting, "refused": refused, "trouble": trouble and trouble.name}
-        print_json({**now, "open_trades": trades, "totals": totals, "counts": counts, "messages": messages})
+        print_json(found.document(language))
         return OK
-    say(found.sentence(config.language))
-    print_halts(halts, config.language)
-    for line in [found.warning(config.language), *about_messages(waiting, refused, trouble, config.language)]:
-        if line:
-            say(f"  {line}")
-    print_trades(trades, config)
-    if found.held:
-        print_table([head.say(config.language) for head in HEADS], [row(one, config.language) for one in found.held])
-    profit, fees = signed_won(totals.realised_pnl, config.language), won(totals.fees, config.language)
-    say(found.account(config.language))
-    say(Words(f"누적 실현손익: {profit} · 수수료 {fees}", f"realised: {profit} · fees {fees}").say(config.language))
+    say(found.now.sentence(language))
+    print_halts(found.halts, language)
+    for line in found.warnings(language):
+        say(f"  {line}")
+    print_trades(found.trades, config)
+    if found.now.held:
+        print_table([head.say(language) for head in HEADS], [row(one, language) for one in found.now.held])
+    profit, fees = signed_won(found.totals.realised_pnl, language), won(found.totals.fees, language)
+    say(found.now.account(language))
+    say(Words(f"누적 실현손익: {profit} · 수수료 {fees}", f"realised: {profit} · fees {fees}").say(language))
     return OK
 
 
@@ -75,14 +67,3 @@ def row(one: Held, language: str) -> list[str]:
         "-" if one.stop is None else price(one.stop),
         "-" if one.to_stop is None else percent(one.to_stop),
     ]
-
-
-def about_messages(waiting: int, refused: int, trouble: Trouble | None, language: str) -> list[str]:
-    """Return what a person should know about messages that do not arrive: nothing while all do."""
-    lines = [trouble.say(language)] if trouble else []
-    if trouble and waiting:
-        lines.append(Words(f"기다리는 알림: {waiting}개", f"messages that wait: {waiting}").say(language))
-    if refused:
-        ko, en = f"디스코드가 받지 않은 알림: {refused}개", f"messages that Discord did not take: {refused}"
-        lines.append(Words(ko, en).say(language))
-    return lines

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -12,6 +14,7 @@ from typing import Any
 from config.problems import LONGEST_TOLD
 
 UNITS = (1, 3, 5, 10, 15, 30, 60, 240)
+HOST = re.compile(r"[a-z0-9.-]{1,253}(:\d{1,5})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +101,16 @@ def _markets(value: Any) -> tuple[str, ...]:
     return tuple(value)
 
 
+def _address(value: Any) -> str:
+    need(isinstance(value, str))
+    return str(ipaddress.ip_address(value))
+
+
+def _hosts(value: Any) -> tuple[str, ...]:
+    need(isinstance(value, list), all(isinstance(one, str) and HOST.fullmatch(one) for one in value))
+    return tuple(value)
+
+
 def _table(value: Any) -> Mapping[str, object]:
     need(isinstance(value, dict))
     return dict(value)
@@ -107,6 +120,9 @@ SWITCH = Kind("true, false", _switch)
 MINUTES = Kind(", ".join(map(str, UNITS)), _minutes)
 """Lengths of candles, minutes."""
 MARKETS = Kind('["KRW-...", ...]', _markets)
+
+ADDRESS = Kind("127.0.0.1, 0.0.0.0, ::1 ...", _address)
+HOSTS = Kind('["bot.example.com", ...]', _hosts)
 
 
 def word(allowed: str) -> Kind:

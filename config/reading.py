@@ -19,7 +19,15 @@ from config.checks import (
     check_webhook,
 )
 from config.problems import LONGEST_PROBLEM, ConfigError, Problem, shortened
-from config.settings import DEFAULT_BASE_URL, Config, RiskSettings, Secret, StrategySettings, TradingSettings
+from config.settings import (
+    DEFAULT_BASE_URL,
+    Config,
+    DashboardSettings,
+    RiskSettings,
+    Secret,
+    StrategySettings,
+    TradingSettings,
+)
 from config.tables import ENVIRONMENT, SETTINGS
 
 if TYPE_CHECKING:
@@ -199,6 +207,7 @@ class Reader:
             strategy=StrategySettings(**self.section("strategy")),
             trading=TradingSettings(**self.section("trading")),
             risk=RiskSettings(**self.section("risk")),
+            dashboard=DashboardSettings(**self.section("dashboard")),
             sources=dict(self.sources),
             **self.section(""),
         )

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import urlsplit
 
-from config.converters import MARKETS, MINUTES, SWITCH, amount, one_of, seconds, table, whole, word
+from config.converters import ADDRESS, HOSTS, MARKETS, MINUTES, SWITCH, amount, one_of, seconds, table, whole, word
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -183,6 +183,30 @@ class RiskSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DashboardSettings:
+    """The daemon's page for a browser."""
+
+    port: int | None = setting(
+        None,
+        whole(1, 65535),
+        ko="브라우저로 보는 페이지의 포트. 없으면 페이지를 열지 않습니다",
+        en="port of the page for a browser; without one there is no page",
+    )
+    bind: str = setting(
+        "127.0.0.1",
+        ADDRESS,
+        ko="페이지가 접속을 받는 주소. 기본값은 이 컴퓨터에서만 열립니다",
+        en="address on which the page is served; by default only this machine reaches it",
+    )
+    hosts: tuple[str, ...] = setting(
+        [],
+        HOSTS,
+        ko="페이지를 여는 다른 이름(HTTPS 역방향 프록시, VPN 등)",
+        en="other names under which the page is opened, e.g. of an HTTPS reverse proxy or a VPN",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """Everything that can be set, checked."""
 
@@ -198,6 +222,7 @@ class Config:
     strategy: StrategySettings = field(default_factory=StrategySettings)
     trading: TradingSettings = field(default_factory=TradingSettings)
     risk: RiskSettings = field(default_factory=RiskSettings)
+    dashboard: DashboardSettings = field(default_factory=DashboardSettings)
     log_level: str = setting(
         "INFO", one_of("DEBUG", "INFO", "WARNING", "ERROR"), key="log.level", ko="로그 수준", en="log level"
     )

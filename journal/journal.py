@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
-    from journal.records import Halt, Note
+    from journal.records import Command, Halt, Note
     from journal.verdicts import Frame, Scan
 
 __all__ = ["Journal", "JournalBreach", "JournalCorrupt", "JournalError", "JournalLocked", "JournalUnwritable"]
@@ -70,6 +70,21 @@ class Journal(Trades):
                 raise JournalBreach(f"nothing stands still because of {code}")
             self._event("halt_ended", code, by=by)
             self._insert_notes(notes)
+
+    @urgent
+    def begin_command(self, command: Command) -> None:
+        """Write that a person has ordered something: before it is done."""
+        row = (command.id, command.name, canonical(list(command.codes)), command.by, to_ms(command.asked_at))
+        with self._transaction():
+            self._db.execute("INSERT INTO command (id, name, codes, by, asked_ms) VALUES (?, ?, ?, ?, ?)", row)
+            self._event("command", command.id, command=command.name, by=command.by, codes=command.codes)
+
+    @urgent
+    def end_command(self, command: Command, outcome: str) -> None:
+        """Write that it is done, and what came of it."""
+        with self._transaction():
+            self._db.execute("UPDATE command SET outcome = ? WHERE id = ?", (outcome, command.id))
+            self._event("command", command.id, command=command.name, outcome=outcome)
 
     def record_scan(self, minute: datetime, strategy: str, closed_at: datetime, scan: Scan) -> None:
         """Write what every gate looked at in every market; a minute that is told twice keeps the later word."""

@@ -6,7 +6,7 @@ import sqlite3
 from typing import TYPE_CHECKING, Any
 
 from journal.errors import JournalBreach, JournalCorrupt, unopened
-from journal.memory import remembered
+from journal.memory import remembered, state_of
 from journal.records import ZERO, Counts, IntentState, Totals, WrittenOff
 from journal.rows import (
     chain,
@@ -14,6 +14,7 @@ from journal.rows import (
     maybe_ms,
     paid_for_buy,
     to_attempt,
+    to_command,
     to_fill,
     to_flow,
     to_halt,
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
     from pathlib import Path
 
-    from journal.records import Attempt, Fill, Flow, Halt, Intent, Note, Trade
+    from journal.records import Attempt, Command, Fill, Flow, Halt, Intent, Note, Trade
 
 REALISED, WEBHOOK = "realised", "webhook"
 """Facts the journal keeps: what ended trades have earned, and why no message arrives."""
@@ -52,6 +53,10 @@ class Queries(Scans):
         self._answers: dict[str, tuple[tuple[int, int], Any]] = {}
         tables = {row["name"] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         self._has_flows = "flow" in tables  # a reader may look at the file of an older version
+
+    def written(self) -> tuple[int, int]:
+        """Return two numbers that change whenever the file does."""
+        return state_of(self._db)
 
     def intent(self, identifier: str) -> Intent:
         """Return one order."""
@@ -301,6 +306,18 @@ class Queries(Scans):
             return []  # a reader may look at the file of an older version
         rows = self._db.execute("SELECT * FROM halt WHERE ended_ms IS NULL ORDER BY seq")
         return [to_halt(row) for row in rows]
+
+    def command(self, command_id: str) -> Command | None:
+        """Return the command of an id; None when it was never taken."""
+        row = self._db.execute("SELECT * FROM command WHERE id = ?", (command_id,)).fetchone()
+        return None if row is None else to_command(row)
+
+    def commands_in_hand(self) -> list[Command]:
+        """Return the commands that were taken and are not done, oldest first."""
+        return [
+            to_command(row)
+            for row in self._db.execute("SELECT * FROM command WHERE outcome IS NULL ORDER BY rowid").fetchall()
+        ]
 
     def meta(self, key: str) -> str | None:
         """Return one fact about the journal itself."""

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from datetime import datetime, timedelta
 
     from upbit.models import Side
@@ -208,6 +208,31 @@ class Halt:
     en: str
     since: datetime
     evidence: dict[str, object] = field(default_factory=dict)
+
+
+class Order(StrEnum):
+    """What a person can order the daemon to do."""
+
+    HALT_BUYS = "halt-buys"
+    RESUME = "resume"
+    SELL_ALL = "sell-all"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """What a person orders the daemon to do, once, however often it is delivered."""
+
+    id: str  # of whoever asks; the same again is the same command
+    name: Order
+    by: str  # from where: "cli", "page"
+    asked_at: datetime
+    codes: tuple[str, ...] = ()  # of `resume`: the reasons it ends
+    outcome: str | None = None  # "done", or "nothing" where nothing was to be changed; None while it is not done
+
+
+def worst(halts: Iterable[Halt]) -> Level:
+    """Return how much is forbidden while these reasons stand."""
+    return max((halt.level for halt in halts), key=lambda level: level.severity, default=Level.ACTIVE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

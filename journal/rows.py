@@ -8,7 +8,22 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from journal.records import ZERO, Attempt, Ends, Fill, Flow, Halt, Intent, IntentState, Level, Note, Phase, Trade
+from journal.records import (
+    ZERO,
+    Attempt,
+    Command,
+    Ends,
+    Fill,
+    Flow,
+    Halt,
+    Intent,
+    IntentState,
+    Level,
+    Note,
+    Order,
+    Phase,
+    Trade,
+)
 from upbit.models import Side
 
 if TYPE_CHECKING:
@@ -123,6 +138,18 @@ def to_note(row: sqlite3.Row) -> Note:
     """Read a message; a reader may look at the file of a version without cards."""
     card = row["card"] if "card" in row.keys() else None  # noqa: SIM118 - a row is no mapping
     return Note(key=row["key"], kind=row["kind"], body=json.loads(row["body"]), card=card)
+
+
+def to_command(row: sqlite3.Row) -> Command:
+    """Read a command."""
+    return Command(
+        id=row["id"],
+        name=Order(row["name"]),
+        by=row["by"],
+        asked_at=from_ms(row["asked_ms"]),
+        codes=tuple(json.loads(row["codes"])),
+        outcome=row["outcome"],
+    )
 
 
 def to_halt(row: sqlite3.Row) -> Halt:

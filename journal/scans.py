@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import zlib
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from journal.verdicts import Scan, Unreadable, to_scan, unpack
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Iterator
     from datetime import datetime
 
     from journal.records import Fill, Flow, Halt, Intent
@@ -52,6 +54,18 @@ class Draw:
     candidates: int
     free: int
     markets: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Happening:
+    """One event of the chain, as it was written."""
+
+    seq: int  # grows with time, without gaps
+    at: datetime
+    kind: str
+    ref: str  # what it happened to: a trade, an order, a halt, a command, a fact
+    market: str | None  # of the trade or order
+    data: dict[str, Any]
 
 
 class Scans:
@@ -102,6 +116,45 @@ class Scans:
         """Return when a trade or an order changed, into what, and what was written beside it, oldest first."""
         rows = self._db.execute("SELECT at_ms, kind, data FROM event WHERE ref = ? ORDER BY seq", (ref,)).fetchall()
         return [(from_ms(row["at_ms"]), row["kind"], json.loads(row["data"])) for row in rows]
+
+    def happened(self, after: int, limit: int) -> list[Happening]:
+        """Return what was written down behind an event, oldest first; at most `limit`."""
+        rows = self._db.execute("SELECT * FROM event WHERE seq > ? ORDER BY seq LIMIT ?", (after, limit)).fetchall()
+        return [self._to_happening(row) for row in rows]
+
+    def last_event(self) -> int:
+        """Return the number of the newest event; 0 when there is none."""
+        (last,) = self._db.execute("SELECT coalesce(max(seq), 0) FROM event").fetchone()
+        return int(last)
+
+    def _to_happening(self, row: sqlite3.Row) -> Happening:
+        query = "SELECT market FROM trade WHERE id = ? UNION SELECT market FROM intent WHERE id = ?"
+        market = self._db.execute(query, (row["ref"], row["ref"])).fetchone()
+        return Happening(
+            seq=row["seq"],
+            at=from_ms(row["at_ms"]),
+            kind=row["kind"],
+            ref=row["ref"],
+            market=None if market is None else market["market"],
+            data=json.loads(row["data"]),
+        )
+
+    def halt_words(self, code: str, moment: datetime) -> Halt | None:
+        """Return the newest halt of a code that began at or before a moment; None when there is none."""
+        if not self._has("halt"):
+            return None
+        query = "SELECT * FROM halt WHERE code = ? AND since_ms <= ? ORDER BY seq DESC LIMIT 1"
+        row = self._db.execute(query, (code, to_ms(moment))).fetchone()
+        return None if row is None else to_halt(row)
+
+    @contextlib.contextmanager
+    def at_one_moment(self) -> Iterator[None]:
+        """Let all questions of the block be answered as things are at one moment, whatever is written meanwhile."""
+        self._db.execute("BEGIN")
+        try:
+            yield
+        finally:
+            self._db.execute("ROLLBACK")
 
     def draw_of(self, market: str, moment: datetime) -> Draw | None:
         """Return the last draw at or before a moment that a market was drawn in; None when it is not kept."""

@@ -204,7 +204,19 @@ CREATE TABLE card (id TEXT PRIMARY KEY, message_id TEXT NOT NULL) STRICT;
 """
 """Which messages are states of one card, and under which id the webhook keeps it: a later state edits the earlier."""
 
-MIGRATIONS: tuple[str, ...] = (FIRST, HALTS, PROTOCOL, WORTH, PROFIT, REASONS, CARDS)
+COMMANDS = """
+CREATE TABLE command (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    codes TEXT NOT NULL,
+    by TEXT NOT NULL,
+    asked_ms INTEGER NOT NULL,
+    outcome TEXT
+) STRICT;
+"""
+"""What a person has ordered, under the id of whoever asked; without an outcome it is still to be done."""
+
+MIGRATIONS: tuple[str, ...] = (FIRST, HALTS, PROTOCOL, WORTH, PROFIT, REASONS, CARDS, COMMANDS)
 """Entry n turns format n into format n + 1. Entries are never changed, only added."""
 
 

@@ -14,14 +14,13 @@ import logging
 import sqlite3
 from typing import TYPE_CHECKING
 
-from journal.records import Ends, Halt, Level
+from journal.records import Ends, Halt, Level, worst
 from upbit.errors import Withheld
 from upbit.models import Fence, Side
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection
     from datetime import datetime
-    from pathlib import Path
 
     from journal.journal import Journal
     from notifier.messages import Messages
@@ -29,10 +28,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("trader.control")
 
-REQUEST, SELL_ALL_REQUEST = "resume.request", "sell-all.request"
-"""Files in the data folder: `resume` and `sell-all` make them, the running daemon takes them away."""
 SELL_ALL = "sell_all"
 """While this reason stands, everything that is held is sold: over restarts, and once, however often it is asked for."""
+STOPPED = "stopped_by_person"
+"""While this reason stands nothing is bought, because a person said so."""
 
 
 class Control:
@@ -124,6 +123,14 @@ class Control:
             en="A person has run sell-all: everything that is held is sold, and nothing is bought before a resume.",
         )
 
+    def stop_buying(self) -> bool:
+        """Buy nothing, because a person said so; return whether that is new."""
+        return self.halt_buys(
+            STOPPED,
+            ko="사용자가 매수를 멈췄습니다. 보유분은 계속 관리합니다. 다시 사려면 resume 하세요.",
+            en="A person has stopped buys. What is held is managed on. To buy again, resume.",
+        )
+
     def _begin(self, halt: Halt) -> bool:
         known = self._standing.get(halt.code)
         if known is not None and known.level.severity >= halt.level.severity:
@@ -164,16 +171,20 @@ class Control:
             return False
         return True
 
-    def resume(self) -> list[Halt]:
-        """End every reason that waits for a person, because one said so; return them.
+    def resume(self, codes: Collection[str] | None = None) -> list[Halt]:
+        """End reasons that wait for a person, because one said so: those of some codes, or all of them; return them.
 
         One that ends by itself stands until its cause is gone: between a resume and the next look, prices of another
         hour would be bought on. A cause of the others that is still there will be raised again.
         """
-        halts = [halt for halt in self.reasons if halt.ends is Ends.PERSON]
+        halts = [halt for halt in self.waiting_for_a_person() if codes is None or halt.code in codes]
         for halt in halts:
             self._end(halt, Ends.PERSON)
         return halts
+
+    def waiting_for_a_person(self) -> list[Halt]:
+        """Return the reasons that only a person ends."""
+        return [halt for halt in self.reasons if halt.ends is Ends.PERSON]
 
     def _end(self, halt: Halt, by: str, *, told: bool = True) -> None:
         left = [other for code, other in self._standing.items() if code != halt.code]
@@ -185,33 +196,3 @@ class Control:
         del self._standing[halt.code]  # last: what cannot be written down goes on standing
         if told:
             self.on_change("resumed", halt)
-
-
-def worst(halts: Iterable[Halt]) -> Level:
-    """Return how much is forbidden while these reasons stand."""
-    return max((halt.level for halt in halts), key=lambda level: level.severity, default=Level.ACTIVE)
-
-
-def ask_to_resume(folder: Path) -> Path:
-    """Ask the daemon that runs on `folder` to resume; it takes the returned file away when it has."""
-    return ask(folder / REQUEST)
-
-
-def ask_to_sell_all(folder: Path) -> Path:
-    """Ask the daemon that runs on `folder` to sell all it holds; it takes the returned file away when it will."""
-    return ask(folder / SELL_ALL_REQUEST)
-
-
-def ask(request: Path) -> Path:
-    """Leave a request for the daemon that runs."""
-    request.touch(mode=0o600)
-    return request
-
-
-def take_request(folder: Path, name: str = REQUEST) -> bool:
-    """Return whether a person has asked for something, and take the request away."""
-    try:
-        (folder / name).unlink()
-    except FileNotFoundError:
-        return False
-    return True

@@ -10,7 +10,7 @@ import contextlib
 import hashlib
 import logging
 import random
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -215,10 +215,10 @@ def make_discord(config: Config, session: aiohttp.ClientSession, journal: Journa
 async def serve(
     app: App,
     *,
-    beside: Work | None = None,
+    beside: Sequence[Work] = (),
     watchdog: Watchdog | None = None,
 ) -> None:
-    """Recover, then run the five coroutines until `app.stop`; `beside` runs with them (the terminal).
+    """Recover, then run the five coroutines until `app.stop`; `beside` runs with them (the terminal, the page).
 
     Whatever fails in one of them is told and begun anew; nothing but the stop ends the process.
     """
@@ -231,7 +231,7 @@ async def serve(
     await announce_stop(app)
 
 
-async def run_all(app: App, beside: Work | None) -> None:
+async def run_all(app: App, beside: Sequence[Work]) -> None:
     """Run everything that runs until the stop, under one roof."""
     async with asyncio.TaskGroup() as tasks:
         failed = partial(on_failure, app)
@@ -241,8 +241,7 @@ async def run_all(app: App, beside: Work | None) -> None:
 
         loops = [start(*row) for row in COROUTINES]
         others = [start(*row) for row in WATCHERS if row[0] not in absent(app)]
-        if beside is not None:
-            others.append(tasks.create_task(quietly(beside(app)), name="beside"))  # it may end as it likes
+        others += [tasks.create_task(quietly(work(app)), name="beside") for work in beside]  # may end as they like
         await app.stop.wait()
         _, late = await asyncio.wait(loops, timeout=GRACE_S)
         for task in [*late, *others]:
@@ -254,7 +253,7 @@ async def quietly(work: Coroutine[None, None, None]) -> None:
     try:
         await work
     except Exception:
-        log.exception("the terminal failed")
+        log.exception("the terminal or the page failed")
 
 
 def absent(app: App) -> set[str]:

@@ -7,13 +7,16 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from journal.queries import WEBHOOK
+from journal.records import worst
+from notifier.answers import Trouble
 from notifier.formats import kst, signed_won, won
 from notifier.words import Words
 from strategy.portfolio import start_of_day
 
 if TYPE_CHECKING:
     from journal.queries import Queries
-    from journal.records import Trade
+    from journal.records import Counts, Halt, Level, Totals, Trade
 
 ZERO = Decimal(0)
 OLD = timedelta(minutes=3)
@@ -105,6 +108,82 @@ def status(journal: Queries, now: datetime) -> Status:
         today=sum((trade.profit_krw for trade in today), ZERO),
         ended_today=len(today),
         realised=journal.realised(),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Messages:
+    """What becomes of messages to a person."""
+
+    waiting: int
+    refused: int  # by Discord, for good
+    trouble: Trouble | None  # why none arrives
+
+    def warnings(self, language: str) -> list[str]:
+        """Return what a person should know of messages that do not arrive: nothing while all do."""
+        lines = [self.trouble.say(language)] if self.trouble else []
+        if self.trouble and self.waiting:
+            lines.append(Words(f"기다리는 알림: {self.waiting}개", f"messages that wait: {self.waiting}").say(language))
+        if self.refused:
+            ko, en = (
+                f"디스코드가 받지 않은 알림: {self.refused}개",
+                f"messages that Discord did not take: {self.refused}",
+            )
+            lines.append(Words(ko, en).say(language))
+        return lines
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overview:
+    """All that `status` tells, and the page with it."""
+
+    now: Status
+    halts: tuple[Halt, ...]
+    trades: tuple[Trade, ...]  # open ones
+    totals: Totals
+    counts: Counts
+    messages: Messages
+
+    @property
+    def state(self) -> Level:
+        """How much is forbidden."""
+        return worst(self.halts)
+
+    def warnings(self, language: str) -> list[str]:
+        """Return what a person should know besides the halts."""
+        old = self.now.warning(language)
+        return [*([old] if old else []), *self.messages.warnings(language)]
+
+    def document(self, language: str) -> dict[str, object]:
+        """Return what `status --json` prints."""
+        trouble = self.messages.trouble
+        return {
+            "state": self.state.name,
+            "halts": self.halts,
+            "sentence": self.now.sentence(language),
+            "now": self.now,
+            "open_trades": self.trades,
+            "totals": self.totals,
+            "counts": self.counts,
+            "messages": {
+                "waiting": self.messages.waiting,
+                "refused": self.messages.refused,
+                "trouble": trouble and trouble.name,
+            },
+        }
+
+
+def overview(journal: Queries, now: datetime) -> Overview:
+    """Return what is held, what it is worth, why trading stands still, and what was traded, at a moment."""
+    waiting, refused = journal.waiting_notes()
+    trouble = Trouble.__members__.get(journal.meta(WEBHOOK) or "")
+    return Overview(
+        now=status(journal, now),
+        halts=tuple(journal.standing_halts()),
+        trades=tuple(journal.open_trades()),
+        totals=journal.totals(),
+        counts=journal.counts(),
+        messages=Messages(waiting=waiting, refused=refused, trouble=trouble),
     )
 
 

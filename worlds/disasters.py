@@ -17,9 +17,9 @@ from journal.reader import copy_to
 from sandbox.faults.reading import find_plan, ready_plans
 from simulation.hosts import Host
 from trader.admission import come_up
-from trader.control import ask_to_resume
 from trader.daemon import build, serve
 from trader.repair import recover
+from trader.requests import ask_to_resume
 from worlds.judges.books import Books
 from worlds.judges.endings import wrong_end
 from worlds.judges.two_daemons import STANDING

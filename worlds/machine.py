@@ -139,7 +139,7 @@ class Machine:
                 self._trades(stage.loop.time() - began, at_peace=at_peace)
 
             if await come_up(app):
-                await serve(app, beside=started)
+                await serve(app, beside=[started])
 
     def _trades(self, took: float, *, at_peace: bool) -> None:
         """Take notice that the daemon trades; when nothing went wrong from its start on that must not take long."""

@@ -17,8 +17,8 @@ from sandbox.errors import ApiError
 from sandbox.exchange.orders import floor_volume
 from sandbox.market.ticks import tick_size
 from sandbox.wire import plain
-from trader.control import ask_to_resume
 from trader.repair import say_never
+from trader.requests import ask_to_resume
 from worlds.judges.books import ZERO
 from worlds.judges.names import is_ours
 

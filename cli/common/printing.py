@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from journal.records import worst
 from notifier.formats import KST, price, units, won
 from notifier.labels import PHASES, STATES
-from trader.control import worst
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,9 +11,9 @@ import pytest
 
 from journal.errors import JournalFull
 from tests.helpers.trading_desk import Desk, told
-from trader.control import ask_to_resume
 from trader.daemon import serve
 from trader.health_file import FILE, read_health
+from trader.requests import ask_to_resume
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,7 +11,8 @@ import pytest
 from cli.check import examine
 from tests.helpers.daemon_desk import opened, serving, told, trading
 from trader import daemon
-from trader.control import SELL_ALL, ask_to_sell_all
+from trader.control import SELL_ALL
+from trader.requests import ask_to_sell_all
 
 if TYPE_CHECKING:
     from pathlib import Path

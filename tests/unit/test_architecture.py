@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 LEAVES = frozenset[str]()
 VALUES = frozenset({"config", "failure", "strategy", "upbit"})
-PRODUCT = VALUES | {"backtest", "journal", "notifier", "sandbox", "simulation", "state", "trader", "views", "worlds"}
+PRODUCT = VALUES | {
+    *("backtest", "dashboard", "journal", "notifier", "sandbox", "simulation", "state", "trader", "views", "worlds")
+}
 MAY_KNOW: dict[str, frozenset[str]] = {
     "failure": LEAVES,
     "config": frozenset({"failure"}),
@@ -29,6 +31,7 @@ MAY_KNOW: dict[str, frozenset[str]] = {
     "notifier": VALUES | {"journal"},
     "views": VALUES | {"journal", "notifier"},
     "trader": VALUES | {"state", "journal", "notifier"},
+    "dashboard": VALUES | {"state", "journal", "notifier", "views", "trader"},
     "backtest": VALUES | {"state", "journal", "notifier"},
     "worlds": frozenset({"config", "failure", "upbit", "sandbox", "simulation", "journal", "notifier", "trader"}),
     "cli": PRODUCT,
@@ -48,7 +51,8 @@ RANKS: dict[str, tuple[tuple[str, ...], ...]] = {
             "trader.health_file",
             "trader.guards.watchdog",
         ),
-        ("trader.control", "trader.candles", "trader.decisions", "trader.books.memory"),
+        ("trader.control", "trader.candles", "trader.decisions", "trader.books.memory", "trader.requests"),
+        ("trader.commands",),
         (
             "trader.orders.evidence",
             "trader.orders.exits",
@@ -88,6 +92,15 @@ RANKS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("sandbox.faults",),
         ("sandbox.faults.engine", "sandbox.faults.admin"),
         ("sandbox.server",),
+    ),
+    "dashboard": (
+        ("dashboard.html", "dashboard.locks", "dashboard.passes"),
+        ("dashboard.desk",),
+        ("dashboard.pages.parts",),
+        ("dashboard.shell",),
+        ("dashboard.pages",),
+        ("dashboard.feed",),
+        ("dashboard",),
     ),
     "worlds": (
         ("worlds.story", "worlds.promises", "worlds.growth", "worlds.market", "worlds.disk", "worlds.pool"),

@@ -22,23 +22,17 @@ from config.settings import Config
 from journal.errors import JournalBreach
 from journal.journal import Journal
 from journal.reader import open_reader
+from journal.records import Order
 from journal.schema import MIGRATIONS
 from notifier.messages import Messages
 from sandbox.server import Sandbox, SandboxOptions
 from simulation.loop import LoopClock, PacedLoop
 from tests.helpers.journals import intent, trade
 from tests.helpers.parts import make_app
-from trader.control import (
-    REQUEST,
-    SELL_ALL,
-    SELL_ALL_REQUEST,
-    Control,
-    ask_to_resume,
-    ask_to_sell_all,
-    take_request,
-)
+from trader.control import SELL_ALL, Control
 from trader.guards.requests import watch_control
 from trader.health import Health
+from trader.requests import ask_to_resume, ask_to_sell_all, place_of, take_request
 from upbit.errors import Withheld
 from upbit.models import Fence, NewOrder, Side
 from upbit.rest import Upbit
@@ -284,7 +278,7 @@ def test_a_running_daemon_takes_the_request_of_a_person(journal: Journal, tmp_pa
 
     async def story() -> None:
         health = Health(asyncio.get_running_loop().time)
-        app = make_app(config=config(tmp_path), control=control(journal), health=health)
+        app = make_app(config=config(tmp_path), control=control(journal), journal=journal, health=health)
         app.control.halt("breach", **WORDS)
         ask_to_resume(tmp_path)
         async with asyncio.TaskGroup() as tasks:
@@ -301,7 +295,7 @@ def test_a_running_daemon_takes_the_request_of_a_person(journal: Journal, tmp_pa
 
     with asyncio.Runner(loop_factory=PacedLoop) as runner:
         runner.run(story())
-    assert not take_request(tmp_path)
+    assert not take_request(tmp_path, Order.RESUME)
 
 
 @pytest.mark.failure("H7")
@@ -310,7 +304,7 @@ def test_a_person_who_sells_all_twice_has_said_it_once(journal: Journal, tmp_pat
 
     async def story() -> None:
         health = Health(asyncio.get_running_loop().time)
-        app = make_app(config=config(tmp_path), control=control(journal), health=health)
+        app = make_app(config=config(tmp_path), control=control(journal), journal=journal, health=health)
         ask_to_sell_all(tmp_path)
         async with asyncio.TaskGroup() as tasks:
             watcher = tasks.create_task(watch_control(app))
@@ -370,7 +364,7 @@ def test_sell_all_waits_until_the_running_daemon_has_heard_it(
 
     def sleep(_: float) -> None:
         if answers:
-            take_request(tmp_path, SELL_ALL_REQUEST)
+            take_request(tmp_path, Order.SELL_ALL)
 
     monkeypatch.setattr(request, "time", Mock(spec=time, sleep=sleep, monotonic=lambda: float(next(passed))))
     with holding(tmp_path):
@@ -378,7 +372,7 @@ def test_sell_all_waits_until_the_running_daemon_has_heard_it(
     told = json.loads(capsys.readouterr().out)
     assert told["selling"] is answers
     assert [one["market"] for one in told["open_trades"]] == ["KRW-BTC"]
-    assert not (tmp_path / SELL_ALL_REQUEST).exists()
+    assert not place_of(tmp_path, Order.SELL_ALL).exists()
 
 
 def config(tmp_path: Path, language: str = "en") -> Config:
@@ -395,18 +389,18 @@ def stopped(tmp_path: Path) -> None:
 def test_resume_shows_the_reason_and_ends_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """While no daemon runs; the second time there is nothing to do."""
     stopped(tmp_path)
-    assert resume.run(config(tmp_path), Namespace(json=False)) == 0
+    assert resume.run(config(tmp_path), Namespace(json=False, reason=None)) == 0
     shown = capsys.readouterr().out
     assert "breach: the reason" in shown
     assert "Trading may go on" in shown
-    assert resume.run(config(tmp_path, "ko"), Namespace(json=False)) == 0
+    assert resume.run(config(tmp_path, "ko"), Namespace(json=False, reason=None)) == 0
     assert capsys.readouterr().out == "멈춘 것이 없습니다. 할 일이 없습니다.\n"
 
 
 def test_resume_tells_a_machine_what_it_ended(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """One JSON document."""
     stopped(tmp_path)
-    assert resume.run(config(tmp_path), Namespace(json=True)) == 0
+    assert resume.run(config(tmp_path), Namespace(json=True, reason=None)) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["state"] == "ACTIVE"
     assert [halt["code"] for halt in told["halted"]] == ["breach"]
@@ -421,7 +415,7 @@ def test_resume_of_a_running_daemon_waits_until_it_has_taken_the_request(
 
     def daemon(again: bool, *, answers: bool = True) -> Mock:  # noqa: FBT001 - what the fake does
         def sleep(_: float) -> None:
-            if answers and take_request(tmp_path):
+            if answers and take_request(tmp_path, Order.RESUME):
                 box.resume()
                 if again:
                     box.halt("breach", ko="다시", en="again")
@@ -436,9 +430,9 @@ def test_resume_of_a_running_daemon_waits_until_it_has_taken_the_request(
     ):
         box.halt("breach", **WORDS)
         monkeypatch.setattr(request, "time", daemon(again, answers=answers))
-        assert resume.run(config(tmp_path), Namespace(json=False)) == code
+        assert resume.run(config(tmp_path), Namespace(json=False, reason=None)) == code
         assert words in capsys.readouterr().out
-        assert not (tmp_path / REQUEST).exists()
+        assert not place_of(tmp_path, Order.RESUME).exists()
 
 
 def test_a_stop_speaks_both_languages(journal: Journal) -> None:

@@ -12,7 +12,6 @@ import pytest
 from rich.console import Console
 
 from cli.common.screen import cells, events_text, headline, trades_table, warnings
-from cli.status import about_messages
 from config.settings import Config, Secret
 from journal.records import Ends, Halt, Level, Phase
 from notifier.answers import Trouble
@@ -24,6 +23,7 @@ from trader.app import Event
 from trader.control import Control
 from upbit.models import Market
 from upbit.rest import Upbit
+from views.status import Messages
 
 NOW = datetime(2026, 11, 2, tzinfo=UTC)
 
@@ -97,9 +97,14 @@ def test_what_needs_a_person_stands_in_the_picture_in_words_and_without_secrets(
     assert warnings(app) == []
 
 
+def told(waiting: int, refused: int, trouble: Trouble | None, language: str) -> list[str]:
+    """Return what a person should know of messages."""
+    return Messages(waiting=waiting, refused=refused, trouble=trouble).warnings(language)
+
+
 def test_status_says_why_messages_wait_and_how_many_and_nothing_while_all_arrive() -> None:
     """In the language of the settings."""
-    assert about_messages(0, 0, None, "en") == []
-    assert about_messages(3, 0, None, "en") == []  # on their way
-    assert about_messages(3, 0, Trouble.FORUM, "ko") == [Trouble.FORUM.say("ko"), "기다리는 알림: 3개"]
-    assert about_messages(0, 2, None, "en") == ["messages that Discord did not take: 2"]
+    assert told(0, 0, None, "en") == []
+    assert told(3, 0, None, "en") == []  # on their way
+    assert told(3, 0, Trouble.FORUM, "ko") == [Trouble.FORUM.say("ko"), "기다리는 알림: 3개"]
+    assert told(0, 2, None, "en") == ["messages that Discord did not take: 2"]

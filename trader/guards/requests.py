@@ -1,12 +1,14 @@
-"""What a person asks of the running daemon: `resume` and `sell-all` leave a file, and it is taken away once obeyed."""
+"""What a person orders of the running daemon on the command line: each request is taken away once it is obeyed."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from journal.records import Order
 from trader.books.breach import see_whether_it_is_free
-from trader.control import REQUEST, SELL_ALL_REQUEST, take_request
+from trader.commands import catch_up, obey
 from trader.loops import every, keep_going
+from trader.requests import read_request, take_request
 
 if TYPE_CHECKING:
     from trader.app import App
@@ -15,18 +17,19 @@ LOOK_S = 1.0
 
 
 async def watch_control(app: App) -> None:
-    """Resume, or sell all, when a person asks for it, until the stop."""
+    """Do what a person asks for, and before it what was asked for when the last process died, until the stop."""
     folder = app.config.data_dir
-    answers = {REQUEST: app.control.resume, SELL_ALL_REQUEST: app.control.sell_all}
-    for name in answers:
-        take_request(folder, name)  # one that was meant for an earlier daemon
+    for order in Order:
+        take_request(folder, order)  # one that was meant for an earlier daemon
 
     async def look() -> None:
         app.control.write_again()
         see_whether_it_is_free(app)
-        for name, answer in answers.items():
-            if (folder / name).exists():
-                answer()
-                take_request(folder, name)  # last: what the disk did not take is tried again
+        catch_up(app.control, app.journal)
+        for order in Order:
+            command = read_request(folder, order, app.clock())
+            if command is not None:
+                obey(app.control, app.journal, command)
+                take_request(folder, order)  # last: what the disk did not take is tried again
 
     await keep_going("control", every(LOOK_S, app.stop), look, health=app.health, stop=app.stop)

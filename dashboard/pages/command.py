@@ -1,0 +1,96 @@
+"""`/command/...`: what a command would do, and the button that gives it; what sells wants a typed word, too."""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING
+
+from dashboard.html import el
+from dashboard.pages.parts import Page, section
+from dashboard.shell import hidden
+from journal.records import Order
+from notifier.formats import KST, units
+from notifier.words import Words, readable
+from views.events import COMMANDS, OUTCOMES
+
+if TYPE_CHECKING:
+    from dashboard.desk import Sight
+    from dashboard.html import Node
+    from journal.queries import Queries
+    from journal.records import Command
+
+TYPED = {Order.SELL_ALL: "sell-all"}
+"""What must be typed, so that no slip of a finger sells."""
+WHAT = {
+    Order.HALT_BUYS: Words(
+        "새로 사지 않습니다. 보유분은 손절과 매도를 계속합니다. 재개할 때까지 이어집니다.",
+        "Nothing new is bought. What is held keeps its stops and exits. It lasts until a resume.",
+    ),
+    Order.RESUME: Words(
+        "이 이유를 끝내고 거래를 다시 시작합니다. 원인이 남아 있으면 다시 멈춥니다.",
+        "This reason ends and trading goes on. A cause that is still there stops it again.",
+    ),
+    Order.SELL_ALL: Words(
+        "봇이 산 코인을 모두 시장가로 팔고, 재개할 때까지 사지 않습니다. 되돌릴 수 없습니다.",
+        "Everything the bot bought is sold at the market, and nothing is bought before a resume. It cannot be undone.",
+    ),
+}
+WRONG_WORD = Words(
+    "sell-all을 그대로 입력하세요. 아무것도 하지 않았습니다.", "Type sell-all as it is. Nothing was done."
+)
+
+
+def page(journal: Queries, sight: Sight, order: Order, token: str, *, wrong: bool = False) -> Page:
+    """Return what a command would do, and the form that gives it.
+
+    Args:
+        journal: of the daemon.
+        sight: of the owner.
+        order: the command.
+        token: what the form carries.
+        wrong: whether the typed word was another.
+    """
+    title, code = COMMANDS[order].say(sight.language), sight.asked.get("code", "")
+    lines = [el("h1", title), el("p", WHAT[order].say(sight.language)), *about(journal, sight, order, code)]
+    typed = None
+    if order in TYPED:
+        label = sight.say(f"'{TYPED[order]}' 입력", f"Type '{TYPED[order]}'")
+        typed = el("label", label, " ", el("input", name="typed", autocomplete="off", required=True))
+    form = el(
+        "form",
+        hidden("token", token),
+        hidden("id", secrets.token_hex(16)),
+        hidden("code", code),
+        typed,
+        el("button", title, type="submit", class_="danger" if order in TYPED else None),
+        " ",
+        el("a", sight.say("취소", "Cancel"), href="/", class_="button"),
+        method="post",
+        action=f"/command/{order}",
+    )
+    said = el("p", f"⚠ {WRONG_WORD.say(sight.language)}", class_="warning", role="alert") if wrong else None
+    return Page(title, (section("command", None, *lines, said, form),))
+
+
+def about(journal: Queries, sight: Sight, order: Order, code: str) -> list[Node]:
+    """Return what a command is about: the reason it ends, or what it sells."""
+    if order is Order.RESUME:
+        halts = [halt for halt in journal.standing_halts() if halt.code == code]
+        lines = [f"{halt.since + KST:%m-%d %H:%M} {readable(getattr(halt, sight.language))}" for halt in halts]
+    elif order is Order.SELL_ALL:
+        lines = [f"{trade.market} {units(trade.volume)}" for trade in journal.open_trades()]
+    else:
+        return []
+    return (
+        [el("ul", *(el("li", line) for line in lines))]
+        if lines
+        else [el("p", sight.say("해당 없음", "There is none."))]
+    )
+
+
+def told(command: Command, sight: Sight) -> Page:
+    """Return what came of a command."""
+    outcome = OUTCOMES.get(command.outcome or "", Words("실행하는 중", "under way"))
+    title = f"{COMMANDS[command.name].say(sight.language)}: {outcome.say(sight.language)}"
+    back = el("a", sight.say("지금 보기", "Look at now"), href="/", class_="button")
+    return Page(title, (section("command", None, el("h1", title), el("p", back)),))

@@ -1,0 +1,74 @@
+"""`/state`: the daemon's own health: its loops, requests left, settings in force, versions, sizes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from config.tables import effective
+from config.version import VERSION
+from dashboard.html import el
+from dashboard.pages.parts import Page, facts, section, table, warning
+from notifier import watchers
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from dashboard.desk import Sight
+    from trader.app import App
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pulse:
+    """How a daemon is at this moment; asked of it on its own loop."""
+
+    dead: Mapping[str, str]  # loop: error
+    waiting: Mapping[str, str]  # those of them that only lack an answer
+    rates: Mapping[str, int]  # requests left, by group
+    strategy: str
+    mode: str
+    viewers: int
+    journal_bytes: int
+
+
+def pulse_of(app: App, viewers: int, journal_bytes: int) -> Pulse:
+    """Return how a daemon is."""
+    return Pulse(
+        dead=app.health.dead(),
+        waiting=app.health.waiting(),
+        rates=app.upbit.rates(),
+        strategy=app.strategy.name,
+        mode=app.mode,
+        viewers=viewers,
+        journal_bytes=journal_bytes,
+    )
+
+
+def page(pulse: Pulse, sight: Sight) -> Page:
+    """Return how the daemon is."""
+    title = sight.say("상태", "Health")
+    stopped = [warning(watchers.sentence(loop, sight.language)) for loop in sorted(pulse.dead)]
+    fine = el("p", sight.say("모든 부분이 정상으로 동작합니다.", "All parts are at work."))
+    modes = {"live": sight.say("실거래", "live"), "sandbox": sight.say("샌드박스", "sandbox")}
+    pairs = [
+        (sight.say("버전", "version"), VERSION),
+        (sight.say("모드", "mode"), modes[pulse.mode]),
+        (sight.say("전략", "strategy"), pulse.strategy),
+        (sight.say("거래 기록 크기", "size of the journal"), f"{pulse.journal_bytes / 1e6:,.1f} MB"),
+        (sight.say("보는 사람", "viewers"), f"{pulse.viewers:,}"),
+    ]
+    pairs += [
+        (sight.say(f"남은 요청: {group}", f"requests left: {group}"), f"{left:,}")
+        for group, left in sorted(pulse.rates.items())
+    ]
+    rows = [[key, value or "-", source] for key, value, source in effective(sight.config)]
+    heads = [sight.say("이름", "name"), sight.say("값", "value"), sight.say("출처", "source")]
+    settings = sight.say("적용된 설정", "Settings in force")
+    return Page(
+        title,
+        (
+            section("head", None, el("h1", title), *(stopped or [fine])),
+            section("daemon", sight.say("데몬", "The daemon"), facts(pairs)),
+            section("settings", settings, table(settings, heads, rows)),
+        ),
+    )

@@ -1,0 +1,52 @@
+// Shows what changes. Without it every page is whole, and as old as its last load.
+"use strict";
+
+const picture = document.getElementById("picture");
+const rows = document.getElementById("rows");
+const live = document.getElementById("live");
+const SVG = new Set(["svg", "path"]);
+const MOST_ROWS = 500;
+
+// Texts become text nodes: nothing that is sent can become markup.
+function build(node) {
+  if (typeof node === "string") return document.createTextNode(node);
+  const [tag, attributes, parts] = node;
+  const made = SVG.has(tag) ? document.createElementNS("http://www.w3.org/2000/svg", tag) : document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  made.append(...parts.map(build));
+  return made;
+}
+
+// Only sections that differ are replaced, so that what somebody types or selects elsewhere stays.
+function show(sections) {
+  const fresh = sections.map(build);
+  const ids = new Set(fresh.map((one) => one.id));
+  for (const old of [...picture.children]) if (!ids.has(old.id)) old.remove();
+  fresh.forEach((one, at) => {
+    const old = picture.children[at];
+    if (!old) picture.append(one);
+    else if (old.id !== one.id) old.before(one);
+    else if (!old.isEqualNode(one)) old.replaceWith(one);
+  });
+}
+
+function add(row) {
+  if (!rows) return;
+  rows.prepend(build(row));
+  while (rows.children.length > MOST_ROWS) rows.lastElementChild.remove();
+}
+
+function tell(words, state) {
+  if (live.textContent !== words) live.textContent = words;
+  live.className = state;
+}
+
+// The browser comes back by itself, with the number of the last row; only what the server refused needs a new page.
+const source = new EventSource(document.body.dataset.stream);
+source.addEventListener("page", (event) => show(JSON.parse(event.data)));
+source.addEventListener("row", (event) => add(JSON.parse(event.data)));
+source.addEventListener("open", () => tell(live.dataset.live, "on"));
+source.addEventListener("error", () => {
+  tell(live.dataset.cut, "off");
+  if (source.readyState === EventSource.CLOSED) setTimeout(() => location.reload(), 5000);
+});

@@ -1,0 +1,100 @@
+"""A page of a daemon on a real port of this machine, over a real journal, and a client that is no browser."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import aiohttp
+from aiohttp import web
+
+from config.settings import Config
+from dashboard.desk import Desk
+from dashboard.passes import LINK, SESSION, Role, form_token
+from dashboard.server import Site
+from notifier.messages import Messages
+from strategy.registry import STRATEGIES
+from tests.helpers.parts import make_app
+from tests.unit.test_journal_rows import Book
+from trader.control import Control
+from trader.health import Health
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from tests.helpers.parts import Parts
+
+DAY = timedelta(days=1)
+
+
+class Upbit:
+    """An exchange of which only the requests that are left are asked."""
+
+    def rates(self) -> dict[str, int]:
+        """Return how many requests could leave at once."""
+        return {"order": 8, "candle": 10}
+
+
+@dataclass
+class Served:
+    """A page that is served."""
+
+    site: Site
+    app: Parts
+    book: Book
+    port: int
+    client: aiohttp.ClientSession
+
+    @property
+    def url(self) -> str:
+        """Where."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def log_in(self, role: Role) -> dict[str, str]:
+        """Return the cookies of somebody who has used a link."""
+        return {self.site.cookie: self.site.desk.passes.issue(SESSION, role, DAY)}
+
+    def link(self, role: Role = Role.OWNER, life: timedelta = DAY) -> str:
+        """Return the token of a link."""
+        return self.site.desk.passes.issue(LINK, role, life)
+
+    def token(self, cookies: dict[str, str]) -> str:
+        """Return what the forms of a session carry."""
+        return form_token(cookies[self.site.cookie])
+
+
+@contextlib.asynccontextmanager
+async def served(
+    tasks: asyncio.TaskGroup, folder: Path, *, language: str = "en", seconds: float = 0.02
+) -> AsyncIterator[Served]:
+    """Serve the page of a daemon that does nothing else; its clock stands still unless the book moves it."""
+    config = replace(Config(), data_dir=folder, language=language)
+    book = Book(folder / "journal.sqlite3")
+    with book.journal as journal:
+        messages = Messages(language=language, mode="sandbox")
+        app = make_app(
+            config=config,
+            clock=lambda: book.now,
+            journal=journal,
+            control=Control(journal, messages, lambda: book.now),
+            messages=messages,
+            health=Health(lambda: 0.0),
+            upbit=Upbit(),
+            strategy=STRATEGIES[0],
+        )
+        site = Site(Desk.of(app, seconds), lambda *_: None)
+        runner = web.AppRunner(site.application(), access_log=None, shutdown_timeout=0.1, handler_cancellation=True)
+        await runner.setup()
+        assert await site.listen(runner, "127.0.0.1", 0)
+        feeding = tasks.create_task(site.feed.run())
+        try:
+            async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as client:
+                yield Served(site, app, book, runner.addresses[0][1], client)
+        finally:
+            feeding.cancel()
+            await runner.cleanup()
+            site.desk.close()

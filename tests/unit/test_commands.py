@@ -1,0 +1,257 @@
+"""What a person orders is written down before it is done, and done once, wherever and however often it comes from."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from argparse import Namespace
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from cli import halt_buys, resume
+from config.settings import Config
+from dashboard.passes import Role
+from journal.errors import JournalFull
+from journal.journal import Journal
+from journal.reader import open_reader
+from journal.records import Command, Order
+from notifier.messages import Messages
+from simulation.loop import PacedLoop
+from tests.helpers.parts import make_app
+from tests.helpers.web_page import Served, served
+from tests.unit.test_journal_rows import NOW, Book
+from trader.commands import DONE, NOTHING, catch_up, obey
+from trader.control import SELL_ALL, STOPPED, Control
+from trader.guards.requests import watch_control
+from trader.health import Health
+from trader.requests import ask, place_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from journal.records import Halt
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Iterator[Book]:
+    """Lend an empty journal."""
+    opened = Book(tmp_path / "journal.sqlite3")
+    with opened.journal:
+        yield opened
+
+
+def control_of(journal: Journal) -> Control:
+    """Return what a daemon that starts now knows of halts."""
+    return Control(journal, Messages(language="en", mode="sandbox"), lambda: NOW)
+
+
+def breach(control: Control) -> None:
+    """Let trading stand still for a reason that a person must end."""
+    control.halt("breach", ko="까닭", en="the reason")
+
+
+def command(name: Order, command_id: str = "c1", *codes: str) -> Command:
+    """Return a command of the page."""
+    return Command(id=command_id, name=name, by="page", asked_at=NOW, codes=codes)
+
+
+def codes(halts: list[Halt]) -> list[str]:
+    """Return the codes of halts."""
+    return [halt.code for halt in halts]
+
+
+def test_a_command_is_written_before_it_is_done_and_its_outcome_behind_it(book: Book) -> None:
+    """Command, halt, outcome: in this order in the chain of events."""
+    control = control_of(book.journal)
+    assert obey(control, book.journal, command(Order.HALT_BUYS)) == DONE
+    assert [(kind, ref) for kind, ref, _ in book.events()] == [("command", "c1"), ("halt", STOPPED), ("command", "c1")]
+    assert book.events()[0][2] == {"command": "halt-buys", "by": "page", "codes": []}
+    assert book.events()[2][2] == {"command": "halt-buys", "outcome": "done"}
+    assert book.rows("command") == [
+        {"id": "c1", "name": "halt-buys", "codes": "[]", "by": "page", "asked_ms": 0, "outcome": "done"}
+    ]
+    assert book.journal.command("c1") == replace(command(Order.HALT_BUYS), outcome="done")
+    assert book.journal.command("c2") is None
+    assert not control.may_buy()
+    assert control.may_sell()
+
+
+@pytest.mark.parametrize("order", list(Order))
+def test_a_command_that_comes_again_changes_nothing(order: Order, book: Book) -> None:
+    """A doubled `resume` does not end what began after the first, nor does a doubled stop come back after a resume."""
+    control = control_of(book.journal)
+    breach(control)
+    first = obey(control, book.journal, command(order, "c1", "breach"))
+    assert first == DONE
+    control.resume()
+    if order is Order.RESUME:
+        breach(control)
+    before, events = codes(control.reasons), len(book.events())
+    for _ in range(3):
+        assert obey(control, book.journal, command(order, "c1", "breach")) == DONE
+    assert codes(control.reasons) == before
+    assert len(book.events()) == events
+    assert obey(control, book.journal, command(order, "c2", "nothing like it")) == (
+        NOTHING if order is Order.RESUME else DONE
+    )
+
+
+def test_resume_ends_the_reasons_it_names_and_no_other(book: Book) -> None:
+    """So a resume of a breach leaves `sell-all`; without names it is of all that wait for a person when it is given."""
+    control = control_of(book.journal)
+    breach(control)
+    control.sell_all()
+    control.halt_buys("late", ko="까닭", en="the reason", by_itself=True)
+    obey(control, book.journal, command(Order.RESUME, "c1", "breach"))
+    assert codes(control.reasons) == [SELL_ALL, "late"]
+    obey(control, book.journal, command(Order.RESUME, "c2"))
+    assert codes(control.reasons) == ["late"]
+    taken = book.journal.command("c2")
+    assert taken is not None
+    assert taken.codes == (SELL_ALL,)
+    assert obey(control, book.journal, command(Order.RESUME, "c3")) == NOTHING
+
+
+@pytest.mark.parametrize("dies_at", ["begin_halt", "end_halt", "end_command"])
+@pytest.mark.parametrize("order", list(Order))
+def test_what_was_taken_when_the_process_died_is_done_once_at_the_next_start(
+    dies_at: str, order: Order, book: Book, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever it dies; and before anything else is ordered, so that the last word is the one said last."""
+
+    class Killed(BaseException):
+        """No `except` of the daemon sees it."""
+
+    def dies(*_: object) -> None:
+        raise Killed
+
+    control = control_of(book.journal)
+    breach(control)
+    with monkeypatch.context() as dying:
+        dying.setattr(Journal, dies_at, dies)
+        with suppress(Killed):
+            obey(control, book.journal, command(order, "c1", "breach"))
+    control = control_of(book.journal)
+    assert obey(control, book.journal, command(Order.HALT_BUYS, "c2")) in {DONE, NOTHING}
+    stands = {
+        Order.RESUME: [STOPPED],
+        Order.HALT_BUYS: ["breach", STOPPED],
+        Order.SELL_ALL: ["breach", SELL_ALL, STOPPED],
+    }
+    assert codes(control.reasons) == stands[order]
+    assert book.journal.commands_in_hand() == []
+    begun = [ref for kind, ref, _ in book.events() if kind in {"halt", "halt_ended"}]
+    assert len(begun) == len(set(begun)) or order is Order.RESUME
+    assert catch_up(control, book.journal) == {}
+    halts = [note.kind for note in book.journal.pending_notes(9)]
+    assert halts.count("halted") == len(stands[order]) + (order is Order.RESUME)
+
+
+@pytest.mark.parametrize("fails_at", ["begin_command", "end_command"])
+def test_a_stop_does_not_wait_for_a_disk_and_a_resume_does(
+    fails_at: str, book: Book, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What stops holds at once, written down or not; what lets go on is done when it can be written down."""
+
+    def full(*_: object) -> None:
+        raise JournalFull(tmp_path, "full")
+
+    control = control_of(book.journal)
+    with monkeypatch.context() as broken:
+        broken.setattr(Journal, fails_at, full)
+        obey(control, book.journal, command(Order.SELL_ALL, "c1"))
+        assert control.stands(SELL_ALL)
+        with pytest.raises(JournalFull):
+            obey(control, book.journal, command(Order.RESUME, "c2", SELL_ALL))
+    assert obey(control, book.journal, command(Order.RESUME, "c2", SELL_ALL)) in {DONE, NOTHING}
+    assert not control.stands(SELL_ALL)
+    assert book.journal.commands_in_hand() == []
+
+
+def test_a_running_daemon_does_what_the_command_line_asks_once(book: Book, tmp_path: Path) -> None:
+    """A file that is left twice under one id is one command; one without an id is a new one each time."""
+
+    async def story() -> list[str]:
+        health = Health(asyncio.get_running_loop().time)
+        app = make_app(
+            config=replace(Config(), data_dir=tmp_path),
+            control=control_of(book.journal),
+            journal=book.journal,
+            health=health,
+            clock=lambda: NOW,
+        )
+        book.journal.begin_command(command(Order.HALT_BUYS, "before"))
+        async with asyncio.TaskGroup() as tasks:
+            watcher = tasks.create_task(watch_control(app))
+            await asyncio.sleep(1.5)
+            seen = codes(app.control.reasons)
+            breach(app.control)
+            for _ in range(2):
+                request = ask(tmp_path, Order.RESUME, command_id="c1", codes=["breach"])
+                assert request == place_of(tmp_path, Order.RESUME)
+                assert request.stat().st_mode & 0o777 == 0o600
+                await asyncio.sleep(1.5)
+                assert not request.exists()
+                seen += codes(app.control.reasons)
+                breach(app.control)
+            ask(tmp_path, Order.RESUME)
+            await asyncio.sleep(1.5)
+            seen += codes(app.control.reasons)
+            app.stop.set()
+            await watcher
+        return seen
+
+    with asyncio.Runner(loop_factory=PacedLoop) as runner:
+        seen = runner.run(story())
+    assert seen == [STOPPED, STOPPED, STOPPED, "breach"]
+    assert [row["id"] for row in book.rows("command")] == ["before", "c1", f"resume@{NOW.isoformat()}"]
+
+
+def test_the_command_line_stops_buys_and_resumes_by_reason_while_no_daemon_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each writes the journal itself, with a command of its own."""
+    config = replace(Config(), data_dir=tmp_path)
+    Book(tmp_path / "journal.sqlite3").journal.close()
+    assert halt_buys.run(config, Namespace(json=False)) == 0
+    assert "resume" in capsys.readouterr().out
+    assert halt_buys.run(config, Namespace(json=True)) == 0
+    assert json.loads(capsys.readouterr().out) == {"halted": True}
+    assert resume.run(config, Namespace(json=True, reason="breach")) == 0  # it does not stand: nothing is ended
+    with open_reader(tmp_path / "journal.sqlite3") as journal:
+        assert codes(journal.standing_halts()) == [STOPPED]
+    assert resume.run(config, Namespace(json=True, reason=STOPPED)) == 0
+    with open_reader(tmp_path / "journal.sqlite3") as journal:
+        assert journal.standing_halts() == []
+
+
+async def press(page: Served, cookies: dict[str, str], order: Order, **changed: str) -> int:
+    """Press the button of a command's page."""
+    form = {"id": "a" * 32, "token": page.token(cookies), "code": "", **changed}
+    cookie = "; ".join(f"{name}={value}" for name, value in cookies.items())
+    headers = {"Origin": page.url, "Cookie": cookie}
+    address = f"{page.url}/command/{order}"
+    async with page.client.post(address, data=form, headers=headers, allow_redirects=False) as answer:
+        return answer.status
+
+
+async def test_the_page_gives_commands_as_the_command_line_does(tmp_path: Path) -> None:
+    """A doubled press is one command, `sell-all` wants its word, and a form of another session is refused."""
+    async with asyncio.TaskGroup() as tasks, served(tasks, tmp_path) as page:
+        owner, other = page.log_in(Role.OWNER), page.log_in(Role.OWNER)
+        breach(page.app.control)
+        assert await press(page, owner, Order.HALT_BUYS, token=page.token(other)) == 403
+        assert await press(page, owner, Order.HALT_BUYS, id="short") == 400
+        assert await press(page, owner, Order.SELL_ALL) == 400
+        assert await press(page, owner, Order.SELL_ALL, typed="sell all") == 400
+        assert codes(page.app.control.reasons) == ["breach"]
+        async with asyncio.TaskGroup() as both:
+            pressed = [both.create_task(press(page, owner, Order.SELL_ALL, typed="sell-all")) for _ in range(3)]
+        assert [one.result() for one in pressed] == [303] * 3
+        assert await press(page, owner, Order.RESUME, id="b" * 32, code="breach") == 303
+        assert codes(page.app.control.reasons) == [SELL_ALL]
+        assert [row["id"][0] for row in page.book.rows("command")] == ["a", "b"]

@@ -1,0 +1,106 @@
+"""What happened, event by event of the journal, each in one sentence; what only a machine needs has none."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from journal.records import IntentState, Level, Order
+from notifier.formats import price, units
+from notifier.labels import STATES
+from notifier.words import Words, readable
+from views.history import SIDES, TURNS
+
+if TYPE_CHECKING:
+    from journal.queries import Queries
+    from journal.scans import Happening
+
+COMMANDS = {
+    Order.HALT_BUYS: Words("매수 중단", "stop buying"),
+    Order.RESUME: Words("거래 재개", "resume"),
+    Order.SELL_ALL: Words("모두 매도", "sell all"),
+}
+OUTCOMES = {"done": Words("실행됨", "done"), "nothing": Words("바뀐 것이 없음", "nothing was to be changed")}
+ORDERS = {
+    IntentState.REJECTED: Words("업비트가 주문을 거절함", "Upbit refused the order"),
+    IntentState.UNKNOWN: Words("주문의 결과를 확인하는 중", "it is being found out what became of the order"),
+    IntentState.FENCED: Words("주문은 체결되지 않은 것으로 확인됨", "the order was proven not to exist"),
+}
+
+
+def told(journal: Queries, event: Happening) -> Words | None:
+    """Return an event in a sentence; None for one that a person needs not know."""
+    words = _words(journal, event)
+    if words is None or event.market is None:
+        return words
+    return Words(f"{event.market} {words.ko}", f"{event.market} {words.en}")
+
+
+def _words(journal: Queries, event: Happening) -> Words | None:
+    teller = TELLERS.get(event.kind)
+    return None if teller is None else teller(journal, event)
+
+
+def _order(_: Queries, event: Happening) -> Words | None:
+    return ORDERS.get(IntentState(event.data["state"]))
+
+
+def _stop(_: Queries, event: Happening) -> Words:
+    stop = price(Decimal(event.data["stop_price"]))
+    return Words(f"손절가 {stop}", f"stop {stop}")
+
+
+def _moved(_: Queries, event: Happening) -> Words:
+    moved = units(abs(Decimal(event.data["volume"])))
+    return Words(f"주문 없이 옮겨진 코인 {moved}", f"{moved} moved without an order")
+
+
+def _halted(journal: Queries, event: Happening) -> Words:
+    halt, state = journal.halt_words(event.ref, event.at), STATES[Level(event.data["level"])]
+    ko, en = (halt.ko, halt.en) if halt else (event.ref, event.ref)
+    return Words(f"{state.ko}: {ko}", f"{state.en}: {en}")
+
+
+def _went_on(_: Queries, event: Happening) -> Words:
+    return Words(f"중단 이유 해소: {event.ref}", f"a reason to stand still is over: {event.ref}")
+
+
+def _turn(_: Queries, event: Happening) -> Words | None:
+    data = event.data
+    words = TURNS.get(str(data.get("phase")))
+    if words is None:
+        return None
+    reason = data.get("reason") or {}
+    ko, en = (f": {readable(str(reason[word]))}" if reason.get(word) else "" for word in ("ko", "en"))
+    return Words(words.ko + ko, words.en + en)
+
+
+def _filled(journal: Queries, event: Happening) -> Words | None:
+    rows = event.data["fills"]  # name, order, price, volume, won, time
+    if not rows:
+        return None
+    side = SIDES[journal.intent(event.ref).side.value]
+    volume = units(sum((Decimal(row[3]) for row in rows), Decimal(0)))
+    prices = ", ".join(dict.fromkeys(price(Decimal(row[2])) for row in rows))
+    return Words(f"{side.ko} 체결 {volume} × {prices}", f"{side.en} {volume} × {prices}")
+
+
+def _command(_: Queries, event: Happening) -> Words:
+    name, outcome = COMMANDS[Order(event.data["command"])], OUTCOMES.get(event.data.get("outcome", ""))
+    if outcome is None:
+        by = event.data["by"]
+        return Words(f"명령을 받음 ({by}): {name.ko}", f"a command was taken ({by}): {name.en}")
+    return Words(f"명령 '{name.ko}': {outcome.ko}", f"command '{name.en}': {outcome.en}")
+
+
+TELLERS = {
+    "trade": _turn,
+    "intent": _order,
+    "fill": _filled,
+    "stop": _stop,
+    "flow": _moved,
+    "halt": _halted,
+    "halt_ended": _went_on,
+    "command": _command,
+}
+"""Who tells which kind of event."""
