@@ -141,8 +141,6 @@ class Scans:
 
     def halt_words(self, code: str, moment: datetime) -> Halt | None:
         """Return the newest halt of a code that began at or before a moment; None when there is none."""
-        if not self._has("halt"):
-            return None
         query = "SELECT * FROM halt WHERE code = ? AND since_ms <= ? ORDER BY seq DESC LIMIT 1"
         row = self._db.execute(query, (code, to_ms(moment))).fetchone()
         return None if row is None else to_halt(row)

@@ -58,11 +58,10 @@ def catch_up(control: Control, journal: Journal) -> dict[str, str]:
 
 def carry_out(control: Control, command: Command) -> str:
     """Do it; once more changes nothing more."""
-    match command.name:
-        case Order.RESUME:
-            changed = bool(control.resume(command.codes))
-        case Order.SELL_ALL:
-            changed = control.sell_all()
-        case Order.HALT_BUYS:
-            changed = control.stop_buying()
+    if command.name is Order.RESUME:
+        changed = bool(control.resume(command.codes))
+    elif command.name is Order.SELL_ALL:
+        changed = control.sell_all()
+    else:
+        changed = control.stop_buying()
     return DONE if changed else NOTHING

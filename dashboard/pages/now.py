@@ -99,10 +99,13 @@ def held(found: Overview, sight: Sight) -> Node:
             ),
         )
     heads = (
-        ("마켓", "market"), ("상태", "state"), ("수량", "volume"), ("매수금액", "cost"), ("매수평균가", "entry"),
-        ("현재가", "price"), ("평가손익", "open profit"), ("수익률", "return"), ("손절가", "stop"),
-        ("손절가까지", "to the stop"), ("시작(KST)", "since (KST)"), ("이유", "reason"),
-    )  # fmt: skip
+        ("마켓 · 상태", "market · state"),
+        ("수량 · 매수금액", "volume · cost"),
+        ("매수평균가 · 현재가", "entry · price"),
+        ("평가손익 · 수익률", "open profit · return"),
+        ("손절가 · 거리", "stop · distance"),
+        ("시작(KST) · 이유", "since (KST) · reason"),
+    )
     rows = [
         row(number, one, trade, sight)
         for number, (one, trade) in enumerate(zip(found.now.held, found.trades, strict=True))
@@ -118,20 +121,30 @@ def row(number: int, one: Held, trade: Trade, sight: Sight) -> list[Node | str]:
     def maybe(name: str, value: Decimal | None, shown: Callable[[Decimal], str]) -> Node:
         return fact(f"{at}.{name}", value, "-" if value is None else shown(value))
 
+    since = f"{trade.opened_at + KST:%Y-%m-%d %H:%M}" if trade.opened_at else "-"
+    market = link(one.market, "/trade?" + urlencode({"id": one.trade}), data_path=f"{at}.market")
     return [
-        link(one.market, "/trade?" + urlencode({"id": one.trade}), data_path=f"{at}.market"),
-        fact(f"{of}.phase", trade.phase, PHASES[trade.phase].say(language)),
-        fact(f"{at}.volume", one.volume, units(one.volume)),
-        fact(f"{of}.cost_krw", trade.cost_krw, won(trade.cost_krw, language)),
-        maybe("entry", one.entry, average),
-        maybe("price", one.price, price),
-        maybe("profit", one.profit, lambda amount: signed_won(amount, language)),
-        maybe("share", one.share, percent),
-        maybe("stop", one.stop, price),
-        maybe("to_stop", one.to_stop, percent),
-        fact(f"{of}.opened_at", trade.opened_at, f"{trade.opened_at + KST:%Y-%m-%d %H:%M}" if trade.opened_at else "-"),
-        fact(f"{of}.entry_reason.{language}", trade.entry_reason.get(language), readable(reason)),
+        both(market, fact(f"{of}.phase", trade.phase, PHASES[trade.phase].say(language))),
+        both(
+            fact(f"{at}.volume", one.volume, units(one.volume)),
+            fact(f"{of}.cost_krw", trade.cost_krw, won(trade.cost_krw, language)),
+        ),
+        both(maybe("entry", one.entry, average), maybe("price", one.price, price)),
+        both(
+            maybe("profit", one.profit, lambda amount: signed_won(amount, language)),
+            maybe("share", one.share, percent),
+        ),
+        both(maybe("stop", one.stop, price), maybe("to_stop", one.to_stop, percent)),
+        both(
+            fact(f"{of}.opened_at", trade.opened_at, since),
+            fact(f"{of}.entry_reason.{language}", trade.entry_reason.get(language), readable(reason)),
+        ),
     ]
+
+
+def both(first: Node, second: Node) -> Node:
+    """Return two values of one cell, one under the other."""
+    return el("div", el("div", first), el("div", second))
 
 
 def money(found: Overview, sight: Sight) -> Node:

@@ -27,9 +27,10 @@ class Page:
 
 
 def fact(path: str, value: object, shown: str) -> Node:
-    """Return a value as `--json` prints it, under its path there, and as a person reads it."""
+    """Return a value as `--json` prints it, under its path there, and as a person reads it: a number on one line."""
     exact = msgspec.to_builtins(value, str_keys=True)
-    direction = {UP: "up", DOWN: "down"}.get(shown[:1]) if isinstance(value, Decimal) else None
+    plain = None if isinstance(value, str) else "number"
+    direction = {UP: "up", DOWN: "down"}.get(shown[:1], plain) if isinstance(value, Decimal) else plain
     return el("data", shown, value="" if exact is None else str(exact), data_path=path, class_=direction)
 
 

@@ -10,7 +10,7 @@ from dashboard.html import el
 from dashboard.pages.parts import Page, fact, link, section, table, warning, words
 from notifier.formats import KST, kst, number, price
 from notifier.words import Words
-from views.why import Funnel, NothingKnown, WhyMarket, funnel, why_market
+from views.why import OPEN, Funnel, NothingKnown, WhyMarket, funnel, why_market
 
 if TYPE_CHECKING:
     from dashboard.desk import Sight
@@ -39,7 +39,7 @@ def page(journal: Queries, sight: Sight) -> Page:
     except NothingKnown as nothing:
         sentence = sight.say(nothing.ko, nothing.en)
         return Page(title, (section("head", None, el("h1", title), el("p", sentence)), asking))
-    parts = of_market("", found, sight) if isinstance(found, WhyMarket) else of_all(found, sight)
+    parts = of_market("", found, sight, "h2") if isinstance(found, WhyMarket) else of_all(found, sight)
     return Page(title, (head(found, sight), asking, *parts))
 
 
@@ -124,7 +124,9 @@ def of_all(found: Funnel, sight: Sight) -> list[Node]:
         parts.append(section("everybody", sight.say("모두를 막는 것", "In everybody's way"), el("ul", *lines)))
     if found.nearest:
         parts.append(section("nearest", sight.say("신호에 가장 가까운 마켓", "Nearest to a signal")))
-    return parts + [part for at, one in enumerate(found.nearest) for part in of_market(f"nearest.{at}.", one, sight)]
+    return parts + [
+        part for at, one in enumerate(found.nearest) for part in of_market(f"nearest.{at}.", one, sight, "h3")
+    ]
 
 
 def steps(found: Funnel, sight: Sight) -> list[Node]:
@@ -141,10 +143,10 @@ def steps(found: Funnel, sight: Sight) -> list[Node]:
     ]
 
 
-def of_market(path: str, one: WhyMarket, sight: Sight) -> list[Node]:
+def of_market(path: str, one: WhyMarket, sight: Sight, heading: str) -> list[Node]:
     """Return every gate of a market, open or shut, and what else is in its way."""
     language = sight.language
-    heads = (("", ""), ("조건", "gate"), ("값", "value"), ("기준", "threshold"), ("차이", "distance"))
+    heads = (("통과", "open"), ("조건", "gate"), ("값", "value"), ("기준", "threshold"), ("부족", "missing"))
     rows = [gate_row(f"{path}gates.{at}", gate, sight) for at, gate in enumerate(one.gates)]
     name = f"market-{one.market.lower()}"
     shown = fact(f"{path}price", one.price, "-" if one.price is None else price(one.price))
@@ -153,9 +155,13 @@ def of_market(path: str, one: WhyMarket, sight: Sight) -> list[Node]:
         for at, obstacle in enumerate(one.obstacles)
     ]
     title = el(
-        "h3", link(one.market, address(one.market, sight), data_path=f"{path}market"), " ", shown, id=f"{name}-heading"
+        heading,
+        link(one.market, address(one.market, sight), data_path=f"{path}market"),
+        " ",
+        shown,
+        id=f"{name}-heading",
     )
-    gates = table(sight.say("조건", "gates"), [sight.say(*head) or "✓" for head in heads], rows) if rows else None
+    gates = table(sight.say("조건", "gates"), [sight.say(*head) for head in heads], rows) if rows else None
     return [
         el(
             "section",
@@ -169,19 +175,20 @@ def of_market(path: str, one: WhyMarket, sight: Sight) -> list[Node]:
 
 
 def gate_row(path: str, gate: GateView, sight: Sight) -> list[Node | str]:
-    """Return value, threshold and distance of one gate."""
-    told = [number(side) if side is not None else "?" for side in (gate.value, gate.threshold)]
+    """Return value, threshold and distance of one gate; an open one has nothing missing."""
+    value, threshold = (number(side) if side is not None else "?" for side in (gate.value, gate.threshold))
+    missing = gate.distance is not None and not gate.passed
+    asked = fact(f"{path}.relation", gate.relation, OPEN[gate.relation])
     return [
-        fact(f"{path}.passed", gate.passed, "✓" if gate.passed else "✗"),
-        words(f"{path}.name", gate.name, sight.language),
-        fact(f"{path}.value", gate.value, told[0]),
         el(
             "span",
-            fact(f"{path}.relation", gate.relation, gate.relation),
-            " ",
-            fact(f"{path}.threshold", gate.threshold, told[1]),
+            fact(f"{path}.passed", gate.passed, "✓" if gate.passed else "✗"),
+            class_=None if gate.passed else "shut",
         ),
-        fact(f"{path}.distance", gate.distance, "-" if gate.distance is None else f"{100 * gate.distance:+.2f} %"),
+        words(f"{path}.name", gate.name, sight.language),
+        fact(f"{path}.value", gate.value, value),
+        el("span", asked, " ", fact(f"{path}.threshold", gate.threshold, threshold)),
+        fact(f"{path}.distance", gate.distance, f"{100 * gate.distance:.2f} %" if missing and gate.distance else "-"),
     ]
 
 

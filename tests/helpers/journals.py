@@ -13,6 +13,7 @@ from journal.records import Intent, IntentState, Trade
 from upbit.models import Fill, Side
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)
@@ -65,9 +66,9 @@ MS = 1_793_620_800_000
 class Book:
     """A journal whose clock is set by hand, and a look into its tables."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, clock: Callable[[], datetime] | None = None) -> None:
         self.now = NOW
-        self.journal = Journal.open(path, lambda: self.now)
+        self.journal = Journal.open(path, clock or (lambda: self.now))
 
     def at(self, milliseconds: int) -> Journal:
         """Let it be so long after the beginning."""

@@ -16,27 +16,21 @@ from dashboard.passes import LINK, SESSION, Role, form_token
 from dashboard.server import Site
 from notifier.messages import Messages
 from strategy.registry import STRATEGIES
-from tests.helpers.parts import make_app
-from tests.unit.test_journal_rows import Book
+from tests.helpers.journals import Book
+from tests.helpers.parts import make_app, only
 from trader.control import Control
 from trader.health import Health
+from upbit.rest import Upbit
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
+    from datetime import datetime
     from pathlib import Path
 
     from tests.helpers.parts import Parts
 
 DAY = timedelta(days=1)
-
-
-class Upbit:
-    """An exchange of which only the requests that are left are asked."""
-
-    def rates(self) -> dict[str, int]:
-        """Return how many requests could leave at once."""
-        return {"order": 8, "candle": 10}
 
 
 @dataclass
@@ -69,21 +63,26 @@ class Served:
 
 @contextlib.asynccontextmanager
 async def served(
-    tasks: asyncio.TaskGroup, folder: Path, *, language: str = "en", seconds: float = 0.02
+    tasks: asyncio.TaskGroup,
+    folder: Path,
+    *,
+    language: str = "en",
+    seconds: float = 0.02,
+    clock: Callable[[], datetime] | None = None,
 ) -> AsyncIterator[Served]:
-    """Serve the page of a daemon that does nothing else; its clock stands still unless the book moves it."""
+    """Serve the page of a daemon that does nothing else; without a clock time stands still unless the book moves it."""
     config = replace(Config(), data_dir=folder, language=language)
-    book = Book(folder / "journal.sqlite3")
+    book = Book(folder / "journal.sqlite3", clock)
     with book.journal as journal:
         messages = Messages(language=language, mode="sandbox")
         app = make_app(
             config=config,
-            clock=lambda: book.now,
+            clock=clock or (lambda: book.now),
             journal=journal,
-            control=Control(journal, messages, lambda: book.now),
+            control=Control(journal, messages, clock or (lambda: book.now)),
             messages=messages,
             health=Health(lambda: 0.0),
-            upbit=Upbit(),
+            upbit=only(Upbit, rates=lambda: {"order": 8, "candle": 10}),
             strategy=STRATEGIES[0],
         )
         site = Site(Desk.of(app, seconds), lambda *_: None)

@@ -20,9 +20,9 @@ from journal.reader import open_reader
 from journal.records import Command, Order
 from notifier.messages import Messages
 from simulation.loop import PacedLoop
+from tests.helpers.journals import NOW, Book
 from tests.helpers.parts import make_app
 from tests.helpers.web_page import Served, served
-from tests.unit.test_journal_rows import NOW, Book
 from trader.commands import DONE, NOTHING, catch_up, obey
 from trader.control import SELL_ALL, STOPPED, Control
 from trader.guards.requests import watch_control

@@ -12,8 +12,7 @@ import pytest
 from journal.reader import open_reader
 from journal.records import Command, Halt, IntentState, Level, Order
 from journal.records import Ends as EndsBy
-from tests.unit.test_journal import fill, intent, trade
-from tests.unit.test_journal_rows import NOW, Book, buy
+from tests.helpers.journals import NOW, Book, buy, fill, intent, trade
 from trader.commands import DONE
 from views.events import told
 

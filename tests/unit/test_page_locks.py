@@ -18,8 +18,8 @@ from dashboard.html import el, to_html
 from dashboard.locks import HEADERS, is_foreign, names_of
 from dashboard.passes import LINK_LIFE, SESSION, SESSION_LIFE, Passes, Role
 from main import main
+from tests.helpers.journals import NOW, buy
 from tests.helpers.web_page import Served, served
-from tests.unit.test_journal_rows import NOW, buy
 
 if TYPE_CHECKING:
     from pathlib import Path
