@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -13,6 +15,10 @@ from main import build_parser
 from strategy.parameters import bounds
 from strategy.registry import STRATEGIES
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+DAY = "{digest.day:%m-%d}"
 ROOT = Path(__file__).resolve().parent.parent.parent
 TWINS = (("README.md", "README.en.md"), ("Strategy.md", "Strategy.en.md"), ("docs/running.md", "docs/running.en.md"))
 MACHINE_PATH = re.compile(r"/(?:root|home|opt|work)/\w+")
@@ -112,3 +118,28 @@ def test_no_tracked_file_names_a_machine() -> None:
             if found:
                 wrong.append(f"{name}: {found.group()}")
     assert wrong == []
+
+
+def titles() -> Iterator[tuple[str, str]]:
+    """Yield the Korean and the English title of every message, as a table writes them."""
+    for name in ("messages", "cards", "digest"):
+        for node in ast.walk(ast.parse((ROOT / f"notifier/{name}.py").read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) in {"title", "ended"}:
+                for call in ast.walk(node.value):
+                    if isinstance(call, ast.Call) and ast.unparse(call.func) == "self._say":
+                        ko, en = (re.sub(r"\{[^}]*\}", "N", written(one).replace(DAY, "MM-DD")) for one in call.args)
+                        yield ko, en
+
+
+def written(text: ast.expr) -> str:
+    """Return a text as it stands in the file, without its quotes."""
+    return ast.unparse(text).removeprefix("f").strip("'\"")
+
+
+@pytest.mark.parametrize(("name", "language"), [("running.md", 0), ("running.en.md", 1)])
+def test_the_titles_of_messages_are_those_that_are_sent(name: str, language: int) -> None:
+    """Each of them, and no other."""
+    page = (ROOT / "docs" / name).read_text(encoding="utf-8")
+    (table,) = re.findall(r"^\| (?:제목 \| 뜻|title \| meaning) \|\n\|---\|---\|\n((?:\|.*\n)+)", page, re.MULTILINE)
+    shown = [title for row in table.splitlines() for title in row.split("|")[1].strip().split(", ")]
+    assert sorted(shown) == sorted({pair[language] for pair in titles()})
