@@ -11,7 +11,8 @@ import pytest
 from sandbox.faults.lies import REFUSALS, Lie, Memory, Refusal, lies_about, number_of, tell
 from upbit.models import Wire
 from worlds.lies.catalogue import READ, fields_read
-from worlds.lies.liar import Listed, Point
+from worlds.lies.excuses import is_excused
+from worlds.lies.liar import Listed, Point, Trial
 from worlds.lies.run import choose
 
 ORDER: dict[str, Any] = {
@@ -117,3 +118,36 @@ def test_every_kind_of_lie_is_told_once_before_any_is_told_twice_and_a_seed_repe
     assert len({(trial.key, trial.where, trial.what) for trial in trials}) == len(trials) == 4
     assert choose(listed(), seed=1, trials=4) == chosen
     assert sum(map(len, choose(listed(), seed=1, trials=9).values())) == 9
+
+
+OTHER_DAEMON = "I24 a halt without a cause: {'code': 'second_instance', 'evidence': '{}'}"
+HALTED = "I26 halted over a lie: {'code': 'second_instance', 'level': 'HALT_BUYS', 'evidence': '{}'}"
+UNPROTECTED = "I12 bought and not protected: {'market': 'KRW-ETH', 'why': 'there is no stop'}"
+UNDELIVERED = "I18 a message was not delivered: {'failed': 'HTTP 400'}"
+
+
+@pytest.mark.parametrize(
+    ("key", "what", "seconds", "broken", "excused"),
+    [
+        ("GET /v1/order", "double", 20.0, OTHER_DAEMON, True),
+        ("GET /v1/order", "double", 0.0, OTHER_DAEMON, False),
+        ("GET /v1/orders/closed", "double", 20.0, OTHER_DAEMON, False),
+        ("GET /v1/order", "double", 150.0, UNPROTECTED, False),
+        ("POST /v1/orders", "400 insufficient_funds_ask", 0.0, HALTED, True),
+        ("POST /v1/orders", "400 insufficient_funds_ask", 0.0, UNPROTECTED, False),
+        ("POST /v1/orders", "400 unknown name", 0.0, HALTED, False),
+        ("POST /api/webhooks/1/world", "400 unknown name", 0.0, UNDELIVERED, True),
+        ("POST /api/webhooks/1/world", "503", 0.0, UNDELIVERED, False),
+        ("GET /v1/order", "400 unknown name", 0.0, UNDELIVERED, False),
+    ],
+)
+def test_an_excuse_is_for_its_own_lie_and_never_for_what_is_bought_and_not_protected(
+    key: str,
+    what: str,
+    seconds: float,
+    broken: str,
+    excused: bool,  # noqa: FBT001 - a column of the table
+) -> None:
+    """What no look tells apart is excused while it can be: a slip of one answer can be told apart."""
+    trial = Trial(point=1, key=key, where=(), what=what, seconds=seconds)
+    assert is_excused(trial, broken) is excused
