@@ -11,7 +11,7 @@ from journal.reader import open_reader
 from notifier.formats import signed_won, units, won
 from notifier.words import Words
 from views.executions import executions
-from views.tax import FIRST_YEAR, SAYS, TaxYear, movements, tax_of, tax_year
+from views.tax import FIRST_YEAR, SAYS, TaxYear, movements, opening, tax_of, tax_year
 
 if TYPE_CHECKING:
     import argparse
@@ -39,6 +39,7 @@ def run(config: Config, options: argparse.Namespace) -> int:
     """Print the year by both averages."""
     with open_reader(config.data_dir / JOURNAL_FILE) as journal:
         found = tax_year(movements(executions(journal), journal.moved_coins()), options.year)
+        began = opening(journal, options.year)
     methods = (
         (Words("총평균법", "total average"), found.total_average),
         (Words("이동평균법", "moving average"), found.moving_average),
@@ -50,8 +51,10 @@ def run(config: Config, options: argparse.Namespace) -> int:
             for name, coins in methods
             for profit in [TaxYear.profit(coins)]
         }
-        print_json({"year": found.year, **told, "note": SAYS.say(language)})
+        print_json({"year": found.year, "opening": began, **told, "note": SAYS.say(language)})
         return OK
+    if began is not None:
+        print(began.sentence(language))
     for name, coins in methods:
         print(f"{options.year} {name.say(language)}")
         print_table([head.say(language) for head in HEADS], rows(coins, language))

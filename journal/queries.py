@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 REALISED, WEBHOOK = "realised", "webhook"
 """Facts the journal keeps: what ended trades have earned, and why no message arrives."""
+YEAR_END = "year_end:"
+"""Before a year of Korea: what the account held when it began, and at which prices (trader/guards/year_end.py)."""
 BESIDE = "beside:"
 """Before a trade's name: how many of the same coins the account held besides those that were written off of it."""
 GENESIS = b"\0" * 32

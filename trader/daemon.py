@@ -36,6 +36,7 @@ from trader.guards.equity import watch_equity
 from trader.guards.heartbeat import watch_health
 from trader.guards.host import watch_clock, watch_files, watch_loop
 from trader.guards.requests import watch_control
+from trader.guards.year_end import watch_year_end
 from trader.health import Health
 from trader.indicators import update_indicators_periodically
 from trader.loops import lasting
@@ -91,6 +92,7 @@ WATCHERS: tuple[tuple[str, Work], ...] = (
     ("loop", watch_loop),
     ("reconcile", reconcile_periodically),
     ("files", watch_files),
+    ("year_end", watch_year_end),
     ("discord", deliver_messages),
 )
 """What looks after them. They are cancelled once the five have ended."""

@@ -7,19 +7,23 @@ are taken off what was received. Coins that their owner moved away leave at the 
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import ROUND_DOWN, Context, Decimal, localcontext
 from typing import TYPE_CHECKING
 
-from notifier.formats import KST
+from journal.queries import YEAR_END
+from notifier import formats
+from notifier.formats import KST, kst, units
 from notifier.words import Words
 from upbit.rules import base_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-    from datetime import datetime
+    from collections.abc import Iterable, Mapping, Sequence
 
+    from journal.queries import Queries
     from journal.records import Flow
     from views.executions import Execution
 
@@ -58,6 +62,41 @@ class Movement:
     def comes(self) -> bool:
         """Return whether it adds coins."""
         return self.kind in {"buy", "in"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """What the whole account held when a year began in Korea, with coins that no bot has bought."""
+
+    midnight: datetime
+    looked_at: datetime  # when the daemon saw it: later where it was not running
+    held: Mapping[str, tuple[Decimal, Decimal | None]]  # coin: units, KRW for one at midnight (None: no won market)
+
+    def sentence(self, language: str) -> str:
+        """Return it in one line."""
+        shown = ", ".join(
+            f"{coin} {units(volume)}" + ("" if price is None else f" × {formats.price(price)}")
+            for coin, (volume, price) in self.held.items()
+        )
+        head = Words("보유와 시세", "held, and at which price").say(language)
+        seen = Words("확인", "seen").say(language)
+        return f"{kst(self.midnight)} {head} ({seen} {kst(self.looked_at)}): {shown or '-'}"
+
+
+def opening(journal: Queries, year: int) -> Opening | None:
+    """Return what was written down when a year began; None when no daemon was there."""
+    told = journal.meta(f"{YEAR_END}{year}")
+    if told is None:
+        return None
+    found = json.loads(told)
+    return Opening(
+        midnight=datetime.fromisoformat(found["midnight"]),
+        looked_at=datetime.fromisoformat(found["looked_at"]),
+        held={
+            coin: (Decimal(one["volume"]), None if one["price"] is None else Decimal(one["price"]))
+            for coin, one in found["held"].items()
+        },
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
