@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import tomllib
 from typing import TYPE_CHECKING
 
 import pytest
@@ -165,6 +166,18 @@ def test_imports_point_one_way(texts: dict[str, str]) -> None:
 def test_every_room_is_looked_at(texts: dict[str, str]) -> None:
     """A folder or a file at the top that is new, or has moved, must be given its place here."""
     assert {file.split("/", 1)[0].removesuffix(".py") for file in texts} == set(MAY_KNOW)
+
+
+def test_every_room_stands_in_every_list_of_rooms(texts: dict[str, str]) -> None:
+    """Packed, typed, sorted among imports and copied for mutants: nobody looks there at one that is left out."""
+    tools = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
+    rooms = {file.split("/", 1)[0] for file in texts if "/" in file} - {"bench"}
+    assert rooms <= set(tools["setuptools"]["packages"]["find"]["include"])
+    assert {*rooms, "bench"} <= set(tools["mypy"]["files"])
+    assert rooms <= set(tools["ruff"]["lint"]["isort"]["known-first-party"])
+    mutmut = tools["mutmut"]
+    mutated = {path.split("/", 1)[0] for path in (*mutmut["only_mutate"], *mutmut["source_paths"])}
+    assert rooms <= mutated | set(mutmut["also_copy"])
 
 
 def test_no_file_knows_itself_by_way_of_others(texts: dict[str, str]) -> None:
