@@ -28,6 +28,7 @@ from cli.common.screen import follow
 from cli.sandbox import box_options
 from config.settings import Secret
 from dashboard.passes import Role
+from notifier.words import Words
 from sandbox.server import Sandbox, open_source
 from simulation.loop import LoopClock, PacedLoop, library_clocks
 from trader.daemon import build, serve
@@ -243,6 +244,8 @@ ROWS = (
     ("wall_seconds", "걸린 시간(초)", "wall seconds"),
 )
 
+YES, NO, NONE = Words("예", "yes"), Words("아니요", "no"), Words("없음", "none")
+
 
 def say_what_it_is(config: Config, options: argparse.Namespace) -> None:
     """Tell a newcomer what is about to happen."""
@@ -255,7 +258,14 @@ def print_summary(summary: Summary, language: str) -> None:
     table = Table(show_header=False, box=None)
     values = msgspec.structs.asdict(summary)
     for name, ko, en in ROWS:
-        value = values[name]
-        shown = f"{value:,.2f}" if isinstance(value, Decimal) else str(value)
-        table.add_row(ko if language == "ko" else en, shown)
+        table.add_row(ko if language == "ko" else en, shown(values[name], language))
     Console().print(table)
+
+
+def shown(value: object, language: str) -> str:
+    """Return a figure of the summary as a person reads it."""
+    if isinstance(value, bool):
+        return (YES if value else NO).say(language)
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {count}" for name, count in value.items()) or NONE.say(language)
+    return f"{value:,.2f}" if isinstance(value, Decimal) else str(value)

@@ -87,6 +87,11 @@ class Scans:
             minute=from_ms(row["minute_ms"]), strategy=row["strategy"], closed_at=from_ms(row["closed_ms"]), scan=scan
         )
 
+    def looked_last(self) -> datetime | None:
+        """Return when all markets were looked at last; None: never."""
+        (last,) = self._db.execute("SELECT max(minute_ms) FROM scan").fetchone()
+        return maybe_ms(last)
+
     def _frame(self, row: sqlite3.Row) -> Frame:
         """Return the frame of a row: from the whole one of its hour on, difference by difference."""
         chain = [row]

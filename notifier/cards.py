@@ -38,7 +38,7 @@ class Cards(Writer):
         self,
         trade: Trade,
         *,
-        korean_name: str,
+        name: str,
         fills: list[Fill],
         fee: Decimal,
         stop_price: Decimal | None,
@@ -59,10 +59,10 @@ class Cards(Writer):
             fields.append((self._say("보유 종목", "Positions"), f"{room.taken}/{room.places}"))
             if room.free_krw is not None:
                 fields.append((self._say("주문 가능 원화", "Available KRW"), won(room.free_krw, self.language)))
-        title = f"{self._say('매수', 'Bought')} {plain(korean_name)} ({trade.market})"
+        title = f"{self._say('매수', 'Bought')} {plain(name)} ({trade.market})"
         return self._card(f"bought:{trade.id}", "bought", title, trade, at=at, fields=fields, color=GREY)
 
-    def sold(self, trade: Trade, *, korean_name: str, dust: Decimal, at: datetime) -> Note:
+    def sold(self, trade: Trade, *, name: str, dust: Decimal, at: datetime) -> Note:
         """Tell the end of a trade: profit after fees in won and percent, how long it was held, and why it ended."""
         moved = not trade.sold and bool(trade.taken_krw)
         fields = [
@@ -79,7 +79,7 @@ class Cards(Writer):
         if dust:
             fields.append((self._say("잔여 소액", "Dust left"), units(dust)))
         ended = self._say("직접 정리", "Taken out by you") if moved else self._say("매도", "Sold")
-        title = f"{ended} {plain(korean_name)} ({trade.market})"
+        title = f"{ended} {plain(name)} ({trade.market})"
         color = RED if trade.profit_krw > 0 else BLUE
         return self._card(f"sold:{trade.id}", "sold", title, trade, at=at, fields=fields, color=color)
 

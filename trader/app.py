@@ -116,7 +116,9 @@ class App:
         """What stands for the mode and the account in every name of an order."""
         return names.bot_of(self.mode, self.account)
 
-    async def korean_name(self, market: str) -> str:
-        """Return the market's Korean name, or its code while the list of markets is unknown."""
+    async def name_of(self, market: str) -> str:
+        """Return the market's name in the language of its reader, or its code while the list of markets is unknown."""
         listing = (await self.state.listings.snapshot()).get(market)
-        return listing.korean_name if listing else market
+        if listing is None:
+            return market
+        return (listing.korean_name if self.config.language == "ko" else listing.english_name) or market

@@ -60,6 +60,10 @@ class Health:
         else:
             self._waited.pop(loop, None)
 
+    def quiet_s(self, *loops: str) -> float:
+        """Return for how many seconds none of some loops has finished a step."""
+        return self.clock() - max(self._alive[loop] for loop in loops)
+
     def dead(self) -> dict[str, str]:
         """Return the loops that are silent for longer than their limit, with the last error."""
         now = self.clock()

@@ -61,6 +61,7 @@ class Market(Wire, frozen=True, kw_only=True):
 
     market: str
     korean_name: str
+    english_name: str = ""
     event: MarketEvent = msgspec.field(name="market_event", default_factory=MarketEvent)
 
 

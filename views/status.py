@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -15,6 +15,8 @@ from notifier.words import Words
 from strategy.portfolio import start_of_day
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from journal.queries import Queries
     from journal.records import Counts, Halt, Level, Totals, Trade
 
@@ -87,23 +89,45 @@ class Status:
         return f"{Words(ko, en).say(language)} ({kst(self.free_won_at)})"
 
 
-def status(journal: Queries, now: datetime) -> Status:
-    """Return what the journal knows at a moment."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What was seen when somebody looked last: prices, places and won."""
+
+    at: datetime | None = None  # None: nobody has looked
+    prices: Mapping[str, Decimal | None] = field(default_factory=dict)
+    places: int | None = None
+    won: Decimal | None = None  # free
+    won_at: datetime | None = None
+
+
+def last_look(journal: Queries, now: datetime) -> Seen:
+    """Return what was seen at the last look at all markets, as the journal has it."""
     look = journal.scan_at(now)
     scan = look.scan if look else None
-    prices = dict(zip(scan.markets, scan.prices, strict=True)) if scan else {}
     facts = scan.facts if scan else {}
-    held = tuple(of_trade(trade, prices.get(trade.market)) for trade in journal.open_trades())
+    return Seen(
+        at=look.minute if look else None,
+        prices=dict(zip(scan.markets, scan.prices, strict=True)) if scan else {},
+        places=facts.get("places"),
+        won=Decimal(facts["won"]) if "won" in facts else None,
+        won_at=datetime.fromisoformat(facts["won_at"]) if "won_at" in facts else None,
+    )
+
+
+def status(journal: Queries, now: datetime, seen: Seen | None = None) -> Status:
+    """Return what the journal knows at a moment, beside what was seen; by default at its last look."""
+    seen = last_look(journal, now) if seen is None else seen
+    held = tuple(of_trade(trade, seen.prices.get(trade.market)) for trade in journal.open_trades())
     today = journal.closed_between(start_of_day(now), now + timedelta(milliseconds=1))
     return Status(
         at=now,
-        looked_at=look.minute if look else None,
-        old=look is None or now - look.minute > OLD,
+        looked_at=seen.at,
+        old=seen.at is None or now - seen.at > OLD,
         held=held,
         taken=len(held),
-        places=facts.get("places"),
-        free_won=Decimal(facts["won"]) if "won" in facts else None,
-        free_won_at=datetime.fromisoformat(facts["won_at"]) if "won_at" in facts else None,
+        places=seen.places,
+        free_won=seen.won,
+        free_won_at=seen.won_at,
         open_profit=together(held),
         today=sum((trade.profit_krw for trade in today), ZERO),
         ended_today=len(today),

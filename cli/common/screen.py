@@ -1,4 +1,4 @@
-"""What a person sees while the daemon runs: a live table on a terminal, one heartbeat line a minute without one."""
+"""What a person sees while the daemon runs: a picture on a terminal, one heartbeat line a minute without one."""
 
 from __future__ import annotations
 
@@ -6,32 +6,36 @@ import asyncio
 import contextlib
 import logging
 import sys
+from collections import deque
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from rich.console import Console, Group
+from rich.console import Console
 from rich.live import Live
-from rich.panel import Panel
-from rich.table import Table
-from rich.text import Text
 
+from cli.common.picture import Picture, Position
 from config.redaction import Redaction
-from journal.records import Phase
-from notifier.formats import KST, average, gain, price, signed_won, won
-from notifier.labels import PHASES, STATES
-from upbit.rules import base_of
+from notifier.words import readable
+from views.events import told
+from views.status import Seen, status
+from views.why import NothingKnown, funnel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterator
-
-    from rich.console import RenderableType
+    from collections.abc import Callable, Coroutine, Iterator, Mapping
+    from datetime import datetime
 
     from state import ActiveTrade, Price
     from trader.app import App
+    from views.status import Held
 
 REFRESH_S = 0.5
 HEARTBEAT_S = 60.0
 EVENTS_SHOWN = 8
-TARGETS_SHOWN = 12
+EVENTS_READ = 200
+"""So many events of the journal are looked through for those a person should know."""
+WARNINGS_KEPT, WARNINGS_SHOWN = 100, 3
+HEARD = ("update_prices", "update_wallet_realtime")
+"""The loops that hear the exchange all the time."""
 
 
 def follow(*, real_seconds: float) -> Callable[[App], Coroutine[None, None, None]]:
@@ -60,116 +64,129 @@ async def beat(app: App, period: float) -> None:
 
 
 async def show(app: App, period: float) -> None:
-    """Keep a live table on the terminal."""
-    with Live(console=Console(), auto_refresh=False, transient=True) as live, quiet_log():
+    """Keep a picture on a screen of its own, and leave the warnings behind that came meanwhile."""
+    eye = Eye(app)
+    with warnings_kept() as eye.logged, Live(console=Console(), auto_refresh=False, screen=True) as live:
         while True:
-            live.update(await render(app), refresh=True)
+            live.update(await eye.look(), refresh=True)
             await asyncio.sleep(period)
 
 
+class Keeper(logging.Handler):
+    """Keeps the last lines of the log for the picture, instead of writing through it."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.lines: deque[str] = deque(maxlen=WARNINGS_KEPT)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep a line."""
+        self.lines.append(self.format(record))
+
+
 @contextlib.contextmanager
-def quiet_log() -> Iterator[None]:
-    """Keep log lines below a warning off the terminal while the table shows the same events."""
-    handlers = logging.getLogger().handlers[:]
-    before = [handler.level for handler in handlers]
-    for handler in handlers:
-        handler.setLevel(logging.WARNING)
+def warnings_kept() -> Iterator[deque[str]]:
+    """Yield the warnings that come while the picture stands, and write them to the terminal after it; files go on."""
+    root = logging.getLogger()
+    writers = [one for one in root.handlers if isinstance(one, logging.StreamHandler) and one.stream is sys.stderr]
+    keeper = Keeper()
+    for writer in writers:
+        keeper.setFormatter(writer.formatter)
+        keeper.filters = writer.filters
+        root.removeHandler(writer)
+    root.addHandler(keeper)
     try:
-        yield
+        yield keeper.lines
     finally:
-        for handler, level in zip(handlers, before, strict=True):
-            handler.setLevel(level)
+        root.removeHandler(keeper)
+        for writer in writers:
+            root.addHandler(writer)
+        for line in keeper.lines:
+            print(line, file=sys.stderr)  # noqa: T201 - the log itself, late
 
 
-async def render(app: App) -> RenderableType:
-    """Return the whole picture at this moment."""
-    return Panel(
-        Group(*warnings(app), await headline(app), await trades_table(app), events_text(app)),
-        title=f"Upbit {mode_words(app)} · {standing(app)} · {app.clock() + KST:%Y-%m-%d %H:%M:%S} KST",
-    )
+@dataclass(slots=True)
+class Eye:
+    """Looks at a running daemon; keeps what does not change between two looks."""
+
+    app: App
+    logged: deque[str] = field(default_factory=deque)
+    _events: tuple[int, tuple[tuple[datetime, str], ...]] = (-1, ())
+    _in_the_way: tuple[datetime | None, str | None] = (None, None)
+
+    async def look(self) -> Picture:
+        """Return what is so now."""
+        app, now = self.app, self.app.clock()
+        hide = Redaction.of(app.config)
+        prices = {market: known for market, known in (await app.state.trading_dict.snapshot()).items() if known}
+        krw = (await app.state.wallet_dict.snapshot()).get("KRW")
+        seen = Seen(
+            at=now,
+            prices={market: known.price for market, known in prices.items()},
+            places=app.config.trading.max_open_trades,
+            won=krw.available if krw else None,
+            won_at=krw.as_of if krw else None,
+        )
+        found = status(app.journal, now, seen)
+        trades = await app.state.active_trade.snapshot()
+        return Picture(
+            language=app.config.language,
+            mode=app.mode,
+            at=now,
+            state=app.control.state,
+            silent_s=app.health.quiet_s(*HEARD),
+            warnings=tuple(hide(line) for line in warnings(app)),
+            status=found,
+            positions=tuple([await self._position(trade, found.held, prices, now) for trade in trades.values()]),
+            targets=tuple(sorted(await app.state.target_dict.snapshot())),
+            markets=len(await app.state.listings.snapshot()),
+            fees=app.journal.fees(),
+            rates=app.upbit.rates(),
+            in_the_way=self._what_stands_in_the_way(now) if len(trades) < (found.places or 0) else None,
+            happened=self._happened(hide),
+            logged=tuple(self.logged)[-WARNINGS_SHOWN:],
+        )
+
+    async def _position(
+        self, trade: ActiveTrade, held: tuple[Held, ...], prices: Mapping[str, Price], now: datetime
+    ) -> Position:
+        bought = (one for one in held if one.market == trade.market and one.entry is not None)
+        known = prices.get(trade.market)
+        return Position(
+            name=await self.app.name_of(trade.market),
+            market=trade.market,
+            phase=trade.phase,
+            held=next(bought, None),
+            age_s=(now - known.as_of).total_seconds() if known else None,
+        )
+
+    def _what_stands_in_the_way(self, now: datetime) -> str | None:
+        """Return why nothing is bought, from the last look at all markets."""
+        look = self.app.journal.looked_last()
+        if look != self._in_the_way[0]:
+            try:
+                sentence = funnel(self.app.journal, now).sentence(self.app.config.language)
+            except NothingKnown:
+                sentence = None
+            self._in_the_way = (look, sentence)
+        return self._in_the_way[1]
+
+    def _happened(self, hide: Redaction) -> tuple[tuple[datetime, str], ...]:
+        """Return the newest events in sentences, oldest first."""
+        journal, language = self.app.journal, self.app.config.language
+        last = journal.last_event()
+        if last != self._events[0]:
+            events = journal.happened(last - EVENTS_READ, EVENTS_READ)
+            sentences = ((event.at, told(journal, event)) for event in events)
+            words = [(at, hide(readable(one.say(language)))) for at, one in sentences if one is not None]
+            self._events = (last, tuple(words[-EVENTS_SHOWN:]))
+        return self._events[1]
 
 
-def warnings(app: App) -> list[Text]:
+def warnings(app: App) -> list[str]:
     """Return what needs a person, in words: why trading is halted, and why no message arrives."""
-    hide, language = Redaction.of(app.config), app.config.language
-    lines = [getattr(halt, language) for halt in app.control.reasons]
+    language = app.config.language
+    lines = [readable(getattr(halt, language)) for halt in app.control.reasons]
     if app.discord is not None and app.discord.trouble is not None:
         lines.append(app.discord.trouble.say(language))
-    return [Text(hide(line), style="bold red") for line in lines]
-
-
-def standing(app: App) -> str:
-    """Return the state of trading; why it is halted stands below (`warnings`)."""
-    words = STATES[app.control.state].say(app.config.language)
-    return f"[bold red]{words}[/]" if app.control.reasons else words
-
-
-def mode_words(app: App) -> str:
-    """Return whether this is real money."""
-    return word(app, "실거래", "live") if app.mode == "live" else word(app, "샌드박스", "sandbox")
-
-
-def word(app: App, ko: str, en: str) -> str:
-    """Return a word in the language of the settings."""
-    return ko if app.config.language == "ko" else en
-
-
-async def headline(app: App) -> Text:
-    """Return targets, money and rates in two lines."""
-    targets = sorted(await app.state.target_dict.snapshot())
-    krw = (await app.state.wallet_dict.snapshot()).get("KRW")
-    language = app.config.language
-    free = won(krw.available, language) if krw else "-"
-    rates = app.upbit.rates()
-    more = f" +{len(targets) - TARGETS_SHOWN}" if len(targets) > TARGETS_SHOWN else ""
-    names = " ".join(base_of(market) for market in targets[:TARGETS_SHOWN]) + more
-    return Text(
-        f"{word(app, '매수 후보', 'targets')} {len(targets)}/{len(await app.state.listings.snapshot())}: {names}\n"
-        f"{word(app, '주문 가능', 'available')} {free} · "
-        f"{word(app, '누적 실현손익', 'realised')} {signed_won(app.journal.realised(), language)} · "
-        f"{word(app, '수수료', 'fees')} {won(app.journal.fees(), language)} · "
-        f"{word(app, '남은 요청: 주문', 'requests left: orders')} {rates['order']} "
-        f"{word(app, '캔들', 'candles')} {rates['candle']}"
-    )
-
-
-async def trades_table(app: App) -> Table:
-    """Return one row for every market that is being traded."""
-    table = Table(expand=True)
-    for ko, en in (
-        ("마켓", "market"),
-        ("상태", "state"),
-        ("평균 매수가", "entry"),
-        ("현재가", "price"),
-        ("평가손익", "profit"),
-        ("손절가", "stop"),
-    ):
-        table.add_column(word(app, ko, en))
-    prices = await app.state.trading_dict.snapshot()
-    for trade in (await app.state.active_trade.snapshot()).values():
-        name = await app.korean_name(trade.market)
-        table.add_row(f"{name} {trade.market}", *cells(trade, prices.get(trade.market), app.config.language))
-    return table
-
-
-def cells(trade: ActiveTrade, now: Price | None, language: str) -> list[str]:
-    """Return the cells of one trade: its state, entry, price, profit and stop. Red is up and blue is down."""
-    phase = PHASES[trade.phase].say(language)
-    shown = price(now.price) if now else "-"
-    position = trade.position
-    if position is None or trade.phase is Phase.ENTERING:
-        return [phase, "-", shown, "-", "-"]
-    profit = "-"
-    if now is not None:
-        paid = position.entry_price * position.volume
-        gained = now.price * position.volume - paid
-        profit = f"[{'red' if gained > 0 else 'blue'}]{gain(gained, paid, language)}[/]"
-    stop = price(position.stop_price) if position.stop_price else "-"
-    return [phase, average(position.entry_price), shown, profit, stop]
-
-
-def events_text(app: App) -> Text:
-    """Return the last events, newest last."""
-    hide = Redaction.of(app.config)
-    lines = [f"{event.at + KST:%H:%M:%S} {hide(str(event))}" for event in list(app.events)[-EVENTS_SHOWN:]]
-    return Text("\n".join(lines), style="dim", overflow="ellipsis", no_wrap=True)
+    return lines

@@ -93,7 +93,7 @@ class Trading(Parts):
         """Let time pass."""
         self.time.now += timedelta(seconds=seconds)
 
-    async def korean_name(self, market: str) -> str:
+    async def name_of(self, market: str) -> str:
         """Return a name for every market."""
         return f"이름 {market}"
 

@@ -210,7 +210,7 @@ async def test_what_was_bought_is_held_with_its_stop(app: Trading, monkeypatch: 
     ((kind, (told,), facts),) = app.made
     assert (kind, told.id) == ("bought", TRADE)
     assert facts == {
-        "korean_name": f"이름 {MARKET}",
+        "name": f"이름 {MARKET}",
         "fills": app.journal.fills_of(BUY),
         "fee": Decimal(5),
         "stop_price": Decimal("949.5"),

@@ -66,7 +66,7 @@ def text_of(note: Note) -> str:
 def test_a_buy_tells_market_price_amount_fee_reason_stop_and_mode(language: str, words: list[str]) -> None:
     """Everything a person wants to know, in one language."""
     note = Messages(language=language, mode="sandbox").bought(
-        TRADE, korean_name="리플", fills=FILLS, fee=Decimal(15), stop_price=Decimal(2900), at=NOW,
+        TRADE, name="리플", fills=FILLS, fee=Decimal(15), stop_price=Decimal(2900), at=NOW,
         room=Room(taken=3, places=5, free_krw=Decimal(970_000)),
     )  # fmt: skip
     shown = text_of(note)
@@ -82,9 +82,7 @@ def test_a_buy_tells_market_price_amount_fee_reason_stop_and_mode(language: str,
 
 def test_a_sale_tells_profit_after_fees() -> None:
     """Won and percent, with their sign, and how long it was held."""
-    note = Messages(language="en", mode="live").sold(
-        TRADE, korean_name="x", dust=Decimal(0), at=NOW + timedelta(hours=26)
-    )
+    note = Messages(language="en", mode="live").sold(TRADE, name="x", dust=Decimal(0), at=NOW + timedelta(hours=26))
     for word in (
         "▲ +986 KRW (▲ +3.28 %)",
         "3,000.00 → 3,101.60",
@@ -103,7 +101,7 @@ def test_what_the_owner_moved_is_not_called_a_sale() -> None:
         exit_reason={"code": "taken", "ko": "사용자가 코인을 옮김", "en": "the user moved the coins"},
     )  # fmt: skip
     for language, words in (("ko", "직접 정리"), ("en", "Taken out by you")):
-        note = Messages(language=language, mode="live").sold(moved, korean_name="x", dust=Decimal(0), at=NOW)
+        note = Messages(language=language, mode="live").sold(moved, name="x", dust=Decimal(0), at=NOW)
         title = note.body["embeds"][0]["title"]  # type: ignore[index]
         assert words in title
         assert "Sold" not in title
@@ -113,13 +111,13 @@ def test_what_the_owner_moved_is_not_called_a_sale() -> None:
 def test_the_two_states_of_a_card_name_their_trade() -> None:
     """So that the end edits the message of the buy."""
     write = Messages(language="en", mode="live")
-    bought = write.bought(TRADE, korean_name="x", fills=FILLS, fee=Decimal(1), stop_price=None, at=NOW)
-    assert bought.card == write.sold(TRADE, korean_name="x", dust=Decimal(0), at=NOW).card == "t1"
+    bought = write.bought(TRADE, name="x", fills=FILLS, fee=Decimal(1), stop_price=None, at=NOW)
+    assert bought.card == write.sold(TRADE, name="x", dust=Decimal(0), at=NOW).card == "t1"
 
 
 def test_a_hostile_name_cannot_mark_up_or_mention() -> None:
     """Names come from outside."""
-    note = Messages(language="en", mode="live").sold(TRADE, korean_name="@everyone **x**", dust=Decimal(0), at=NOW)
+    note = Messages(language="en", mode="live").sold(TRADE, name="@everyone **x**", dust=Decimal(0), at=NOW)
     assert "\\\\@everyone \\\\*\\\\*x" in text_of(note)
 
 
@@ -293,7 +291,7 @@ def test_a_storm_of_alerts_is_one_an_hour_for_each_cause_and_drowns_nothing(jour
         if second % 600 == 0:
             halt = replace(standing("day_loss", ends=Ends.PERSON), since=at)
             trade = replace(TRADE, id=f"t{second}")
-            journal.add_notes([messages.halted(halt), messages.sold(trade, korean_name="x", dust=Decimal(0), at=at)])
+            journal.add_notes([messages.halted(halt), messages.sold(trade, name="x", dust=Decimal(0), at=at)])
             journal.add_notes([messages.halted(replace(halt, code="clock_skew", ends=Ends.ITSELF))])
     received: list[Any] = []
 

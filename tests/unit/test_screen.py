@@ -2,104 +2,136 @@
 
 from __future__ import annotations
 
-import io
+import logging
+import sys
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from unittest.mock import Mock, call
+from typing import TYPE_CHECKING
+from unittest.mock import Mock
 
 import pytest
-from rich.console import Console
 
-from cli.common.screen import cells, events_text, headline, trades_table, warnings
+from cli.common.screen import Eye, warnings, warnings_kept
 from config.settings import Config, Secret
+from journal.journal import Journal
 from journal.records import Ends, Halt, Level, Phase
 from notifier.answers import Trouble
-from notifier.discord import Discord
+from notifier.messages import Messages
 from state import ActiveTrade, Balance, Price
-from strategy.base import Position
-from tests.helpers.parts import make_app, make_mocked, mock, only
-from trader.app import Event
+from tests.helpers.parts import make_app
 from trader.control import Control
+from trader.health import Health
 from upbit.models import Market
-from upbit.rest import Upbit
-from views.status import Messages
+from views.status import Messages as Arrivals
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.helpers.parts import Parts
 
 NOW = datetime(2026, 11, 2, tzinfo=UTC)
+XRP = Market(market="KRW-XRP", korean_name="엑스알피", english_name="XRP Coin")
 
 
-@pytest.mark.parametrize(
-    ("language", "words"),
-    [
-        ("ko", ["매수 후보 13/20", "누적 실현손익 ▼ -1,234원", "주문 가능 70,000원"]),
-        ("en", ["targets 13/20", "orders 12"]),
-    ],
-)
-async def test_the_head_of_the_screen_tells_targets_money_and_requests_left(language: str, words: list[str]) -> None:
-    """Twelve names and how many more; sums that the journal has at hand, as it is drawn twice a second."""
-    app = make_mocked(
-        config=replace(Config(), language=language), upbit=only(Upbit, rates=lambda: {"order": 12, "candle": 10})
+@pytest.fixture
+def app(tmp_path: Path) -> Iterator[Parts]:
+    """Return a daemon with an empty journal that has just heard everything."""
+    journal = Journal.open(tmp_path / "journal.sqlite3", lambda: NOW)
+    health = Health(clock=lambda: 100.0)
+    made = make_app(
+        config=replace(Config(), secret_key=Secret("secret-key")),
+        journal=journal,
+        health=health,
+        clock=lambda: NOW,
+        upbit=Mock(rates=lambda: {"order": 12, "candle": 10}),
     )
-    app.journal.realised.return_value, app.journal.fees.return_value = Decimal("-1234.4"), Decimal("30.55")
-    await app.state.listings.replace({market: Mock(spec=Market) for market in map(str, range(20))})
-    assert ("주문 가능 - ·" if language == "ko" else "available - ·") in str(await headline(app))
-    await app.state.target_dict.replace({f"KRW-{letter}": Mock() for letter in "ABCDEFGHIJKLM"})
+    made.control = Control(journal, Messages(language="ko", mode="sandbox"), lambda: NOW)
+    yield made
+    journal.close()
+
+
+async def test_the_picture_shows_prices_of_now_and_not_of_the_last_look(app: Parts) -> None:
+    """A trade that has bought nothing yet has no numbers; won, places and names are those of the shared dicts."""
+    await app.state.listings.replace({"KRW-XRP": XRP})
     await app.state.wallet_dict.replace({"KRW": Balance(available=Decimal(70_000), locked=Decimal(1), as_of=NOW)})
-    app.journal.reset_mock()
-    shown = str(await headline(app))
-    for word in [*words, "A B C D E F G H I J K L +1\n", "70,000", "31", "12", "10"]:
-        assert word in shown
-    assert app.journal.mock_calls == [call.realised(), call.fees()]
-
-
-@pytest.mark.parametrize(("language", "words"), [("ko", ["보유", "리플"]), ("en", ["holding", "리플"])])
-async def test_a_trade_has_its_name_prices_by_tick_and_its_profit_with_sign_and_arrow(
-    language: str, words: list[str]
-) -> None:
-    """Red is up and blue is down, and neither is said by colour alone."""
-    app = make_app(config=replace(Config(), language=language))
-    await app.state.listings.replace({"KRW-XRP": Market(market="KRW-XRP", korean_name="리플")})
-    position = Position(
-        market="KRW-XRP",
-        entry_price=Decimal(3000),
-        volume=Decimal(10),
-        opened_at=NOW,
-        stop_price=Decimal("2900.4"),
-        highest_price=Decimal(3000),
-    )
-    trade = ActiveTrade(market="KRW-XRP", started_at=NOW, phase=Phase.HOLDING, position=position)
+    trade = ActiveTrade(market="KRW-XRP", started_at=NOW, phase=Phase.ENTERING, position=None)
     await app.state.active_trade.replace({"KRW-XRP": trade})
-    await app.state.trading_dict.replace({"KRW-XRP": Price(price=Decimal(3123), as_of=NOW)})
-    console = Console(width=150, file=io.StringIO(), force_terminal=False)
-    console.print(await trades_table(app))
-    shown = console.file.getvalue()  # type: ignore[attr-defined]
-    unit = "원" if language == "ko" else " KRW"
-    for word in [*words, "3,000.00", "3,123", "2,900", f"▲ +1,230{unit} (▲ +4.10 %)"]:
-        assert word in shown
-    assert "coroutine" not in shown
-    assert cells(replace(trade, position=None, phase=Phase.ENTERING), None, "en") == ["entering", "-", "-", "-", "-"]
+    seen = Price(price=Decimal(3123), as_of=NOW - timedelta(seconds=3))
+    await app.state.trading_dict.replace({"KRW-XRP": seen, "KRW-BTC": None})
+    picture = await Eye(app).look()
+    (position,) = picture.positions
+    assert (position.name, position.held, position.age_s) == ("엑스알피", None, 3.0)
+    assert (picture.status.free_won, picture.status.places) == (Decimal(70_000), app.config.trading.max_open_trades)
+    assert (picture.markets, picture.silent_s, picture.status.old) == (1, 0.0, False)
 
 
-def test_what_needs_a_person_stands_in_the_picture_in_words_and_without_secrets() -> None:
-    """Why trading is halted, and why no message arrives; events, too, may repeat what an answer said."""
-    halt = Halt(
-        code="x", level=Level.HALTED, ends=Ends.PERSON, ko="키가 토큰을 되풀이", en="echo of secret-key", since=NOW
-    )
-    app = make_app(
-        config=replace(Config(), language="en", secret_key=Secret("secret-key")),
-        control=mock(Control, reasons=[halt]),
-        discord=only(Discord, trouble=Trouble.GONE),
-    )
-    app.events.append(Event(at=NOW, kind="refused", facts={"why": "Bearer eyJhbGciOi.eyJhY2Nlc3M.c2ln"}))
-    assert [str(line) for line in warnings(app)] == ["echo of ***", Trouble.GONE.say("en")]
-    assert str(events_text(app)) == "09:00:00 refused why=Bearer ***"
-    app.control, app.discord = mock(Control, reasons=[]), None
+@pytest.mark.parametrize(("language", "name"), [("ko", "엑스알피"), ("en", "XRP Coin")])
+async def test_a_coin_has_its_name_in_the_language_of_its_reader(app: Parts, language: str, name: str) -> None:
+    """And its code while the list of markets is unknown, or has no name for it."""
+    app.config = replace(app.config, language=language)
+    assert await app.name_of("KRW-XRP") == "KRW-XRP"
+    await app.state.listings.replace({"KRW-XRP": XRP, "KRW-A": Market(market="KRW-A", korean_name="")})
+    assert await app.name_of("KRW-XRP") == name
+    assert await app.name_of("KRW-A") == "KRW-A"
+
+
+async def test_events_are_told_in_sentences_and_read_again_only_when_there_are_new_ones(app: Parts) -> None:
+    """What happened comes from the journal, so that it says after a restart what it said before."""
+    eye = Eye(app)
+    assert (await eye.look()).happened == ()
+    app.control.halt_buys("key", ko="키를 거절", en="refused")
+    first = await eye.look()
+    assert [words for _, words in first.happened] == ["매수 중단: 키를 거절"]
+    assert (await eye.look()).happened is first.happened
+
+
+async def test_nothing_stands_in_the_way_as_long_as_nobody_has_looked(app: Parts) -> None:
+    """And with all places taken nobody asks."""
+    assert (await Eye(app).look()).in_the_way is None
+
+
+async def test_what_needs_a_person_stands_in_the_picture_in_words_and_without_secrets(app: Parts) -> None:
+    """Why trading is halted, and why no message arrives; an answer may repeat what it was shown."""
+    app.control.halt("key", ko="되풀이 secret-key", en="echo")
+    picture = await Eye(app).look()
+    assert "secret-key" not in repr(picture)
+    assert picture.warnings == ("되풀이 ***",)
+    app.config = replace(app.config, language="en")
+    halt = Halt(code="x", level=Level.HALTED, ends=Ends.PERSON, ko="고장", en="broken", since=NOW)
+    app.control = Mock(reasons=[halt])
+    app.discord = Mock(trouble=Trouble.GONE)
+    assert warnings(app) == ["broken", Trouble.GONE.say("en")]
+    app.control.reasons, app.discord = [], None
     assert warnings(app) == []
+
+
+def test_warnings_stand_in_the_picture_and_not_across_it(capsys: pytest.CaptureFixture[str]) -> None:
+    """What came meanwhile is written to the terminal after it; a file has had it all along."""
+    root, lines = logging.getLogger(), []
+    writer, file = logging.StreamHandler(sys.stderr), Mock(spec=logging.Handler, level=0)
+    file.handle.side_effect = lambda record: lines.append(record.getMessage())
+    writer.setFormatter(logging.Formatter("%(levelname)s %(message)s"))
+    root.addHandler(writer)
+    root.addHandler(file)
+    try:
+        with warnings_kept() as kept:
+            logging.getLogger("x").warning("slow")
+            logging.getLogger("x").info("bought")
+            assert (list(kept), capsys.readouterr().err) == (["WARNING slow"], "")
+        assert capsys.readouterr().err == "WARNING slow\n"
+        assert "slow" in lines
+        logging.getLogger("x").warning("after")
+        assert capsys.readouterr().err == "WARNING after\n"
+    finally:
+        root.removeHandler(writer)
+        root.removeHandler(file)
 
 
 def told(waiting: int, refused: int, trouble: Trouble | None, language: str) -> list[str]:
     """Return what a person should know of messages."""
-    return Messages(waiting=waiting, refused=refused, trouble=trouble).warnings(language)
+    return Arrivals(waiting=waiting, refused=refused, trouble=trouble).warnings(language)
 
 
 def test_status_says_why_messages_wait_and_how_many_and_nothing_while_all_arrive() -> None:

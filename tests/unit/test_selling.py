@@ -87,7 +87,7 @@ async def test_a_sale_is_written_down_and_ends_the_trade(app: Trading, monkeypat
     assert trade.closed_at == NOW + timedelta(seconds=11)
     kind, (told,), facts = app.made[-1]
     assert (kind, told.id, told.proceeds_krw) == ("sold", TRADE, Decimal("10494.75"))
-    assert facts == {"korean_name": f"이름 {MARKET}", "dust": Decimal(0), "at": NOW + timedelta(seconds=11)}
+    assert facts == {"name": f"이름 {MARKET}", "dust": Decimal(0), "at": NOW + timedelta(seconds=11)}
     assert [note.kind for note in app.journal.pending_notes(9)] == ["bought", "sold"]
     assert app.tell.mock_calls[-1] == call(
         "sold", market=MARKET, reason="trend_end", profit_krw=Decimal("10494.75") - Decimal(10_005)

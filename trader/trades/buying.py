@@ -119,8 +119,8 @@ async def after_buy(app: App, trade_id: str, intent: Intent) -> None:
     stop = stop_price(average, trade.stop_distance)
     opened_at = fills[0].at
     fee = app.journal.intent(intent.identifier).paid_fee
-    name, room = await app.korean_name(trade.market), await room_left(app, opened_at)
-    note = app.messages.bought(trade, korean_name=name, fills=fills, fee=fee, stop_price=stop, at=opened_at, room=room)
+    name, room = await app.name_of(trade.market), await room_left(app, opened_at)
+    note = app.messages.bought(trade, name=name, fills=fills, fee=fee, stop_price=stop, at=opened_at, room=room)
     app.journal.enter_position(trade_id, opened_at=opened_at, stop_price=stop, highest_price=average, notes=[note])
     hoped = trade.entry_reason.get("expected_price")
     krw = sum(fill.funds for fill in fills)

@@ -91,7 +91,7 @@ async def end(app: App, trade: Trade, *, dust: Decimal, reason: dict[str, object
     """Close a trade in the journal, with its message, and take its market out of the shared dicts."""
     now = app.clock()
     trade = replace(trade, exit_reason=trade.exit_reason or reason)
-    note = app.messages.sold(trade, korean_name=await app.korean_name(trade.market), dust=dust, at=now)
+    note = app.messages.sold(trade, name=await app.name_of(trade.market), dust=dust, at=now)
     app.journal.close_trade(trade.id, closed_at=now, dust=dust, reason=reason, notes=[note])
     app.tell("sold", market=trade.market, reason=(trade.exit_reason or {}).get("code"), profit_krw=trade.profit_krw)
     await let_go(app, trade.market)
