@@ -33,7 +33,7 @@ HEARTBEAT_S = 60.0
 EVENTS_SHOWN = 8
 EVENTS_READ = 200
 """So many events of the journal are looked through for those a person should know."""
-WARNINGS_KEPT, WARNINGS_SHOWN = 100, 3
+WARNINGS_KEPT, WARNINGS_SHOWN = 100, 2
 HEARD = ("update_prices", "update_wallet_realtime")
 """The loops that hear the exchange all the time."""
 
