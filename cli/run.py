@@ -86,9 +86,9 @@ async def trade(config: Config, attempts: Attempts) -> None:
         attempts.forget()
         if admitted:
             stop_on_signals(stop)
+            beside = [follow(real_seconds=1.0), *page_beside(config, 1.0, partial(say_where, config))]
             gc.collect()
             gc.freeze()  # modules and settings are no garbage: looking through them would hold the loop up
-            beside = [follow(real_seconds=1.0), *page_beside(config, 1.0, partial(say_where, config))]
             await serve(app, beside=beside, watchdog=SystemWatchdog())
 
 

@@ -34,7 +34,7 @@ SHOWN = 30
 def page(journal: Queries, sight: Sight) -> Page:
     """Return what is so now."""
     found = overview(journal, sight.now)
-    parts = (head(found, sight), halts(found, sight), held(found, sight), money(found, sight), commands(sight))
+    parts = (head(found, sight), halts(found, sight), commands(sight), held(found, sight), money(found, sight))
     return Page(sight.say("지금", "Now"), tuple(part for part in parts if part is not None))
 
 

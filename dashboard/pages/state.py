@@ -1,4 +1,4 @@
-"""`/state`: the daemon's own health: its loops, requests left, settings in force, versions, sizes."""
+"""`/state`: the daemon's own health: its loops, requests left, versions, sizes, and for its owner the settings."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from config.tables import effective
 from config.version import VERSION
 from dashboard.html import el
 from dashboard.pages.parts import Page, facts, section, table, warning
+from dashboard.passes import Role
 from notifier import watchers
 
 if TYPE_CHECKING:
@@ -64,11 +65,10 @@ def page(pulse: Pulse, sight: Sight) -> Page:
     rows = [[key, value or "-", source] for key, value, source in effective(sight.config)]
     heads = [sight.say("이름", "name"), sight.say("값", "value"), sight.say("출처", "source")]
     settings = sight.say("적용된 설정", "Settings in force")
-    return Page(
-        title,
-        (
-            section("head", None, el("h1", title), *(stopped or [fine])),
-            section("daemon", sight.say("데몬", "The daemon"), facts(pairs)),
-            section("settings", settings, table(settings, heads, rows)),
-        ),
-    )
+    parts = [
+        section("head", None, el("h1", title), *(stopped or [fine])),
+        section("daemon", sight.say("데몬", "The daemon"), facts(pairs)),
+    ]
+    if sight.role is Role.OWNER:
+        parts.append(section("settings", settings, table(settings, heads, rows)))
+    return Page(title, tuple(parts))

@@ -16,7 +16,7 @@ from notifier.words import Words, readable
 from views.history import GROUPS, ended, outcome, story, sums
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from dashboard.desk import Sight
     from dashboard.html import Node
@@ -128,22 +128,29 @@ def profit(journal: Queries, sight: Sight) -> Page:
     title, language = sight.say("수익", "Profit"), sight.language
     trades = journal.closed_trades(-1)
     whole = sum((one.profit_krw for one in trades), Decimal(0))
+    names = reasons(trades, language)
     amount = fact("realised", whole, signed_won(whole, language))
     parts = [
         section("head", None, el("h1", sight.say("누적 실현손익 ", "Realised "), amount)),
         section("curve", sight.say("누적 실현손익", "Realised profit"), curve(trades[::-1], sight)),
-        *(section(f"by-{by}", KINDS[by].say(language), summed(by, sums(trades, by), sight)) for by in GROUPS),
+        *(section(f"by-{by}", KINDS[by].say(language), summed(by, sums(trades, by), names, sight)) for by in GROUPS),
     ]
     return Page(title, tuple(parts))
 
 
-def summed(by: str, found: Sequence[Sum], sight: Sight) -> Node:
-    """Return sums as a table, days and months newest first."""
+def reasons(trades: Sequence[Trade], language: str) -> dict[str, str]:
+    """Return what the codes of exits mean, in the words of the newest trade that ended so."""
+    told = [trade.exit_reason for trade in reversed(trades) if trade.exit_reason]
+    return {str(reason.get("code")): readable(str(reason[language])) for reason in told if reason.get(language)}
+
+
+def summed(by: str, found: Sequence[Sum], names: Mapping[str, str], sight: Sight) -> Node:
+    """Return sums as a table, days and months newest first; `names` says what a code is called."""
     ordered = list(found) if by in {"market", "reason"} else list(found)[::-1]
     heads = (("구분", "by"), ("거래", "trades"), ("이익", "gained"), ("손익", "profit"), ("수수료", "fees"))
     rows: list[list[Node | str]] = [
         [
-            one.name,
+            names.get(one.name, one.name),
             f"{one.trades:,}",
             f"{one.gained:,}",
             el("span", gain(one.profit, one.paid, sight.language), class_=colour(one.profit)),

@@ -34,6 +34,7 @@ PERIODS = {
     "loop": "trader.guards.host.LOOK_S",
     "reconcile": "trader.books.reconcile.PERIOD_S",
     "files": "trader.guards.host.FILES_EVERY_S",
+    "year_end": "trader.guards.year_end.LOOK_S",
 }
 """The constant that is the first number of the period's cell."""
 
