@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -36,17 +36,17 @@ def fields_of(market: str, minute: int) -> dict[str, Any]:
     return {"market": market, "opened_at_utc": opened, "volume": Decimal(1 + minute), "turnover": price, **prices}
 
 
-def told(market: str, minute: int, **changes: object) -> StreamCandle:
+def told(market: str, minute: int, **changes: Decimal) -> StreamCandle:
     """Return the last frame about a candle."""
     return StreamCandle(kind="candle.1m", **(fields_of(market, minute) | changes))
 
 
-@dataclass
 class Exchange(Upbit):
-    """Every market trades in every minute; `lies` make its answers say something else."""
+    """Every market trades in every minute."""
 
-    asked: list[str] = field(default_factory=list)
-    lies: list[dict[str, Any]] = field(default_factory=list)  # of the answers to come, one each
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.lies: list[dict[str, Decimal]] = []  # what the answers to come say otherwise, one each
 
     async def candles(
         self, market: str, unit: timedelta, *, count: int = 200, to: datetime | None = None
@@ -162,9 +162,34 @@ async def test_after_a_new_connection_only_gaps_are_asked_for() -> None:
 async def test_a_market_that_the_stream_has_forgotten_is_asked_for() -> None:
     """Its last trade is of another candle or price than it was told: lost frames are noticed without a word."""
     store, exchange = await loaded()
-    tell(store, 100, MARKETS[1:])
+    tell(store, 100, MARKETS[1:3])
     store.put(told("KRW-D", 100, close=Decimal(400), low=Decimal(400)))
     assert await store.missing(MARKETS, at(101), exchange.traded(100.99)) == ["KRW-A", "KRW-D"]
+    store, exchange = await loaded()
+    tell(store, 100)
+    late = exchange.traded(101.99)
+    same_price = {
+        market: msgspec.structs.replace(ticker, price=fields_of(market, 100)["close"])
+        for market, ticker in late.items()
+    }
+    assert await store.missing(MARKETS, at(102), same_price) == MARKETS
+
+
+async def test_a_market_is_vouched_for_by_its_own_living_connection_alone() -> None:
+    """What others were told says that the stream goes on: not for a market that this connection has not begun with."""
+    for begun, ended, gone_on in ((True, False, True), (False, False, True), (True, True, True), (True, False, False)):
+        store, exchange = await loaded()
+        tell(store, 100)
+        tell(store, 101, MARKETS[:1])
+        connect(store)
+        if begun:
+            tell(store, 100, MARKETS[1:])
+        if gone_on:
+            tell(store, 101, MARKETS[:1])
+        if ended:
+            store.on_state("closed")
+        believed = begun and gone_on and not ended
+        assert await store.missing(MARKETS[1:], at(101), exchange.traded(101.01)) == ([] if believed else MARKETS[1:])
 
 
 async def test_a_candle_that_is_told_late_is_put_right_and_counted() -> None:
@@ -239,6 +264,19 @@ async def test_a_stream_that_most_of_a_sample_contradicts_is_not_believed() -> N
         assert (await store.missing(MARKETS, at(minute + 1), tickers) == []) is believed
         assert await store.refresh(MARKETS, at(minute + 1), tickers, budget_s=10) == []
     assert true(store, last + 1)
+
+
+@pytest.mark.failure("C18")
+async def test_an_answer_about_what_is_new_vouches_for_nothing_older() -> None:
+    """A candle that only the stream told is compared all the same after REST was asked about a later gap."""
+    store, exchange = await loaded()
+    for minute, volume in ((100, Decimal(1)), (101, Decimal(102)), (102, Decimal(103))):
+        store.put(told("KRW-A", minute, volume=volume))
+    assert await store.missing(["KRW-A"], at(102), exchange.traded(102.01)) == []
+    assert await store.refresh(["KRW-A"], at(104), exchange.traded(104.01), budget_s=10) == []
+    assert not true(store, 104, ["KRW-A"])
+    assert await store.check(at(104), sample=1) == ["KRW-A"]
+    assert true(store, 104, ["KRW-A"])
 
 
 async def test_what_is_listed_no_more_is_forgotten() -> None:

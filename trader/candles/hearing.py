@@ -53,8 +53,8 @@ class Heard:
             self.doubted.add(opened_at)
 
     def forget(self, before: datetime) -> None:
-        """Forget candles that opened before a moment, which are known by now; not the newest: it may come again."""
-        for opened_at in [one for one in self.candles if one < before and one != self.newest]:
+        """Forget candles that opened before a moment, which are known by now."""
+        for opened_at in [one for one in self.candles if one < before]:
             del self.candles[opened_at]
         self.doubted = {opened_at for opened_at in self.doubted if opened_at >= before}
 

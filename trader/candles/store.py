@@ -334,7 +334,6 @@ class CandleStore:
         """Believe the stream nothing for a while, and nothing of what it alone has told."""
         log.warning("candle stream not believed minutes=%d", DISTRUSTED_FOR // timedelta(minutes=1))
         self._deaf_until = closed_at + DISTRUSTED_FOR
-        self._heard.clear()
         for stretch in self._stretches.values():
             until = min(stretch.known_until, stretch.rest_until)
             stretch.change(stretch.arrays, to_ms(until))
