@@ -176,10 +176,15 @@ async def sweep(upbit: Upbit, markets: Sequence[str]) -> list[float]:
     await asyncio.sleep(60.0 - wall_clock().timestamp() % 60.0)
     closed_at, loop, late = last_close(wall_clock(), UNIT), asyncio.get_running_loop(), list[float]()
     began = loop.time()
-    for number, market in enumerate(markets):
-        await asyncio.sleep(max(0.0, began + number / SWEEP_A_SECOND - loop.time()))
+
+    async def ask(market: str) -> None:
         await upbit.candles(market, UNIT, count=2, to=closed_at)
         late.append((wall_clock() - closed_at).total_seconds())
+
+    async with asyncio.TaskGroup() as questions:
+        for number, market in enumerate(markets):
+            await asyncio.sleep(max(0.0, began + number / SWEEP_A_SECOND - loop.time()))
+            questions.create_task(ask(market))
     return late
 
 

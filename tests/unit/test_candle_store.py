@@ -162,6 +162,7 @@ async def test_after_a_new_connection_only_gaps_are_asked_for() -> None:
 async def test_a_market_that_the_stream_has_forgotten_is_asked_for() -> None:
     """Its last trade is of another candle or price than it was told: lost frames are noticed without a word."""
     store, exchange = await loaded()
+    tell(store, 99, MARKETS[:1])
     tell(store, 100, MARKETS[1:3])
     store.put(told("KRW-D", 100, close=Decimal(400), low=Decimal(400)))
     assert await store.missing(MARKETS, at(101), exchange.traded(100.99)) == ["KRW-A", "KRW-D"]
