@@ -193,3 +193,14 @@ async def test_a_stop_is_not_given_while_nobody_knows_the_candles(app: Mocked) -
         app, replace(a_trade(), entry_reason={"code": "adopted"}, bought=Decimal(5), phase=Phase.HOLDING)
     )
     assert app.journal.mock_calls == []
+
+
+async def test_a_stop_is_not_given_while_its_trade_is_being_sold(app: Mocked) -> None:
+    """It is, at a later comparison, if the trade is held then."""
+    await app.state.active_trade.replace({"KRW-A": ActiveTrade(market="KRW-A", started_at=NOW, phase=Phase.SELLING)})
+    app.journal.fills_of_trade.return_value = [
+        Fill(uuid="f", identifier="i", price=Decimal(100), volume=Decimal(5), funds=Decimal(500), at=NOW)
+    ]
+    trade = replace(a_trade(), stop_distance=Decimal(3), bought=Decimal(5), phase=Phase.HOLDING)
+    await adoption.give_stop(app, trade)
+    assert app.journal.set_stop.mock_calls == []

@@ -55,7 +55,7 @@ async def drive(app: App, identifier: str) -> Intent:
                 await track(app, intent)
             case _:
                 require(intent.state is not IntentState.SENT, f"{identifier} is being sent by somebody else")
-                if not await is_there_after_all(app, intent):
+                if not await was_taken_after_all(app, intent):
                     return intent
 
 
@@ -137,7 +137,7 @@ def write_failure(app: App, intent: Intent, state: IntentState, error: ExchangeE
     )
 
 
-async def is_there_after_all(app: App, intent: Intent) -> bool:
+async def was_taken_after_all(app: App, intent: Intent) -> bool:
     """Look for an order that Upbit said no to, and follow it when it is there: one answer proves nothing.
 
     When nobody can be asked the answer counts, and the next comparison of all orders is the second look.

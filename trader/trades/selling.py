@@ -159,7 +159,7 @@ async def after_sell(app: App, trade_id: str, intent: Intent) -> None:
 async def is_there_after_all(app: App, intent: Intent) -> bool:
     """Return whether Upbit shows a sale that it refused: then it is taken in before another one is sent.
 
-    A refusal is one answer; without a second one nobody knows, and all orders are compared.
+    The second look, after the rest: the first one followed the refusal. Without an answer all orders are compared.
     """
     if intent.state is not IntentState.REJECTED:
         return False
