@@ -10,11 +10,14 @@ RUN useradd --uid 10001 --no-create-home --home-dir /data --shell /usr/sbin/nolo
     && find / -xdev -type f -perm /6000 -exec chmod a-s {} +
 
 WORKDIR /app
+# REQUIREMENTS=requirements/chat.txt adds the bot in Discord.
+ARG REQUIREMENTS=requirements.txt
 COPY requirements.txt .
+COPY requirements/chat.txt requirements/
 # Tests, type stubs, sources of compiled parts and the grammars of 500 languages are a fifth of the packages, and nothing
 # reads them.
 RUN PYTHONDONTWRITEBYTECODE=1 pip install -q --no-cache-dir --no-compile --root-user-action=ignore --disable-pip-version-check \
-        --require-hashes --only-binary=:all: -r requirements.txt \
+        --require-hashes --only-binary=:all: -r "$REQUIREMENTS" \
     && cd "$(python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" \
     && find . -type d -name tests -not -path './pip/*' -prune -exec rm -r {} + \
     && rm -r numpy/f2py \
@@ -26,6 +29,7 @@ ENV PYTHONUNBUFFERED=1 \
     BOT_DATA_DIR=/data
 COPY main.py failure.py state.py pyproject.toml ./
 COPY backtest backtest
+COPY chat chat
 COPY cli cli
 COPY config config
 COPY dashboard dashboard

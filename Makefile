@@ -119,7 +119,8 @@ wheels: $(STAMP) # every package of requirements.txt is there as a wheel for x86
 lock: # needs uv
 	$(LOCK) -o requirements.txt
 	$(LOCK) --extra research -o requirements/research.txt
-	$(LOCK) --extra research --extra dev -o requirements/dev.txt
+	$(LOCK) --extra chat -c requirements.txt -o requirements/chat.txt
+	$(LOCK) --extra research --extra chat --extra dev -o requirements/dev.txt
 	$(LOCK) --extra bench -c requirements.txt -o requirements/bench.txt
 	$(COMPILE) --universal --group build -c requirements.txt -o requirements/build.txt
 

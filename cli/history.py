@@ -8,14 +8,14 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from cli.common.exits import OK
-from cli.common.printing import print_json, print_table, shown, why
+from cli.common.printing import print_json, print_table
 from failure import Failure
 from journal import JOURNAL_FILE
 from journal.reader import open_reader
-from notifier.formats import KST, gain, held, kst, won
-from notifier.words import Words
+from notifier.formats import KST, kst
 from views.executions import executions, to_csv
 from views.history import GROUPS, ended, outcome, story, sums
+from views.lines import SUMS, TRADES, cells_of_sum, cells_of_trade
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,23 +26,6 @@ if TYPE_CHECKING:
     from views.history import Sum, TradeStory
 
 DAY = timedelta(days=1)
-HEADS = (
-    Words("거래", "trade"),
-    Words("마켓", "market"),
-    Words("끝(KST)", "ended(KST)"),
-    Words("보유", "held"),
-    Words("매수", "paid"),
-    Words("매도", "received"),
-    Words("손익", "profit"),
-    Words("이유", "reason"),
-)
-SUM_HEADS = (
-    Words("구분", "by"),
-    Words("거래", "trades"),
-    Words("이익", "gained"),
-    Words("손익", "profit"),
-    Words("수수료", "fees"),
-)
 
 
 class NoSuchTrade(Failure):
@@ -88,7 +71,9 @@ def run(config: Config, options: argparse.Namespace) -> int:
     if options.json:
         print_json(trades)
         return OK
-    print_table([head.say(config.language) for head in HEADS], [row(trade, config) for trade in trades])
+    print_table(
+        [head.say(config.language) for head in TRADES], [cells_of_trade(trade, config.language) for trade in trades]
+    )
     return OK
 
 
@@ -103,32 +88,13 @@ def chosen(journal: Queries, options: argparse.Namespace, end: datetime | None) 
     ]
 
 
-def row(trade: Trade, config: Config) -> list[str]:
-    """Return the cells of one trade."""
-    language = config.language
-    return [
-        trade.id,
-        trade.market,
-        shown(trade.closed_at),
-        held(ended(trade) - (trade.opened_at or trade.decided_at), language),
-        won(trade.cost_krw, language),
-        won(trade.proceeds_krw, language),
-        gain(trade.profit_krw, trade.cost_krw, language),
-        why(trade.exit_reason or {}, config),
-    ]
-
-
 def print_sums(config: Config, found: Sequence[Sum], *, as_json: bool) -> int:
     """Print what trades have earned together."""
     if as_json:
         print_json(found)
         return OK
     language = config.language
-    rows = [
-        [one.name, str(one.trades), str(one.gained), gain(one.profit, one.paid, language), won(one.fees, language)]
-        for one in found
-    ]
-    print_table([head.say(language) for head in SUM_HEADS], rows)
+    print_table([head.say(language) for head in SUMS], [cells_of_sum(one, language) for one in found])
     return OK
 
 

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 from cli.common.exits import OK
 from cli.common.printing import print_json
-from dashboard.passes import FOLDER, Passes, Role
-from failure import Failure
+from dashboard.passes import FOLDER, NoPage, Passes, Role
 from notifier.words import Words
 from trader.clock import wall_clock
 
@@ -15,16 +14,6 @@ if TYPE_CHECKING:
     import argparse
 
     from config.settings import Config
-
-
-class NoPage(Failure):
-    """The settings ask for no page."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "페이지가 꺼져 있습니다. config.toml에 [dashboard] port = 8787을 쓰고 데몬을 다시 시작하세요.",
-            "The page is off. Write [dashboard] port = 8787 into config.toml, and restart the daemon.",
-        )
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

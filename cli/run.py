@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from cli.common import log as logs
 from cli.common.attempts import Attempts, stop_asked
+from cli.common.chat import chat_beside
 from cli.common.exits import INTERRUPTED, OK
 from cli.common.failures import explain_failure, first_of
 from cli.common.loop import plain_loop, stop_on_signals
@@ -86,7 +87,8 @@ async def trade(config: Config, attempts: Attempts) -> None:
         attempts.forget()
         if admitted:
             stop_on_signals(stop)
-            beside = [follow(real_seconds=1.0), *page_beside(config, 1.0, partial(say_where, config))]
+            page = page_beside(config, 1.0, partial(say_where, config))
+            beside = [follow(real_seconds=1.0), *page, *chat_beside(config)]
             gc.collect()
             gc.freeze()  # modules and settings are no garbage: looking through them would hold the loop up
             await serve(app, beside=beside, watchdog=SystemWatchdog())

@@ -9,25 +9,13 @@ from cli.common.exits import OK
 from cli.common.printing import print_halts, print_json, print_table, print_trades
 from journal import JOURNAL_FILE
 from journal.reader import open_reader
-from notifier.formats import average, percent, price, signed_won, won
-from notifier.words import Words
+from views.lines import HELD, cells_of_position, earned
 from views.status import overview
 
 if TYPE_CHECKING:
     import argparse
 
     from config.settings import Config
-    from views.status import Held
-
-HEADS = (
-    Words("마켓", "market"),
-    Words("매수평균가", "entry"),
-    Words("현재가", "price"),
-    Words("평가손익", "open profit"),
-    Words("수익률", "return"),
-    Words("손절가", "stop"),
-    Words("손절가까지", "to the stop"),
-)
 
 
 def run(config: Config, options: argparse.Namespace) -> int:
@@ -44,26 +32,12 @@ def run(config: Config, options: argparse.Namespace) -> int:
         say(f"  {line}")
     print_trades(found.trades, config)
     if found.now.held:
-        print_table([head.say(language) for head in HEADS], [row(one, language) for one in found.now.held])
-    profit, fees = signed_won(found.totals.realised_pnl, language), won(found.totals.fees, language)
+        print_table([head.say(language) for head in HELD], [cells_of_position(one, language) for one in found.now.held])
     say(found.now.account(language))
-    say(Words(f"누적 실현손익: {profit} · 수수료 {fees}", f"realised: {profit} · fees {fees}").say(language))
+    say(earned(found, language))
     return OK
 
 
 def say(line: str) -> None:
     """Print one line for a person."""
     print(line)
-
-
-def row(one: Held, language: str) -> list[str]:
-    """Return the cells of one position at the last look."""
-    return [
-        one.market,
-        "-" if one.entry is None else average(one.entry),
-        "-" if one.price is None else price(one.price),
-        "-" if one.profit is None else signed_won(one.profit, language),
-        "-" if one.share is None else percent(one.share),
-        "-" if one.stop is None else price(one.stop),
-        "-" if one.to_stop is None else percent(one.to_stop),
-    ]

@@ -127,6 +127,13 @@ def check_together(config: Config) -> Iterator[Problem]:
                 en=f"trading.order_krw {order:f} is above risk.{name} {cap:f}, so every buy would be refused. "
                 "Mend one of them.",
             )
+    if config.discord_bot_token is not None and None in {config.chat.owner, config.chat.channel}:
+        yield Problem(
+            ko="DISCORD_BOT_TOKEN이 있으면 chat.owner(내 사용자 ID)와 chat.channel(채널 ID)도 있어야 합니다. "
+            "디스코드 설정에서 개발자 모드를 켜고 우클릭해 복사하세요.",
+            en="With DISCORD_BOT_TOKEN, chat.owner (your user id) and chat.channel (the channel's id) are needed. "
+            "Turn developer mode on in Discord, and copy them with a right click.",
+        )
     most = most_spent(config)
     if config.mode == "live" and most >= CONFIRM_FROM and config.risk.confirm_krw != most:
         yield Problem(

@@ -14,6 +14,7 @@ from typing import Any
 from config.problems import LONGEST_TOLD
 
 UNITS = (1, 3, 5, 10, 15, 30, 60, 240)
+SNOWFLAKE_FORM = re.compile(r"[1-9]\d{16,19}", re.ASCII)
 HOST = re.compile(r"[a-z0-9.-]{1,253}(:\d{1,5})?")
 
 
@@ -111,6 +112,12 @@ def _hosts(value: Any) -> tuple[str, ...]:
     return tuple(value)
 
 
+def _snowflake(value: Any) -> int:
+    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    need(isinstance(text, str), SNOWFLAKE_FORM.fullmatch(text) is not None)
+    return int(text)
+
+
 def _table(value: Any) -> Mapping[str, object]:
     need(isinstance(value, dict))
     return dict(value)
@@ -122,6 +129,8 @@ MINUTES = Kind(", ".join(map(str, UNITS)), _minutes)
 MARKETS = Kind('["KRW-...", ...]', _markets)
 
 ADDRESS = Kind("127.0.0.1, 0.0.0.0, ::1 ...", _address)
+SNOWFLAKE = Kind("123456789012345678 ...", _snowflake)
+"""Ids of Discord."""
 HOSTS = Kind('["bot.example.com", ...]', _hosts)
 
 

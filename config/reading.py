@@ -21,6 +21,7 @@ from config.checks import (
 from config.problems import LONGEST_PROBLEM, ConfigError, Problem, shortened
 from config.settings import (
     DEFAULT_BASE_URL,
+    ChatSettings,
     Config,
     DashboardSettings,
     RiskSettings,
@@ -185,6 +186,7 @@ class Reader:
     def finish(self) -> Config:
         """Put everything together."""
         access, secret, webhook = (self.variable(name) for name in ("ACCESS_KEY", "SECRET_KEY", "WEBHOOK_URL"))
+        bot_token = self.variable("DISCORD_BOT_TOKEN")
         proxy, ca_file = self.variable("HTTPS_PROXY"), self.variable("SSL_CERT_FILE")
         base_url = (self.variable("UPBIT_BASE_URL") or DEFAULT_BASE_URL).rstrip("/")
         self.note(check_keys(access, secret))
@@ -199,6 +201,7 @@ class Reader:
             access_key=Secret(access) if access else None,
             secret_key=Secret(secret) if secret else None,
             webhook_url=Secret(webhook) if webhook else None,
+            discord_bot_token=Secret(bot_token) if bot_token else None,
             base_url=base_url,
             proxy=Secret(proxy) if proxy else None,
             no_proxy=self.variable("NO_PROXY") or "",
@@ -208,6 +211,7 @@ class Reader:
             trading=TradingSettings(**self.section("trading")),
             risk=RiskSettings(**self.section("risk")),
             dashboard=DashboardSettings(**self.section("dashboard")),
+            chat=ChatSettings(**self.section("chat")),
             sources=dict(self.sources),
             **self.section(""),
         )

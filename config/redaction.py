@@ -35,7 +35,7 @@ class Redaction:
     @classmethod
     def of(cls, config: Config) -> Redaction:
         """Return what hides the secrets of these settings."""
-        held = (config.access_key, config.secret_key, config.webhook_url, config.proxy)
+        held = (config.access_key, config.secret_key, config.webhook_url, config.discord_bot_token, config.proxy)
         found = {text for secret in held if secret is not None for text in forms_of(secret)}
         return cls(tuple(sorted(found, key=lambda text: (-len(text), text))))  # the longest first: one may hold another
 

@@ -12,7 +12,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import urlsplit
 
-from config.converters import ADDRESS, HOSTS, MARKETS, MINUTES, SWITCH, amount, one_of, seconds, table, whole, word
+from config.converters import (
+    ADDRESS,
+    HOSTS,
+    MARKETS,
+    MINUTES,
+    SNOWFLAKE,
+    SWITCH,
+    amount,
+    one_of,
+    seconds,
+    table,
+    whole,
+    word,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -207,12 +220,31 @@ class DashboardSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ChatSettings:
+    """Whom the bot in Discord obeys."""
+
+    owner: int | None = setting(
+        None,
+        SNOWFLAKE,
+        ko="디스코드 봇이 명령을 받는 사용자의 ID. DISCORD_BOT_TOKEN과 함께 씁니다",
+        en="id of the user whom the bot in Discord obeys; goes with DISCORD_BOT_TOKEN",
+    )
+    channel: int | None = setting(
+        None,
+        SNOWFLAKE,
+        ko="디스코드 봇이 명령을 받는 채널의 ID",
+        en="id of the channel in which the bot in Discord obeys",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """Everything that can be set, checked."""
 
     access_key: Secret | None = None
     secret_key: Secret | None = None
     webhook_url: Secret | None = None
+    discord_bot_token: Secret | None = None
     base_url: str = DEFAULT_BASE_URL
     proxy: Secret | None = None  # http://[user:password@]host:port
     no_proxy: str = ""
@@ -223,6 +255,7 @@ class Config:
     trading: TradingSettings = field(default_factory=TradingSettings)
     risk: RiskSettings = field(default_factory=RiskSettings)
     dashboard: DashboardSettings = field(default_factory=DashboardSettings)
+    chat: ChatSettings = field(default_factory=ChatSettings)
     log_level: str = setting(
         "INFO", one_of("DEBUG", "INFO", "WARNING", "ERROR"), key="log.level", ko="로그 수준", en="log level"
     )

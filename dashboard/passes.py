@@ -7,6 +7,7 @@ and a session outlives a restart.
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 import json
 import secrets
 from dataclasses import dataclass
@@ -14,13 +15,27 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from failure import Failure
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from config.settings import DashboardSettings
+
 FOLDER = "dashboard"
 LINK, SESSION = "link", "session"
 LINK_LIFE, SESSION_LIFE = timedelta(minutes=5), timedelta(days=30)
+
+
+class NoPage(Failure):
+    """The settings ask for no page."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "페이지가 꺼져 있습니다. config.toml에 [dashboard] port = 8787을 쓰고 데몬을 다시 시작하세요.",
+            "The page is off. Write [dashboard] port = 8787 into config.toml, and restart the daemon.",
+        )
 
 
 class Role(StrEnum):
@@ -85,6 +100,23 @@ class Passes:
             for place in self.folder.glob(f"{kind}-*"):
                 if self._read(place) is None:
                     place.unlink(missing_ok=True)
+
+
+def address_of(settings: DashboardSettings) -> str | None:
+    """Return where somebody else opens the page: under its first other name, else on this machine; None: nowhere.
+
+    A name is that of an HTTPS proxy in front of it; an address without a port is the page itself.
+    """
+    if settings.port is None:
+        return None
+    if not settings.hosts:
+        return f"http://127.0.0.1:{settings.port}"
+    host = settings.hosts[0]
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return f"https://{host}"
+    return f"http://{host}:{settings.port}"
 
 
 def form_token(session: str) -> str:

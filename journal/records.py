@@ -224,7 +224,7 @@ class Command:
 
     id: str  # of whoever asks; the same again is the same command
     name: Order
-    by: str  # from where: "cli", "page"
+    by: str  # from where: "cli", "page", "discord"
     asked_at: datetime
     codes: tuple[str, ...] = ()  # of `resume`: the reasons it ends
     outcome: str | None = None  # "done", or "nothing" where nothing was to be changed; None while it is not done

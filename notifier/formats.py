@@ -68,6 +68,11 @@ def kst(moment: datetime) -> str:
     return f"{moment + KST:%m-%d %H:%M} KST"
 
 
+def stamp(moment: datetime | None) -> str:
+    """Return a time to the minute with its year, as clocks in Korea show it; `-` for none."""
+    return f"{moment + KST:%Y-%m-%d %H:%M}" if moment else "-"
+
+
 def held(time: timedelta, language: str) -> str:
     """Return a duration in days, hours and minutes: `1일 2시간 5분`, `1d 2h 5m`."""
     minutes = int(time.total_seconds() // 60)

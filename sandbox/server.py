@@ -1,4 +1,4 @@
-"""An Upbit in a box: REST, WebSocket and a webhook receiver on one port, on the running event loop."""
+"""An Upbit in a box: REST, WebSocket and a Discord for webhooks and bots on one port, on the running event loop."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from aiohttp import web
 from sandbox.auth import ApiKey, Gate
 from sandbox.discord import PREFIX as WEBHOOKS
 from sandbox.discord import Discord
+from sandbox.discord_gateway import API as CHAT
+from sandbox.discord_gateway import GATEWAY, Guild
 from sandbox.errors import ApiError
 from sandbox.exchange.desk import Exchange
 from sandbox.faults.admin import PREFIX as ADMIN
@@ -104,6 +106,7 @@ class Sandbox:
     def __init__(self, options: SandboxOptions, clock: Callable[[], datetime], source: Opened | None = None) -> None:
         self.options = options
         self.discord = Discord()
+        self.guild = Guild(self._now_ms)
         self.limits = Limits()
         self._clock = SkewedClock(clock)
         self._timers = Timers(options.speed, self._on_internal_error)
@@ -274,6 +277,8 @@ class Sandbox:
     async def _serve(self, request: web.BaseRequest, call: Call) -> web.StreamResponse:
         if call.path in PATHS:
             return await self._stream.serve(request, call.path)
+        if call.path == GATEWAY:
+            return await self.guild.serve(request)
         return send(self._answer(call))
 
     def _answer(self, call: Call) -> Answer:
@@ -282,13 +287,16 @@ class Sandbox:
             refusal, headers = self.discord.pace(asyncio.get_running_loop().time())
             status, body = refusal or self.discord.receive(call.method, call.path, call.query, call.body)
             return Answer(status, body, headers)
+        if call.path.startswith(CHAT):
+            (status, body), headers = self.guild.answer(call.method, call.path, call.headers, call.body)
+            return Answer(status, body, headers)
         self.catch_up()
         return self._api.answer(call)
 
     def _group(self, call: Call) -> str:
         if call.path in PATHS:
             return WEBSOCKET
-        return WEBHOOK if call.path.startswith(WEBHOOKS) else self._api.group(call)
+        return WEBHOOK if call.path.startswith((WEBHOOKS, CHAT, GATEWAY)) else self._api.group(call)
 
     def _on_violation(self, name: str) -> None:
         self.violations[name] += 1

@@ -255,7 +255,7 @@ async def quietly(work: Coroutine[None, None, None]) -> None:
     try:
         await work
     except Exception:
-        log.exception("the terminal or the page failed")
+        log.exception("the terminal, the page or the chat failed")
 
 
 def absent(app: App) -> set[str]:

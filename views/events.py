@@ -20,12 +20,33 @@ COMMANDS = {
     Order.RESUME: Words("거래 재개", "resume"),
     Order.SELL_ALL: Words("모두 매도", "sell all"),
 }
+WHAT = {
+    Order.HALT_BUYS: Words(
+        "새로 사지 않습니다. 보유분은 손절과 매도를 계속합니다. 재개할 때까지 이어집니다.",
+        "Nothing new is bought. What is held keeps its stops and exits. It lasts until a resume.",
+    ),
+    Order.RESUME: Words(
+        "이 이유를 끝내고 거래를 다시 시작합니다. 원인이 남아 있으면 다시 멈춥니다.",
+        "This reason ends and trading goes on. A cause that is still there stops it again.",
+    ),
+    Order.SELL_ALL: Words(
+        "봇이 산 코인을 모두 시장가로 팔고, 재개할 때까지 사지 않습니다. 되돌릴 수 없습니다.",
+        "Everything the bot bought is sold at the market, and nothing is bought before a resume. It cannot be undone.",
+    ),
+}
+"""What a command does, to who is about to give it."""
 OUTCOMES = {"done": Words("실행됨", "done"), "nothing": Words("바뀐 것이 없음", "nothing was to be changed")}
 ORDERS = {
     IntentState.REJECTED: Words("업비트가 주문을 거절함", "Upbit refused the order"),
     IntentState.UNKNOWN: Words("주문의 결과를 확인하는 중", "it is being found out what became of the order"),
     IntentState.FENCED: Words("주문은 체결되지 않은 것으로 확인됨", "the order was proven not to exist"),
 }
+
+
+def what_came_of(order: Order, outcome: str | None) -> Words:
+    """Return what became of a command; without an outcome it is under way."""
+    name, came = COMMANDS[order], OUTCOMES.get(outcome or "", Words("실행하는 중", "under way"))
+    return Words(f"{name.ko}: {came.ko}", f"{name.en}: {came.en}")
 
 
 def told(journal: Queries, event: Happening) -> Words | None:

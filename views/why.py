@@ -147,6 +147,12 @@ class Funnel:
         return " → ".join(f"{step.name.say(language)} {step.left}" for step in self.steps)
 
 
+def market_of(text: str) -> str:
+    """Return the name of a market of one that was typed in haste: `xrp` is `KRW-XRP`."""
+    name = text.strip().upper()
+    return name if "-" in name else f"KRW-{name}"
+
+
 def why_market(journal: Queries, market: str, moment: datetime) -> WhyMarket:
     """Return why a market was bought or not at the last look at or before a moment.
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from journal.records import worst
-from notifier.formats import KST, price, units, won
-from notifier.labels import PHASES, STATES
+from notifier.formats import price, stamp, units, won
+from notifier.labels import PHASES
+from views.lines import state_and_halts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
 
     from config.settings import Config
     from journal.records import Halt, Trade
@@ -29,8 +29,8 @@ def print_trades(trades: Sequence[Trade], config: Config) -> None:
             units(t.volume),
             won(t.cost_krw, config.language),
             price(t.stop_price) if t.stop_price else "-",
-            shown(t.opened_at),
-            why(t.entry_reason, config),
+            stamp(t.opened_at),
+            str(t.entry_reason.get(config.language, "-")),
         ]
         for t in trades
     ]
@@ -47,19 +47,7 @@ def state_of(halts: Sequence[Halt]) -> str:
 
 def print_halts(halts: Sequence[Halt], language: str) -> None:
     """Print the state of trading and every reason that stands."""
-    print(f"{'상태' if language == 'ko' else 'state'}: {STATES[worst(halts)].say(language)}")
-    for halt in halts:
-        print(f"  {shown(halt.since)} {halt.code}: {getattr(halt, language)}")
-
-
-def why(reason: dict[str, object], config: Config) -> str:
-    """Return a reason in the language of the settings."""
-    return str(reason.get(config.language, "-"))
-
-
-def shown(moment: datetime | None) -> str:
-    """Return a time to the minute, as clocks in Korea show it."""
-    return f"{moment + KST:%Y-%m-%d %H:%M}" if moment else "-"
+    print("\n".join(state_and_halts(halts, language)))
 
 
 def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -11,7 +11,7 @@ from dashboard.shell import hidden
 from journal.records import Order
 from notifier.formats import KST, units
 from notifier.words import Words, readable
-from views.events import COMMANDS, OUTCOMES
+from views.events import COMMANDS, WHAT, what_came_of
 
 if TYPE_CHECKING:
     from dashboard.desk import Sight
@@ -21,20 +21,6 @@ if TYPE_CHECKING:
 
 TYPED = {Order.SELL_ALL: "sell-all"}
 """What must be typed, so that no slip of a finger sells."""
-WHAT = {
-    Order.HALT_BUYS: Words(
-        "새로 사지 않습니다. 보유분은 손절과 매도를 계속합니다. 재개할 때까지 이어집니다.",
-        "Nothing new is bought. What is held keeps its stops and exits. It lasts until a resume.",
-    ),
-    Order.RESUME: Words(
-        "이 이유를 끝내고 거래를 다시 시작합니다. 원인이 남아 있으면 다시 멈춥니다.",
-        "This reason ends and trading goes on. A cause that is still there stops it again.",
-    ),
-    Order.SELL_ALL: Words(
-        "봇이 산 코인을 모두 시장가로 팔고, 재개할 때까지 사지 않습니다. 되돌릴 수 없습니다.",
-        "Everything the bot bought is sold at the market, and nothing is bought before a resume. It cannot be undone.",
-    ),
-}
 WRONG_WORD = Words(
     "sell-all을 그대로 입력하세요. 아무것도 하지 않았습니다.", "Type sell-all as it is. Nothing was done."
 )
@@ -90,7 +76,6 @@ def about(journal: Queries, sight: Sight, order: Order, code: str) -> list[Node]
 
 def told(command: Command, sight: Sight) -> Page:
     """Return what came of a command."""
-    outcome = OUTCOMES.get(command.outcome or "", Words("실행하는 중", "under way"))
-    title = f"{COMMANDS[command.name].say(sight.language)}: {outcome.say(sight.language)}"
+    title = what_came_of(command.name, command.outcome).say(sight.language)
     back = el("a", sight.say("지금 보기", "Look at now"), href="/", class_="button")
     return Page(title, (section("command", None, el("h1", title), el("p", back)),))

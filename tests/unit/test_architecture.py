@@ -18,7 +18,19 @@ if TYPE_CHECKING:
 LEAVES = frozenset[str]()
 VALUES = frozenset({"config", "failure", "strategy", "upbit"})
 PRODUCT = VALUES | {
-    *("backtest", "dashboard", "journal", "notifier", "sandbox", "simulation", "state", "trader", "views", "worlds")
+    *(
+        "backtest",
+        "chat",
+        "dashboard",
+        "journal",
+        "notifier",
+        "sandbox",
+        "simulation",
+        "state",
+        "trader",
+        "views",
+        "worlds",
+    )
 }
 MAY_KNOW: dict[str, frozenset[str]] = {
     "failure": LEAVES,
@@ -33,6 +45,7 @@ MAY_KNOW: dict[str, frozenset[str]] = {
     "views": VALUES | {"journal", "notifier"},
     "trader": VALUES | {"state", "journal", "notifier"},
     "dashboard": VALUES | {"state", "journal", "notifier", "views", "trader"},
+    "chat": VALUES | {"journal", "notifier", "views", "trader", "dashboard"},
     "backtest": VALUES | {"state", "journal", "notifier"},
     "worlds": frozenset({"config", "failure", "upbit", "sandbox", "simulation", "journal", "notifier", "trader"}),
     "cli": PRODUCT,
@@ -78,7 +91,7 @@ RANKS: dict[str, tuple[tuple[str, ...], ...]] = {
     "cli": (("cli.common",), ("cli",)),
     "sandbox": (
         ("sandbox.errors", "sandbox.keys", "sandbox.listener", "sandbox.timers", "sandbox.wire"),
-        ("sandbox.auth", "sandbox.discord", "sandbox.http", "sandbox.limits"),
+        ("sandbox.auth", "sandbox.discord", "sandbox.discord_gateway", "sandbox.http", "sandbox.limits"),
         ("sandbox.market",),
         ("sandbox.market.sources",),
         ("sandbox.exchange.ledger", "sandbox.exchange.orders"),
@@ -103,6 +116,7 @@ RANKS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("dashboard.feed",),
         ("dashboard",),
     ),
+    "chat": (("chat.buttons",), ("chat.answers",), ("chat.bot",)),
     "worlds": (
         ("worlds.story", "worlds.promises", "worlds.growth", "worlds.market", "worlds.disk", "worlds.pool"),
         ("worlds.plan", "worlds.judges", "worlds.lies.sandbox"),

@@ -45,7 +45,8 @@ def test_every_room_of_the_house_is_in_the_image() -> None:
     copied = {line.split()[1] for line in LINES if line.startswith("COPY") and len(line.split()) == 3}
     assert rooms <= copied
     kept = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
-    assert rooms | {"main.py", "failure.py", "state.py", "pyproject.toml", "requirements.txt"} == kept
+    files = {"main.py", "failure.py", "state.py", "pyproject.toml", "requirements.txt", "requirements/chat.txt"}
+    assert rooms | files == kept
 
 
 def test_compose_passes_every_variable_on_and_each_secret_as_a_file_too() -> None:

@@ -9,9 +9,10 @@ from decimal import Decimal
 
 import pytest
 
-from cli.common.printing import print_halts, print_trades, shown
+from cli.common.printing import print_halts, print_trades
 from config.settings import Config
 from journal.records import Ends, Halt, Level, Phase, Trade
+from notifier.formats import stamp
 from notifier.labels import PHASES, STATES
 
 NOW = datetime(2026, 11, 1, 23, 5, tzinfo=UTC)
@@ -53,4 +54,4 @@ def test_every_state_and_phase_has_its_word() -> None:
     """A new one cannot be forgotten."""
     assert set(STATES) == set(Level)
     assert set(PHASES) == set(Phase)
-    assert shown(None) == "-"
+    assert stamp(None) == "-"

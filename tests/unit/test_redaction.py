@@ -26,12 +26,17 @@ NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)
 ACCESS, SECRET = "access-key-0123456789abcdefghij", "secret-key-0123456789abcdefghij"
 HOOK = "https://discord.com/api/webhooks/123456/the-token-of-the-webhook?thread_id=5"
 PROXY = "http://somebody:pass%20word-of-proxy@proxy.example:3128"
+BOT = "the-id-of-the-bot.AbCdEf.and-its-secret-part"
 CONFIG = Config(
-    access_key=Secret(ACCESS), secret_key=Secret(SECRET), webhook_url=Secret(HOOK), proxy=Secret(PROXY)
-)  # fmt: skip
+    access_key=Secret(ACCESS),
+    secret_key=Secret(SECRET),
+    webhook_url=Secret(HOOK),
+    discord_bot_token=Secret(BOT),
+    proxy=Secret(PROXY),
+)
 JWT = token(ACCESS, SECRET, "a=b")
 PARTS = ("the-token-of-the-webhook", "pass word-of-proxy", "pass%20word-of-proxy")
-CANARIES = (ACCESS, SECRET, HOOK, PROXY, *PARTS, JWT, *JWT.split(".")[:2])
+CANARIES = (ACCESS, SECRET, HOOK, BOT, PROXY, *PARTS, JWT, *JWT.split(".")[:2])
 
 
 @given(

@@ -17,13 +17,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ACCESS, SECRET = "canary-access-9f3b1c77", "canary-secret-0123456789abcdef0123456789"
-TOKEN = "canary-token-AbCdEf123456"
+TOKEN, BOT = "canary-token-AbCdEf123456", "canary-bot.AbCdEf.0123456789abcdef"
+OWNER, CHANNEL = 300000000000000001, 300000000000000003
 WEBHOOK = f"https://discord.com/api/webhooks/123456789/{TOKEN}"
 PROXY = "http://canary-user:canary-password-77@10.1.2.3:8080"
 UUID, OTHER = "deadbeef-0000-4000-8000-00000000cafe", "12345678-1234-4234-8234-123456789abc"
 ADDRESS, PERSON = "203.0.113.77", "canary-person"
 IDENTIFIER = "canary-identifier-1"
-CANARIES = (ACCESS, SECRET, TOKEN, "canary-password-77", UUID, OTHER, ADDRESS, PERSON, IDENTIFIER, "canary-trade")
+CANARIES = (ACCESS, SECRET, TOKEN, BOT, "canary-password-77", UUID, OTHER, ADDRESS, PERSON, IDENTIFIER, "canary-trade")
 
 
 @pytest.fixture
@@ -33,13 +34,15 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("ACCESS_KEY", ACCESS),
         ("SECRET_KEY", SECRET),
         ("DISCORD_WEBHOOK_URL", WEBHOOK),
+        ("DISCORD_BOT_TOKEN", BOT),
         ("HTTPS_PROXY", PROXY),
         ("BOT_DATA_DIR", str(tmp_path)),
         ("BOT_LANGUAGE", "en"),
     ):
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(tmp_path)
-    spilled = f"{ACCESS} {SECRET} {WEBHOOK} {PROXY} {UUID} {OTHER} {ADDRESS} /home/{PERSON}/bot {IDENTIFIER}"
+    (tmp_path / "config.toml").write_text(f"[chat]\nowner = {OWNER}\nchannel = {CHANNEL}\n", encoding="utf-8")
+    spilled = f"{ACCESS} {SECRET} {WEBHOOK} {BOT} {PROXY} {UUID} {OTHER} {ADDRESS} /home/{PERSON}/bot {IDENTIFIER}"
     book = Book(tmp_path / "journal.sqlite3")
     with book.journal:
         decided = trade("canary-trade", "KRW-BTC")

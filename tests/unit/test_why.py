@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cli.why import korean_time, lines_of, market
+from cli.why import korean_time
 from journal.journal import Journal
 from journal.records import Ends, Halt, Level
 from journal.scans import Draw, Rest
 from journal.verdicts import GateRow, Scan
 from main import main
 from trader.orders.risk import REFUSED
+from views.lines import why_in_lines
 from views.reasons import RESTS, why_it_rests
-from views.why import NothingKnown, distance, funnel, why_market
+from views.why import NothingKnown, distance, funnel, market_of, why_market
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -149,7 +150,7 @@ def test_a_look_that_is_older_than_the_moment_says_so(journal: Journal) -> None:
     assert not funnel(journal, NOW + timedelta(minutes=2)).late
     late = funnel(journal, NOW + timedelta(hours=2))
     assert late.late
-    assert "⚠ There was no look at that time; this is the last one before it." in lines_of(late, "en")
+    assert "⚠ There was no look at that time; this is the last one before it." in why_in_lines(late, "en")
 
 
 @pytest.mark.parametrize(("name", "before"), [("KRW-NOPE", 0), ("KRW-A", 60)])
@@ -189,7 +190,7 @@ def test_a_time_is_korean_and_a_market_may_be_typed_in_haste() -> None:
     """14:03 in Seoul is 05:03 UTC; whoever writes an offset means it."""
     assert korean_time("2026-11-30 14:03") == NOW
     assert korean_time("2026-11-30T05:03+00:00") == NOW
-    assert (market("xrp"), market("krw-xrp")) == ("KRW-XRP", "KRW-XRP")
+    assert (market_of("xrp"), market_of("krw-xrp")) == ("KRW-XRP", "KRW-XRP")
 
 
 def test_the_verb_prints_one_sentence_first_and_json_for_machines(
