@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+from contextlib import nullcontext
 from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ from trader.trades.lifecycle import carry_on
 from trader.trades.lifecycle import sell as sell_now
 from trader.trades.positions import reserve
 from trader.trades.selling import wait_for_comparison
+from upbit.decoding import Rows
 from upbit.errors import OrderNotFound, OutcomeUnknown
 from upbit.models import Side
 
@@ -378,5 +380,27 @@ def test_an_unknown_order_is_adopted_when_all_its_fills_are_listed(tmp_path: Pat
             assert app.journal.open_trades() == []
             await reconcile(app)
             assert len(app.journal.open_trades()) == 1
+
+    told(tmp_path, story)
+
+
+@pytest.mark.failure("E4")
+def test_nothing_is_bought_on_the_first_comparison_of_a_start(tmp_path: Path) -> None:
+    """A list that is empty once would hide what a lost journal has bought; the second look comes a second later."""
+
+    async def story(desk: Desk) -> None:
+        async with desk.started() as app:
+            bought = await buy(app)
+        for path in desk.folder.glob("journal.sqlite3*"):
+            path.unlink()
+        async with desk.daemon() as app:
+            await recover(app)
+            looks: list[tuple[list[str], bool]] = [([], False), ([bought.market], True)]
+            for orders, fresh in looks:
+                with patch.object(app.upbit, "closed_orders", return_value=Rows()) if not orders else nullcontext():
+                    await reconcile(app)
+                assert [trade.market for trade in app.journal.open_trades()] == orders
+                assert app.comparison.is_fresh(asyncio.get_running_loop().time()) is fresh
+                await asyncio.sleep(1)
 
     told(tmp_path, story)

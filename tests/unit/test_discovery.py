@@ -18,6 +18,7 @@ from trader.books import discovery
 from trader.books.discovery import Verdict
 from upbit.decoding import Rows
 from upbit.errors import OrderNotFound, OutcomeUnknown
+from upbit.models import Side
 
 if TYPE_CHECKING:
     from tests.helpers.parts import Mocked
@@ -48,7 +49,7 @@ async def test_orders_are_asked_for_from_before_the_last_time(
     before: datetime | None, thorough_at: datetime | None, back: timedelta, app: Mocked
 ) -> None:
     """A day before it once an hour, else a quarter; up to five minutes ahead."""
-    app.discovery.thorough_at = thorough_at
+    app.discovery.thorough_at, app.comparison.rounds = thorough_at, 1
     app.journal.imported_until.return_value = before
     assert await discovery.compare_orders(app)
     assert app.upbit.closed_orders.await_args == call(
@@ -59,6 +60,15 @@ async def test_orders_are_asked_for_from_before_the_last_time(
     assert app.discovery.thorough_at == (NOW if back == DAY else thorough_at)
 
 
+async def test_the_second_comparison_of_a_start_is_as_thorough_as_the_first(app: Mocked) -> None:
+    """A list that shows too little is not believed of one look."""
+    for rounds, thorough_at in ((0, None), (1, NOW)):
+        app.comparison.rounds = rounds
+        assert await discovery.compare_orders(app)
+        assert app.discovery.thorough_at == thorough_at
+        assert app.upbit.closed_orders.await_args.kwargs["start"] == NOW - DAY
+
+
 async def test_what_is_unknown_is_taken_in_when_all_of_its_market_is_there(
     app: Mocked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -66,7 +76,8 @@ async def test_what_is_unknown_is_taken_in_when_all_of_its_market_is_there(
     first, second, third = (
         ours(uuid=str(minute), created_at=f"2026-11-02T20:5{minute}:00+09:00") for minute in (1, 2, 3)
     )
-    other = ours(uuid="other", market="KRW-B", created_at="2026-11-02T20:59:00+09:00")
+    name = NAME.replace("KRWA", "KRWB")
+    other = ours(uuid="other", market="KRW-B", identifier=name, created_at="2026-11-02T20:59:00+09:00")
     known = ours(uuid="known")
     app.upbit.closed_orders.return_value = Rows([third, first, other, known])
     app.upbit.open_orders.return_value = Rows([second])
@@ -190,10 +201,44 @@ async def test_an_odd_name_is_told_once_and_skipped(app: Mocked) -> None:
         ours(uuid="3", identifier=NAME.replace("-b-", "-s-")),
     ]
     app.upbit.closed_orders.return_value = Rows(odd)
+    app.upbit.order.side_effect = lambda *, identifier: next(one for one in odd if one.identifier == identifier)
     for _ in range(2):
         assert await discovery.compare_orders(app)
     assert [told.args[0] for told in app.tell.mock_calls] == ["odd_name"] * 3
-    assert app.upbit.order.mock_calls == []
+    assert app.journal.adopt.mock_calls == []
+
+
+@pytest.mark.parametrize("lie", [{"market": "KRW-B"}, {"side": Side.ASK}, {"executed_volume": Decimal(0)}])
+async def test_what_a_list_says_against_a_name_of_ours_is_asked_of_the_order_itself(
+    lie: dict[str, Any], app: Mocked
+) -> None:
+    """Another market or side than its name, or that an order nobody knows has done nothing: no proof."""
+    app.upbit.closed_orders.return_value = Rows([ours(**lie)])
+    app.upbit.order.return_value = ours()
+    assert await discovery.compare_orders(app)
+    assert app.upbit.order.mock_calls == [call(identifier=NAME), call(uuid="u")]
+    assert app.journal.adopt.call_args.args[2] == ours().fills
+
+
+@pytest.mark.parametrize(
+    ("phase", "left"), [(None, []), (Phase.ENTERING, []), (Phase.HOLDING, ["KRW-A"]), (Phase.BUYING, ["KRW-A"])]
+)
+async def test_a_market_in_which_an_order_goes_on_that_nobody_knows_is_not_bought(
+    phase: Phase | None, left: list[str], app: Mocked
+) -> None:
+    """Also when it was drawn already; a trade in which something moves goes on. It is adopted once it is over."""
+    await app.state.trading_dict.replace({"KRW-A": None})
+    if phase is not None:
+        await app.state.active_trade.replace({"KRW-A": ActiveTrade(market="KRW-A", started_at=NOW, phase=phase)})
+    app.upbit.closed_orders.return_value = Rows([ours(state="wait")])
+    assert await discovery.compare_orders(app)
+    assert await app.state.resting.snapshot() == {"KRW-A": NOW + timedelta(minutes=2)}
+    assert [*await app.state.trading_dict.snapshot()] == left
+    assert [*await app.state.active_trade.snapshot()] == left
+    app.journal.known_intent.return_value = intent()
+    app.state.resting = type(app.state.resting)()
+    assert await discovery.compare_orders(app)
+    assert await app.state.resting.snapshot() == {}
 
 
 async def test_an_order_that_may_be_the_buy_in_doubt_is_left_to_it(

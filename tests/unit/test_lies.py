@@ -123,12 +123,16 @@ def test_every_kind_of_lie_is_told_once_before_any_is_told_twice_and_a_seed_repe
 OTHER_DAEMON = "I24 a halt without a cause: {'code': 'second_instance', 'evidence': '{}'}"
 HALTED = "I26 halted over a lie: {'code': 'second_instance', 'level': 'HALT_BUYS', 'evidence': '{}'}"
 UNPROTECTED = "I12 bought and not protected: {'market': 'KRW-ETH', 'why': 'there is no stop'}"
+BOUGHT_TWICE = "I5 a second buy of a market that is held: {'identifier': 'ub1-L140c-KRWETH-2611020301-b-0-0'}"
 UNDELIVERED = "I18 a message was not delivered: {'failed': 'HTTP 400'}"
 
 
 @pytest.mark.parametrize(
     ("key", "what", "seconds", "broken", "excused"),
     [
+        ("GET /v1/orders/closed", "empty", 20.0, BOUGHT_TWICE, True),
+        ("GET /v1/orders/closed", "empty", 0.0, BOUGHT_TWICE, False),
+        ("GET /v1/order", "double", 20.0, BOUGHT_TWICE, False),
         ("GET /v1/order", "double", 20.0, OTHER_DAEMON, True),
         ("GET /v1/order", "double", 0.0, OTHER_DAEMON, False),
         ("GET /v1/orders/closed", "double", 20.0, OTHER_DAEMON, False),
@@ -150,4 +154,5 @@ def test_an_excuse_is_for_its_own_lie_and_never_for_what_is_bought_and_not_prote
 ) -> None:
     """What no look tells apart is excused while it can be: a slip of one answer can be told apart."""
     trial = Trial(point=1, key=key, where=(), what=what, seconds=seconds)
-    assert is_excused(trial, broken) is excused
+    assert is_excused(trial, broken, forgotten=True) is excused
+    assert is_excused(trial, broken, forgotten=False) is (excused and broken != BOUGHT_TWICE)

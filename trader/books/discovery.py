@@ -15,12 +15,13 @@ from journal.records import IntentState, Phase
 from trader.books.adoption import adopt, halt_buys_on_unknown, see_after_all
 from trader.orders import names, protocol
 from trader.orders.doubts import FILLS_DIFFER, halt_buys_on_odd_fills
-from trader.trades.positions import leave_alone
+from trader.trades.positions import stand_back
 from upbit.errors import ExchangeError, OrderNotFound
 from upbit.models import Side
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from datetime import datetime
     from decimal import Decimal
 
     from journal.journal import Journal
@@ -68,12 +69,11 @@ async def compare_orders(app: App) -> bool:
     now = app.clock()
     thorough = app.discovery.thorough_at is None or not timedelta(0) <= now - app.discovery.thorough_at < THOROUGH_EVERY
     since = (app.journal.imported_until() or now) - (LOOK_BACK if thorough else RECENT)
-    prefix = names.prefix_of(app.bot)
-    ended = await app.upbit.closed_orders(start=since, end=now + AHEAD, prefix=prefix)
-    resting = await app.upbit.open_orders(prefix=prefix)
-    unclear = await ask_for_unclear(app, {*ended.dropped, *resting.dropped})
-    shown = sorted([*ended, *resting, *unclear], key=lambda order: order.created_at)
+    shown = await orders_since(app, since, now)
     verdicts = {order.uuid: judge_order(app, order) for order in shown}
+    for order in shown:
+        if verdicts[order.uuid] is Verdict.WAIT and app.journal.known_intent(str(order.identifier)) is None:
+            await stand_back(app, order.market, UNCLEAR_RESTS, "unclear_order")  # what it buys is not known
     unknown = [order for order in shown if verdicts[order.uuid] in TO_TAKE_IN]
     differing = [order for order in shown if verdicts[order.uuid] is Verdict.DIFFERENT]
     forget_known(app, [*unknown, *differing])
@@ -97,8 +97,20 @@ async def compare_orders(app: App) -> bool:
     if late:
         return False
     app.journal.note_import(now)
-    app.discovery.thorough_at = None if doubtful else now if thorough else app.discovery.thorough_at
+    again = bool(doubtful) or not app.comparison.rounds  # a list that shows too little is not believed of one look
+    app.discovery.thorough_at = None if again else now if thorough else app.discovery.thorough_at
     return True
+
+
+async def orders_since(app: App, since: datetime, now: datetime) -> list[Order]:
+    """Return every order of ours that ended since or goes on, oldest first; what a list shows oddly by its own word."""
+    prefix = names.prefix_of(app.bot)
+    ended = await app.upbit.closed_orders(start=since, end=now + AHEAD, prefix=prefix)
+    resting = await app.upbit.open_orders(prefix=prefix)
+    odd = {str(order.identifier) for order in [*ended, *resting] if is_unclear(app, order)}
+    clear = [order for order in [*ended, *resting] if order.identifier not in odd]
+    unclear = await ask_for_unclear(app, {*ended.dropped, *resting.dropped, *odd})
+    return sorted([*clear, *unclear], key=lambda order: order.created_at)
 
 
 async def ask_for_unclear(app: App, identifiers: Iterable[str]) -> list[Order]:
@@ -116,8 +128,20 @@ async def ask_for_unclear(app: App, identifiers: Iterable[str]) -> list[Order]:
             found.append(await app.upbit.order(identifier=identifier))
         except ExchangeError as error:
             log.warning("order of ours not readable identifier=%s error=%s", identifier, error)
-            await leave_alone(app, names.market_of(name), UNCLEAR_RESTS, "unclear_order")
+            await stand_back(app, names.market_of(name), UNCLEAR_RESTS, "unclear_order")
     return found
+
+
+def is_unclear(app: App, order: Order) -> bool:
+    """Return whether what a list shows of an order of ours is no proof: it is of another market or side than its name.
+
+    Or it has done nothing, and the journal does not know it: that it may be forgotten is not believed of a list alone.
+    """
+    name = names.read_name(order.identifier, names.prefix_of(app.bot))
+    if name is None:
+        return False
+    nothing = not order.executed_volume and app.journal.known_intent(name.identifier) is None
+    return nothing or not names.fits(name, order.market, order.side)
 
 
 def judge_order(app: App, order: Order) -> Verdict:

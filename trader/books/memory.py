@@ -23,7 +23,7 @@ class Comparison:
     wanted: asyncio.Event = field(default_factory=asyncio.Event)  # wakes the next one
     rounds: int = 0  # how often all orders were compared
     finished: bool = False  # whether orders and balances were compared, once at least
-    began_s: float | None = None  # loop time at which the last whole one began
+    began_s: float | None = None  # loop time at which the last whole one began, once there were two
 
     def is_fresh(self, now_s: float) -> bool:
         """Return whether the last whole comparison is young enough to buy on; `now_s` is loop time."""

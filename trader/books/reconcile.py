@@ -59,7 +59,9 @@ async def reconcile(app: App) -> None:
     await compare_balances(app)
     for trade in app.journal.open_trades():
         await give_stop(app, trade)
-    app.comparison.finished, app.comparison.began_s = True, began_s
+    app.comparison.finished = True
+    if app.comparison.rounds > 1:  # what one list does not show may be bought already
+        app.comparison.began_s = began_s
 
 
 async def take_up(app: App, market: str) -> None:

@@ -105,6 +105,15 @@ async def leave_alone(app: App, market: str, rest: timedelta, why: str) -> None:
     app.journal.record_rest(Rest(market=market, at=now, until=now + rest, why=why))
 
 
+async def stand_back(app: App, market: str, rest: timedelta, why: str) -> None:
+    """Leave a market alone for a while, also when it was drawn already; a trade in which something moves goes on."""
+    await leave_alone(app, market, rest, why)
+    async with app.state.trading_dict.locked() as trading, app.state.active_trade.locked() as active:
+        if market not in active or active[market].phase is Phase.ENTERING:
+            trading.pop(market, None)
+            active.pop(market, None)
+
+
 async def let_go(app: App, market: str) -> None:
     """Take a market whose trade has ended out of the shared dicts."""
     async with app.state.trading_dict.locked() as trading, app.state.active_trade.locked() as active:

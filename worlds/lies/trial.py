@@ -58,7 +58,8 @@ async def judge(
     world.judge()
     for line in world.story.lines if aloud else ():
         print(line)  # noqa: T201 - the story a person reads
-    broken = [told for told in dict.fromkeys(world.story.broken) if not is_excused(trial, told)]
+    forgotten = world.checker.beside_another
+    broken = [told for told in dict.fromkeys(world.story.broken) if not is_excused(trial, told, forgotten=forgotten)]
     answer(write, msgspec.json.encode(broken))
 
 
