@@ -53,10 +53,10 @@ def replaced(target: str, new: object) -> None:
     mock.patch(target, new).start()
 
 
-def force(app: App, identifier: str, state: IntentState) -> None:
+def force(journal: Journal, identifier: str, state: IntentState) -> None:
     """Take an order along an edge that does not exist."""
-    with mock.patch.dict(EDGES, dict.fromkeys(IntentState, frozenset(IntentState))), app.journal._transaction():
-        app.journal._move(identifier, state)
+    with mock.patch.dict(EDGES, dict.fromkeys(IntentState, frozenset(IntentState))), journal._transaction():
+        journal._move(identifier, state)
 
 
 def post_before_journal() -> None:
@@ -97,7 +97,7 @@ def not_found_five_times_is_rejected() -> None:
 
     async def count(app: App, intent: Intent, missed: int) -> bool:
         if missed >= 5:
-            force(app, intent.identifier, IntentState.REJECTED)
+            force(app.journal, intent.identifier, IntentState.REJECTED)
         return missed >= 5
 
     replaced("trader.orders.drive.take_step", count)
@@ -110,7 +110,7 @@ def the_fence_is_skipped() -> None:
     async def expire(app: App, intent: Intent, missed: int) -> bool:
         wanted = drive.why_not(app, intent) is None
         if missed >= protocol.LOOKS_BEFORE_SENDING and not wanted:
-            force(app, intent.identifier, IntentState.FENCED)
+            force(app.journal, intent.identifier, IntentState.FENCED)
             return True
         return await real(app, intent, missed)
 
@@ -146,8 +146,8 @@ def the_whole_wallet_is_sold() -> None:
 def resumes_without_asking() -> None:
     """At a start what was under way counts as not placed, and nothing is compared."""
 
-    def forget(app: App, intent: Intent) -> None:
-        force(app, intent.identifier, IntentState.REJECTED)
+    def forget(journal: Journal, intent: Intent) -> None:
+        force(journal, intent.identifier, IntentState.REJECTED)
 
     async def trust(app: App) -> None:
         app.comparison.finished, app.comparison.began_s = True, asyncio.get_running_loop().time()

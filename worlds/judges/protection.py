@@ -19,6 +19,10 @@ WORTH_KRW = Decimal(6_000)
 """A little more than the least an order may be: what is worth less cannot be sold."""
 STOPPED = "SELECT stop_price FROM trade WHERE market = ? AND phase IN ('holding', 'leaving') AND stop_price IS NOT NULL"
 EXITS_HALTED = "SELECT 1 FROM halt WHERE ended_ms IS NULL AND level = 'HALTED'"
+USED_UP = """
+SELECT DISTINCT intent.id FROM intent JOIN attempt USING (id)
+WHERE intent.market = ? AND intent.state = 'UNKNOWN' AND attempt.outcome = 'DuplicatedIdentifier'
+"""
 FILLS = "SELECT intent.side, fill.volume FROM fill JOIN intent USING (id) WHERE intent.market = ?"
 
 
@@ -75,7 +79,14 @@ class Protection:
         if books.rows(EXITS_HALTED):
             return "exits are halted"
         asks = self._checker.exchange.venue.book(market).asks
-        return "its price is below its stop" if asks and asks[0].price < Decimal(stops[0]["stop_price"]) else None
+        below = asks and asks[0].price < Decimal(stops[0]["stop_price"])
+        return "its price is below its stop" if below and not self._waits_for_a_person(market) else None
+
+    def _waits_for_a_person(self, market: str) -> bool:
+        """Return whether a sale's name is used up and shows no order: nobody else can say that it never was."""
+        books = self._checker.books
+        used_up = {row["id"] for row in books.rows(USED_UP, market)} if books is not None else set()
+        return bool(used_up - {order.asked.identifier for order in self._checker.ours()})
 
 
 def is_our_sale(order: Order, market: str) -> bool:
