@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("trader.loops")
 
-LONGEST_PAUSE_S = 30.0
+SHORTEST_PAUSE_S, LONGEST_PAUSE_S = 0.001, 30.0
+EARLY_FROM = 59
+"""Who waited for the end of a minute and wakes in this second of it has woken too early."""
 
 
 class Pulse(Protocol):
@@ -62,11 +64,14 @@ async def every(period: float, stop: asyncio.Event, wake: asyncio.Event | None =
 
 
 async def each_minute(clock: Callable[[], datetime], stop: asyncio.Event, *, grace: timedelta) -> AsyncGenerator[None]:
-    """Yield at once, and then `grace` after each full minute of `clock`, until `stop` is set."""
+    """Yield at once, and then `grace` after each full minute of `clock`, never before, until `stop` is set."""
     while not stop.is_set():
         yield
-        now = clock() - grace
-        await pause(60.0 - now.second - now.microsecond / 1e6, stop)
+        while True:
+            now = clock() - grace
+            await pause(max(SHORTEST_PAUSE_S, 60.0 - now.second - now.microsecond / 1e6), stop)
+            if stop.is_set() or (clock() - grace).second < EARLY_FROM:
+                break  # else a timer was early, or a clock is slow: looked at too soon, the minute would be left out
 
 
 async def keep_going(

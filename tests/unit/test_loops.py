@@ -82,6 +82,24 @@ def test_minutes_are_those_of_the_clock_plus_the_grace() -> None:
     run(story())
 
 
+@pytest.mark.parametrize("pace", [0.9999, 0.999999, 1.0, 1.001])
+def test_no_minute_is_left_out_by_a_clock_that_goes_otherwise_than_timers(pace: float) -> None:
+    """A timer that is early by a hair wakes nobody before the minute: its close would be looked for a minute later."""
+
+    async def story() -> None:
+        loop = asyncio.get_running_loop()
+        clock = LoopClock(datetime(2026, 11, 2, 0, 0, 40, tzinfo=UTC), loop, scale=pace)
+        stop, moments = asyncio.Event(), list[datetime]()
+        loop.call_later(3600, stop.set)
+        async for _ in each_minute(clock, stop, grace=timedelta(seconds=1)):
+            moments.append(clock() - timedelta(seconds=1))
+            await asyncio.sleep(0.2)
+        assert [moment.minute for moment in moments[:60]] == list(range(60))
+        assert all(moment.second == 0 and moment.microsecond < 100_000 for moment in moments[1:60])
+
+    run(story())
+
+
 def test_a_failing_step_is_logged_once_and_tried_again(caplog: pytest.LogCaptureFixture) -> None:
     """Three failures in a row give one line, longer and longer pauses, and then the loop goes on."""
 
