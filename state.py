@@ -11,7 +11,7 @@
                                                       positions.let_go, restore.put_back
     closing         market: Closing, opens or ends    prices.share_closing
     resting         market: until when it is left     positions.leave_alone
-    listings        market: Market as Upbit lists it  indicators.look
+    listings        market: Market as Upbit lists it  indicators.list_markets
 
 `tests/unit/test_shared_dicts.py` compares this table with the code. Two locks are taken in the order of this table.
 Nothing awaits while it holds one.

@@ -58,16 +58,17 @@ async def update_indicators_periodically(app: App) -> None:
     name = "update_indicators_periodically"
     async with asyncio.TaskGroup() as tasks:
         stream = tasks.create_task(app.candle_stream.run(app.candles.put, app.candles.on_state), name="candle stream")
-        ticks = each_minute(app.clock, app.stop, grace=GRACE)
+        ticks = each_minute(app.clock, app.stop)
         await keep_going(name, ticks, lambda: scan(app), health=app.health, stop=app.stop)
         stream.cancel()
 
 
 async def scan(app: App) -> None:
     """Ask the strategy about every market of which all candles are known, then about those fetched meanwhile."""
-    closed_at = last_close(app.clock() - GRACE, app.candles.unit)
+    closed_at = last_close(app.clock(), app.candles.unit)
+    listings = await list_markets(app)
     await until_closed(app, closed_at)
-    listings, tickers = await look(app)
+    tickers = {ticker.market: ticker for ticker in await app.upbit.all_tickers("KRW")}
     active = await app.state.active_trade.snapshot()
     wanted = urgency(listings, active, tickers)
     await app.candles.prove(wanted)
@@ -84,21 +85,20 @@ async def scan(app: App) -> None:
         app.tell("candles_differ", level=logging.WARNING, markets=",".join(differing))
 
 
-async def look(app: App) -> tuple[dict[str, Market], dict[str, Ticker]]:
-    """Return the list of markets and the last trades, and let go of what is listed no more."""
+async def list_markets(app: App) -> dict[str, Market]:
+    """Return the list of markets, listen to all of them, and let go of what is listed no more."""
     found = await app.upbit.markets()
     listings = {market.market: market for market in found if market.market.startswith("KRW-")}
     before = await app.state.listings.snapshot()
     need_whole_list(listings, before)
     await app.state.listings.replace(listings)
-    tickers = {ticker.market: ticker for ticker in await app.upbit.all_tickers("KRW")}
     active = await app.state.active_trade.snapshot()
     known = {*listings, *before, *found.dropped}  # what one list does not show is not gone
     held = [market for market, trade in active.items() if trade.position]
     tell_unlisted(app, [market for market in held if before and market not in known])
     app.candles.forget(known)
     app.candle_stream.wanted(frozenset(listings))
-    return listings, tickers
+    return listings
 
 
 def need_whole_list(listings: Collection[str], before: Collection[str]) -> None:
@@ -112,11 +112,13 @@ def need_whole_list(listings: Collection[str], before: Collection[str]) -> None:
 
 
 async def until_closed(app: App, closed_at: datetime) -> None:
-    """Wait until a moment is over by the exchange's clock, too: ours may be ahead, and its candle still change."""
-    skew = skew_of(app, asyncio.get_running_loop().time())
-    if skew is not None:
-        ahead = min(skew, SKEW_STOP)  # nothing is bought beyond
-        await pause((closed_at + ahead - app.clock()).total_seconds(), app.stop)
+    """Wait until the stream has told its last of what closed, and it closed by the exchange's clock, too.
+
+    Ours may be ahead, and the candle still change.
+    """
+    skew = skew_of(app, asyncio.get_running_loop().time()) or timedelta(0)
+    ahead = min(skew, SKEW_STOP)  # nothing is bought beyond
+    await pause((closed_at + max(GRACE, ahead) - app.clock()).total_seconds(), app.stop)
 
 
 def tell_unlisted(app: App, markets: Iterable[str]) -> None:

@@ -12,7 +12,7 @@ from upbit.errors import ExchangeError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
-    from datetime import datetime, timedelta
+    from datetime import datetime
 
 log = logging.getLogger("trader.loops")
 
@@ -63,14 +63,14 @@ async def every(period: float, stop: asyncio.Event, wake: asyncio.Event | None =
             await pause(period, waker)
 
 
-async def each_minute(clock: Callable[[], datetime], stop: asyncio.Event, *, grace: timedelta) -> AsyncGenerator[None]:
-    """Yield at once, and then `grace` after each full minute of `clock`, never before, until `stop` is set."""
+async def each_minute(clock: Callable[[], datetime], stop: asyncio.Event) -> AsyncGenerator[None]:
+    """Yield at once, and then after each full minute of `clock`, never before, until `stop` is set."""
     while not stop.is_set():
         yield
         while True:
-            now = clock() - grace
+            now = clock()
             await pause(max(SHORTEST_PAUSE_S, 60.0 - now.second - now.microsecond / 1e6), stop)
-            if stop.is_set() or (clock() - grace).second < EARLY_FROM:
+            if stop.is_set() or clock().second < EARLY_FROM:
                 break  # else a timer was early, or a clock is slow: looked at too soon, the minute would be left out
 
 

@@ -66,18 +66,18 @@ def test_a_waker_brings_the_next_step_forward() -> None:
     run(story())
 
 
-def test_minutes_are_those_of_the_clock_plus_the_grace() -> None:
-    """The scan begins two seconds after each full minute of market time, and once at the start."""
+def test_minutes_are_those_of_the_clock() -> None:
+    """A step begins at each full minute of market time, and once at the start."""
 
     async def story() -> None:
         loop = asyncio.get_running_loop()
         clock = LoopClock(datetime(2026, 11, 2, 0, 0, 40, tzinfo=UTC), loop)
         stop, seconds = asyncio.Event(), []
         loop.call_later(150, stop.set)
-        async for _ in each_minute(clock, stop, grace=timedelta(seconds=2)):
+        async for _ in each_minute(clock, stop):
             seconds.append(clock().strftime("%H:%M:%S"))
             await asyncio.sleep(1)
-        assert seconds == ["00:00:40", "00:01:02", "00:02:02", "00:03:02"]
+        assert seconds == ["00:00:40", "00:01:00", "00:02:00", "00:03:00"]
 
     run(story())
 
@@ -91,8 +91,8 @@ def test_no_minute_is_left_out_by_a_clock_that_goes_otherwise_than_timers(pace: 
         clock = LoopClock(datetime(2026, 11, 2, 0, 0, 40, tzinfo=UTC), loop, scale=pace)
         stop, moments = asyncio.Event(), list[datetime]()
         loop.call_later(3600, stop.set)
-        async for _ in each_minute(clock, stop, grace=timedelta(seconds=1)):
-            moments.append(clock() - timedelta(seconds=1))
+        async for _ in each_minute(clock, stop):
+            moments.append(clock())
             await asyncio.sleep(0.2)
         assert [moment.minute for moment in moments[:60]] == list(range(60))
         assert all(moment.second == 0 and moment.microsecond < 100_000 for moment in moments[1:60])
