@@ -34,6 +34,7 @@ ALTER TABLE scan DROP COLUMN form;
 DROP TABLE rest;
 DROP TABLE draw;
 ALTER TABLE outbox DROP COLUMN card;
+DROP TABLE command;
 DROP TABLE card;
 PRAGMA user_version = 2;
 COMMIT;
