@@ -46,7 +46,7 @@ TRY_AGAIN_S = 30.0
 """Until a port that is taken is tried again."""
 PAGES = {"/": now.page, "/why": why.page, "/trades": trades.page, "/trade": trades.trade, "/profit": trades.profit}
 """What is made of the journal alone, and sent again when it changes."""
-ASKED = frozenset({"market", "at", "from", "to", "id", "code"})
+ASKED = frozenset({"market", "at", "all", "from", "to", "id", "code"})
 ID = re.compile(r"[0-9a-f]{32}")
 NOT_READ = Words("거래 기록을 읽을 수 없습니다. 잠시 뒤 다시 여세요.", "The journal cannot be read. Try again.")
 

@@ -330,12 +330,41 @@ def but(name: Words) -> Words:
 
 
 def nearest(scan: Scan) -> Sequence[str]:
-    """Return the markets nearest to a signal: the fewest shut gates first, then the shortest way to the farthest."""
-    ranked = []
+    """Return the markets nearest to a signal."""
+    waiting = (market for market in ranked(scan) if market not in scan.barred and scan.failed(market) is not None)
+    return list(waiting)[:NEAREST] if scan.gates else []
+
+
+def ranked(scan: Scan) -> list[str]:
+    """Return the markets with candles: the fewest shut gates first, then the shortest way to the farthest."""
+    places = []
     for at, market in enumerate(scan.markets):
-        if market in scan.barred or scan.failed(market) is None or not scan.gates:
-            continue
         shut = [gate for gate in scan.gates if not gate.passes(at)]
         ways = [distance(known(gate.values[at]), gate.relation, known(gate.thresholds[at])) for gate in shut]
-        ranked.append((len(shut), max(float("inf") if way is None else way for way in ways), market))
-    return [market for _, _, market in sorted(ranked)[:NEAREST]]
+        farthest = max((float("inf") if way is None else way for way in ways), default=0.0)
+        places.append((len(shut), farthest, market))
+    return [market for _, _, market in sorted(places)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Matrix:
+    """Every market at one minute beside every gate of the strategy, nearest to a signal first."""
+
+    at: datetime
+    gates: tuple[Words, ...]
+    rows: tuple[tuple[str, Words | None, tuple[GateView, ...]], ...]  # market, what bars it besides the strategy, gates
+
+
+def matrix(journal: Queries, moment: datetime) -> Matrix:
+    """Return all markets beside all gates at the last look at or before a moment.
+
+    Raises:
+        NothingKnown: there is none.
+    """
+    look, scan = look_at(journal, moment)
+    rows = []
+    for market in ranked(scan):
+        at, barred = scan.markets.index(market), scan.barred.get(market)
+        name = None if barred is None else Words(barred["ko"], barred["en"])
+        rows.append((market, name, tuple(view_of(gate, at) for gate in scan.gates)))
+    return Matrix(at=look.minute, gates=tuple(Words(gate.ko, gate.en) for gate in scan.gates), rows=tuple(rows))

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from dashboard.html import el
 from dashboard.pages.parts import Page, fact, link, section, table, warning, words
 from notifier.formats import KST, kst, number, price
-from notifier.words import Words
-from views.why import OPEN, Funnel, NothingKnown, WhyMarket, funnel, why_market
+from notifier.words import Words, readable
+from views.why import OPEN, Funnel, NothingKnown, WhyMarket, funnel, market_of, matrix, why_market
 
 if TYPE_CHECKING:
     from dashboard.desk import Sight
     from dashboard.html import Node
     from journal.queries import Queries
-    from views.why import GateView
+    from views.why import GateView, Matrix
 
 LONGEST = 40
 """No market is called longer."""
@@ -28,25 +28,24 @@ LATE = Words(
 
 def page(journal: Queries, sight: Sight) -> Page:
     """Return what stands in the way, one sentence first."""
-    title, market = sight.say("왜", "Why"), market_of(sight.asked.get("market", ""))
+    title, market = (
+        sight.say("왜", "Why"),
+        market_of(sight.asked["market"][:LONGEST]) if sight.asked.get("market") else "",
+    )
     asking = form(sight)
     moment = moment_of(sight)
     if moment is None:
         wrong = sight.say("시각을 2026-11-30T14:03처럼 쓰세요.", "Write a time such as 2026-11-30T14:03.")
         return Page(title, (section("head", None, el("h1", title), warning(wrong)), asking))
     try:
+        if sight.asked.get("all"):
+            return Page(title, (everybody(matrix(journal, moment), sight), asking))
         found = why_market(journal, market, moment) if market else funnel(journal, moment)
     except NothingKnown as nothing:
         sentence = sight.say(nothing.ko, nothing.en)
         return Page(title, (section("head", None, el("h1", title), el("p", sentence)), asking))
     parts = of_market("", found, sight, "h2") if isinstance(found, WhyMarket) else of_all(found, sight)
     return Page(title, (head(found, sight), asking, *parts))
-
-
-def market_of(text: str) -> str:
-    """Return the name of a market of one that was typed in haste: `xrp` is `KRW-XRP`; empty for none."""
-    name = text.strip().upper()[:LONGEST]
-    return name if "-" in name or not name else f"KRW-{name}"
 
 
 def moment_of(sight: Sight) -> datetime | None:
@@ -82,20 +81,48 @@ def form(sight: Sight) -> Node:
         " ",
         el("input", type="datetime-local", name="at", value=sight.asked.get("at", "")[:LONGEST]),
     )
-    return section(
-        "ask",
-        None,
-        el(
-            "form",
-            name,
-            " ",
-            time,
-            " ",
-            el("button", sight.say("보기", "Show"), type="submit"),
-            method="get",
-            action="/why",
-        ),
-    )
+    button = el("button", sight.say("보기", "Show"), type="submit")
+    return section("ask", None, el("form", name, " ", time, " ", button, method="get", action="/why"), around(sight))
+
+
+def around(sight: Sight) -> Node | None:
+    """Return the way to minutes before and after, and to all markets at once."""
+    moment = moment_of(sight)
+    if moment is None:
+        return None
+    parts: list[Node | str] = []
+    for text, minutes in (("−1 h", -60), ("−1 min", -1), ("+1 min", 1), ("+1 h", 60)):
+        at = f"{moment + timedelta(minutes=minutes) + KST:%Y-%m-%dT%H:%M}"
+        parts += [link(text, "/why?" + urlencode({**sight.asked, "at": at})), " "]
+    every = {name: sight.asked[name] for name in ("at",) if name in sight.asked} | {"all": "1"}
+    return el("p", *parts, "· ", link(sight.say("모든 마켓", "all markets"), "/why?" + urlencode(every)))
+
+
+def everybody(found: Matrix, sight: Sight) -> Node:
+    """Return all markets beside all gates: an open one as a mark, a shut one with what is missing."""
+    language = sight.language
+    heads = [
+        sight.say("마켓", "market"),
+        *(gate.say(language) for gate in found.gates),
+        sight.say("그 밖에", "besides"),
+    ]
+    rows: list[list[Node | str]] = [
+        [
+            link(market, address(market, sight)),
+            *(mark(gate) for gate in gates),
+            "-" if barred is None else readable(barred.say(language)),
+        ]
+        for market, barred, gates in found.rows
+    ]
+    title = el("h1", sight.say("모든 마켓", "All markets"))
+    return section("head", None, title, el("p", kst(found.at)), table(sight.say("조건", "gates"), heads, rows))
+
+
+def mark(gate: GateView) -> Node:
+    """Return whether a gate is open, and of a shut one how much is missing."""
+    if gate.passed:
+        return el("span", "✓")
+    return el("span", "✗" if gate.distance is None else f"✗ {100 * gate.distance:,.2f} %", class_="shut")
 
 
 def head(found: WhyMarket | Funnel, sight: Sight) -> Node:

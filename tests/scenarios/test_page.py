@@ -305,7 +305,17 @@ async def test_everybody_can_use_every_page(language: str, schemes: tuple[Scheme
         life.look()
         page.app.control.sell_all()
         trade = page.book.journal.closed_trades(1)[0].id
-        pages = ["/", "/why", "/why?market=xrp", "/why?at=never", "/trades", f"/trade?id={trade}", "/profit", "/state"]
+        pages = [
+            "/",
+            "/why",
+            "/why?market=xrp",
+            "/why?at=never",
+            "/why?all=1",
+            "/trades",
+            f"/trade?id={trade}",
+            "/profit",
+            "/state",
+        ]
         pages += ["/command/sell-all", "/command/resume?code=sell_all", "/login?link=x"]
         for width, scheme in zip((390, 1280), schemes, strict=True):
             how: How = {"viewport": {"width": width, "height": 844}, "color_scheme": scheme}

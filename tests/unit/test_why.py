@@ -20,7 +20,7 @@ from main import main
 from trader.orders.risk import REFUSED
 from views.lines import why_in_lines
 from views.reasons import RESTS, why_it_rests
-from views.why import NothingKnown, distance, funnel, market_of, why_market
+from views.why import NothingKnown, distance, funnel, market_of, matrix, why_market
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,6 +60,21 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
     with Journal.open(tmp_path / "journal.sqlite3", lambda: NOW) as opened:
         opened.record_scan(NOW, "quiet_trend", NOW - timedelta(minutes=3), SCAN)
         yield opened
+
+
+def test_all_markets_stand_beside_all_gates_nearest_first(journal: Journal) -> None:
+    """A target before all, then by how much is missing; one without a value is the farthest of its like."""
+    found = matrix(journal, NOW)
+    assert [gate.en for gate in found.gates] == ["24 h turnover is too low", "it swings too much"]
+    told = [(market, [gate.passed for gate in gates]) for market, _, gates in found.rows]
+    assert told == [
+        ("KRW-C", [True, True]),
+        ("KRW-A", [False, True]),
+        ("KRW-B", [True, False]),
+        ("KRW-D", [False, True]),
+    ]
+    with pytest.raises(NothingKnown):
+        matrix(journal, NOW - timedelta(days=1))
 
 
 def test_every_gate_is_told_not_only_the_first_that_failed(journal: Journal) -> None:
