@@ -68,11 +68,12 @@ class Bot:
         self._desk = desk
         self._config = desk.app.config
         self._language = self._config.language
+        self._told = False  # that the token is refused
 
     async def run(self) -> None:
         """Be there until cancelled."""
         try:
-            await stay_connected(self.connect, self._tell_refusal)
+            await stay_connected(self.connect)
         finally:
             self._desk.close()
 
@@ -85,6 +86,7 @@ class Bot:
         token = self._config.discord_bot_token
         assert token is not None, "a bot needs a token"
         network = network_of(self._config)
+        discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False  # what is missing is the voice
         async with aiohttp.TCPConnector(ssl=network.tls()) as connector:
             client = discord.Client(
                 intents=discord.Intents(guilds=True),  # commands need none; the library wants this one
@@ -103,7 +105,7 @@ class Bot:
 
             client.event(on_interaction)
             try:
-                await client.login(token.reveal())
+                await self._log_in(client, token.reveal())
                 await tree.sync()
                 log.info("the bot is logged in commands=%d", len(VERBS))
                 await client.connect(reconnect=False)  # what cannot be resumed is begun anew, by `stay_connected`
@@ -111,6 +113,17 @@ class Bot:
                 with contextlib.suppress(TimeoutError):  # a gateway that is dead must not hold a stop up
                     async with asyncio.timeout(GOODBYE_S):
                         await client.close()
+
+    async def _log_in(self, client: discord.Client, token: str) -> None:
+        """Log in; that Discord does not take the token is told a person once."""
+        try:
+            await client.login(token)
+        except discord.LoginFailure:
+            if not self._told:
+                app = self._desk.app
+                app.inform(app.messages.problem("chat", REFUSED.say(self._language), at=app.clock()))
+            self._told = True
+            raise
 
     # --- commands
 
@@ -185,8 +198,8 @@ class Bot:
         embed = self._embed(said.say(self._language))
         try:
             await interaction.response.edit_message(embed=embed, view=None)
-        except discord.HTTPException as error:
-            log.info("an answer came too late code=%s", error.code)
+        except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
+            log.info("an answer came too late error=%s", type(error).__name__)
             await interaction.client.get_partial_messageable(self._config.chat.channel or 0).send(embed=embed)
 
     # --- who, and how
@@ -202,28 +215,14 @@ class Bot:
     def _embed(self, text: str) -> discord.Embed:
         return discord.Embed(description=self._desk.sight(Role.OWNER, {}).hide(text))
 
-    def _tell_refusal(self) -> None:
-        app = self._desk.app
-        log.error("Discord refuses the bot's token")
-        app.inform(app.messages.problem("chat", REFUSED.say(self._language), at=app.clock()))
 
-
-async def stay_connected(connect: Callable[[], Awaitable[None]], refused: Callable[[], None]) -> None:
-    """Connect again whenever that ends, however it ends, ever more rarely while it does not hold.
-
-    Args:
-        connect: ends, or fails, when the connection is gone for good.
-        refused: is told once of a token that Discord does not take.
-    """
-    loop, failures, told = asyncio.get_running_loop(), 0, False
+async def stay_connected(connect: Callable[[], Awaitable[None]]) -> None:
+    """Connect again whenever that ends, however it ends, ever more rarely while it does not hold."""
+    loop, failures = asyncio.get_running_loop(), 0
     while True:
         began = loop.time()
         try:
             await connect()
-        except discord.LoginFailure:
-            if not told:
-                refused()
-            told = True
         except Exception as error:
             log.warning("the bot is not connected error=%s", type(error).__name__, exc_info=failures == 0)
         failures = 0 if loop.time() - began > STEADY_S else failures + 1

@@ -8,33 +8,39 @@ https://docs.discord.com/developers/interactions/receiving-and-responding
 
 from __future__ import annotations
 
-import re
 from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import WSMsgType, web
 
-from sandbox.discord import is_within, refused
+from sandbox.discord import refused
+from sandbox.discord_shapes import (
+    APPLICATION,
+    CHANNEL,
+    EPHEMERAL,
+    application,
+    bot,
+    interaction_of,
+    is_command,
+    is_message,
+    message_of,
+)
 from sandbox.wire import read_json, to_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     from sandbox.discord import Reply
 
 API, GATEWAY = "/api/v10/", "/gateway/"
-APPLICATION, GUILD, CHANNEL = 1_100_000_000_000_000_001, 1_100_000_000_000_000_002, 1_100_000_000_000_000_003
 DISPATCH, HEARTBEAT, IDENTIFY, RESUME, INVALID_SESSION, HELLO, HEARTBEAT_ACK = 0, 1, 2, 6, 9, 10, 11
 HEARTBEAT_MS = 41_250
 COMMAND, COMPONENT = 2, 3
 """Kinds of interactions."""
 MESSAGE, DEFERRED, DEFERRED_UPDATE, UPDATE = 4, 5, 6, 7
 """Kinds of answers to one."""
-EPHEMERAL = 64
 AUTHENTICATION_FAILED = 4004
-NAME = re.compile(r"[-_a-z0-9]{1,32}")
-ROWS, BUTTONS, LONGEST_ID, LONGEST_LABEL, LONGEST_COMMAND = 5, 5, 100, 80, 100
 LATER = (("Via", "1.1 google"), ("X-RateLimit-Scope", "user"))
 
 Payload = dict[str, Any]
@@ -167,9 +173,9 @@ class Guild:
     def _answer(self, method: str, place: list[str], given: Any) -> Reply:
         match (method, *place):
             case ("GET", "users", "@me"):
-                reply: Reply = 200, to_json(self._bot())
+                reply: Reply = 200, to_json(bot())
             case ("GET", "oauth2", "applications", "@me"):
-                reply = 200, to_json(self._application())
+                reply = 200, to_json(application())
             case ("PUT", "applications", _, "commands"):
                 reply = self._register(given)
             case ("POST", "channels", _, "messages"):
@@ -273,7 +279,7 @@ class Guild:
         self.identified += 1
         self._sent.clear()
         self._sockets.append(socket)
-        ready = {"v": 10, "user": self._bot(), "guilds": [], "session_id": "session", "resume_gateway_url": url}
+        ready = {"v": 10, "user": bot(), "guilds": [], "session_id": "session", "resume_gateway_url": url}
         await self.dispatch("READY", ready | {"application": {"id": str(APPLICATION), "flags": 0}})
 
     async def _resume(self, socket: web.WebSocketResponse, seen: int | None) -> None:
@@ -305,90 +311,13 @@ class Guild:
         number = self._next_id()
         token = f"interaction-token-{number}"
         self.interactions[token] = Asked(number)
-        about = {"id": str(channel), "type": 0, "name": "bot", "position": 0, "guild_id": str(GUILD)}
-        who = {"id": str(user), "username": "somebody", "discriminator": "0", "avatar": None, "global_name": None}
-        member = {"user": who, "roles": [], "joined_at": "2026-01-01T00:00:00+00:00", "deaf": False, "mute": False}
-        return {
-            "id": str(number),
-            "application_id": str(APPLICATION),
-            "type": kind,
-            "token": token,
-            "version": 1,
-            "data": data,
-            "guild_id": str(GUILD),
-            "guild": {"id": str(GUILD), "locale": "ko", "features": []},
-            "channel": about,
-            "channel_id": str(channel),
-            "member": {**member, "flags": 0, "permissions": "0"},
-            "app_permissions": "0",
-            "attachment_size_limit": 10_485_760,
-            "entitlements": [],
-            "locale": "ko",
-        }
-
-    def _message(self, shown: Shown) -> Payload:
-        fixed = {"attachments": [], "mentions": [], "mention_roles": [], "pinned": False, "tts": False, "type": 0}
-        body = {"content": "", "embeds": [], "components": [], **shown.body}
-        flags = EPHEMERAL if shown.private else 0
-        about = {"id": str(shown.id), "channel_id": str(CHANNEL), "author": self._bot(), "flags": flags}
-        times = {"timestamp": "2026-01-01T00:00:00+00:00", "edited_timestamp": None, "mention_everyone": False}
-        return {**fixed, **body, **about, **times}
+        return interaction_of(number, token, kind, data, user=user, channel=channel)
 
     @staticmethod
-    def _bot() -> Payload:
-        return {
-            "id": str(APPLICATION),
-            "username": "sandbox",
-            "discriminator": "0000",
-            "avatar": None,
-            "global_name": None,
-            "bot": True,
-            "flags": 0,
-        }
-
-    def _application(self) -> Payload:
-        return {
-            "id": str(APPLICATION),
-            "name": "sandbox",
-            "icon": None,
-            "description": "",
-            "bot_public": False,
-            "bot_require_code_grant": False,
-            "verify_key": "0" * 64,
-            "flags": 0,
-            "owner": self._bot(),
-            "team": None,
-        }
+    def _message(shown: Shown) -> Payload:
+        return message_of(shown.id, shown.body, private=shown.private)
 
 
 def text_of(event: Payload) -> str:
     """Return an event as it is sent."""
     return to_json(event).decode()
-
-
-def is_command(given: Payload) -> bool:
-    """Return whether Discord takes a command."""
-    described = [given, *(given.get("options") or [])]
-    return all(NAME.fullmatch(one["name"]) and 0 < len(one["description"]) <= LONGEST_COMMAND for one in described)
-
-
-def is_message(given: Payload) -> bool:
-    """Return whether Discord takes a message with its buttons."""
-    buttons = list(buttons_of(given))
-    rows = given.get("components") or []
-    named = [button["custom_id"] for button in buttons]
-    return (
-        is_within(given)
-        and bool(given.get("content") or given.get("embeds"))
-        and len(rows) <= ROWS
-        and all(0 < len(row["components"]) <= BUTTONS for row in rows)
-        and all(0 < len(name) <= LONGEST_ID for name in named)
-        and all(0 < len(button["label"]) <= LONGEST_LABEL for button in buttons)
-        and len(set(named)) == len(named)
-    )
-
-
-def buttons_of(given: Payload) -> Iterator[Payload]:
-    """Yield every button of a message."""
-    for row in given.get("components") or []:
-        yield from row["components"]

@@ -16,7 +16,8 @@ from chat.bot import Bot
 from config.settings import ChatSettings, Config, DashboardSettings, Secret
 from dashboard.desk import Desk
 from notifier.messages import Messages
-from sandbox.discord_gateway import API, CHANNEL, GATEWAY
+from sandbox.discord_gateway import API, GATEWAY
+from sandbox.discord_shapes import CHANNEL
 from sandbox.server import Sandbox, SandboxOptions
 from tests.helpers.journals import Book
 from tests.helpers.parts import make_app
@@ -69,6 +70,12 @@ class Place:
         return message
 
 
+def point_at(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let discord.py take a sandbox for Discord."""
+    monkeypatch.setattr(discord.http.Route, "BASE", url + API.rstrip("/"))
+    monkeypatch.setattr(DiscordWebSocket, "DEFAULT_GATEWAY", yarl.URL(url.replace("http", "ws") + GATEWAY))
+
+
 @contextlib.asynccontextmanager
 async def in_discord(
     folder: Path,
@@ -91,8 +98,7 @@ async def in_discord(
     options = SandboxOptions(markets=1, krw=Decimal(0))
     with book.journal as journal:
         async with Sandbox(options, lambda: book.now) as box:
-            monkeypatch.setattr(discord.http.Route, "BASE", box.url + API.rstrip("/"))
-            monkeypatch.setattr(DiscordWebSocket, "DEFAULT_GATEWAY", yarl.URL(box.url.replace("http", "ws") + GATEWAY))
+            point_at(box.url, monkeypatch)
             messages = Messages(language=language, mode="sandbox")
             clock = lambda: book.now  # noqa: E731 - as short as that
             control = Control(journal, messages, clock)

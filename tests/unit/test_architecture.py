@@ -91,7 +91,14 @@ RANKS: dict[str, tuple[tuple[str, ...], ...]] = {
     "cli": (("cli.common",), ("cli",)),
     "sandbox": (
         ("sandbox.errors", "sandbox.keys", "sandbox.listener", "sandbox.timers", "sandbox.wire"),
-        ("sandbox.auth", "sandbox.discord", "sandbox.discord_gateway", "sandbox.http", "sandbox.limits"),
+        (
+            "sandbox.auth",
+            "sandbox.discord",
+            "sandbox.discord_gateway",
+            "sandbox.discord_shapes",
+            "sandbox.http",
+            "sandbox.limits",
+        ),
         ("sandbox.market",),
         ("sandbox.market.sources",),
         ("sandbox.exchange.ledger", "sandbox.exchange.orders"),
