@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from notifier import watchers
-from notifier.formats import gain, signed_won, won
+from notifier.formats import gain, percent, signed_won, won
 from notifier.words import readable
 from notifier.writer import GREY, ORANGE, Writer, plain
 
@@ -38,6 +38,7 @@ class Digest:
     halts: Sequence[Halt]
     dead: Sequence[str]  # parts of the daemon that have stopped
     key_days: int | None  # until the API key ends
+    bitcoin: Decimal | None  # what holding bitcoin over the day would have earned, a fraction
 
     @property
     def profit_krw(self) -> Decimal:
@@ -55,7 +56,7 @@ class Digests(Writer):
     """Writes it."""
 
     def digest(self, digest: Digest, *, at: datetime) -> Note:
-        """Tell yesterday's profit and trades, open profit, equity, halts, and when the key ends."""
+        """Tell yesterday's profit and trades, open profit, equity beside bitcoin, halts, and when the key ends."""
         wrong = [plain(readable(getattr(halt, self.language))) for halt in digest.halts]
         wrong += [watchers.sentence(part, self.language) for part in digest.dead]
         soon = digest.key_days is not None and digest.key_days <= KEY_ENDS_SOON
@@ -95,6 +96,10 @@ class Digests(Writer):
                 unknown if digest.equity_krw is None else won(digest.equity_krw, language),
             ),
             (self._say("자산 변동 (입출금 포함)", "Change, including deposits"), self._change(digest)),
+            (
+                self._say("같은 날 비트코인", "Bitcoin that day"),
+                unknown if digest.bitcoin is None else percent(digest.bitcoin),
+            ),
             (self._say("누적 실현손익", "Realised in total"), signed_won(digest.realised_krw, language)),
             (self._say("API 키 만료까지", "API key expires in"), days),
         ]

@@ -137,6 +137,7 @@ DIGEST = Digest(
     halts=[],
     dead=[],
     key_days=100,
+    bitcoin=Decimal("-0.0312"),
 )
 
 
@@ -150,7 +151,7 @@ def test_the_digest_reports_the_day_what_is_held_and_what_a_person_should_know(l
     unit = "원" if language == "ko" else " KRW"
     for word in (
         f"▼ -30{unit} (▼ -0.05 %)", "XRP", f"▼ -1,234{unit}", f"1,010,000{unit}", f"▲ +10,000{unit} (▲ +1.00 %)",
-        f"▲ +5,000{unit}", "100", "09:00", "11-01",
+        f"▲ +5,000{unit}", "100", "09:00", "11-01", "▼ -3.12 %",
     ):  # fmt: skip
         assert word in text_of(well), word
     ill = write(replace(DIGEST, halts=[standing("day_loss", ends=Ends.PERSON)], dead=["reconcile"]), at=NOW)
@@ -158,7 +159,8 @@ def test_the_digest_reports_the_day_what_is_held_and_what_a_person_should_know(l
     assert ("업비트와의 대조" if language == "ko" else "comparison with Upbit") in text_of(ill)
     assert "day_loss" not in text_of(ill)
     nothing = replace(DIGEST, ended=[], open_trades=[], open_krw=None, equity_krw=None, before_krw=None, key_days=None)
-    assert text_of(write(nothing, at=NOW)).count("확인 전" if language == "ko" else "not known yet") == 4
+    nothing = replace(nothing, bitcoin=None)
+    assert text_of(write(nothing, at=NOW)).count("확인 전" if language == "ko" else "not known yet") == 5
     colors = [write(replace(DIGEST, key_days=days), at=NOW).body["embeds"][0]["color"] for days in (31, 30)]  # type: ignore[index]
     assert colors[0] != colors[1]
 

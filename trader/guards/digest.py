@@ -16,12 +16,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from journal.records import Trade
+    from journal.scans import Scans
     from state import Balance, Price
     from trader.app import App
 
 EQUITY, KEY_ENDS = "digest_equity", "key_ends"
 """Facts the journal keeps: equity at the last digest, KRW, and when the API key ends."""
 DAY = timedelta(days=1)
+BITCOIN = "KRW-BTC"
+SAME_TIME = timedelta(minutes=10)
+"""So long before a moment a price is still one of it: the daemon looks every minute."""
 
 
 async def tell_digest(app: App, dead: Iterable[str]) -> None:
@@ -42,10 +46,25 @@ async def tell_digest(app: App, dead: Iterable[str]) -> None:
         halts=app.control.reasons,
         dead=sorted(dead),
         key_days=days_until(app.journal.meta(KEY_ENDS), now),
+        bitcoin=bitcoin_between(app.journal, today - DAY, today),
     )
     app.inform(app.messages.digest(digest, at=now))
     if equity is not None:
         app.journal.keep_fact(EQUITY, f"{equity:f}")
+
+
+def bitcoin_between(journal: Scans, begin: datetime, end: datetime) -> Decimal | None:
+    """Return what holding bitcoin would have earned, a fraction; None where nobody looked at either time."""
+    before, after = (bitcoin_at(journal, moment) for moment in (begin, end))
+    return None if before is None or after is None else after / before - 1
+
+
+def bitcoin_at(journal: Scans, moment: datetime) -> Decimal | None:
+    """Return the price of bitcoin at the last look before a moment, KRW; None when that is too long ago."""
+    look = journal.scan_at(moment)
+    if look is None or look.scan is None or moment - look.minute > SAME_TIME or BITCOIN not in look.scan.markets:
+        return None
+    return look.scan.prices[look.scan.markets.index(BITCOIN)]
 
 
 def open_profit(trades: Sequence[Trade], prices: Mapping[str, Price | None]) -> Decimal | None:
