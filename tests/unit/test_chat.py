@@ -26,6 +26,7 @@ from journal.records import Ends, Halt, Level, Order
 from journal.verdicts import GateRow, Scan
 from main import main
 from notifier.limits import TEXT, length
+from sandbox.discord_shapes import is_command
 from tests.helpers.journals import NOW, Book, buy
 from views.lines import HELD
 
@@ -149,6 +150,14 @@ def test_what_sells_is_said_before_its_button(book: Book, tmp_path: Path) -> Non
     assert "cannot be undone" in answer.lines[0]
     assert unescaped(answer.lines[1]) == "KRW-BTC 2"
     assert [(one.order, one.label) for one in answer.buttons] == [(Order.SELL_ALL, "sell all")]
+
+
+@pytest.mark.parametrize("language", ["ko", "en"])
+def test_discord_takes_every_command_in_either_language(language: str) -> None:
+    """Names, and sentences of at most 100 letters."""
+    options = [{"name": "market", "description": one.market.say(language)} for one in VERBS if one.market]
+    for verb in VERBS:
+        assert is_command({"name": verb.name, "description": verb.what.say(language), "options": options})
 
 
 def test_each_reason_that_waits_for_a_person_has_its_own_button(book: Book, tmp_path: Path) -> None:
