@@ -159,7 +159,7 @@ class Measured:
         """Let a profit last."""
         end = self.now + timedelta(seconds=seconds)
         while self.now < end:
-            self.breakers.look((self.now - MIDNIGHT).total_seconds(), Decimal(profit))
+            self.breakers.look((self.now - MIDNIGHT).total_seconds(), Decimal(profit), sees=True)
             self.now += timedelta(seconds=5)
 
     def buys(self) -> list[str]:
@@ -199,8 +199,19 @@ def test_a_person_who_resumes_lets_it_be_measured_anew() -> None:
     measured = Measured()
     measured.go_on(SUSTAINED_S + 5, 0)
     measured.go_on(SUSTAINED_S + 5, -50)
-    measured.breakers.begin_anew()
+    measured.breakers.resumed()
     measured.go_on(2 * SUSTAINED_S, -55)
+    assert measured.buys() == []
+
+
+def test_a_day_is_measured_from_where_it_began_or_from_the_resume_whichever_is_lower() -> None:
+    """Nobody outside knows for which reason trading had stood still: a gain before it is no loss after it."""
+    measured = Measured()
+    measured.go_on(SUSTAINED_S + 5, 0)
+    measured.go_on(SUSTAINED_S + 5, 60)
+    measured.breakers.resumed()
+    measured.go_on(SUSTAINED_S + 5, 36)
+    measured.go_on(SUSTAINED_S + 5, 5)
     assert measured.buys() == []
 
 

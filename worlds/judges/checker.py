@@ -119,7 +119,7 @@ class Checker:
     def forget(self, books: Books, live: Iterable[str]) -> None:
         """Take notice that a journal is no more: what it said was said, and what it knew to be under way is lost."""
         self.beside_another = True
-        self.breakers.begin_anew()
+        self.breakers.journal_lost()
         self.coins.forget()
         self.gone += books.embeds()
         known = {str(order.asked.identifier) for order in self.ours()}
@@ -160,14 +160,14 @@ class Checker:
 
     def owner_acted(self, market: str) -> None:
         """Take notice that the owner sold, bought or moved coins of a market."""
-        before = self.coins.taken[market]
+        before, asks = self.coins.taken[market], self.exchange.venue.book(market).asks
         self.coins.on_owner(market)
-        if self.coins.taken[market] != before:
-            self.breakers.begin_anew()  # it is a withdrawal, at a price that only the journal says
+        if taken := self.coins.taken[market] - before:
+            self.breakers.withdrawn(abs(taken) * (asks[0].price if asks else ZERO))
 
     def person_resumes(self) -> None:
         """Take notice that a person lets the bot go on."""
-        self.breakers.begin_anew()
+        self.breakers.resumed()
 
     def _on_new(self, order: Order) -> None:
         if is_fence(order):

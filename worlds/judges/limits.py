@@ -23,6 +23,8 @@ SUSTAINED_S = 150.0
 """A profit counts as reached, and a loss as lasting, when it was so for so long: every look in between has seen it."""
 MARGIN = Decimal("0.005")
 """Of the budget: the last trade and the book value coins a little differently."""
+SLIPPED = Decimal("1.1")
+"""What coins that were taken may cost more when the bot notices it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,33 +86,53 @@ class Breakers:
         self._limits = limits
         self._story = story
         self._recent: deque[tuple[float, Decimal]] = deque()
-        self.begin_anew()
-
-    def begin_anew(self) -> None:
-        """Measure from now on: a person has resumed, or what was measured before is lost."""
-        self._recent.clear()
         self._day: datetime | None = None
-        self._day_base: Decimal | None = None
+        self._day_from = ZERO  # the lowest profit from which the bot may measure the loss of this day
+        self._settled = self._blind = False  # whether that is known by now; whether nobody can know it
         self._peak: Decimal | None = None
         self.tripped: tuple[datetime, str] | None = None
 
-    def forget_recent(self) -> None:
-        """Take notice that the bot may not see now what there is to see."""
+    def resumed(self) -> None:
+        """Take notice that a person lets the bot go on: it measures from here on, or still from where the day began."""
         self._recent.clear()
+        self._settled, self._peak, self.tripped = False, None, None
 
-    def look(self, now_s: float, profit: Decimal) -> None:
-        """Measure once. `profit`: KRW since the beginning, with what is held at its price of now."""
+    def journal_lost(self) -> None:
+        """Take notice that what was measured before is lost: until tomorrow nobody knows where the day began."""
+        self.resumed()
+        self._blind = True
+
+    def withdrawn(self, worth: Decimal) -> None:
+        """Take notice that coins left that cost so many won: the bot counts them as withdrawn once it sees it."""
+        self._recent.clear()
+        self._peak = None
+        self._day_from -= worth * SLIPPED
+
+    def look(self, now_s: float, profit: Decimal, *, sees: bool) -> None:
+        """Measure once.
+
+        Args:
+            now_s: loop time.
+            profit: KRW since the beginning, with what is held at its price of now.
+            sees: whether the bot can see what there is to see.
+        """
+        today = start_of_day(self._story.clock())
+        if today != self._day:
+            self._day, self._day_from, self._settled, self._blind = today, profit, False, False
+        if not self._settled:
+            self._day_from = min(self._day_from, profit)
+        if not sees:
+            self._recent.clear()
+            return
         self._recent.append((now_s, profit))
         while len(self._recent) > 1 and now_s - self._recent[1][0] >= SUSTAINED_S:
             self._recent.popleft()
         if now_s - self._recent[0][0] < SUSTAINED_S:
             return
         worst, best = (pick(value for _, value in self._recent) for pick in (min, max))
-        today = start_of_day(self._story.clock())
-        if today != self._day or self._day_base is None:
-            self._day, self._day_base = today, worst
+        self._settled = True
         self._peak = worst if self._peak is None else max(self._peak, worst)
-        self._judge(self._day_base - best, self._peak - best, self._peak)
+        self._judge(ZERO if self._blind else self._day_from - best, self._peak - best, self._peak)
 
     def _judge(self, day_loss: Decimal, fall: Decimal, peak: Decimal) -> None:
         limits, budget = self._limits, self._limits.budget

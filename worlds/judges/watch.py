@@ -31,8 +31,6 @@ async def watch(checker: Checker, true_since: Callable[[], float | None]) -> Non
         dust.look(since)
         checker.coins.look(now_s, since)
         profit = checker.profit()
-        if since is None or profit is None:
-            checker.breakers.forget_recent()
-        else:
-            checker.breakers.look(now_s, profit)
+        if profit is not None:
+            checker.breakers.look(now_s, profit, sees=since is not None)
         await asyncio.sleep(LOOK_S)
