@@ -348,7 +348,7 @@ def ranked(scan: Scan) -> list[str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Matrix:
-    """Every market at one minute beside every gate of the strategy, nearest to a signal first."""
+    """Every market at one minute beside every gate of the strategy, nearest to a signal first, barred ones last."""
 
     at: datetime
     gates: tuple[Words, ...]
@@ -363,7 +363,7 @@ def matrix(journal: Queries, moment: datetime) -> Matrix:
     """
     look, scan = look_at(journal, moment)
     rows = []
-    for market in ranked(scan):
+    for market in sorted(ranked(scan), key=lambda market: market in scan.barred):  # these need more than a signal
         at, barred = scan.markets.index(market), scan.barred.get(market)
         name = None if barred is None else Words(barred["ko"], barred["en"])
         rows.append((market, name, tuple(view_of(gate, at) for gate in scan.gates)))

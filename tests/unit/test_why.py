@@ -73,6 +73,10 @@ def test_all_markets_stand_beside_all_gates_nearest_first(journal: Journal) -> N
         ("KRW-B", [True, False]),
         ("KRW-D", [False, True]),
     ]
+    barred = {"KRW-C": {"code": "excluded", "ko": "제외", "en": "excluded"}}
+    journal.record_scan(NOW, "quiet_trend", NOW, replace(SCAN, barred=barred))
+    last, name, _ = matrix(journal, NOW).rows[-1]
+    assert (last, name and name.en) == ("KRW-C", "excluded")
     with pytest.raises(NothingKnown):
         matrix(journal, NOW - timedelta(days=1))
 
