@@ -104,7 +104,7 @@ def test_a_market_that_is_suspended_while_held_is_told_and_left_when_it_opens(tm
                 await asyncio.sleep(10)
                 await desk.app.state.closing.replace({market: reason(desk.app.clock())})
             tries = desk.box.violations["market_offline"] - before
-            assert 12 <= tries <= 16
+            assert 8 <= tries <= 16  # bids that left a price which stands still are waited for, too
             (message,) = [text for text in desk.messages() if "is suspended, so" in text]
             assert "bought for 50,0" in message
             desk.box.exchange.halted.clear()
