@@ -230,6 +230,7 @@ def test_a_position_without_a_stop_waits_for_candles_and_not_for_a_minute(tmp_pa
         async with desk.started(tmp_path / "other") as app:
             await buy(app)
         async with desk.started() as app:
+            await reconcile.reconcile(app)  # the second look of a start
             loop = asyncio.get_running_loop()
             ticks = reconcile.rounds(app)
             await anext(ticks)
