@@ -22,7 +22,7 @@ ON_ORDERS = ("late", "lost_answer", "html_after", "truncated", "hang_after", "ne
 ANY_TIME = ("kill", "power_loss", "stop", "partition", "slow", "error", "lag", "stale")
 OF_PERSON = ("person_sells", "person_withdraws", "person_locks", "person_buys", "person_sells_in_peace")
 OF_TWO = ("unknown_to_first", "unknown_to_other")
-OF_LIMITS = ("day_is_spent", "breaker_day_loss", "breaker_drawdown")
+OF_LIMITS = ("day_is_spent", "breaker_day_loss")
 OF_MACHINE = (
     *("journal_recovered", "journal_forgotten", "journal_restored", "second_here", "other_machine"),
     *("clock_ahead", "clock_behind", "disk_full", "disk_fails", "fault_plan"),
@@ -92,7 +92,7 @@ def say(text: str = "") -> None:
 
 def report(total: Sum, wall: float) -> None:
     """Print the one table."""
-    besides = ("person_", "resume", "daemon_ended_itself", "unknown_to_", *OF_LIMITS)
+    besides = ("person_", "resume", "daemon_ended_itself", "unknown_to_", "day_is_spent", "breaker_")
     faults = sum(total.counts[kind] for kind in total.counts if not kind.startswith(besides))
     say(f"{'hours simulated':<24}{total.hours:>12,.1f}")
     for name in ("seeds", "orders", "fills", "kills"):
