@@ -4,11 +4,11 @@
     target_dict     market: Snapshot of a target      indicators.publish, host.start_over
     snapshot_dict   market: Snapshot of every market  indicators.publish, host.start_over
     trading_dict    market: Price, None until known   targets.sample, prices.share, positions.let_go,
-                                                      restore.put_back, host.start_over
+                                                      positions.stand_back, restore.put_back, host.start_over
     wallet_dict     currency: Balance                 wallet.poll, host.start_over
     active_trade    market: ActiveTrade               executor.begin, executor.raise_highest, positions.reserve,
                                                       positions.note_trade_id, positions.hold_again,
-                                                      positions.let_go, restore.put_back
+                                                      positions.let_go, positions.stand_back, restore.put_back
     closing         market: Closing, opens or ends    prices.share_closing
     resting         market: until when it is left     positions.leave_alone
     listings        market: Market as Upbit lists it  indicators.list_markets
