@@ -47,7 +47,7 @@ class Trade:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class AccountOutcome:
     """What one account did: one seed, one strategy, one set of rules."""
 
     seed: int

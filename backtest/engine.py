@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from backtest.account import Account, Holding, Outcome, Waiting, finish
+from backtest.account import Account, AccountOutcome, Holding, Waiting, finish
 from backtest.leaving import Life
 from backtest.rules import EQUITY, OPEN
 from strategy.base import Snapshot
@@ -36,7 +36,7 @@ AUDIT = 100
 """At each such purchase, the first included, an end that was looked up is asked for too: a mark may be wrong."""
 
 
-def simulate(ready: Prepared, rules: Rules, seed: int) -> Outcome:
+def simulate(ready: Prepared, rules: Rules, seed: int) -> AccountOutcome:
     """Run one account from the first tradable candle to the last. The same seed gives the same trades."""
     account = Account(ready=ready, rules=rules, seed=seed, cash=rules.krw, rng=random.Random(seed))
     calls = Calls(ready)
@@ -46,7 +46,7 @@ def simulate(ready: Prepared, rules: Rules, seed: int) -> Outcome:
         column = calls.next_after(account, column)
     still_held = [(one.order, finish(one, None, 0.0, 0.0, 0.0)) for one in account.held.values()]
     trades = sorted([*account.trades, *still_held], key=lambda pair: pair[0])
-    return Outcome(seed=seed, rules=rules, trades=tuple(trade for _, trade in trades), refused=account.refused)
+    return AccountOutcome(seed=seed, rules=rules, trades=tuple(trade for _, trade in trades), refused=account.refused)
 
 
 def step(account: Account, calls: Calls, column: int) -> None:

@@ -16,7 +16,7 @@ from strategy.gates import LEADER
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from backtest.account import Outcome
+    from backtest.account import AccountOutcome
     from backtest.panel import Panel
     from backtest.rules import Rules
     from strategy.base import Bools, Floats
@@ -30,7 +30,7 @@ def start_of(panel: Panel) -> int:
     return max(1, panel.first)
 
 
-def curve_of(panel: Panel, outcome: Outcome) -> Curve:
+def curve_of(panel: Panel, outcome: AccountOutcome) -> Curve:
     """Return the worth of an account, marked at each candle's close."""
     count = panel.real.shape[1]
     flows, held = np.zeros(count), np.zeros(count)

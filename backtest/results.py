@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from datetime import datetime
 
-    from backtest.account import Outcome, Trade
+    from backtest.account import AccountOutcome, Trade
     from backtest.metrics import Curve, Drawdown
     from backtest.prepare import Prepared
     from backtest.rules import Rules
@@ -32,7 +32,7 @@ LOW, MIDDLE, HIGH = 5, 50, 95
 class Run:
     """One seed: its trades, its curve, its figures by name."""
 
-    outcome: Outcome
+    outcome: AccountOutcome
     curve: Curve
     figures: Mapping[str, float]
 

@@ -44,7 +44,7 @@ TPE, RANDOM = "tpe", "random"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class SearchPlan:
     """What is searched, and how long."""
 
     strategy: str
@@ -86,7 +86,7 @@ class Chosen:
 class Search:
     """All folds, one after the other."""
 
-    plan: Plan
+    plan: SearchPlan
     chosen: tuple[Chosen, ...]
     ratios: tuple[float, ...]  # daily Sharpe ratio of everything that was judged on a training, neighbours included
     earlier: int = 0  # of them, how many were tried by searches before this one
@@ -135,7 +135,9 @@ Known = Iterable[tuple[Task, Score]]
 Judge = Callable[[Sequence["Values"]], list[Score]]
 
 
-def search(plan: Plan, workers: Workers, done: Callable[[int], Any] = lambda _: None, known: Known = ()) -> Search:
+def search(
+    plan: SearchPlan, workers: Workers, done: Callable[[int], Any] = lambda _: None, known: Known = ()
+) -> Search:
     """Search every fold.
 
     Args:
@@ -187,7 +189,7 @@ class Tried:
         return self.score.figures[OBJECTIVE] if trades >= least else WORST + trades / least
 
 
-def try_variants(plan: Plan, number: int, judge: Judge, done: Callable[[int], Any]) -> list[Tried]:
+def try_variants(plan: SearchPlan, number: int, judge: Judge, done: Callable[[int], Any]) -> list[Tried]:
     """Return every variant that was tried on a fold's training, each once."""
     study = optuna.create_study(direction="maximize", sampler=sampler_of(plan, number))
     tried: dict[str, Tried] = {}
@@ -214,7 +216,7 @@ def try_variants(plan: Plan, number: int, judge: Judge, done: Callable[[int], An
     return list(tried.values())
 
 
-def sampler_of(plan: Plan, number: int) -> optuna.samplers.BaseSampler:
+def sampler_of(plan: SearchPlan, number: int) -> optuna.samplers.BaseSampler:
     """Return who proposes variants; each fold has a stream of its own."""
     seed = plan.sampler_seed * 1_000 + number
     if plan.sampler == RANDOM:
@@ -222,7 +224,7 @@ def sampler_of(plan: Plan, number: int) -> optuna.samplers.BaseSampler:
     return optuna.samplers.TPESampler(seed=seed, constant_liar=True)
 
 
-def suggest(plan: Plan, trial: optuna.Trial) -> Values:
+def suggest(plan: SearchPlan, trial: optuna.Trial) -> Values:
     """Return the values a trial proposes."""
     values: Values = {}
     for axis in plan.axes:
@@ -234,7 +236,7 @@ def suggest(plan: Plan, trial: optuna.Trial) -> Values:
     return values
 
 
-def is_possible(plan: Plan, values: Values) -> bool:
+def is_possible(plan: SearchPlan, values: Values) -> bool:
     """Return whether the strategy takes such parameters together."""
     try:
         registry.load(plan.strategy, {**plan.base, **values})
@@ -243,12 +245,12 @@ def is_possible(plan: Plan, values: Values) -> bool:
     return True
 
 
-def training(plan: Plan, fold: Fold, values: Values) -> Task:
+def training(plan: SearchPlan, fold: Fold, values: Values) -> Task:
     """Return the task of judging values on a fold's training."""
     return Task(parameters={**plan.base, **values}, begin=fold.begin, end=fold.middle)
 
 
-def choose(plan: Plan, fold: Fold, tried: Sequence[Tried], judge: Judge, workers: Workers) -> Chosen:
+def choose(plan: SearchPlan, fold: Fold, tried: Sequence[Tried], judge: Judge, workers: Workers) -> Chosen:
     """Take the best variant of the training that traded enough, look around it, and judge it on the test."""
     able = [one for one in tried if one.score.figures["trades"] >= plan.min_trades]
     best = max(able, key=lambda one: one.worth(plan.min_trades), default=None)
@@ -265,7 +267,7 @@ def choose(plan: Plan, fold: Fold, tried: Sequence[Tried], judge: Judge, workers
     )
 
 
-def look_around(plan: Plan, best: Tried, judge: Judge) -> Plateau:
+def look_around(plan: SearchPlan, best: Tried, judge: Judge) -> Plateau:
     """Judge what lies beside the winner."""
     around = neighbours(plan, best.values)
     scores = dict(zip(around, judge(list(around.values())), strict=True))
@@ -280,7 +282,7 @@ def idle(like: Score) -> Score:
     return Score(figures=dict.fromkeys(like.figures, 0.0), daily=[0.0] * len(like.daily))
 
 
-def neighbours(plan: Plan, values: Values) -> dict[str, Values]:
+def neighbours(plan: SearchPlan, values: Values) -> dict[str, Values]:
     """Return the variants in which one parameter is a step away, by what was changed."""
     found = {}
     for axis in plan.axes:

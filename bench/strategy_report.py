@@ -220,14 +220,14 @@ def traded(history: Mapping[str, Candles], begin: datetime, end: datetime) -> in
 
 def walk_forward(history: Mapping[str, Candles], name: str) -> WalkForward:
     """Search a strategy's parameters in anchored folds."""
-    from backtest.search import Plan, search  # noqa: PLC0415 - Optuna and Dask are needed here alone
+    from backtest.search import SearchPlan, search  # noqa: PLC0415 - Optuna and Dask are needed here alone
     from backtest.workers import open_workers  # noqa: PLC0415 - same
 
     strategy = next(one for one in STRATEGIES if one.name == name)
     begin, end = periods()[WHOLE]
     rules = rules_of(strategy)
     evaluator = Evaluator(strategy=name, unit=UNIT, rules=rules, seeds=tuple(range(SEARCH_SEEDS)), history=history)
-    plan = Plan(
+    plan = SearchPlan(
         strategy=name,
         base={},
         axes=space_of(strategy, []),

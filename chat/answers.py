@@ -47,7 +47,7 @@ ONCE = Words("5분 안에 한 번 열 수 있는 링크:", "Opens once, within f
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Reply:
     """Lines for a person, as Discord shows them, and buttons below them."""
 
     lines: Sequence[str]
@@ -59,12 +59,12 @@ class Verb(NamedTuple):
 
     name: str
     what: Words
-    answer: Callable[[Queries, Sight], Answer]
+    answer: Callable[[Queries, Sight], Reply]
     market: Words | None = None  # what the market behind it means; None: there is none
     private: bool = False  # whether only who asked sees the answer
 
 
-def status(journal: Queries, sight: Sight) -> Answer:
+def status(journal: Queries, sight: Sight) -> Reply:
     """Return what is held, what it is worth, and why trading stands still."""
     language, found = sight.language, overview(journal, sight.now)
     lines = [found.now.sentence(language), *state_and_halts(found.halts, language)]
@@ -73,32 +73,32 @@ def status(journal: Queries, sight: Sight) -> Answer:
     return shown([*lines, found.now.account(language), earned(found, language)])
 
 
-def why(journal: Queries, sight: Sight) -> Answer:
+def why(journal: Queries, sight: Sight) -> Reply:
     """Return what stands in the way of a market, or of all of them."""
     market = sight.asked.get("market")
     found = why_market(journal, market_of(market), sight.now) if market else funnel(journal, sight.now)
     return shown(why_in_lines(found, sight.language))
 
 
-def trades(journal: Queries, sight: Sight) -> Answer:
+def trades(journal: Queries, sight: Sight) -> Reply:
     """Return the newest trades that have ended."""
     rows = [cells_of_trade(one, sight.language) for one in journal.closed_trades(NEWEST_TRADES)]
     return shown(in_rows(TRADES, rows, sight.language) or [NO_TRADES.say(sight.language)])
 
 
-def profit(journal: Queries, sight: Sight) -> Answer:
+def profit(journal: Queries, sight: Sight) -> Reply:
     """Return what was earned since ever, and in each of the newest months."""
     language, found = sight.language, sums(journal.closed_trades(-1), "month")
     rows = [cells_of_sum(one, language) for one in found[::-1][:NEWEST_SUMS]]
     return shown([earned(overview(journal, sight.now), language), *in_rows(SUMS, rows, language)])
 
 
-def halt(_: Queries, sight: Sight) -> Answer:
+def halt(_: Queries, sight: Sight) -> Reply:
     """Return what stopping buys means, and its button."""
     return asking(Order.HALT_BUYS, sight, [])
 
 
-def resume(journal: Queries, sight: Sight) -> Answer:
+def resume(journal: Queries, sight: Sight) -> Reply:
     """Return what waits for a person, and a button for each reason: none ends with another."""
     halts = [one for one in journal.standing_halts() if one.ends is Ends.PERSON]
     if not halts:
@@ -106,16 +106,16 @@ def resume(journal: Queries, sight: Sight) -> Answer:
     label = COMMANDS[Order.RESUME].say(sight.language)
     buttons = tuple(Button(Order.RESUME, f"{label}: {one.code}", one.code) for one in halts)
     lines = [WHAT[Order.RESUME].say(sight.language), *state_and_halts(halts, sight.language)]
-    return Answer(shown(lines).lines, buttons)
+    return Reply(shown(lines).lines, buttons)
 
 
-def sell_all(journal: Queries, sight: Sight) -> Answer:
+def sell_all(journal: Queries, sight: Sight) -> Reply:
     """Return what would be sold, and the button that sells it."""
     held = [f"{trade.market} {units(trade.volume)}" for trade in journal.open_trades()]
     return asking(Order.SELL_ALL, sight, held or [NOTHING_HELD.say(sight.language)])
 
 
-def link(_: Queries, sight: Sight) -> Answer:
+def link(_: Queries, sight: Sight) -> Reply:
     """Return a one-time link to the page.
 
     Raises:
@@ -125,21 +125,21 @@ def link(_: Queries, sight: Sight) -> Answer:
     if address is None:
         raise NoPage
     passes = Passes(folder=sight.config.data_dir / FOLDER, clock=lambda: sight.now)
-    return Answer([ONCE.say(sight.language), f"<{passes.link(address, Role.OWNER)}>"])
+    return Reply([ONCE.say(sight.language), f"<{passes.link(address, Role.OWNER)}>"])
 
 
-def asking(order: Order, sight: Sight, lines: Sequence[str]) -> Answer:
+def asking(order: Order, sight: Sight, lines: Sequence[str]) -> Reply:
     """Return what a command would do, and the button that gives it."""
     button = Button(order, COMMANDS[order].say(sight.language))
-    return Answer(shown([WHAT[order].say(sight.language), *lines]).lines, (button,))
+    return Reply(shown([WHAT[order].say(sight.language), *lines]).lines, (button,))
 
 
-def shown(lines: Sequence[str]) -> Answer:
+def shown(lines: Sequence[str]) -> Reply:
     """Return lines as Discord shows them: names come from outside and may hold markup."""
-    return Answer([plain(readable(line)) if line else "" for line in lines])
+    return Reply([plain(readable(line)) if line else "" for line in lines])
 
 
-def text_of(answer: Answer, language: str) -> str:
+def text_of(answer: Reply, language: str) -> str:
     """Return an answer as one text: a line that finds no room is left out whole, so no number is ever cut."""
     kept, room = list(answer.lines), TEXT - LAST_LINE
     while kept and length("\n".join(kept)) > room:
@@ -158,7 +158,7 @@ def in_rows(heads: Sequence[Words], rows: Sequence[Sequence[str]], language: str
     ]
 
 
-def answer_of(verb: Verb, journal: Queries, sight: Sight) -> Answer:
+def answer_of(verb: Verb, journal: Queries, sight: Sight) -> Reply:
     """Return the answer to a command; what cannot be answered is said in a sentence."""
     try:
         return verb.answer(journal, sight)

@@ -16,7 +16,7 @@ import aiohttp
 import discord
 from discord import app_commands
 
-from chat.answers import VERBS, Answer, answer_of, text_of
+from chat.answers import VERBS, Reply, answer_of, text_of
 from chat.buttons import LONGEST_LABEL, fitting, pressed, time_of
 from dashboard.desk import Desk
 from dashboard.passes import Role
@@ -153,12 +153,12 @@ class Bot:
             answer = await self._desk.read(lambda journal: answer_of(verb, journal, sight))
         except JournalError:
             log.warning("the journal cannot be read for the chat", exc_info=True)
-            answer = Answer([NOT_READ.say(self._language)])
+            answer = Reply([NOT_READ.say(self._language)])
         await interaction.edit_original_response(
             embed=self._embed(text_of(answer, self._language)), view=self._view(answer, interaction.id)
         )
 
-    def _view(self, answer: Answer, question: int) -> discord.ui.View | None:
+    def _view(self, answer: Reply, question: int) -> discord.ui.View | None:
         """Return the buttons of an answer; nobody keeps them: a press bears all it means."""
         buttons = fitting(answer.buttons, question)
         if not buttons:

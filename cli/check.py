@@ -15,7 +15,7 @@ from rich.markup import escape
 
 from cli.common.exits import CONFIGURATION, ERROR, OK
 from cli.common.printing import print_json
-from notifier.answers import Outcome, Trouble
+from notifier.answers import Delivery, Trouble
 from notifier.explain import explain
 from notifier.probe import probe
 from strategy import registry
@@ -200,7 +200,7 @@ async def webhook(config: Config) -> Finding:
         )
     async with open_session(network_of(config), url=config.webhook_url.reveal()) as session:
         answer = await probe(session, config.webhook_url.reveal(), config.language)
-    if answer.outcome is Outcome.TAKEN:
+    if answer.outcome is Delivery.TAKEN:
         return Finding(name="webhook", level="ok", ko="알림이 도착합니다", en="messages arrive")
     trouble = answer.trouble or Trouble.UNREACHABLE
     code = ERROR if trouble is Trouble.UNREACHABLE else CONFIGURATION

@@ -30,7 +30,7 @@ from cli.report import write
 if TYPE_CHECKING:
     import argparse
 
-    from backtest.search import Plan, Search
+    from backtest.search import Search, SearchPlan
     from config.settings import Config
 
 FOLDER = "searches"
@@ -94,9 +94,9 @@ def run(config: Config, options: argparse.Namespace) -> int:
     return OK
 
 
-def make_plan(config: Config, options: argparse.Namespace) -> tuple[Plan, Evaluator]:
+def make_plan(config: Config, options: argparse.Namespace) -> tuple[SearchPlan, Evaluator]:
     """Return what is searched, and who judges it."""
-    from backtest.search import Plan  # noqa: PLC0415 - as above
+    from backtest.search import SearchPlan  # noqa: PLC0415 - as above
 
     store, rules = open_store(config), rules_of(config, options)
     unit = read_unit(options.unit) if options.unit else config.strategy.unit
@@ -111,7 +111,7 @@ def make_plan(config: Config, options: argparse.Namespace) -> tuple[Plan, Evalua
         seeds=tuple(range(first, first + options.seeds)),
         history=history,
     )
-    plan = Plan(
+    plan = SearchPlan(
         strategy=strategy.name,
         base=msgspec.to_builtins(parameters),
         axes=space_of(strategy, options.space or []),

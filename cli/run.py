@@ -21,7 +21,7 @@ from cli.common.screen import follow
 from config.problems import ConfigError, Problem
 from config.settings import most_spent
 from journal.errors import JournalError
-from notifier.answers import Outcome
+from notifier.answers import Delivery
 from notifier.discord import tell_at_once
 from notifier.messages import Messages
 from trader.admission import FLUSH_S, come_up
@@ -111,7 +111,7 @@ async def tell_without_journal(config: Config, error: JournalError) -> None:
     note = Messages(language=config.language, mode=mode_of(config)).problem("start", told[0], at=wall_clock())
     async with open_session(network_of(config), url=url) as session:
         answer = await tell_at_once(session, url, note)
-    if answer.outcome is not Outcome.TAKEN:
+    if answer.outcome is not Delivery.TAKEN:
         log.warning("start_not_told why=%s", answer.why)
 
 

@@ -26,7 +26,7 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S, LONGEST_TROUBLE_S = 1.0, 60.0, 600.0
 LONGEST_WHY = 200
 
 
-class Outcome(Enum):
+class Delivery(Enum):
     """What came of one delivery."""
 
     TAKEN = auto()
@@ -77,10 +77,10 @@ WORDS = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class WebhookAnswer:
     """What came of one request."""
 
-    outcome: Outcome
+    outcome: Delivery
     why: str
     message_id: str | None = None  # Discord's name of what it took
     wait_s: float | None = None  # how long Discord wants to be left alone
@@ -88,7 +88,7 @@ class Answer:
     code: int = 0  # Discord's own, where it gave one
 
 
-def judge(status: int, headers: Mapping[str, str], body: bytes) -> Answer:
+def judge(status: int, headers: Mapping[str, str], body: bytes) -> WebhookAnswer:
     """Return what an answer means."""
     told = read_object(body)
     code = told.get("code") if told is not None else None
@@ -97,16 +97,16 @@ def judge(status: int, headers: Mapping[str, str], body: bytes) -> Answer:
     if told is not None and isinstance(told.get("message"), str):
         why = f"{why} {code}: {' '.join(told['message'].split())[:LONGEST_WHY]}"
     if status == HTTPStatus.NO_CONTENT or (HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES and told is not None):
-        return Answer(outcome=Outcome.TAKEN, why=why, message_id=id_of(told))
+        return WebhookAnswer(outcome=Delivery.TAKEN, why=why, message_id=id_of(told))
     if status == HTTPStatus.TOO_MANY_REQUESTS:
-        return Answer(outcome=Outcome.LATER, why=why, wait_s=retry_after(headers.get("Retry-After"), body))
+        return WebhookAnswer(outcome=Delivery.LATER, why=why, wait_s=retry_after(headers.get("Retry-After"), body))
     if trouble := trouble_of(status, code):
-        return Answer(outcome=Outcome.STUCK, why=why, trouble=trouble, code=code)
+        return WebhookAnswer(outcome=Delivery.STUCK, why=why, trouble=trouble, code=code)
     if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE or (
         told is not None and (status in {HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY})
     ):
-        return Answer(outcome=Outcome.REFUSED, why=why, code=code)
-    return Answer(outcome=Outcome.LATER, why=why, code=code)
+        return WebhookAnswer(outcome=Delivery.REFUSED, why=why, code=code)
+    return WebhookAnswer(outcome=Delivery.LATER, why=why, code=code)
 
 
 def trouble_of(status: int, code: int) -> Trouble | None:

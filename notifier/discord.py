@@ -25,9 +25,9 @@ from notifier.answers import (
     LONGEST_PAUSE_S,
     LONGEST_TROUBLE_S,
     UNKNOWN_MESSAGE,
-    Answer,
-    Outcome,
+    Delivery,
     Trouble,
+    WebhookAnswer,
 )
 from notifier.limits import MOST_EMBEDS, as_text, embeds_of, pack
 from notifier.webhook import Webhook, now
@@ -56,7 +56,7 @@ class Sending:
     """A request under way."""
 
     batch: list[Note]
-    answer: asyncio.Task[Answer]
+    answer: asyncio.Task[WebhookAnswer]
 
 
 class Discord:
@@ -100,7 +100,7 @@ class Discord:
         """Deliver what is waiting, trying again for at most some seconds; the rest waits for the next start."""
         try:
             async with asyncio.timeout(seconds):
-                while (outcome := await self._try_next()) is not None and outcome is not Outcome.STUCK:
+                while (outcome := await self._try_next()) is not None and outcome is not Delivery.STUCK:
                     if self._failures:
                         await asyncio.sleep(self._wait_s or min(FLUSH_PAUSE_S, self._pause(outcome)))
         except TimeoutError:
@@ -110,13 +110,13 @@ class Discord:
                 self._sending.answer.cancel()
                 self._sending = None
 
-    def _pause(self, outcome: Outcome) -> float:
+    def _pause(self, outcome: Delivery) -> float:
         if self._wait_s is not None:
             return self._wait_s
-        longest = LONGEST_TROUBLE_S if outcome is Outcome.STUCK else LONGEST_PAUSE_S
+        longest = LONGEST_TROUBLE_S if outcome is Delivery.STUCK else LONGEST_PAUSE_S
         return self._rng.uniform(0.5, 1.0) * min(longest, FIRST_PAUSE_S * 2.0 ** min(self._failures, 20))
 
-    async def _try_next(self) -> Outcome | None:
+    async def _try_next(self) -> Delivery | None:
         """Deliver the next message; whatever a library fails with, trading goes on and the message waits.
 
         Its text is not logged: it could hold the address, which is a secret.
@@ -128,10 +128,10 @@ class Discord:
         except Exception as error:  # noqa: BLE001 - see above
             log.error("message not delivered, a fault of the program error=%s", type(error).__name__)  # noqa: TRY400
             self._failures, self._wait_s = self._failures + 1, None
-            return Outcome.LATER
+            return Delivery.LATER
         return outcome
 
-    async def deliver_next(self) -> Outcome | None:
+    async def deliver_next(self) -> Delivery | None:
         """Deliver the oldest message, or as many of the oldest together as fit when many wait; None when none waits."""
         if self._sending is None:
             waiting = self._waiting(MOST_EMBEDS + 1)
@@ -163,17 +163,17 @@ class Discord:
             list(takewhile(lambda note: not note.card, waiting[:MOST_EMBEDS]))
         )  # a card has a message of its own
 
-    def _settle(self, batch: Sequence[Note], answer: Answer) -> Outcome:
+    def _settle(self, batch: Sequence[Note], answer: WebhookAnswer) -> Delivery:
         """Do what an answer asks for."""
         keys = [note.key for note in batch]
         self._wait_s = answer.wait_s
-        if answer.outcome is Outcome.TAKEN:
+        if answer.outcome is Delivery.TAKEN:
             if batch[0].card and answer.message_id:
                 self._cards[batch[0].card] = answer.message_id
             self._write_down(keys, None)
-        elif answer.outcome is Outcome.REFUSED:
+        elif answer.outcome is Delivery.REFUSED:
             self._refused(keys, answer.why)
-        waits = answer.outcome in {Outcome.LATER, Outcome.STUCK}
+        waits = answer.outcome in {Delivery.LATER, Delivery.STUCK}
         self._failures = self._failures + 1 if waits else 0
         lasting = Trouble.UNREACHABLE if self._failures >= UNREACHABLE_AFTER else None
         self._note_trouble(answer.trouble or lasting, answer.why)
@@ -215,7 +215,7 @@ class Discord:
             log.warning("deliveries not written down error=%s", error)
             self._taken.update(keys)
 
-    async def _post(self, batch: Sequence[Note]) -> Answer:
+    async def _post(self, batch: Sequence[Note]) -> WebhookAnswer:
         """Send some messages as one, or edit the card of which this is a later state.
 
         An edit may be repeated. Sending cannot be proved (see above), so a process that dies between Discord's answer
@@ -235,7 +235,7 @@ class Discord:
         return None if card is None else self._cards.get(card) or self._journal.message_of(card)
 
 
-async def tell_at_once(session: aiohttp.ClientSession, url: str, note: Note) -> Answer:
+async def tell_at_once(session: aiohttp.ClientSession, url: str, note: Note) -> WebhookAnswer:
     """Send one message that no journal can hold: it is tried once, and whoever calls sees to it that it comes once."""
     return await Webhook(session, url).send(body_of([note]))
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from notifier.answers import Outcome
+from notifier.answers import Delivery
 from notifier.webhook import Webhook
 from notifier.words import Words
 
 if TYPE_CHECKING:
     import aiohttp
 
-    from notifier.answers import Answer
+    from notifier.answers import WebhookAnswer
 
 SILENT = 1 << 12
 """Discord's SUPPRESS_NOTIFICATIONS."""
@@ -24,11 +24,11 @@ PROBE = Words(
 )
 
 
-async def probe(session: aiohttp.ClientSession, url: str, language: str) -> Answer:
+async def probe(session: aiohttp.ClientSession, url: str, language: str) -> WebhookAnswer:
     """Look at a webhook, and send a message through it that is removed again; return the answer that decides."""
     webhook = Webhook(session, url)
     seen = await webhook.look()
-    if seen.outcome is not Outcome.TAKEN:
+    if seen.outcome is not Delivery.TAKEN:
         return seen
     body = {"content": PROBE.say(language), "flags": SILENT, "allowed_mentions": {"parse": []}}
     sent = await webhook.send(body)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
-from notifier.answers import Answer, Outcome, judge
+from notifier.answers import Delivery, WebhookAnswer, judge
 from notifier.pace import Pace
 
 if TYPE_CHECKING:
@@ -29,19 +29,19 @@ class Webhook:
         self._url, _, self._query = url.partition("?")
         self._pace = Pace()
 
-    async def look(self) -> Answer:
+    async def look(self) -> WebhookAnswer:
         """Ask whether the webhook is there."""
         return await self._request("GET", "", None)
 
-    async def send(self, body: Mapping[str, Any]) -> Answer:
+    async def send(self, body: Mapping[str, Any]) -> WebhookAnswer:
         """Send a message, and wait until Discord has kept it: else it reports no error of one it did not keep."""
         return await self._request("POST", "", body, "wait=true")
 
-    async def edit(self, message_id: str, body: Mapping[str, Any]) -> Answer:
+    async def edit(self, message_id: str, body: Mapping[str, Any]) -> WebhookAnswer:
         """Replace what a message says; the same edit may be sent again."""
         return await self._request("PATCH", f"/messages/{message_id}", body)
 
-    async def remove(self, message_id: str) -> Answer:
+    async def remove(self, message_id: str) -> WebhookAnswer:
         """Take a message away."""
         return await self._request("DELETE", f"/messages/{message_id}", None)
 
@@ -49,7 +49,7 @@ class Webhook:
         """Return how long the next request must wait, seconds."""
         return self._pace.wait_s(now())
 
-    async def _request(self, method: str, path: str, body: Mapping[str, Any] | None, *more: str) -> Answer:
+    async def _request(self, method: str, path: str, body: Mapping[str, Any] | None, *more: str) -> WebhookAnswer:
         url = "?".join(part for part in (f"{self._url}{path}", "&".join(filter(None, (self._query, *more)))) if part)
         self._pace.leave(now())
         try:
@@ -58,7 +58,9 @@ class Webhook:
                 self._pace.hear(answer.headers, now())
                 return judge(answer.status, answer.headers, await read_bounded(answer))
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            return Answer(outcome=Outcome.LATER, why=type(error).__name__)  # its text would hold the address, a secret
+            return WebhookAnswer(
+                outcome=Delivery.LATER, why=type(error).__name__
+            )  # its text would hold the address, a secret
 
 
 async def read_bounded(answer: aiohttp.ClientResponse) -> bytes:

@@ -28,7 +28,7 @@ from sandbox.keys import KEY_LIFE, KeyOptions, PocketOptions
 from sandbox.limits import Limits
 from sandbox.listener import Listener
 from sandbox.market.markets import Markets
-from sandbox.rest.api import Answer, Api
+from sandbox.rest.api import Api, Response
 from sandbox.rest.call import Call
 from sandbox.rest.exchange import ExchangeRest
 from sandbox.rest.quotation import Quotation
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-    from sandbox.faults.plan import Plan
+    from sandbox.faults.plan import FaultPlan
     from sandbox.keys import PocketId
     from sandbox.market.feed import Source
 
@@ -66,7 +66,7 @@ class SandboxOptions:
     host: str = "127.0.0.1"
     port: int = 0
     start: datetime | None = None
-    faults: Plan | None = None  # what goes wrong, from the opening on
+    faults: FaultPlan | None = None  # what goes wrong, from the opening on
     admin: bool = False  # whether faults can be changed over HTTP, from this machine
     pockets: tuple[PocketOptions, ...] = ()  # besides the first one, which is that of `access_key` and `krw`
 
@@ -281,15 +281,15 @@ class Sandbox:
             return await self.guild.serve(request)
         return send(self._answer(call))
 
-    def _answer(self, call: Call) -> Answer:
+    def _answer(self, call: Call) -> Response:
         """Carry out a request of the present moment."""
         if call.path.startswith(WEBHOOKS):
             refusal, headers = self.discord.pace(asyncio.get_running_loop().time())
             status, body = refusal or self.discord.receive(call.method, call.path, call.query, call.body)
-            return Answer(status, body, headers)
+            return Response(status, body, headers)
         if call.path.startswith(CHAT):
             (status, body), headers = self.guild.answer(call.method, call.path, call.headers, call.body)
-            return Answer(status, body, headers)
+            return Response(status, body, headers)
         self.catch_up()
         return self._api.answer(call)
 

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from worlds.lies.sandbox import LieRates
-from worlds.plan import Plan
+from worlds.plan import WorldPlan
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -39,9 +39,9 @@ class Flow:
     disasters: tuple[str, ...] = ()
     act: Callable[[World], Awaitable[None]] | None = None
 
-    def plan(self) -> Plan:
+    def plan(self) -> WorldPlan:
         """Return the plan of a world in which nothing else goes wrong."""
-        plan = Plan(
+        plan = WorldPlan(
             seed=1,
             markets=self.markets,
             harshness=0.0,

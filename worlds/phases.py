@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from worlds.judges.books import OPEN_TRADES
 from worlds.judges.watch import watch
-from worlds.plan import Outcome
+from worlds.plan import WorldOutcome
 from worlds.storm import cut_now_and_then, kill_now_and_then
 from worlds.world import World, in_world
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from worlds.plan import Plan
+    from worlds.plan import WorldPlan
     from worlds.story import Story
 
 CALM_S = 240.0
@@ -34,12 +34,14 @@ REST_S = 900.0
 """The leader falls: so long may it take until everything is sold."""
 
 
-def run_world(plan: Plan, folder: Path, prepare: Callable[[World], Any] = lambda _: None) -> tuple[Outcome, Story]:
+def run_world(
+    plan: WorldPlan, folder: Path, prepare: Callable[[World], Any] = lambda _: None
+) -> tuple[WorldOutcome, Story]:
     """Run one world to its end. Only for a process that ends soon after: what was killed is kept, never closed."""
     return in_world(plan, folder, prepare, live_through)
 
 
-async def live_through(world: World) -> Outcome:
+async def live_through(world: World) -> WorldOutcome:
     """Live through all three phases and judge."""
     began = time.perf_counter()
     life = await world.open()
@@ -62,7 +64,7 @@ async def live_through(world: World) -> Outcome:
     hours = world.loop.time() / 3600
     tell_journal(world)
     world.judge()
-    return Outcome(
+    return WorldOutcome(
         seed=world.plan.seed,
         hours=hours,
         orders=world.checker.orders,

@@ -66,7 +66,7 @@ HOURS = 3.45
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class WorldPlan:
     """What one world is made of, all drawn from its seed."""
 
     seed: int
@@ -87,12 +87,12 @@ class Plan:
     hurried: bool = False  # the daemon's idle loops turn as often as in production, and not as `UNHURRIED` says
 
 
-def draw_plan(seed: int, hours: float) -> Plan:
+def draw_plan(seed: int, hours: float) -> WorldPlan:
     """Draw a plan: every fifth world is calm, the others anything up to brutal."""
     rng = random.Random(f"{seed} plan")
     calm = rng.random() < 0.2  # noqa: PLR2004 - a fifth
     hurried = seed % HURRIED_EVERY == 0
-    plan = Plan(
+    plan = WorldPlan(
         seed=seed,
         hours=hours * (HURRIED_SHARE if hurried else 1),
         hurried=hurried,
@@ -106,7 +106,7 @@ def draw_plan(seed: int, hours: float) -> Plan:
     return tighten(plan, rng)
 
 
-def tighten(plan: Plan, rng: random.Random) -> Plan:
+def tighten(plan: WorldPlan, rng: random.Random) -> WorldPlan:
     """Draw how much a daemon may spend and lose: in half of the worlds so little that it must notice."""
     return replace(
         plan,
@@ -117,7 +117,7 @@ def tighten(plan: Plan, rng: random.Random) -> Plan:
     )
 
 
-def limits_of(plan: Plan) -> Limits:
+def limits_of(plan: WorldPlan) -> Limits:
     """Return what a world's daemon is told not to exceed, for those who judge it."""
     return Limits(
         order_krw=plan.order_krw,
@@ -130,7 +130,7 @@ def limits_of(plan: Plan) -> Limits:
     )
 
 
-class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+class WorldOutcome(msgspec.Struct, frozen=True, kw_only=True):
     """What became of a world."""
 
     seed: int
@@ -146,7 +146,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     worst: dict[str, float] = {}  # seconds
 
 
-def daemon_config(plan: Plan, *, url: str, webhook: str, folder: Path) -> Config:
+def daemon_config(plan: WorldPlan, *, url: str, webhook: str, folder: Path) -> Config:
     """Return the settings of a daemon that trades often, on an exchange of ours."""
     base = Config()
     return replace(

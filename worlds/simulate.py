@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from worlds.phases import run_world
-from worlds.plan import HOURS, Outcome, draw_plan
+from worlds.plan import HOURS, WorldOutcome, draw_plan
 from worlds.pool import map_forked
 from worlds.promises import table
 
@@ -66,7 +66,7 @@ class Sum:
         self.broken: dict[int, list[str]] = {}
         self.worst: dict[str, float] = {}
 
-    def add(self, outcome: Outcome) -> None:
+    def add(self, outcome: WorldOutcome) -> None:
         """Take one world in."""
         self.seeds += 1
         self.hours += outcome.hours
@@ -130,7 +130,7 @@ def main(arguments: list[str] | None = None) -> int:
         if not content:
             lost.append(seed)
             continue
-        outcome = msgspec.json.decode(content, type=Outcome)
+        outcome = msgspec.json.decode(content, type=WorldOutcome)
         total.add(outcome)
         if total.seeds % TELL_EVERY == 0 and total.seeds < options.seeds:
             wall = time.perf_counter() - began

@@ -37,7 +37,7 @@ from trader.indicators import SCANS_KEPT
 from worlds import growth
 from worlds.lies.sandbox import LieRates
 from worlds.phases import sweep
-from worlds.plan import Plan
+from worlds.plan import WorldPlan
 from worlds.pool import map_forked
 from worlds.promises import table
 from worlds.simulate import memory_disk
@@ -55,7 +55,7 @@ TELL_EVERY_DAYS = 5
 MOST_KIB_A_DAY = 64.0
 DAEMON = frozenset({"trader", "upbit", "journal", "notifier", "state", "strategy"})
 EXCHANGE = frozenset({"sandbox"})
-PLAN = Plan(
+PLAN = WorldPlan(
     seed=1, markets=2, harshness=0.0, kills_an_hour=0.0, person=False, max_open_trades=2, hurried=True, unit=timedelta()
 )
 UNIT = 30

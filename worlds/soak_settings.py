@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from config.settings import Config
-from worlds.plan import Plan, daemon_config
+from worlds.plan import WorldPlan, daemon_config
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,13 +34,13 @@ MAX_AGE_S = 120.0
 """How old prices and wallet may be at that pace."""
 
 
-def unhurried_config(plan: Plan, **given: Any) -> Config:
+def unhurried_config(plan: WorldPlan, **given: Any) -> Config:
     """Return the settings of a daemon whose loops turn at our pace."""
     config = daemon_config(plan, **given)
     return replace(config, risk=replace(config.risk, price_max_age_s=MAX_AGE_S, wallet_max_age_s=MAX_AGE_S))
 
 
-def differences(plan: Plan, changed: Mapping[str, float]) -> list[str]:
+def differences(plan: WorldPlan, changed: Mapping[str, float]) -> list[str]:
     """Return in lines what is not as in production: constants by their names, and settings by theirs."""
     usual, days = Config(), plan.unit / timedelta(minutes=1)
     settings = [

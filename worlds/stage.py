@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from sandbox.faults.plan import Plan as FaultPlan
+from sandbox.faults.plan import FaultPlan
 from sandbox.server import Opened, SandboxOptions
 from simulation.loop import LoopClock
 from simulation.network import Network
@@ -19,7 +19,7 @@ from worlds.disk import Disk
 from worlds.judges.checker import Checker
 from worlds.lies.sandbox import LyingSandbox, draw_lies
 from worlds.market import WaveMarket
-from worlds.plan import ACCESS_KEY, SECRET_KEY, Plan, limits_of
+from worlds.plan import ACCESS_KEY, SECRET_KEY, WorldPlan, limits_of
 from worlds.story import Story
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Stage:
 
     url, webhook = EXCHANGE_URL, DISCORD_URL + HOOK
 
-    def __init__(self, plan: Plan, folder: Path, loop: VirtualLoop) -> None:
+    def __init__(self, plan: WorldPlan, folder: Path, loop: VirtualLoop) -> None:
         self.plan = plan
         self.loop = loop
         self.folder = folder

@@ -21,7 +21,7 @@ from worlds.judges.log_listener import LogListener
 from worlds.judges.verdict import Verdict
 from worlds.machine import Machine
 from worlds.person import Person
-from worlds.plan import UNHURRIED, Plan
+from worlds.plan import UNHURRIED, WorldPlan
 from worlds.stage import EXCHANGE_ADDRESS, START, Stage
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ LIMITS = ("too_many_requests", "rate_limit_exceeded_penalty", "429", "418")
 class World(Stage):
     """A stage with everybody on it."""
 
-    def __init__(self, plan: Plan, folder: Path, loop: VirtualLoop) -> None:
+    def __init__(self, plan: WorldPlan, folder: Path, loop: VirtualLoop) -> None:
         super().__init__(plan, folder, loop)
         self.aim = Aim(self)
         self.machine = Machine(self)
@@ -99,7 +99,7 @@ class World(Stage):
 
 
 def in_world(
-    plan: Plan, folder: Path, prepare: Callable[[World], Any], script: Callable[[World], Coroutine[Any, Any, T]]
+    plan: WorldPlan, folder: Path, prepare: Callable[[World], Any], script: Callable[[World], Coroutine[Any, Any, T]]
 ) -> tuple[T, Story]:
     """Make a world and run a script in it, with the machine's clocks and names out of reach."""
     loop = VirtualLoop()

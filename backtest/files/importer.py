@@ -40,7 +40,7 @@ Found = dict[tuple["timedelta", str], "Candles"]
 
 
 @dataclass(slots=True, kw_only=True)
-class Outcome:
+class FileOutcome:
     """What became of one file."""
 
     path: Path
@@ -68,14 +68,14 @@ class Pending:
     unit: timedelta
     market: str
     stretches: list[Candles] = field(default_factory=list)
-    outcomes: list[Outcome] = field(default_factory=list)
+    outcomes: list[FileOutcome] = field(default_factory=list)
 
     @property
     def held(self) -> int:
         """Return how many candles wait."""
         return sum(map(len, self.stretches))
 
-    def add(self, candles: Candles, outcome: Outcome) -> None:
+    def add(self, candles: Candles, outcome: FileOutcome) -> None:
         """Take the candles of one file."""
         self.stretches.append(candles)
         self.outcomes.append(outcome)
@@ -88,7 +88,7 @@ def import_files(
     passing: Callable[[Sequence[Path]], Iterable[Path]] = iter,
     *,
     keep: bool = True,
-) -> list[Outcome]:
+) -> list[FileOutcome]:
     """Bring files into the store.
 
     Args:
@@ -143,19 +143,19 @@ def below(folder: Path, ours: Path) -> Iterator[Path]:
             yield path
 
 
-def looked_through(files: Iterable[Path], wishes: Wishes) -> Iterator[tuple[Outcome, Found]]:
+def looked_through(files: Iterable[Path], wishes: Wishes) -> Iterator[tuple[FileOutcome, Found]]:
     """Yield what each file, or each member of an archive, holds, or why it cannot be taken."""
     for path in files:
         try:
             for source in sources_of(path):
                 yield looked_at(path, source, wishes)
         except Refused as error:
-            yield Outcome(path=path, file=str(path), refused=error.why), {}
+            yield FileOutcome(path=path, file=str(path), refused=error.why), {}
 
 
-def looked_at(path: Path, source: Source, wishes: Wishes) -> tuple[Outcome, Found]:
+def looked_at(path: Path, source: Source, wishes: Wishes) -> tuple[FileOutcome, Found]:
     """Return what one file holds, or why it cannot be taken."""
-    outcome = Outcome(path=path, file=source.label)
+    outcome = FileOutcome(path=path, file=source.label)
     try:
         reading = read(source, wishes)
     except Refused as error:

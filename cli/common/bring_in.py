@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from backtest.files.importer import Outcome
+    from backtest.files.importer import FileOutcome
     from backtest.files.reading import Wishes
     from backtest.store import Store
     from config.settings import Config
@@ -95,7 +95,9 @@ def wishes_of(options: argparse.Namespace) -> Wishes:
     return Wishes(now=wall_clock(), unit=unit, zone=zone, market=market)
 
 
-def ask_again(store: Store, outcomes: Sequence[Outcome], wishes: Wishes, language: str, *, keep: bool) -> list[Outcome]:
+def ask_again(
+    store: Store, outcomes: Sequence[FileOutcome], wishes: Wishes, language: str, *, keep: bool
+) -> list[FileOutcome]:
     """Ask once in which zone the times are that name none, and read their files again."""
     from backtest.files.importer import import_files  # noqa: PLC0415 - loads pyarrow
     from backtest.files.times import Zone  # noqa: PLC0415
@@ -111,7 +113,7 @@ def ask_again(store: Store, outcomes: Sequence[Outcome], wishes: Wishes, languag
     return rest + import_files(store, lacking, replace(wishes, zone=Zone(answer)), keep=keep)
 
 
-def show(outcomes: Sequence[Outcome], language: str, sentence: Mapping[str, str]) -> None:
+def show(outcomes: Sequence[FileOutcome], language: str, sentence: Mapping[str, str]) -> None:
     """Print a line a file, and what they bring together."""
     console = Console()
     table = Table(*HEADS[language].split(), box=None, padding=(0, 1, 0, 0))
@@ -128,7 +130,7 @@ def show(outcomes: Sequence[Outcome], language: str, sentence: Mapping[str, str]
     console.print(line, highlight=False)
 
 
-def row_of(one: Outcome, language: str) -> list[str]:
+def row_of(one: FileOutcome, language: str) -> list[str]:
     """Return the line of a file."""
     if one.refused:
         word = "거절" if language == "ko" else "refused"
@@ -139,7 +141,7 @@ def row_of(one: Outcome, language: str) -> list[str]:
     return [one.file, getattr(one.reading.form, language), name_of(one.reading.unit), shown, f"{one.came:,}", notes]
 
 
-def notes_on(one: Outcome, language: str) -> list[str]:
+def notes_on(one: FileOutcome, language: str) -> list[str]:
     """Say what of a file did not come, and what it contradicts."""
     reading = one.reading
     assert reading is not None
@@ -155,7 +157,7 @@ def notes_on(one: Outcome, language: str) -> list[str]:
     return [(ko if language == "ko" else en).format(count) for count, ko, en in counted if count]
 
 
-def total(outcomes: Sequence[Outcome]) -> dict[str, int]:
+def total(outcomes: Sequence[FileOutcome]) -> dict[str, int]:
     """Return the sums of all files."""
     taken = [one for one in outcomes if not one.refused]
     return {
@@ -168,12 +170,12 @@ def total(outcomes: Sequence[Outcome]) -> dict[str, int]:
     }
 
 
-def to_json(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+def to_json(outcomes: Sequence[FileOutcome]) -> dict[str, Any]:
     """Return everything that is known of the files."""
     return {**total(outcomes), "files": [file_json(one) for one in outcomes]}
 
 
-def file_json(one: Outcome) -> dict[str, Any]:
+def file_json(one: FileOutcome) -> dict[str, Any]:
     """Return what is known of one file."""
     if one.reading is None or one.refused:
         return {"file": one.file, "refused": one.refused.en if one.refused else None, "needs_zone": one.needs_zone}

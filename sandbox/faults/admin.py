@@ -12,7 +12,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from sandbox.faults.reading import LARGEST, PlanError, read_plan
-from sandbox.rest.api import Answer
+from sandbox.rest.api import Response
 from sandbox.wire import to_json
 
 if TYPE_CHECKING:
@@ -31,24 +31,24 @@ class Admin:
         self._faults = faults
         self._violations = violations
 
-    def answer(self, call: Call) -> Answer:
+    def answer(self, call: Call) -> Response:
         """Answer one request."""
         if not is_ours(call):
             return told(403, "forbidden", "only programs on this machine, and no web page")
         match call.method, call.path:
             case "GET", "/admin/faults":
-                return Answer(200, to_json(self._faults.report()))
+                return Response(200, to_json(self._faults.report()))
             case "POST", "/admin/faults":
                 return self._start(call.body)
             case "DELETE", "/admin/faults":
                 self._faults.stop()
-                return Answer(200, to_json(self._faults.report()))
+                return Response(200, to_json(self._faults.report()))
             case "GET", "/admin/violations":
-                return Answer(200, to_json(self._violations))
+                return Response(200, to_json(self._violations))
             case _:
                 return told(404, "not_found", "GET, POST, DELETE /admin/faults; GET /admin/violations")
 
-    def _start(self, body: bytes) -> Answer:
+    def _start(self, body: bytes) -> Response:
         if len(body) > LARGEST:
             return told(413, "too_large", f"a plan has at most {LARGEST} bytes")
         try:
@@ -56,7 +56,7 @@ class Admin:
         except PlanError as error:
             return told(400, "wrong_plan", error.en)
         self._faults.start(plan)
-        return Answer(200, to_json(self._faults.report()))
+        return Response(200, to_json(self._faults.report()))
 
 
 def is_ours(call: Call) -> bool:
@@ -68,6 +68,6 @@ def is_ours(call: Call) -> bool:
     return local and "Origin" not in call.headers
 
 
-def told(status: int, name: str, message: str) -> Answer:
+def told(status: int, name: str, message: str) -> Response:
     """Return an error in the shape all errors of the sandbox have."""
-    return Answer(status, to_json({"error": {"name": name, "message": message}}))
+    return Response(status, to_json({"error": {"name": name, "message": message}}))

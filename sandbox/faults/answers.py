@@ -10,7 +10,7 @@ from aiohttp import web
 
 from sandbox.errors import CATALOGUE, ApiError, quotation_error, refuse
 from sandbox.limits import RULES
-from sandbox.rest.api import JSON, Answer
+from sandbox.rest.api import JSON, Response
 from sandbox.wire import http_date, to_json
 
 if TYPE_CHECKING:
@@ -32,14 +32,14 @@ OTHER = b'{"result":"ok","data":[]}'
 HTML, TEXT = "text/html", "text/plain"
 
 
-def send(answer: Answer) -> web.StreamResponse:
+def send(answer: Response) -> web.StreamResponse:
     """Return an answer for the wire."""
     response = web.Response(status=answer.status, body=answer.body, headers=answer.headers)
     response.content_type = answer.content_type
     return response
 
 
-async def send_half(request: web.BaseRequest, answer: Answer) -> web.StreamResponse:
+async def send_half(request: web.BaseRequest, answer: Response) -> web.StreamResponse:
     """Begin an answer, and end the connection in the middle of its body."""
     response = web.StreamResponse(status=answer.status, headers=answer.headers)
     response.content_type = answer.content_type
@@ -65,10 +65,10 @@ async def vanish(request: web.BaseRequest, how: How, sleep: Sleep) -> web.Stream
     return web.Response(status=500)  # nobody is there to read it
 
 
-def other(rule: Answered, real: Answer | None, group: str, now: datetime) -> Answer:
+def other(rule: Answered, real: Response | None, group: str, now: datetime) -> Response:
     """Return the answer of a rule; some bodies are made of the real one, or of an error's when there is none."""
     if rule.body == "no_route":  # from the gateway, which knows nothing of groups
-        return Answer(404, to_json(refuse("not_found").body()), {"Date": http_date(now)})
+        return Response(404, to_json(refuse("not_found").body()), {"Date": http_date(now)})
     error = to_json(ApiError(rule.status, "internal_server_error", "Internal Server Error").body())
     true = real.body if real is not None and real.body else error
     kinds: dict[Body, tuple[str, bytes]] = {
@@ -82,10 +82,10 @@ def other(rule: Answered, real: Answer | None, group: str, now: datetime) -> Ans
         "truncated": (JSON, true),
     }
     content_type, body = kinds[rule.body]
-    return Answer(rule.status, body, headers_of(group, now), content_type)
+    return Response(rule.status, body, headers_of(group, now), content_type)
 
 
-def refusal(rule: Refused, left_ms: int, group: str, now: datetime) -> Answer:
+def refusal(rule: Refused, left_ms: int, group: str, now: datetime) -> Response:
     """Return an error of the exchange; one that blocks says how long the rule still holds."""
     headers = headers_of(group, now)
     if rule.retry_after_s is not None:
@@ -95,7 +95,7 @@ def refusal(rule: Refused, left_ms: int, group: str, now: datetime) -> Answer:
     error = as_said_in(group, rule.error)
     blocked = f". Try again after {-(-left_ms // 1000)} seconds." if error.status == 418 else ""  # noqa: PLR2004
     body = {"error": {"name": error.name, "message": error.message + blocked}}
-    return Answer(error.status, to_json(body), headers)
+    return Response(error.status, to_json(body), headers)
 
 
 def as_said_in(group: str, name: str) -> ApiError:
@@ -105,14 +105,14 @@ def as_said_in(group: str, name: str) -> ApiError:
     return quotation_error(status, message) if numbered else refuse(name)
 
 
-def discord_refusal(rule: Refused, headers: dict[str, str]) -> Answer:
+def discord_refusal(rule: Refused, headers: dict[str, str]) -> Response:
     """Return how Discord refuses a message: its own limit, or that there is no such webhook."""
     status, _ = CATALOGUE[rule.error]
     if status == 429:  # noqa: PLR2004 - too many requests
         wait = rule.retry_after_s or 1.0
         body = {"message": "You are being rate limited.", "retry_after": wait, "global": False}
-        return Answer(429, to_json(body), headers)
-    return Answer(status, to_json({"message": "Unknown Webhook", "code": 10015}), headers)
+        return Response(429, to_json(body), headers)
+    return Response(status, to_json({"message": "Unknown Webhook", "code": 10015}), headers)
 
 
 def headers_of(group: str, now: datetime) -> dict[str, str]:

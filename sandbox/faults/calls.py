@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from sandbox.faults.chance import Dice
     from sandbox.faults.plan import CallRule, Calls
     from sandbox.faults.state import Sleep
-    from sandbox.rest.api import Answer
+    from sandbox.rest.api import Response
     from sandbox.rest.call import Call
 
     Proceed = Callable[[], Awaitable[web.StreamResponse]]
@@ -36,7 +36,7 @@ OK = 200
 class CallContext:
     """What the faults of requests need of the exchange they happen to."""
 
-    answer: Callable[[Call], Answer]  # carries a request out
+    answer: Callable[[Call], Response]  # carries a request out
     group: Callable[[Call], str]  # of the limits, or WEBSOCKET or WEBHOOK
     held: Callable[[], Iterable[str]]  # markets of the coins the account holds
     unsettled_ms: Callable[[], int]  # since a balance changed
@@ -53,7 +53,7 @@ class CallFaults:
         self.dice: list[tuple[CallRule, Dice]] = []
         self._context = context
         self._memory = Memory()
-        self._settled: dict[str, Answer] = {}  # what a request was answered before the last change of balances
+        self._settled: dict[str, Response] = {}  # what a request was answered before the last change of balances
 
     def clear(self) -> None:
         """Forget the rules and what was remembered for them."""
@@ -115,7 +115,7 @@ class CallFaults:
         await self._context.sleep(wait_ms)
         return await proceed() if answer is None else send(answer)
 
-    def _altered(self, rule: Altered, call: Call) -> Answer:
+    def _altered(self, rule: Altered, call: Call) -> Response:
         """Carry a request out, and say something else about it."""
         real = self._context.answer(call)
         if real.content_type != JSON or not real.body:
@@ -133,7 +133,7 @@ class CallFaults:
 
     # -- answers that show the past
 
-    def _answer(self, call: Call, group: str) -> Answer:
+    def _answer(self, call: Call, group: str) -> Response:
         """Carry a request out; then show what is too new for a rule as it was."""
         answer = self._context.answer(call)
         for rule, dice in self.dice:
@@ -143,7 +143,7 @@ class CallFaults:
                 answer = self._as_before(rule, dice, call, answer)
         return answer
 
-    def _as_before(self, rule: Stale, dice: Dice, call: Call, answer: Answer) -> Answer:
+    def _as_before(self, rule: Stale, dice: Dice, call: Call, answer: Response) -> Response:
         asked = f"{call.path}?{call.query}"
         before = self._settled.get(asked)
         if before is not None and self._context.unsettled_ms() < dice.draw_ms(rule.seconds) and dice.strikes():
@@ -152,7 +152,7 @@ class CallFaults:
             self._settled[asked] = answer
         return answer
 
-    def _without_new(self, rule: Unseen, dice: Dice, answer: Answer) -> Answer:
+    def _without_new(self, rule: Unseen, dice: Dice, answer: Response) -> Response:
         if answer.status != OK:
             return answer
         shown = msgspec.json.decode(answer.body)

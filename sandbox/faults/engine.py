@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from decimal import Decimal
 
-    from sandbox.faults.plan import AnyRule, Plan, StateRule
+    from sandbox.faults.plan import AnyRule, FaultPlan, StateRule
     from sandbox.faults.state import FragileExchange, Undo
-    from sandbox.rest.api import Answer
+    from sandbox.rest.api import Response
     from sandbox.rest.call import Call
 
 LOOK_AGAIN_MS = 1_000  # between two looks for a coin the account may hold by now
@@ -32,9 +32,9 @@ class Faults:
     """What goes wrong with one sandbox. Without a plan nothing does, and nothing is asked of anybody."""
 
     def __init__(
-        self, fragile: FragileExchange, *, seed: int, answer: Callable[[Call], Answer], group: Callable[[Call], str]
+        self, fragile: FragileExchange, *, seed: int, answer: Callable[[Call], Response], group: Callable[[Call], str]
     ) -> None:
-        self.plan: Plan | None = None
+        self.plan: FaultPlan | None = None
         self._fragile = fragile
         self._seed = seed
         self._undo: dict[int, Undo] = {}  # by rule
@@ -56,7 +56,7 @@ class Faults:
         self.orders = OrderFaults(fragile.held)
         self.person = AccountOwner(fragile, self.orders)
 
-    def start(self, plan: Plan) -> None:
+    def start(self, plan: FaultPlan) -> None:
         """Put a plan in force in place of the one before; its minutes count from now."""
         self.stop()
         self.plan = plan

@@ -343,7 +343,7 @@ StateRule = Key | Halted | Flagged | Delisted | Gap | Spike | Thin | Skewed | Re
 AnyRule = CallRule | OrderRule | FrameRule | StateRule
 
 
-class Plan(Strict, frozen=True, kw_only=True):
+class FaultPlan(Strict, frozen=True, kw_only=True):
     """A fault plan. The first call, order or frame rule that strikes decides what happens to an event."""
 
     description: Annotated[str, Meta(min_length=1)]

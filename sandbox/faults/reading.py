@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from failure import CONFIGURATION, Failure
-from sandbox.faults.plan import Plan
+from sandbox.faults.plan import FaultPlan
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,7 +38,7 @@ def ready_plans() -> dict[str, Path]:
     return {path.stem: path for path in sorted(READY.glob("*.json"))}
 
 
-def find_plan(name: str) -> Plan:
+def find_plan(name: str) -> FaultPlan:
     """Read the plan of a file, or the ready one of that name; raise `PlanError` when there is none or it is wrong."""
     path = Path(name)
     plans = ready_plans()
@@ -58,10 +58,10 @@ def find_plan(name: str) -> Plan:
         ) from error
 
 
-def read_plan(text: bytes, name: str) -> Plan:
+def read_plan(text: bytes, name: str) -> FaultPlan:
     """Read a plan, or raise `PlanError` that names the place in the document."""
     try:
-        return msgspec.json.decode(text, type=Plan, strict=True)
+        return msgspec.json.decode(text, type=FaultPlan, strict=True)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         what, _, where = str(error).partition(" - at ")
         place = where.strip("`") or "$"

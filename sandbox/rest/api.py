@@ -32,7 +32,7 @@ JSON = "application/json"
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     """Status, body and headers of a response."""
 
     status: int
@@ -56,7 +56,7 @@ class Api:
         self._minutes = Route("candle", quotation.of_pairs(quotation.minute_candles))
         self._routes = {**quotation_routes(quotation), **exchange_routes(exchange)}
 
-    def answer(self, call: Call) -> Answer:
+    def answer(self, call: Call) -> Response:
         """Answer one request; never raises."""
         now = self._clock()
         route = self._route(call)
@@ -71,14 +71,14 @@ class Api:
             self._limits.spend(group, caller, to_ms(now))
             headers["Remaining-Req"] = self._limits.header(group, caller, to_ms(now))
             key = self._authorize(call, route, token, now)
-            return Answer(route.status, to_json(route.handler(replace(call, key=key))), headers)
+            return Response(route.status, to_json(route.handler(replace(call, key=key))), headers)
         except ApiError as error:
             headers["Remaining-Req"] = self._limits.header(group, caller, to_ms(now))
             return self._refused(call, error, headers)
         except Exception:
             logger.exception("A handler of the sandbox failed method=%s path=%s", call.method, call.path)
             self.internal_errors += 1
-            return Answer(500, to_json(refuse("internal_server_error").body()), headers)
+            return Response(500, to_json(refuse("internal_server_error").body()), headers)
 
     def _route(self, call: Call) -> Route | None:
         if call.method == "GET" and call.path.startswith(MINUTES):
@@ -110,12 +110,12 @@ class Api:
             raise out_of_scope(call.path)
         return key
 
-    def _refused(self, call: Call, error: ApiError, headers: Mapping[str, str]) -> Answer:
+    def _refused(self, call: Call, error: ApiError, headers: Mapping[str, str]) -> Response:
         looked_up = call.method == "GET" and error.name == "order_not_found"
         asked_for_rights = call.path == "/v1/withdraws/coin"  # a careful client asks, hoping for a refusal
         if not looked_up and not asked_for_rights:
             self.violations[str(error.name)] += 1
-        return Answer(error.status, to_json(error.body()), headers)
+        return Response(error.status, to_json(error.body()), headers)
 
 
 def _token(call: Call) -> Token | ApiError:

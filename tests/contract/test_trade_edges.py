@@ -147,7 +147,7 @@ def test_an_order_that_is_still_going_on_is_not_written_down_as_executed_after_a
             (intent,) = app.journal.intents_of(trade.id)
             order = await app.upbit.order(uuid=intent.uuid)
             running = msgspec.structs.replace(order, state="wait", executed_volume=Decimal(9))
-            assert discovery.judge_order(app, running) is discovery.Verdict.WAIT
+            assert discovery.judge_order(app, running) is discovery.OrderVerdict.WAIT
             discovery.take_in(app, running, idle=True)  # the journal had it followed to its end meanwhile
             assert app.journal.intent(intent.identifier).state is IntentState.FINAL
             assert app.control.may_buy()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 import msgspec
 
 from config.reading import load
-from sandbox.faults.plan import Plan
+from sandbox.faults.plan import FaultPlan
 from sandbox.server import Sandbox, SandboxOptions, open_source
 from simulation.loop import LoopClock, PacedLoop, library_clocks
 from tests.helpers.values import changed
@@ -68,7 +68,9 @@ async def opened(
 ) -> AsyncIterator[tuple[Sandbox, Config, LoopClock]]:
     """Open an exchange, as it is some time after the start, and return it with what daemons beside it are built of."""
     loop, start = asyncio.get_running_loop(), START + after
-    plan = msgspec.convert({"description": "a test", "seed": seed, "rules": list(faults)}, Plan) if faults else None
+    plan = (
+        msgspec.convert({"description": "a test", "seed": seed, "rules": list(faults)}, FaultPlan) if faults else None
+    )
     options = SandboxOptions(
         seed=seed,
         markets=markets,

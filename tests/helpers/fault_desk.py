@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 import msgspec
 
-from sandbox.faults.plan import Plan
+from sandbox.faults.plan import FaultPlan
 from sandbox.server import Opened, Sandbox, SandboxOptions
 from simulation.loop import LoopClock, PacedLoop, library_clocks
 from tests.helpers.sandbox_desk import START, Desk, FakeSource
@@ -23,7 +23,7 @@ Rule = dict[str, Any]
 class FaultyDesk(Desk):
     """A client whose exchange follows the loop's clock and a fault plan."""
 
-    def __init__(self, session: aiohttp.ClientSession, plan: Plan | None, *, seed: int) -> None:
+    def __init__(self, session: aiohttp.ClientSession, plan: FaultPlan | None, *, seed: int) -> None:
         self.session = session
         self.clock = LoopClock(START, asyncio.get_running_loop())
         self.source = FakeSource()
@@ -41,13 +41,13 @@ class FaultyDesk(Desk):
         return await self.get("/v1/order", uuid=order["uuid"])
 
 
-def plan_of(*rules: Rule, seed: int = 1) -> Plan:
+def plan_of(*rules: Rule, seed: int = 1) -> FaultPlan:
     """Return a plan of some rules, read as from a file."""
-    return msgspec.convert({"description": "a test", "seed": seed, "rules": list(rules)}, Plan)
+    return msgspec.convert({"description": "a test", "seed": seed, "rules": list(rules)}, FaultPlan)
 
 
 @asynccontextmanager
-async def open_faulty(plan: Plan | None, seed: int = 1) -> AsyncIterator[FaultyDesk]:
+async def open_faulty(plan: FaultPlan | None, seed: int = 1) -> AsyncIterator[FaultyDesk]:
     """Run a sandbox with a plan (None: with the admin endpoint), and insist that it never failed inside."""
     with library_clocks(asyncio.get_running_loop()):
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as session:

@@ -45,7 +45,7 @@ BUY = f"ub1-{TRADE}-b-0-0"
 ENTRY = Entry(
     buy=True, reason=Reason(code="breakout", ko="돌파", en="breakout", numbers={"x": 1.5}), stop_distance=50.5
 )
-PLAN = risk.Plan(total=Decimal(10_000), expected_price=Decimal("1001.50"), slippage=Decimal("0.0015"))
+PLAN = risk.BuyPlan(total=Decimal(10_000), expected_price=Decimal("1001.50"), slippage=Decimal("0.0015"))
 SNAPSHOT = Snapshot(
     market=MARKET,
     candle_closed_at=CLOSED,

@@ -26,7 +26,7 @@ from trader.orders import evidence
 from trader.trades import positions, selling
 from worlds.flows import fall, held
 from worlds.phases import run_world
-from worlds.plan import Outcome, Plan
+from worlds.plan import WorldOutcome, WorldPlan
 from worlds.pool import map_forked
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from trader.decisions import Action, View
     from worlds.world import World
 
-CALM = Plan(seed=1, hours=0.3, markets=4, harshness=0.0, kills_an_hour=0.0, person=False)
+CALM = WorldPlan(seed=1, hours=0.3, markets=4, harshness=0.0, kills_an_hour=0.0, person=False)
 
 
 async def nothing(*_: object) -> None:
@@ -261,7 +261,7 @@ class Case:
 
     mutate: Callable[[], None]
     accused: str
-    plan: Plan = CALM
+    plan: WorldPlan = CALM
     act: Callable[[World], Coroutine[Any, Any, None]] = nothing
     idle: bool = False  # nothing can be bought in it by the real rules
 
@@ -301,7 +301,7 @@ CASES = {
 }
 
 
-def live(case: Case, mutate: Callable[[], None]) -> Outcome:
+def live(case: Case, mutate: Callable[[], None]) -> WorldOutcome:
     """Run the world of a case in a process of its own."""
 
     def prepare(world: World) -> None:
@@ -313,7 +313,7 @@ def live(case: Case, mutate: Callable[[], None]) -> Outcome:
             return msgspec.json.encode(run_world(case.plan, Path(folder), prepare)[0])
 
     ((_, content),) = map_forked([None], work, workers=1)
-    return msgspec.json.decode(content, type=Outcome)
+    return msgspec.json.decode(content, type=WorldOutcome)
 
 
 @pytest.mark.slow

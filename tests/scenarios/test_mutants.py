@@ -30,7 +30,7 @@ from upbit.models import NewOrder
 from upbit.rest import Upbit
 from worlds.lies.sandbox import LieRates
 from worlds.phases import run_world
-from worlds.plan import Outcome, draw_plan
+from worlds.plan import WorldOutcome, draw_plan
 from worlds.pool import map_forked
 
 if TYPE_CHECKING:
@@ -270,7 +270,7 @@ def broken_beside_orders(mutate: Callable[[], None], befalls: tuple[str, ...], s
             return msgspec.json.encode(run_world(plan, Path(folder), prepare)[0])
 
     worlds = sorted(map_forked(seeds, work, workers=2))
-    return [one for _, content in worlds for one in msgspec.json.decode(content, type=Outcome).broken]
+    return [one for _, content in worlds for one in msgspec.json.decode(content, type=WorldOutcome).broken]
 
 
 @pytest.mark.slow
@@ -307,7 +307,7 @@ def first_caught(mutate: Callable[[], None], seeds: range) -> tuple[int, str] | 
 
     for pair in zip(seeds[::2], seeds[1::2], strict=True):
         for seed, content in sorted(map_forked(pair, work, workers=2)):
-            outcome = msgspec.json.decode(content, type=Outcome)
+            outcome = msgspec.json.decode(content, type=WorldOutcome)
             if outcome.broken:
                 return seed, outcome.broken[0]
     return None

@@ -14,7 +14,7 @@ import pytest
 
 from worlds import kill
 from worlds.phases import run_world
-from worlds.plan import Outcome, Plan, draw_plan
+from worlds.plan import WorldOutcome, WorldPlan, draw_plan
 from worlds.pool import map_forked
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from worlds.world import World
 
 
-def live(plan: Plan, prepare: Callable[[World], object] = lambda _: None) -> Outcome:
+def live(plan: WorldPlan, prepare: Callable[[World], object] = lambda _: None) -> WorldOutcome:
     """Run one world in a process of its own."""
 
     def work(_: None) -> bytes:
@@ -31,10 +31,10 @@ def live(plan: Plan, prepare: Callable[[World], object] = lambda _: None) -> Out
             return msgspec.json.encode(run_world(plan, Path(folder), prepare)[0])
 
     ((_, content),) = map_forked([None], work, workers=1)
-    return msgspec.json.decode(content, type=Outcome)
+    return msgspec.json.decode(content, type=WorldOutcome)
 
 
-CALM = Plan(seed=1, hours=0.3, markets=3, harshness=0.0, kills_an_hour=0.0)
+CALM = WorldPlan(seed=1, hours=0.3, markets=3, harshness=0.0, kills_an_hour=0.0)
 
 
 def test_a_calm_world_trades_and_keeps_every_promise() -> None:

@@ -26,7 +26,7 @@ from tests.helpers.scripted import BUY, QUIET, SELL, START, UNIT, Parameters, Ro
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from backtest.account import Outcome, Trade
+    from backtest.account import AccountOutcome, Trade
     from backtest.candles import Candles
     from backtest.prepare import Prepared
 
@@ -34,12 +34,12 @@ FREE = Rules(krw=1_000_000.0, fee_rate=0.0, slippage_scale=0.0)
 """A market without costs: every won can be followed by eye."""
 
 
-def run(rows: Sequence[Row | None], rules: Rules = FREE, **parameters: object) -> Outcome:
+def run(rows: Sequence[Row | None], rules: Rules = FREE, **parameters: object) -> AccountOutcome:
     """Run the script over one market."""
     return simulate(ready({"KRW-A": rows}, **parameters), rules, 1)
 
 
-def only(outcome: Outcome) -> Trade:
+def only(outcome: AccountOutcome) -> Trade:
     """Return the one trade."""
     (trade,) = outcome.trades
     return trade

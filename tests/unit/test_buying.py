@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
     from config.settings import Config
 
-    Verdict = risk.Plan | risk.Refused | OutcomeUnknown
+    Verdict = risk.BuyPlan | risk.Refused | OutcomeUnknown
     from tests.helpers.trading import Trading
 
 

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chat.answers import VERBS, Answer, answer_of, text_of
+from chat.answers import VERBS, Reply, answer_of, text_of
 from chat.buttons import EPOCH, LONGEST_NAME, MOST, Button, fitting, pressed
 from cli.common.chat import chat_beside
 from config.problems import ConfigError
@@ -68,7 +68,7 @@ def a_halt(code: str, ko: str = "멈춤", ends: Ends = Ends.PERSON) -> Halt:
     return Halt(code=code, level=Level.HALT_BUYS, ends=ends, ko=ko, en="halted", since=NOW, evidence={})
 
 
-def said(verb: str, book: Book, folder: Path, language: str = "ko", **asked: str) -> Answer:
+def said(verb: str, book: Book, folder: Path, language: str = "ko", **asked: str) -> Reply:
     """Return what a command is answered with."""
     config = replace(Config(), data_dir=folder, language=language, dashboard=DashboardSettings(port=8787))
     sight = Sight(now=book.now, config=config, role=Role.OWNER, asked=asked)
@@ -137,11 +137,11 @@ def test_nothing_from_outside_becomes_markup_or_rings(book: Book, tmp_path: Path
 def test_what_finds_no_room_is_left_out_by_whole_lines(book: Book) -> None:
     """No number is cut, and how many lines are missing is said."""
     lines = [f"KRW-{at}: 1,234,567원 " + "가" * 50 for at in range(200)]
-    *kept, last = text_of(Answer(lines), "ko").split("\n")
+    *kept, last = text_of(Reply(lines), "ko").split("\n")
     assert kept == lines[: len(kept)]
     assert last == f"… 외 {200 - len(kept)}줄"
-    assert length(text_of(Answer(lines), "ko")) <= TEXT
-    assert text_of(Answer(lines[:2]), "en") == "\n".join(lines[:2])
+    assert length(text_of(Reply(lines), "ko")) <= TEXT
+    assert text_of(Reply(lines[:2]), "en") == "\n".join(lines[:2])
 
 
 def test_what_sells_is_said_before_its_button(book: Book, tmp_path: Path) -> None:

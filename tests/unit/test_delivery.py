@@ -23,7 +23,7 @@ from journal.journal import Journal
 from journal.queries import WEBHOOK
 from journal.records import Note
 from notifier import answers, limits
-from notifier.answers import Outcome, Trouble, judge, retry_after
+from notifier.answers import Delivery, Trouble, judge, retry_after
 from notifier.discord import Discord
 from notifier.pace import Pace
 from notifier.probe import probe
@@ -284,27 +284,27 @@ def test_discord_says_how_long_to_wait() -> None:
 @pytest.mark.parametrize(
     ("status", "body", "outcome", "trouble"),
     [
-        (204, b"", Outcome.TAKEN, None),
-        (200, b'{"id": "7"}', Outcome.TAKEN, None),
-        (200, b"<html>Welcome</html>", Outcome.LATER, None),
-        (200, b'["ok"]', Outcome.LATER, None),
-        (302, b"", Outcome.LATER, None),
-        (400, b'{"message": "Invalid Form Body", "code": 50035}', Outcome.REFUSED, None),
-        (400, b"<html>Bad Request</html>", Outcome.LATER, None),
-        (400, (ROOT / "tests/helpers/discord-forum-400.json").read_bytes(), Outcome.STUCK, Trouble.FORUM),
-        (413, b"<html>Too Large</html>", Outcome.REFUSED, None),
-        (401, b'{"message": "Invalid Webhook Token", "code": 50027}', Outcome.STUCK, Trouble.BLOCKED),
-        (403, b"<html>error code: 1015</html>", Outcome.STUCK, Trouble.BLOCKED),
-        (404, b'{"message": "Unknown Webhook", "code": 10015}', Outcome.STUCK, Trouble.GONE),
-        (404, b'{"message": "404: Not Found", "code": 0}', Outcome.LATER, None),
-        (404, b"<html>nginx</html>", Outcome.LATER, None),
-        (418, b"", Outcome.LATER, None),
-        (429, b"", Outcome.LATER, None),
-        (500, b"", Outcome.LATER, None),
+        (204, b"", Delivery.TAKEN, None),
+        (200, b'{"id": "7"}', Delivery.TAKEN, None),
+        (200, b"<html>Welcome</html>", Delivery.LATER, None),
+        (200, b'["ok"]', Delivery.LATER, None),
+        (302, b"", Delivery.LATER, None),
+        (400, b'{"message": "Invalid Form Body", "code": 50035}', Delivery.REFUSED, None),
+        (400, b"<html>Bad Request</html>", Delivery.LATER, None),
+        (400, (ROOT / "tests/helpers/discord-forum-400.json").read_bytes(), Delivery.STUCK, Trouble.FORUM),
+        (413, b"<html>Too Large</html>", Delivery.REFUSED, None),
+        (401, b'{"message": "Invalid Webhook Token", "code": 50027}', Delivery.STUCK, Trouble.BLOCKED),
+        (403, b"<html>error code: 1015</html>", Delivery.STUCK, Trouble.BLOCKED),
+        (404, b'{"message": "Unknown Webhook", "code": 10015}', Delivery.STUCK, Trouble.GONE),
+        (404, b'{"message": "404: Not Found", "code": 0}', Delivery.LATER, None),
+        (404, b"<html>nginx</html>", Delivery.LATER, None),
+        (418, b"", Delivery.LATER, None),
+        (429, b"", Delivery.LATER, None),
+        (500, b"", Delivery.LATER, None),
     ],
 )
 def test_an_answer_decides_whether_a_message_waits(
-    status: int, body: bytes, outcome: Outcome, trouble: Trouble | None
+    status: int, body: bytes, outcome: Delivery, trouble: Trouble | None
 ) -> None:
     """Only Discord's own words take or drop one; gone, blocked and forum are told apart."""
     answer = judge(status, {}, body)
@@ -482,7 +482,7 @@ def test_the_id_of_a_card_that_could_not_be_written_down_is_not_forgotten(journa
     async def story(desk: Desk) -> None:
         journal.add_notes([card("bought")])
         journal._db.execute("PRAGMA query_only = ON")
-        assert await desk.discord.deliver_next() is Outcome.TAKEN
+        assert await desk.discord.deliver_next() is Delivery.TAKEN
         journal._db.execute("PRAGMA query_only = OFF")
         journal.broken = None
         assert journal.message_of("t1") is None
@@ -572,7 +572,7 @@ def test_what_the_journal_could_not_note_is_noted_with_the_next(journal: Journal
     async def story(desk: Desk) -> None:
         desk.queue("a", "b")
         journal._db.execute("PRAGMA query_only = ON")
-        assert await desk.discord.deliver_next() is Outcome.TAKEN
+        assert await desk.discord.deliver_next() is Delivery.TAKEN
         journal._db.execute("PRAGMA query_only = OFF")
         journal.broken = None
         await desk.discord.flush(8)
@@ -602,16 +602,16 @@ def test_a_post_of_a_forum_is_named_in_the_address(journal: Journal) -> None:
 @pytest.mark.parametrize(
     ("script", "outcome", "trouble", "requests"),
     [
-        ((), Outcome.TAKEN, None, 3),
-        ((GONE,), Outcome.STUCK, Trouble.GONE, 1),
-        ((says(401, {"message": "Invalid Webhook Token", "code": 50027}),), Outcome.STUCK, Trouble.BLOCKED, 1),
-        ((after(0), FORUM), Outcome.STUCK, Trouble.FORUM, 2),
-        ((after(0), after(0), says(500)), Outcome.TAKEN, None, 3),
-        ((says(502, b"<html>"),), Outcome.LATER, None, 1),
+        ((), Delivery.TAKEN, None, 3),
+        ((GONE,), Delivery.STUCK, Trouble.GONE, 1),
+        ((says(401, {"message": "Invalid Webhook Token", "code": 50027}),), Delivery.STUCK, Trouble.BLOCKED, 1),
+        ((after(0), FORUM), Delivery.STUCK, Trouble.FORUM, 2),
+        ((after(0), after(0), says(500)), Delivery.TAKEN, None, 3),
+        ((says(502, b"<html>"),), Delivery.LATER, None, 1),
     ],
 )
 def test_check_finds_what_would_keep_messages_from_arriving_and_leaves_nothing_behind(
-    script: tuple[Script, ...], outcome: Outcome, trouble: Trouble | None, requests: int, journal: Journal
+    script: tuple[Script, ...], outcome: Delivery, trouble: Trouble | None, requests: int, journal: Journal
 ) -> None:
     """It asks with GET, sends a message without a sound, and removes it: only a message shows a forum (case D2)."""
 

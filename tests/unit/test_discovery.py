@@ -15,7 +15,7 @@ from state import ActiveTrade
 from tests.helpers.handmade import NAME, NOW, daemon, name_of, ours
 from tests.helpers.orders import intent
 from trader.books import discovery
-from trader.books.discovery import Verdict
+from trader.books.discovery import OrderVerdict
 from upbit.decoding import Rows
 from upbit.errors import OrderNotFound, OutcomeUnknown
 from upbit.models import Side
@@ -88,7 +88,7 @@ async def test_what_is_unknown_is_taken_in_when_all_of_its_market_is_there(
         return shown[uuid]
 
     app.upbit.order = order
-    verdict = {True: Verdict.KNOWN, False: Verdict.UNKNOWN}
+    verdict = {True: OrderVerdict.KNOWN, False: OrderVerdict.UNKNOWN}
     monkeypatch.setattr(discovery, "judge_order", lambda _, found: verdict[found is known])
     monkeypatch.setattr(discovery, "take_in", lambda _, found, *, idle: taken.append(found) if idle else None)
     assert not await discovery.compare_orders(app)
@@ -290,19 +290,19 @@ def test_a_buy_is_in_doubt_while_one_of_its_market_is_in_hand(
 
 def test_an_order_is_unknown_that_executed_without_the_journal(app: Mocked) -> None:
     """Or although it should not exist; one that differs is told apart, and those of others are not looked at."""
-    assert discovery.judge_order(app, ours()) is Verdict.UNKNOWN
+    assert discovery.judge_order(app, ours()) is OrderVerdict.UNKNOWN
     assert app.journal.known_intent.mock_calls == [call(NAME)]
     assert app.journal.executed_volume.mock_calls == [call(NAME)]
     app.journal.known_intent.return_value = replace(intent(), state=IntentState.REJECTED)
-    assert discovery.judge_order(app, ours()) is Verdict.AFTER_ALL
+    assert discovery.judge_order(app, ours()) is OrderVerdict.AFTER_ALL
     app.journal.known_intent.return_value = replace(intent(), state=IntentState.FINAL)
     app.journal.executed_volume.return_value = Decimal(4)
-    assert discovery.judge_order(app, ours()) is Verdict.DIFFERENT
+    assert discovery.judge_order(app, ours()) is OrderVerdict.DIFFERENT
     app.journal.executed_volume.return_value = Decimal(5)
-    assert discovery.judge_order(app, ours()) is Verdict.DIFFERENT  # it has cost a fee
-    assert discovery.judge_order(app, ours(paid_fee=Decimal(0))) is Verdict.KNOWN
+    assert discovery.judge_order(app, ours()) is OrderVerdict.DIFFERENT  # it has cost a fee
+    assert discovery.judge_order(app, ours(paid_fee=Decimal(0))) is OrderVerdict.KNOWN
     app.journal.known_intent.return_value = replace(intent(), state=IntentState.ACCEPTED)
-    assert discovery.judge_order(app, ours()) is Verdict.KNOWN  # whoever follows it writes its fee
+    assert discovery.judge_order(app, ours()) is OrderVerdict.KNOWN  # whoever follows it writes its fee
     assert app.control.mock_calls == []
 
 

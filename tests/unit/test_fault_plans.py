@@ -10,12 +10,12 @@ import msgspec
 import pytest
 
 from sandbox.faults.engine import tag_of
-from sandbox.faults.plan import AnyRule, Plan
+from sandbox.faults.plan import AnyRule, FaultPlan
 from sandbox.faults.reading import PlanError, find_plan, read_plan, ready_plans
 from tests.helpers.fault_page import document
 
 
-def read(*rules: dict[str, Any], **more: object) -> Plan:
+def read(*rules: dict[str, Any], **more: object) -> FaultPlan:
     """Read a plan of some rules."""
     return read_plan(json.dumps({"description": "x", "rules": rules} | more).encode(), "plan.json")
 
@@ -76,7 +76,7 @@ def test_every_ready_plan_is_sound_and_says_what_it_does_in_one_sentence(name: s
     assert plan.rules
     assert plan.description.endswith(".")
     assert plan.description.count(". ") == 0
-    assert msgspec.json.decode(msgspec.json.encode(plan), type=Plan) == plan
+    assert msgspec.json.decode(msgspec.json.encode(plan), type=FaultPlan) == plan
 
 
 def test_the_page_about_faults_is_fresh() -> None:

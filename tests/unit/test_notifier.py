@@ -20,7 +20,7 @@ from aiohttp import web
 
 from journal.journal import Journal
 from journal.records import Ends, Fill, Halt, Level, Note, Trade
-from notifier.answers import Outcome
+from notifier.answers import Delivery
 from notifier.cards import Room
 from notifier.digest import Digest
 from notifier.discord import Discord
@@ -319,8 +319,8 @@ async def test_the_page_of_a_portal_takes_no_message(journal: Journal) -> None:
     page = web.Response(text="<!doctype html><title>Welcome</title>", content_type="text/html")
     answers = (page, web.json_response(["ok"]), web.json_response({"id": "1"}))
     async with webhook(*answers) as (url, received), deliverer(journal, url) as discord:
-        assert await discord.deliver_next() is Outcome.LATER
-        assert await discord.deliver_next() is Outcome.LATER
+        assert await discord.deliver_next() is Delivery.LATER
+        assert await discord.deliver_next() is Delivery.LATER
         assert len(journal.pending_notes(9)) == 2
         await discord.flush(5)
     assert received == [["a"], ["a"], ["a"], ["b"]]
@@ -334,7 +334,7 @@ async def test_an_unreachable_webhook_loses_nothing_and_tells_no_secret(
     """The message waits; the address, which is a secret, stands in no log."""
     queue(journal, "a")
     async with deliverer(journal, "http://127.0.0.1:9/api/webhooks/1/secret-token") as discord:
-        assert await discord.deliver_next() is Outcome.LATER
+        assert await discord.deliver_next() is Delivery.LATER
     assert len(journal.pending_notes(9)) == 1
     assert "secret-token" not in caplog.text
 
@@ -364,9 +364,9 @@ async def test_a_fault_of_a_library_keeps_the_message_and_ends_nothing(
     queue(journal, "a")
     async with webhook() as (url, received), deliverer(journal, url) as discord:
         with patch.object(aiohttp.ClientSession, "request", side_effect=[AttributeError(url)]):
-            assert await discord._try_next() is Outcome.LATER
+            assert await discord._try_next() is Delivery.LATER
         assert len(journal.pending_notes(9)) == 1
-        assert await discord._try_next() is Outcome.TAKEN
+        assert await discord._try_next() is Delivery.TAKEN
     assert received == [["a"]]
     assert "AttributeError" in caplog.text
     assert "secret-token" not in caplog.text

@@ -18,7 +18,7 @@ from tests.helpers.orders import (
     shown,
 )
 from trader.orders import protocol
-from trader.orders.protocol import Answer, Doubt, Kind, Sight, Step
+from trader.orders.protocol import Doubt, Kind, SendAnswer, Sight, Step
 from upbit.errors import (
     DuplicatedIdentifier,
     ExchangeError,
@@ -41,32 +41,32 @@ if TYPE_CHECKING:
 @pytest.mark.parametrize(
     ("status", "name", "answer"),
     [
-        (400, "insufficient_funds_bid", Answer.REFUSED),
-        (400, "under_min_total_market_ask", Answer.REFUSED),
-        (400, "invalid_volume_ask", Answer.REFUSED),
-        (400, "over_krw_funds_bid", Answer.REFUSED),
-        (400, "create_bid_error", Answer.REFUSED),
-        (400, "validation_error", Answer.REFUSED),
-        (400, "notfoundmarket", Answer.REFUSED),
-        (403, "market_offline", Answer.REFUSED),
-        (401, "jwt_verification", Answer.REFUSED),
-        (401, "expired_access_key", Answer.REFUSED),
-        (401, "no_authorization_ip", Answer.REFUSED),
-        (403, "out_of_scope", Answer.REFUSED),
-        (401, "invalid_query_payload", Answer.REFUSED),
-        (400, "duplicated_identifier", Answer.DOUBT),
-        (401, "nonce_used", Answer.DOUBT),
-        (400, "a_name_nobody_knows", Answer.DOUBT),
-        (404, "insufficient_funds_bid", Answer.DOUBT),
-        (404, "order_not_found", Answer.DOUBT),
-        (500, "internal_server_error", Answer.DOUBT),
-        (502, "insufficient_funds_bid", Answer.DOUBT),
-        (302, "validation_error", Answer.DOUBT),
-        (429, "too_many_requests", Answer.NOT_TAKEN),
-        (418, "rate_limit_exceeded_penalty", Answer.NOT_TAKEN),
+        (400, "insufficient_funds_bid", SendAnswer.REFUSED),
+        (400, "under_min_total_market_ask", SendAnswer.REFUSED),
+        (400, "invalid_volume_ask", SendAnswer.REFUSED),
+        (400, "over_krw_funds_bid", SendAnswer.REFUSED),
+        (400, "create_bid_error", SendAnswer.REFUSED),
+        (400, "validation_error", SendAnswer.REFUSED),
+        (400, "notfoundmarket", SendAnswer.REFUSED),
+        (403, "market_offline", SendAnswer.REFUSED),
+        (401, "jwt_verification", SendAnswer.REFUSED),
+        (401, "expired_access_key", SendAnswer.REFUSED),
+        (401, "no_authorization_ip", SendAnswer.REFUSED),
+        (403, "out_of_scope", SendAnswer.REFUSED),
+        (401, "invalid_query_payload", SendAnswer.REFUSED),
+        (400, "duplicated_identifier", SendAnswer.DOUBT),
+        (401, "nonce_used", SendAnswer.DOUBT),
+        (400, "a_name_nobody_knows", SendAnswer.DOUBT),
+        (404, "insufficient_funds_bid", SendAnswer.DOUBT),
+        (404, "order_not_found", SendAnswer.DOUBT),
+        (500, "internal_server_error", SendAnswer.DOUBT),
+        (502, "insufficient_funds_bid", SendAnswer.DOUBT),
+        (302, "validation_error", SendAnswer.DOUBT),
+        (429, "too_many_requests", SendAnswer.NOT_TAKEN),
+        (418, "rate_limit_exceeded_penalty", SendAnswer.NOT_TAKEN),
     ],
 )
-def test_an_answer_is_weighed_by_its_name_then_by_its_status(status: int, name: str, answer: Answer) -> None:
+def test_an_answer_is_weighed_by_its_name_then_by_its_status(status: int, name: str, answer: SendAnswer) -> None:
     """Only names whose meaning is certain refuse; all else leaves a doubt."""
     body = f'{{"error": {{"name": "{name}", "message": "m"}}}}'.encode()
     assert protocol.weigh(error_from(status, body, placing=True)) is answer
@@ -78,18 +78,18 @@ def test_an_answer_is_weighed_by_its_name_then_by_its_status(status: int, name: 
 def test_what_is_no_answer_of_upbits_leaves_a_doubt(status: int, body: bytes) -> None:
     """HTML, half a body, nothing, or a number for a name: the order may exist."""
     error = error_from(status, body, placing=True)
-    assert protocol.weigh(error) is (Answer.NOT_TAKEN if isinstance(error, RateLimited) else Answer.DOUBT)
+    assert protocol.weigh(error) is (SendAnswer.NOT_TAKEN if isinstance(error, RateLimited) else SendAnswer.DOUBT)
     assert not isinstance(error, RateLimited) or b"name" in body
 
 
 def test_an_error_of_no_known_kind_leaves_a_doubt() -> None:
     """What nobody has thought of proves nothing."""
-    assert protocol.weigh(ExchangeError("?")) is Answer.DOUBT
+    assert protocol.weigh(ExchangeError("?")) is SendAnswer.DOUBT
 
 
 @pytest.mark.failure("A10")
-@pytest.mark.parametrize("answer", [Answer.REFUSED, Answer.NOT_TAKEN, Answer.DOUBT])
-def test_after_a_doubt_no_refusal_counts(answer: Answer) -> None:
+@pytest.mark.parametrize("answer", [SendAnswer.REFUSED, SendAnswer.NOT_TAKEN, SendAnswer.DOUBT])
+def test_after_a_doubt_no_refusal_counts(answer: SendAnswer) -> None:
     """The money may be gone because the first copy spent it; and a fence that was refused says nothing either."""
     assert protocol.after_send(answer, Kind.REAL, doubtful=True) is IntentState.UNKNOWN
     assert protocol.after_send(answer, Kind.FENCE, doubtful=True) is IntentState.UNKNOWN
@@ -312,7 +312,7 @@ def hear(world: World, error: ExchangeError | None) -> World:
     """Weigh an answer as the daemon does."""
     kind = world.under_way
     assert kind is not None
-    answer = Answer.TAKEN if error is None else protocol.weigh(error)
+    answer = SendAnswer.TAKEN if error is None else protocol.weigh(error)
     state = protocol.after_send(answer, kind, doubtful=protocol.is_doubtful(known(world)))
     assert state in EDGES[IntentState.SENT]
     doubtful = world.doubtful or protocol.is_doubtful([attempt(state)])
@@ -468,4 +468,4 @@ def test_every_unknown_world_can_still_end_well() -> None:
 
 def test_a_revoked_key_is_a_refusal_too() -> None:
     """A key that is not allowed to order has ordered nothing."""
-    assert protocol.weigh(Unauthorized("m")) is Answer.REFUSED
+    assert protocol.weigh(Unauthorized("m")) is SendAnswer.REFUSED

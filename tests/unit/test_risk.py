@@ -46,7 +46,7 @@ ONE = Decimal(1)
 def told(config: Config = Config(), **fields: object) -> str:  # noqa: B008 - it is frozen
     """Return the code of a refusal, or "ok"."""
     answer = risk.judge_buy(config, facts(**fields))
-    assert isinstance(answer, risk.Plan) or answer.en
+    assert isinstance(answer, risk.BuyPlan) or answer.en
     return answer.code if isinstance(answer, risk.Refused) else "ok"
 
 
@@ -63,7 +63,7 @@ def exposed(*, market: int = 0, today: int = 0, trades: int = 1) -> risk.Exposur
 def test_a_buy_on_good_facts_is_for_the_wish() -> None:
     """All of it, with the price and the slippage that the book promises."""
     plan = risk.judge_buy(Config(), facts())
-    assert plan == risk.Plan(total=Decimal(50_000), expected_price=Decimal(1001), slippage=Decimal("0.001"))
+    assert plan == risk.BuyPlan(total=Decimal(50_000), expected_price=Decimal(1001), slippage=Decimal("0.001"))
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_an_entry_needs_trade_and_book_to_agree(price: int, levels: list[BookLev
 def test_a_buy_may_be_exactly_what_its_limits_allow(changed: dict[str, Any], total: int) -> None:
     """The least notional, the won below a broken sum, and all bids there are."""
     plan = risk.judge_buy(Config(), facts(**changed))
-    assert isinstance(plan, risk.Plan)
+    assert isinstance(plan, risk.BuyPlan)
     assert plan.total == total
 
 
@@ -152,7 +152,7 @@ def test_a_thin_book_makes_the_order_smaller() -> None:
     """Only so much is bought that its average slips no more than allowed: 1 % above the last trade."""
     thin = book(level("1005", "999", ask_size="20"), level("1100", "998", ask_size="1000"))
     plan = risk.judge_buy(Config(), facts(book=thin))
-    assert isinstance(plan, risk.Plan)
+    assert isinstance(plan, risk.BuyPlan)
     assert plan.total == 21_322  # 20 units at 1,005, and 1,222 won at 1,100
     assert plan.expected_price <= 1010
     assert plan.slippage <= Decimal("0.01")
@@ -227,7 +227,7 @@ def test_whatever_the_facts_a_plan_keeps_every_limit(
         book=book(*levels), wallet=wallet, stop_fraction=stop, price=price, exposure=exposed(today=spent)
     )
     plan = risk.judge_buy(config, given_facts)
-    if isinstance(plan, risk.Plan):
+    if isinstance(plan, risk.BuyPlan):
         assert 5000 <= plan.total <= min(wish, 100_000)
         assert plan.total * Decimal("1.0005") <= available
         assert plan.total + spent <= config.risk.max_day_krw

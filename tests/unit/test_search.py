@@ -19,7 +19,7 @@ from backtest.evaluate import Evaluator, Score, Task
 from backtest.folds import anchored
 from backtest.found import as_toml
 from backtest.rules import Rules
-from backtest.search import Plan, search
+from backtest.search import SearchPlan, search
 from backtest.source import fingerprint_of_code
 from backtest.space import Axis, space_of
 from backtest.workers import OtherCode, Remembering, judge_with
@@ -52,7 +52,7 @@ def score(sharpe: float, *daily: float) -> Score:
     return Score(figures={"sharpe": float(sharpe), "trades": 50.0}, daily=list(daily or (0.01, -0.005)))
 
 
-def plan(**changed: object) -> Plan:
+def plan(**changed: object) -> SearchPlan:
     """Return a plan over one whole axis."""
     values = {
         "strategy": "quiet_trend",
@@ -61,7 +61,7 @@ def plan(**changed: object) -> Plan:
         "folds": anchored(BEGIN, END, count=2, training=0.5),
         "trials": 30,
     }
-    return Plan(**{**values, **changed})  # type: ignore[arg-type]
+    return SearchPlan(**{**values, **changed})  # type: ignore[arg-type]
 
 
 def test_the_published_example_of_a_deflated_ratio_comes_out() -> None:

@@ -22,11 +22,11 @@ from tests.helpers.parts import Parts, make_app, only
 from trader.books import owner
 from trader.books.adoption import adopted_intent, created_at, request_of
 from trader.books.balances import surely_gone
-from trader.books.discovery import Verdict as Found
+from trader.books.discovery import OrderVerdict as Found
 from trader.books.discovery import judge_volume
 from trader.orders import names, plans
 from trader.orders.protocol import Kind, affordable
-from trader.orders.sale import Sale, Verdict, judge_sale
+from trader.orders.sale import Sale, SaleVerdict, judge_sale
 from upbit.models import NewOrder, Order, Side
 from upbit.rest import Upbit
 
@@ -37,17 +37,17 @@ NAME = "ub1-S7f3a-KRWBTC-2611222100-b-1-3"
 @pytest.mark.parametrize(
     ("ours", "free", "bid", "sale"),
     [
-        ("5", None, "1000", Sale(Verdict.SELL, Decimal(5))),
-        ("4.999", None, "1000", Sale(Verdict.DUST, Decimal("4.999"))),
-        ("10", "5", "1000", Sale(Verdict.SELL, Decimal(5))),
-        ("10", "4.999", "1000", Sale(Verdict.WAIT, Decimal("4.999"))),
-        ("10", "0", "1000", Sale(Verdict.WAIT, Decimal(0))),
-        ("5", "4", "1000", Sale(Verdict.WAIT, Decimal(4))),
-        ("5", "9", "1000", Sale(Verdict.SELL, Decimal(5))),
-        ("5.123456789", None, "1000", Sale(Verdict.SELL, Decimal("5.12345678"))),
-        ("1.000000009", None, "5000", Sale(Verdict.SELL, Decimal(1))),
-        ("0.999999999", "0.5", "5000", Sale(Verdict.DUST, Decimal("0.5"))),
-        ("10", None, "0", Sale(Verdict.DUST, Decimal(10))),
+        ("5", None, "1000", Sale(SaleVerdict.SELL, Decimal(5))),
+        ("4.999", None, "1000", Sale(SaleVerdict.DUST, Decimal("4.999"))),
+        ("10", "5", "1000", Sale(SaleVerdict.SELL, Decimal(5))),
+        ("10", "4.999", "1000", Sale(SaleVerdict.WAIT, Decimal("4.999"))),
+        ("10", "0", "1000", Sale(SaleVerdict.WAIT, Decimal(0))),
+        ("5", "4", "1000", Sale(SaleVerdict.WAIT, Decimal(4))),
+        ("5", "9", "1000", Sale(SaleVerdict.SELL, Decimal(5))),
+        ("5.123456789", None, "1000", Sale(SaleVerdict.SELL, Decimal("5.12345678"))),
+        ("1.000000009", None, "5000", Sale(SaleVerdict.SELL, Decimal(1))),
+        ("0.999999999", "0.5", "5000", Sale(SaleVerdict.DUST, Decimal("0.5"))),
+        ("10", None, "0", Sale(SaleVerdict.DUST, Decimal(10))),
     ],
 )
 def test_what_is_ours_and_free_is_sold_when_upbit_takes_it(ours: str, free: str | None, bid: str, sale: Sale) -> None:

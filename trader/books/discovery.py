@@ -43,7 +43,7 @@ TOLD_TWICE = ("identifier", "market", "side", "executed_volume", "paid_fee")
 log = logging.getLogger("trader.discovery")
 
 
-class Verdict(Enum):
+class OrderVerdict(Enum):
     """What an order under our prefix is to the journal."""
 
     KNOWN = auto()  # as the journal has it, or no order of this bot
@@ -53,7 +53,7 @@ class Verdict(Enum):
     DIFFERENT = auto()  # executed otherwise than the journal says
 
 
-TO_TAKE_IN = frozenset({Verdict.UNKNOWN, Verdict.AFTER_ALL})
+TO_TAKE_IN = frozenset({OrderVerdict.UNKNOWN, OrderVerdict.AFTER_ALL})
 
 
 async def compare_orders(app: App) -> bool:
@@ -72,10 +72,10 @@ async def compare_orders(app: App) -> bool:
     shown = await orders_since(app, since, now)
     verdicts = {order.uuid: judge_order(app, order) for order in shown}
     for order in shown:
-        if verdicts[order.uuid] is Verdict.WAIT and app.journal.known_intent(str(order.identifier)) is None:
+        if verdicts[order.uuid] is OrderVerdict.WAIT and app.journal.known_intent(str(order.identifier)) is None:
             await stand_back(app, order.market, UNCLEAR_RESTS, "unclear_order")  # what it buys is not known
     unknown = [order for order in shown if verdicts[order.uuid] in TO_TAKE_IN]
-    differing = [order for order in shown if verdicts[order.uuid] is Verdict.DIFFERENT]
+    differing = [order for order in shown if verdicts[order.uuid] is OrderVerdict.DIFFERENT]
     forget_known(app, [*unknown, *differing])
     for order in [*unknown, *differing]:
         await fetch(app, order)
@@ -144,15 +144,15 @@ def is_unclear(app: App, order: Order) -> bool:
     return nothing or not names.fits(name, order.market, order.side)
 
 
-def judge_order(app: App, order: Order) -> Verdict:
+def judge_order(app: App, order: Order) -> OrderVerdict:
     """Return what an order of the list is to the journal; one that is none of ours is told and left alone."""
     name = names.read_name(order.identifier, names.prefix_of(app.bot))
     if name is None or not names.fits(name, order.market, order.side):
         tell_odd_name(app, order)
-        return Verdict.KNOWN
+        return OrderVerdict.KNOWN
     filled, known = app.journal.executed_volume(name.identifier), app.journal.known_intent(name.identifier)
     if order.executed_volume == filled and not fee_differs(order, known):  # so it is with nearly all
-        return Verdict.KNOWN
+        return OrderVerdict.KNOWN
     return judge_volume(order, known)
 
 
@@ -162,13 +162,13 @@ def fee_differs(order: Order, known: Intent | None) -> bool:
     return is_over and known is not None and order.paid_fee != known.paid_fee
 
 
-def judge_volume(order: Order, known: Intent | None) -> Verdict:
+def judge_volume(order: Order, known: Intent | None) -> OrderVerdict:
     """Return what an order is to the journal, which does not know as much of it as the exchange shows."""
     if order.state not in protocol.ENDED or (known is not None and known.state in IntentState.live()):
-        return Verdict.WAIT
+        return OrderVerdict.WAIT
     if known is None:
-        return Verdict.UNKNOWN
-    return Verdict.DIFFERENT if known.state is IntentState.FINAL else Verdict.AFTER_ALL
+        return OrderVerdict.UNKNOWN
+    return OrderVerdict.DIFFERENT if known.state is IntentState.FINAL else OrderVerdict.AFTER_ALL
 
 
 def tell_odd_name(app: App, order: Order) -> None:

@@ -19,7 +19,7 @@ from trader.loops import pause
 from trader.orders import protocol
 from trader.orders.doubts import halt_buys_beside_another, halt_buys_on_other, tell_unknown_refusal
 from trader.orders.evidence import SECOND_LOOK_S, Persistence
-from trader.orders.protocol import Answer, Doubt, Kind, Sight, Step
+from trader.orders.protocol import Doubt, Kind, SendAnswer, Sight, Step
 from trader.orders.tracking import tell_long_doubt, track
 from upbit.errors import ExchangeError, OrderNotFound, UnknownRefusal, Withheld
 from upbit.models import NewOrder
@@ -115,7 +115,7 @@ def write_answer(app: App, intent: Intent, order: Order, kind: Kind, *, doubtful
     """Write down what a success says: nothing is accepted that is not what was asked for."""
     sight = protocol.judge(intent, order)
     taken = sight is Sight.REAL and kind is Kind.REAL
-    state = protocol.after_send(Answer.TAKEN if taken else Answer.DOUBT, kind, doubtful=doubtful)
+    state = protocol.after_send(SendAnswer.TAKEN if taken else SendAnswer.DOUBT, kind, doubtful=doubtful)
     uuid = order.uuid if state is IntentState.ACCEPTED else None
     outcome = "accepted" if taken else f"answered with {sight.name.lower()}"
     app.journal.end_attempt(intent.identifier, state, outcome=outcome, uuid=uuid, http=201)

@@ -21,7 +21,7 @@ BUY_WITHIN = timedelta(seconds=10)
 """A buy that was not sent this long after its decision is given up: the price it was decided on is history."""
 
 
-def plan_entry(app: App, snapshot: Snapshot, entry: Entry, plan: risk.Plan) -> tuple[Trade, Intent]:
+def plan_entry(app: App, snapshot: Snapshot, entry: Entry, plan: risk.BuyPlan) -> tuple[Trade, Intent]:
     """Return the records of a new trade and of its buy. The name of both is a function of market and candle."""
     now = app.clock()
     name = names.trade_name(snapshot.market, snapshot.candle_closed_at)

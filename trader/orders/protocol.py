@@ -65,7 +65,7 @@ class Kind(StrEnum):
     FENCE = "fence"
 
 
-class Answer(Enum):
+class SendAnswer(Enum):
     """What the answer to a send says by itself."""
 
     TAKEN = auto()  # 201 and an order that is ours
@@ -114,16 +114,16 @@ def request_of(order: NewOrder | Fence) -> str:
     return msgspec.json.encode(order).decode()
 
 
-def weigh(error: ExchangeError) -> Answer:
+def weigh(error: ExchangeError) -> SendAnswer:
     """Return what a failed send says."""
     if isinstance(error, OutcomeUnknown):
-        return Answer.DOUBT
+        return SendAnswer.DOUBT
     if isinstance(error, NotSent | RateLimited):
-        return Answer.NOT_TAKEN
-    return Answer.REFUSED if isinstance(error, Rejected) else Answer.DOUBT
+        return SendAnswer.NOT_TAKEN
+    return SendAnswer.REFUSED if isinstance(error, Rejected) else SendAnswer.DOUBT
 
 
-def after_send(answer: Answer, kind: Kind, *, doubtful: bool) -> IntentState:
+def after_send(answer: SendAnswer, kind: Kind, *, doubtful: bool) -> IntentState:
     """Return what a send makes of its intent.
 
     Args:
@@ -132,14 +132,14 @@ def after_send(answer: Answer, kind: Kind, *, doubtful: bool) -> IntentState:
         doubtful: whether an earlier send may have arrived. A refusal is final only without one: else it may be the
             echo of an order that exists and has, for example, spent the money.
     """
-    if answer is Answer.TAKEN:
+    if answer is SendAnswer.TAKEN:
         return IntentState.ACCEPTED if kind is Kind.REAL else IntentState.UNKNOWN
     if doubtful or kind is Kind.FENCE:
         return IntentState.UNKNOWN
     return {
-        Answer.REFUSED: IntentState.REJECTED,
-        Answer.NOT_TAKEN: IntentState.PLANNED,
-        Answer.DOUBT: IntentState.UNKNOWN,
+        SendAnswer.REFUSED: IntentState.REJECTED,
+        SendAnswer.NOT_TAKEN: IntentState.PLANNED,
+        SendAnswer.DOUBT: IntentState.UNKNOWN,
     }[answer]
 
 

@@ -73,7 +73,7 @@ REFUSED = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class BuyPlan:
     """A buy that may happen, and what the book lets us expect of it."""
 
     total: Decimal  # KRW, without the fee
@@ -100,7 +100,7 @@ class Facts:
 # the order in which a person would ask
 
 
-def judge_buy(config: Config, facts: Facts) -> Plan | Refused:
+def judge_buy(config: Config, facts: Facts) -> BuyPlan | Refused:
     """Return how many won a buy is for and what to expect, or the first reason not to buy."""
     total = check_ages(config, facts) or check_market(config, facts) or size_entry(config, facts)
     if isinstance(total, Refused):
@@ -162,7 +162,7 @@ def check_exit(facts: Facts, total: Decimal) -> Refused | None:
     return REFUSED["cannot_leave"]
 
 
-def fit_to_book(config: Config, facts: Facts, total: Decimal) -> Plan | Refused:
+def fit_to_book(config: Config, facts: Facts, total: Decimal) -> BuyPlan | Refused:
     """Walk the asks: return the most won, up to `total`, whose average price slips no more than allowed."""
     limit = facts.price * (1 + config.risk.max_slippage)
     asks = [(level.ask_price, level.ask_size) for level in facts.book.levels if level.ask_price]
@@ -174,7 +174,7 @@ def fit_to_book(config: Config, facts: Facts, total: Decimal) -> Plan | Refused:
     if volume > sum((level.bid_size for level in facts.book.levels), ZERO):
         return REFUSED["bids_thin"]
     average = spent / volume
-    return Plan(total=spent, expected_price=average, slippage=average / facts.price - 1)
+    return BuyPlan(total=spent, expected_price=average, slippage=average / facts.price - 1)
 
 
 def walk(levels: Iterable[tuple[Decimal, Decimal]], total: Decimal, limit: Decimal) -> tuple[Decimal, Decimal]:

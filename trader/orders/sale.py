@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from state import Balance
 
 
-class Verdict(Enum):
+class SaleVerdict(Enum):
     """What to do with a position that shall be sold."""
 
     SELL = auto()
@@ -27,7 +27,7 @@ class Verdict(Enum):
 class Sale(NamedTuple):
     """What to do, and for SELL how much."""
 
-    verdict: Verdict
+    verdict: SaleVerdict
     volume: Decimal
 
 
@@ -35,6 +35,6 @@ def judge_sale(ours: Decimal, wallet: Balance | None, last_fill_at: datetime, be
     """Return what can be sold of `ours` units at `best_bid` KRW: never more than is ours, never more than is free."""
     volume = round_down_volume(risk.sellable(ours, wallet, last_fill_at))
     if volume * best_bid >= MIN_TOTAL:
-        return Sale(Verdict.SELL, volume)
+        return Sale(SaleVerdict.SELL, volume)
     unsellable = round_down_volume(ours) * best_bid < MIN_TOTAL
-    return Sale(Verdict.DUST if unsellable else Verdict.WAIT, volume)
+    return Sale(SaleVerdict.DUST if unsellable else SaleVerdict.WAIT, volume)

@@ -17,7 +17,7 @@ from trader.loops import pause
 from trader.orders import risk
 from trader.orders.exits import FORGET_S, LOOK_AGAIN_S, Leaving, Waiting, sells_at
 from trader.orders.plans import expected, plan_exit, words
-from trader.orders.sale import Verdict, judge_sale
+from trader.orders.sale import SaleVerdict, judge_sale
 from trader.trades.positions import end, hold_or_end, last_fill_at
 from upbit.errors import ExchangeError, InsufficientFunds, MarketUnavailable, OrderNotFound
 from upbit.rules import base_of
@@ -70,10 +70,10 @@ async def begin_sale(app: App, market: str, answer: Exit) -> bool:
         await hold_or_end(app, trade.id)
         return False
     verdict, volume = judge_sale(ours, wallet, last_fill_at(app.journal, trade), at)
-    if verdict is Verdict.DUST:
+    if verdict is SaleVerdict.DUST:
         await end_with_dust(app, trade, ours, price, words(answer))
         return False
-    if verdict is Verdict.WAIT:
+    if verdict is SaleVerdict.WAIT:
         await wait_for_coins(app, trade, ours)
         return False
     intent = plan_exit(app, trade, volume)
@@ -131,7 +131,7 @@ async def end_with_dust(
     Nobody looks after it any more, so the last trade must say so as well as the bids, and both again a while later.
     """
     waiting = app.waiting[trade.id]
-    alike = price is not None and judge_sale(ours, None, trade.decided_at, price).verdict is Verdict.DUST
+    alike = price is not None and judge_sale(ours, None, trade.decided_at, price).verdict is SaleVerdict.DUST
     since_s = (waiting.seen_s if waiting.dust_s is None else waiting.dust_s) if alike else None
     app.waiting[trade.id] = replace(waiting, dust_s=since_s)
     if since_s is None or waiting.seen_s - since_s < DUST_AGAIN_S:

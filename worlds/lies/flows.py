@@ -6,8 +6,7 @@ import asyncio
 from functools import partial
 from typing import TYPE_CHECKING
 
-from sandbox.faults.plan import Delisted
-from sandbox.faults.plan import Plan as FaultPlan
+from sandbox.faults.plan import Delisted, FaultPlan
 from worlds.flows import Flow, held
 from worlds.kill import FLOWS as ORDER_FLOWS
 

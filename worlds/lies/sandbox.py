@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Callable, Iterable
 
-    from sandbox.faults.plan import Plan
+    from sandbox.faults.plan import FaultPlan
     from sandbox.server import Opened, SandboxOptions
     from sandbox.stream.session import Session
     from worlds.story import Story
@@ -112,7 +112,7 @@ class LyingSandbox(Sandbox):
         self.rates = LieRates()
         self.end_plan()
 
-    def begin_plan(self, plan: Plan) -> None:
+    def begin_plan(self, plan: FaultPlan) -> None:
         """Let one of the sandbox's own fault plans happen besides."""
         assert self.faults is not None
         self.faults.start(plan)
