@@ -146,7 +146,7 @@ def test_a_task_that_ends_or_fails_is_told_and_begun_anew_while_the_rest_trades_
 @pytest.mark.slow  # on a busy machine two hours of failed connections can outrun the delivery that is waited for
 @pytest.mark.failure("D6")
 def test_hours_without_a_network_decide_nothing_and_end_with_fresh_data(tmp_path: Path) -> None:
-    """Two hours: no order, a person is told, and within two minutes of its return everything is fresh."""
+    """Two hours: no order, a person is told once, and within two minutes of its return everything is fresh."""
 
     async def story() -> None:
         async with trading(tmp_path, markets=8) as desk:
@@ -159,7 +159,8 @@ def test_hours_without_a_network_decide_nothing_and_end_with_fresh_data(tmp_path
             before = box.orders_received
             await asyncio.sleep(7200)
             assert box.orders_received == before
-            assert any("The wallet part has stopped" in text for text in desk.messages())
+            stopped = [text for text in desk.messages() if "part has stopped" in text]
+            assert len(stopped) == 1, stopped  # one cause is one message, whichever loop has missed the network first
             app.upbit._base_url, app.tickers._url = url, stream
             await asyncio.sleep(120)
             assert app.control.state.name == "ACTIVE"
