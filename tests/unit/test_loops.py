@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
+from unittest.mock import Mock
 
 import pytest
 
 from config.version import VERSION
 from journal.journal import Journal
+from journal.records import Phase
 from simulation.loop import LoopClock, PacedLoop
+from strategy.base import Snapshot
+from tests.helpers.orders import a_trade
 from tests.helpers.parts import make_app, only
 from trader.books.memory import Discovery
-from trader.books.reconcile import rounds
+from trader.books.reconcile import rest, rounds
 from trader.health import LIMITS_S, Health
 from trader.health_file import MAX_AGE_S, read_health, write_report
 from trader.loops import each_minute, every, keep_going
@@ -25,7 +31,14 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
     from pathlib import Path
 
+    from journal.records import Trade
+
 NAME = "execute_trades"
+
+
+def adopted_trade() -> Trade:
+    """Return a trade that was found at the exchange, and has no stop yet."""
+    return replace(a_trade(), entry_reason={"code": "adopted"}, bought=Decimal(5), phase=Phase.HOLDING)
 
 
 def run(coroutine: Coroutine[Any, Any, None]) -> None:
@@ -206,6 +219,37 @@ def test_a_health_file_that_nobody_writes_any_more_is_death(tmp_path: Path) -> N
     alive, sentence = read_health(str(path), "en")
     assert not alive
     assert "the daemon is dead" in sentence
+
+
+@pytest.mark.parametrize(
+    ("happens", "after_s"), [("candles", 20.0), ("stop", 20.0), ("wanted", 20.0), ("nothing", 60.0)]
+)
+def test_a_position_without_a_stop_does_not_wait_for_the_minute_once_its_candles_are_there(
+    happens: str, after_s: float
+) -> None:
+    """The candles of other markets are none of its own; who asks, and a stop, are heard as ever."""
+
+    async def story() -> None:
+        loop, trade = asyncio.get_running_loop(), adopted_trade()
+        app = make_app(journal=only(Journal, open_trades=lambda: [trade]))
+        await app.state.snapshot_dict.replace({"KRW-OTHER": Mock(spec=Snapshot)})
+
+        async def come() -> None:
+            await asyncio.sleep(19.5)
+            match happens:
+                case "candles":
+                    await app.state.snapshot_dict.replace({trade.market: Mock(spec=Snapshot)})
+                case "stop":
+                    app.stop.set()
+                case "wanted":
+                    app.comparison.wanted.set()
+
+        coming = loop.create_task(come())
+        await rest(app)
+        assert loop.time() == pytest.approx(after_s, abs=0.6)
+        await coming
+
+    run(story())
 
 
 def test_the_first_comparison_with_the_exchange_is_tried_again_soon() -> None:

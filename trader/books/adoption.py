@@ -129,6 +129,12 @@ async def lacks_stop(app: App) -> bool:
     return any(needs_stop(trade) for trade in app.journal.open_trades())
 
 
+async def without_candles(app: App) -> frozenset[str]:
+    """Return the markets of positions that have no stop because no candles of theirs are known yet."""
+    known = await app.state.snapshot_dict.snapshot()
+    return frozenset(trade.market for trade in app.journal.open_trades() if needs_stop(trade)) - known.keys()
+
+
 async def stop_distance(app: App, trade: Trade) -> Decimal | None:
     """Return how far below its entry a trade is to be sold, KRW; None while nobody knows, or when it has no stop."""
     snapshot = (await app.state.snapshot_dict.snapshot()).get(trade.market)

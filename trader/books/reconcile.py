@@ -10,7 +10,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from journal.records import Phase
-from trader.books.adoption import give_stop, lacks_stop
+from trader.books.adoption import give_stop, lacks_stop, without_candles
 from trader.books.balances import compare_balances
 from trader.books.discovery import compare_orders
 from trader.books.storage import look_after_storage
@@ -41,8 +41,22 @@ async def rounds(app: App) -> AsyncGenerator[None]:
     while not app.stop.is_set():
         app.comparison.wanted.clear()
         yield
-        soon = not app.comparison.finished or app.discovery.thorough_at is None or await lacks_stop(app)
-        await pause(SOON_S if soon else PERIOD_S, app.stop, app.comparison.wanted)
+        if not app.comparison.finished or app.discovery.thorough_at is None or await lacks_stop(app):
+            await pause(SOON_S, app.stop, app.comparison.wanted)
+        else:
+            await rest(app)
+
+
+async def rest(app: App) -> None:
+    """Wait a minute, until somebody asks, or until candles came of which a position can have its stop."""
+    missing = await without_candles(app)
+    if not missing:
+        await pause(PERIOD_S, app.stop, app.comparison.wanted)
+        return
+    for _ in range(round(PERIOD_S / SOON_S)):
+        await pause(SOON_S, app.stop, app.comparison.wanted)
+        if app.stop.is_set() or app.comparison.wanted.is_set() or await without_candles(app) != missing:
+            return
 
 
 async def reconcile(app: App) -> None:
