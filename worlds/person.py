@@ -154,8 +154,7 @@ class Person:
     def deposits(self) -> dict[str, object]:
         """Bring coins of a market that the bot may trade, worth about what it buys."""
         market = self._rng.choice(sorted(self._exchange.markets))
-        share = Decimal(self._rng.choice(("1.01", "3.03")))  # exactly what was bought would look like ours come back
-        volume = floor_volume(self._stage.plan.order_krw * share / self._price(market))
+        volume = floor_volume(self._stage.plan.order_krw * Decimal(self._rng.choice((1, 3))) / self._price(market))
         self._exchange.deposit(market[4:], volume)
         return {"market": market, "volume": str(volume)}
 

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from journal.journal import Journal
+from notifier.messages import Messages
 from state import Balance
 from tests.helpers.parts import make_app, only
+from trader.control import Control
 from trader.guards.year_end import look
 from upbit.errors import OutcomeUnknown
 from upbit.models import Candle, Market
@@ -58,7 +60,8 @@ def app(tmp_path: Path) -> Iterator[Parts]:
         return [CANDLE]
 
     with Journal.open(tmp_path / "journal.sqlite3", clock) as journal:
-        yield make_app(journal=journal, clock=clock, upbit=only(Upbit, candles=candles))
+        control = Control(journal, Messages(language="en", mode="sandbox"), clock)
+        yield make_app(journal=journal, clock=clock, upbit=only(Upbit, candles=candles), control=control)
 
 
 async def holds(app: Parts, at: datetime, **coins: str) -> None:
@@ -125,3 +128,28 @@ async def test_prices_that_are_not_answered_are_asked_for_again(app: Parts) -> N
     app.upbit = known
     await look(app)
     assert opening(app.journal, 2027) is not None
+
+
+@pytest.mark.parametrize("years", [1, 4])
+async def test_a_clock_that_is_wrong_for_a_while_replaces_and_forges_no_year(app: Parts, years: int) -> None:
+    """What was written at the true midnight stays, and a year that has not come is not written down."""
+    await look(app)
+    seen = MIDNIGHT + MINUTE
+    app.clock.now = seen  # type: ignore[attr-defined] # the clock of these tests
+    await holds(app, seen, KRW="1")
+    await look(app)
+    before = opening(app.journal, 2027)
+    assert before is not None
+    app.control.halt_buys("clock_skew", ko="시계", en="clock", by_itself=True)
+    ahead = seen + years * timedelta(days=366)
+    app.clock.now = ahead  # type: ignore[attr-defined] # same
+    await holds(app, ahead, KRW="2")
+    await look(app)
+    app.control.ended("clock_skew")
+    if years > 1:
+        await look(app)  # not noticed as wrong: a year that does not follow the last one is none that has ended
+    app.clock.now = seen + MINUTE  # type: ignore[attr-defined] # same
+    await holds(app, seen + MINUTE, KRW="3")
+    await look(app)
+    assert opening(app.journal, 2027) == before
+    assert opening(app.journal, ahead.year) is None

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from journal.queries import YEAR_END
 from strategy.portfolio import KST
+from trader.guards.host import CLOCK_JUMP, CLOCK_SKEW
 from trader.loops import every, keep_going
 from upbit.rules import base_of
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from trader.app import App
 
 LOOK_S = 60.0
+WRONG_CLOCK = (CLOCK_JUMP, CLOCK_SKEW)
 YEAR_SEEN = "year_seen"
 """Fact of the journal: the last year in which the daemon has looked."""
 KRW = "KRW"
@@ -37,13 +39,14 @@ async def watch_year_end(app: App) -> None:
 async def look(app: App) -> None:
     """Write the year's end down when one has passed since the last look, as soon as the wallet is known.
 
-    A daemon that was not there yet when the year ended knows nothing of it, and writes nothing.
+    A daemon that was not there yet when the year ended knows nothing of it, and writes nothing. Nor does one whose
+    clock is told to be wrong, and what was written is never replaced: nobody could look it up again.
     """
     year = (app.clock() + KST).year
     seen = app.journal.meta(YEAR_SEEN)
-    if seen == str(year):
+    if seen == str(year) or any(app.control.stands(code) for code in WRONG_CLOCK):
         return
-    if seen is not None:
+    if seen == str(year - 1) and app.journal.meta(f"{YEAR_END}{year}") is None:
         midnight = datetime(year, 1, 1, tzinfo=UTC) - KST
         wallet = await app.state.wallet_dict.snapshot()
         if KRW not in wallet or wallet[KRW].as_of < midnight:
