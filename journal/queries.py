@@ -215,14 +215,13 @@ class Queries(Scans):
         """Return what was found to be gone of each trade, and did not come again."""
         query = "SELECT substr(key, ?) AS trade_id, value FROM meta WHERE key LIKE ? ORDER BY key"
         rows = self._db.execute(query, (len(BESIDE) + 1, BESIDE + "%")).fetchall()
-        return {
-            row["trade_id"]: WrittenOff(volume=self._taken(row["trade_id"]), beside=type(ZERO)(row["value"]))
-            for row in rows
-        }
+        return {row["trade_id"]: self._written_off(row["trade_id"], beside=type(ZERO)(row["value"])) for row in rows}
 
-    def _taken(self, trade_id: str) -> Decimal:
-        rows = self._db.execute("SELECT volume FROM flow WHERE trade_id = ? AND why = 'taken'", (trade_id,))
-        return -total(type(ZERO)(row["volume"]) for row in rows)
+    def _written_off(self, trade_id: str, *, beside: Decimal) -> WrittenOff:
+        query = "SELECT volume, at_ms FROM flow WHERE trade_id = ? AND why = 'taken'"
+        rows = self._db.execute(query, (trade_id,)).fetchall()
+        gone = -total(type(ZERO)(row["volume"]) for row in rows)
+        return WrittenOff(volume=gone, beside=beside, at=from_ms(max(row["at_ms"] for row in rows)))
 
     def exposure(self) -> dict[str, Decimal]:
         """Return the won in each market's open trade: paid for it, or about to be."""

@@ -136,6 +136,7 @@ class WrittenOff:
 
     volume: Decimal  # units
     beside: Decimal  # units of the same coin that were in the account besides ours, while nothing was missing
+    at: datetime  # UTC: when the last of them was written off
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

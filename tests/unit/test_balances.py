@@ -264,6 +264,21 @@ async def test_nothing_is_held_again_while_somebody_works_in_its_market(
     if phase is not None:
         await app.state.active_trade.replace({"KRW-A": ActiveTrade(market="KRW-A", started_at=NOW, phase=phase)})
     app.journal.open_trade_in.return_value = a_trade() if is_open else None
-    app.journal.written_off.return_value = {"t": WrittenOff(volume=Decimal(3), beside=Decimal(0))}
+    app.journal.written_off.return_value = {"t": WrittenOff(volume=Decimal(3), beside=Decimal(0), at=NOW)}
     await balances.take_back(app, a_trade())
     assert app.journal.give_back.mock_calls == []
+
+
+@pytest.mark.parametrize(("late_s", "again"), [(0, {"t"}), (1, set())], ids=["in time", "too late"])
+async def test_coins_that_come_long_after_others_were_written_off_are_the_owners(
+    late_s: int, again: set[str], app: Mocked
+) -> None:
+    """As many as he took, to the last digit: he may have brought them back, and what is his is never sold."""
+    at = app.clock() - balances.BACK_WITHIN - timedelta(seconds=late_s)
+    app.journal.written_off.return_value = {"t": WrittenOff(volume=Decimal(3), beside=Decimal(0), at=at)}
+    app.journal.trade.return_value = replace(a_trade(), market="KRW-A")
+    app.journal.open_trade_in.return_value = None
+    app.journal.dust.return_value, app.journal.live_intents.return_value = {}, []
+    there = Account(currency="A", available=Decimal(3), locked=Decimal(0))
+    await balances.see_what_is_there_again(app, Rows([WON, there]))
+    assert app.shortage.again == again

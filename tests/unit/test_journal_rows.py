@@ -483,7 +483,7 @@ def test_what_was_written_off_is_given_back_at_what_it_was_written_off_for(book:
     before = book.journal.trade("t1")
     book.journal.take_out("t1", Decimal("0.5"), price=Decimal(110), beside=Decimal(3))
     book.journal.take_out("t1", Decimal("1.5"), price=None, beside=Decimal(3))
-    assert book.journal.written_off() == {"t1": WrittenOff(volume=Decimal(2), beside=Decimal(3))}
+    assert book.journal.written_off() == {"t1": WrittenOff(volume=Decimal(2), beside=Decimal(3), at=book.now)}
     book.journal.close_trade("t1", closed_at=book.now, dust=Decimal(0), reason={"code": "taken"})
     assert book.journal.realised() != 0
     book.journal.give_back("t1", [NOTE])

@@ -1,8 +1,8 @@
 """Compare what trades hold with what the account has, and write off what somebody has taken out of it.
 
 Only trades in which nothing moves are compared, and a difference is believed when it is seen twice, and once more by
-another source (`trader/books/holdings.py`). More than ours is the user's; only when all that was there is there again,
-to the last digit, nobody had taken it, and it is held again.
+another source (`trader/books/holdings.py`). More than ours is the user's; only when all that was there is there again
+within minutes, to the last digit, nobody had taken it, and it is held again.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from upbit.decoding import Rows
     from upbit.models import Account
 
+BACK_WITHIN = timedelta(minutes=15)
+"""Coins that come later are the owner's, whatever their number: he may have brought or bought as many as he took."""
 APART_S = 15.0
 """Seconds between two looks at the balances, at least."""
 SETTLED = timedelta(seconds=15)
@@ -147,9 +149,11 @@ def ours_in(journal: Journal, market: str) -> Decimal:
 async def see_what_is_there_again(app: App, accounts: Rows[Account]) -> None:
     """Hold again what was written off and is all there, to the last digit, in two looks and by another source.
 
-    Then nobody had taken it. Any other number is what the owner of the account has bought or brought since.
+    Then nobody had taken it. Any other number, and what comes later, the owner of the account has bought or brought.
     """
-    again = {name for name in app.journal.written_off() if is_all_there(app.journal, accounts, name)}
+    away = app.journal.written_off()
+    lately = [name for name in away if app.clock() - away[name].at <= BACK_WITHIN]
+    again = {name for name in lately if is_all_there(app.journal, accounts, name)}
     for name in sorted(again & app.shortage.again):
         market = app.journal.trade(name).market
         told = await held_by_another_source(app, market)
