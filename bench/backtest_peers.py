@@ -83,9 +83,9 @@ def make_prices(markets: int, candles: int) -> Prices:
 
 def ours(prices: Prices) -> int:
     """Run this project's engine, with its portfolio rules, on one clock."""
-    from backtest.engine import simulate  # noqa: PLC0415 - same
-    from backtest.prepare import prepare  # noqa: PLC0415 - same
-    from backtest.rules import Rules  # noqa: PLC0415 - same
+    from backtest.engine.prepare import prepare  # noqa: PLC0415 - same
+    from backtest.engine.rules import Rules  # noqa: PLC0415 - same
+    from backtest.engine.simulate import simulate  # noqa: PLC0415 - same
     from bench.cross import Cross, Parameters, panel_of  # noqa: PLC0415 - only in the process that needs it
 
     panel = panel_of(prices, START, UNIT)
@@ -305,7 +305,7 @@ def measure_here(name: str, markets: int, candles: int) -> dict[str, float]:
     random.seed(1)
     module, run, slow = PEERS[name]
     began = time.process_time()
-    importlib.import_module(module or "backtest.engine")
+    importlib.import_module(module or "backtest.engine.simulate")
     taken = [time.process_time() - began]
     for _ in range(1 if slow else RUNS):
         began = time.process_time()

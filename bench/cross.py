@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import msgspec
 import numpy as np
 
-from backtest.panel import Panel
+from backtest.engine.panel import Panel
 from backtest.units import to_ms, unit_ms
 from strategy import indicators
 from strategy.base import Cause, Entry, Gate, Reason, Strategy, Window

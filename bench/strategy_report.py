@@ -21,13 +21,13 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from backtest.evaluate import Evaluator  # noqa: E402 - found only once the path is set
-from backtest.folds import anchored  # noqa: E402
-from backtest.panel import build_panel  # noqa: E402
-from backtest.prepare import prepare  # noqa: E402
-from backtest.results import run_seeds  # noqa: E402
-from backtest.rules import Rules  # noqa: E402
-from backtest.space import space_of  # noqa: E402
+from backtest.engine.panel import build_panel  # noqa: E402
+from backtest.engine.prepare import prepare  # noqa: E402
+from backtest.engine.rules import Rules  # noqa: E402
+from backtest.figures.results import run_seeds  # noqa: E402
+from backtest.search.evaluate import Evaluator  # noqa: E402 - found only once the path is set
+from backtest.search.folds import anchored  # noqa: E402
+from backtest.search.space import space_of  # noqa: E402
 from bench.strategy_pictures import draw  # noqa: E402
 from bench.strategy_tables import (  # noqa: E402
     BROAD,
@@ -47,10 +47,10 @@ from strategy.registry import STRATEGIES  # noqa: E402
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from backtest.candles import Candles
-    from backtest.metrics import Curve
-    from backtest.results import Report
-    from backtest.search import Search
+    from backtest.figures.metrics import Curve
+    from backtest.figures.results import Report
+    from backtest.history.candles import Candles
+    from backtest.search.search import Search
     from strategy.base import Strategy
 
 UNIT = timedelta(minutes=240)
@@ -115,7 +115,7 @@ def weekly(curves: Mapping[str, Curve]) -> dict[str, Any]:
 
 def read_history(folder: Path) -> dict[str, Candles]:
     """Read every market of the store below a data folder."""
-    from backtest.store import FOLDER, Store  # noqa: PLC0415 - only a measurement needs the history
+    from backtest.history.store import FOLDER, Store  # noqa: PLC0415 - only a measurement needs the history
 
     store = Store(folder / FOLDER)
     return {market: store.read(UNIT, market).candles for market in store.need(UNIT)}
@@ -203,7 +203,7 @@ def baselines(reports: Mapping[str, Report]) -> dict[str, dict[str, Cell]]:
 
 def worst_month(report: Report) -> Month:
     """Return the month with the worst median."""
-    from backtest.metrics import monthly  # noqa: PLC0415 - beside its only use
+    from backtest.figures.metrics import monthly  # noqa: PLC0415 - beside its only use
 
     name = min(report.monthly, key=lambda month: report.monthly[month].median)
     hold = monthly(report.baselines["btc_hold"]).get(name)
@@ -220,8 +220,8 @@ def traded(history: Mapping[str, Candles], begin: datetime, end: datetime) -> in
 
 def walk_forward(history: Mapping[str, Candles], name: str) -> WalkForward:
     """Search a strategy's parameters in anchored folds."""
-    from backtest.search import SearchPlan, search  # noqa: PLC0415 - Optuna and Dask are needed here alone
-    from backtest.workers import open_workers  # noqa: PLC0415 - same
+    from backtest.search.search import SearchPlan, search  # noqa: PLC0415 - Optuna and Dask are needed here alone
+    from backtest.search.workers import open_workers  # noqa: PLC0415 - same
 
     strategy = next(one for one in STRATEGIES if one.name == name)
     begin, end = periods()[WHOLE]

@@ -9,8 +9,8 @@ from chat.buttons import Button
 from dashboard.passes import FOLDER, NoPage, Passes, Role, address_of
 from failure import Failure
 from journal.records import Ends, Order
+from notifier.embed_limits import TEXT, length
 from notifier.formats import units
-from notifier.limits import TEXT, length
 from notifier.words import Words, readable
 from notifier.writer import plain
 from views.events import COMMANDS, WHAT

@@ -11,15 +11,15 @@ from rich.measure import Measurement
 from rich.progress import track
 from rich.table import Table
 
-from backtest.errors import UsageProblem
-from backtest.panel import build_panel
-from backtest.prepare import prepare
-from backtest.results import run_seeds
-from backtest.rules import ORDER, Rules
-from backtest.show import to_json, trades_to_json
-from backtest.tables import all_tables
+from backtest.engine.panel import build_panel
+from backtest.engine.prepare import prepare
+from backtest.engine.rules import ORDER, Rules
+from backtest.figures.results import run_seeds
+from backtest.figures.words import BASELINES, ROWS, band_cell, cell, short_note, verdict, written
+from backtest.problems import UsageProblem
+from backtest.report.as_json import to_json, trades_to_json
+from backtest.report.tables import all_tables
 from backtest.units import from_ms, name_of
-from backtest.words import BASELINES, ROWS, band_cell, cell, short_note, verdict, written
 from cli.common.exits import OK
 from cli.common.options import add_assumptions, add_period
 from cli.common.period import known, open_store, read_markets, read_period, read_unit
@@ -32,10 +32,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime, timedelta
 
-    from backtest.candles import Candles
-    from backtest.prepare import Prepared
-    from backtest.results import Report
-    from backtest.store import Store
+    from backtest.engine.prepare import Prepared
+    from backtest.figures.results import Report
+    from backtest.history.candles import Candles
+    from backtest.history.store import Store
     from config.settings import Config
     from strategy.base import Strategy
 
@@ -77,7 +77,7 @@ def run(config: Config, options: argparse.Namespace) -> int:
 
 def export_to(folder: Path, report: Report) -> list[Path]:
     """Write the files of a report into a folder."""
-    from backtest.export import export  # noqa: PLC0415 - pyarrow's writers take a moment to load
+    from backtest.report.export import export  # noqa: PLC0415 - pyarrow's writers take a moment to load
 
     return [file.resolve() for file in export(report, folder)]
 

@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from backtest.check import examine_one
-from backtest.errors import UsageProblem
+from backtest.files.check import examine_one
+from backtest.problems import UsageProblem
 from backtest.units import name_of
 from cli.common import bring_in
 from cli.common.exits import ERROR, OK
@@ -23,7 +23,7 @@ from trader.clock import wall_clock
 if TYPE_CHECKING:
     import argparse
 
-    from backtest.check import Findings
+    from backtest.files.check import Findings
     from config.settings import Config
 
 

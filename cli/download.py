@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from backtest.history import Download, choose_markets, closed_by
+from backtest.history.download import Download, choose_markets, closed_by
 from backtest.units import from_ms, to_ms
 from cli.common import log as logs
 from cli.common.exits import INTERRUPTED, OK
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Iterator
 
-    from backtest.history import Progress
-    from backtest.store import Store
+    from backtest.history.download import Progress
+    from backtest.history.store import Store
     from config.settings import Config
 
 FIRST_DAY = datetime(2017, 9, 25, tzinfo=UTC)

@@ -12,14 +12,14 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from backtest.errors import UsageProblem, unwritable
-from backtest.evaluate import Evaluator
-from backtest.folds import anchored
-from backtest.found import as_toml, parameter_lines
-from backtest.show import numbers
-from backtest.space import space_of
+from backtest.figures.words import LEAST_DAYS, written
+from backtest.problems import UsageProblem, unwritable
+from backtest.report.as_json import numbers
+from backtest.search.evaluate import Evaluator
+from backtest.search.folds import anchored
+from backtest.search.found import as_toml, parameter_lines
+from backtest.search.space import space_of
 from backtest.units import name_of
-from backtest.words import LEAST_DAYS, written
 from cli.backtest import load, load_strategy, reach, rules_of, traded
 from cli.common.exits import OK
 from cli.common.options import add_assumptions, add_period
@@ -30,7 +30,7 @@ from cli.report import write
 if TYPE_CHECKING:
     import argparse
 
-    from backtest.search import Search, SearchPlan
+    from backtest.search.search import Search, SearchPlan
     from config.settings import Config
 
 FOLDER = "searches"
@@ -72,8 +72,8 @@ def run(config: Config, options: argparse.Namespace) -> int:
     """Search, and print what came after; return the exit code."""
     if any(find_spec(name) is None for name in ("optuna", "distributed")):
         raise ResearchMissing
-    from backtest.search import search  # noqa: PLC0415 - Optuna takes a moment to load, and nothing else needs it
-    from backtest.workers import Remembering, open_workers  # noqa: PLC0415 - same for Dask
+    from backtest.search.search import search  # noqa: PLC0415 - Optuna takes a moment to load, and nothing else needs it
+    from backtest.search.workers import Remembering, open_workers  # noqa: PLC0415 - same for Dask
 
     check_ranges(options)
     plan, evaluator = make_plan(config, options)
@@ -96,7 +96,7 @@ def run(config: Config, options: argparse.Namespace) -> int:
 
 def make_plan(config: Config, options: argparse.Namespace) -> tuple[SearchPlan, Evaluator]:
     """Return what is searched, and who judges it."""
-    from backtest.search import SearchPlan  # noqa: PLC0415 - as above
+    from backtest.search.search import SearchPlan  # noqa: PLC0415 - as above
 
     store, rules = open_store(config), rules_of(config, options)
     unit = read_unit(options.unit) if options.unit else config.strategy.unit

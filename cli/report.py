@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from backtest.errors import unwritable
+from backtest.problems import unwritable
 from cli.backtest import make_report
 from cli.common.exits import OK
 from cli.common.options import add_assumptions, add_period
@@ -33,7 +33,7 @@ def run(config: Config, options: argparse.Namespace) -> int:
     """Test the strategy of the settings on history, write the page, say where; return the exit code."""
     if find_spec("plotly") is None:
         raise ResearchMissing
-    from backtest.page import page  # noqa: PLC0415 - plotly takes a moment to load, and nothing else needs it
+    from backtest.report.html_page import page  # noqa: PLC0415 - plotly takes a moment to load, and nothing else needs it
 
     report = make_report(config, open_store(config), options)
     write(options.out, page(report, config.language))

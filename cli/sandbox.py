@@ -18,7 +18,7 @@ from cli.common.loop import plain_loop, stop_on_signals
 from cli.common.options import account, add_market, moment, positive
 from config.problems import ConfigError, Problem
 from sandbox.discord import PREFIX as WEBHOOKS
-from sandbox.faults.reading import find_plan
+from sandbox.faults.plan_file import find_plan
 from sandbox.keys import MAIN
 from sandbox.server import Sandbox, SandboxOptions, open_source
 from sandbox.stream.stream import PRIVATE_PATH, PUBLIC_PATH

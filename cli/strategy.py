@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.table import Table
 
 import strategy
-from backtest.errors import UsageProblem, unwritable
-from backtest.words import written
+from backtest.figures.words import written
+from backtest.problems import UsageProblem, unwritable
 from cli.common.exits import ERROR, OK
 from cli.common.options import add_action, add_assumptions, add_period
 from cli.common.printing import print_json
@@ -22,8 +22,8 @@ from strategy import registry
 if TYPE_CHECKING:
     import argparse
 
-    from backtest.chance import Chance
-    from backtest.results import Report
+    from backtest.figures.results import Report
+    from backtest.honesty.chance import ChanceResult
     from config.settings import Config
 
 TEMPLATE = '''"""{title}: hold what has its short average above its long one."""
@@ -106,8 +106,8 @@ def check_name(name: str, path: Path) -> None:
 
 def check(config: Config, options: argparse.Namespace) -> int:
     """`strategy check NAME`: ask it everything; exit 1 when an answer is not right."""
-    from backtest.honesty import examine  # noqa: PLC0415 - nothing else needs it
-    from backtest.odd_markets import Suspect  # noqa: PLC0415 - same
+    from backtest.honesty.examine import examine  # noqa: PLC0415 - nothing else needs it
+    from backtest.honesty.odd_markets import Suspect  # noqa: PLC0415 - same
 
     unit = unit_of(config, options)
     given = config.strategy.parameters if options.name == config.strategy.name else {}
@@ -135,8 +135,8 @@ def unit_of(config: Config, options: argparse.Namespace) -> Any:
 
 def chance(config: Config, options: argparse.Namespace) -> int:
     """`strategy chance NAME`: backtest it, and tell what chance alone would have given."""
-    from backtest.chance import measure  # noqa: PLC0415 - nothing else needs it
-    from backtest.results import band  # noqa: PLC0415 - same
+    from backtest.figures.results import band  # noqa: PLC0415 - same
+    from backtest.honesty.chance import measure  # noqa: PLC0415 - nothing else needs it
     from cli.backtest import make_report  # noqa: PLC0415 - `new` and `check` need no history
     from cli.common.period import open_store  # noqa: PLC0415 - same
 
@@ -184,10 +184,10 @@ ALONE = (
 )
 
 
-def print_chance(found: Chance, report: Report, at: int) -> None:
+def print_chance(found: ChanceResult, report: Report, at: int) -> None:
     """Print what was measured beside what chance gives."""
     figures = [[run.figures[name] for run in report.runs] for name in ("total_return", "max_drawdown")]
-    from backtest.chance import Spread, spread  # noqa: PLC0415 - loaded by who measured
+    from backtest.honesty.chance import Spread, spread  # noqa: PLC0415 - loaded by who measured
 
     own = Spread(p05=found.measured, median=found.measured, p95=found.measured)
     seeds, falls = (spread(np.array(values)) for values in figures)

@@ -29,7 +29,7 @@ from notifier.answers import (
     Trouble,
     WebhookAnswer,
 )
-from notifier.limits import MOST_EMBEDS, as_text, embeds_of, pack
+from notifier.embed_limits import MOST_EMBEDS, as_text, embeds_of, pack
 from notifier.webhook import Webhook, now
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 
 from notifier.answers import Delivery, WebhookAnswer, judge
-from notifier.pace import Pace
+from notifier.webhook_rate import WebhookRate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,7 +27,7 @@ class Webhook:
     def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
         self._session = session
         self._url, _, self._query = url.partition("?")
-        self._pace = Pace()
+        self._pace = WebhookRate()
 
     async def look(self) -> WebhookAnswer:
         """Ask whether the webhook is there."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from journal.records import Note
-from notifier.limits import MOST_FIELDS, NOTHING, TEXT, TITLE, VALUE, cut
+from notifier.embed_limits import MOST_FIELDS, NOTHING, TEXT, TITLE, VALUE, cut
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

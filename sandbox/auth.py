@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from sandbox.errors import refuse
 from sandbox.keys import TRADING, PocketId
+from sandbox.refusals import refuse
 from sandbox.wire import read_json
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def _decode(part: bytes) -> bytes:
     return urlsafe_b64decode(part + b"=" * (-len(part) % 4))
 
 
-class Gate:
+class TokenCheck:
     """Checks tokens against the keys of the sandbox."""
 
     def __init__(self, keys: Iterable[ApiKey]) -> None:

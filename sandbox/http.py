@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from sandbox.errors import refuse
+from sandbox.refusals import refuse
 from sandbox.wire import to_json
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from sandbox.errors import ApiError
+    from sandbox.refusals import ApiError
 
 logger = logging.getLogger(__name__)
 

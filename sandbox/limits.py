@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from sandbox.errors import ApiError, quotation_error, refuse
+from sandbox.refusals import ApiError, quotation_error, refuse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

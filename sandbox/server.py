@@ -10,24 +10,24 @@ from typing import TYPE_CHECKING, Self
 
 from aiohttp import web
 
-from sandbox.auth import ApiKey, Gate
+from sandbox.auth import ApiKey, TokenCheck
 from sandbox.discord import PREFIX as WEBHOOKS
 from sandbox.discord import Discord
 from sandbox.discord_gateway import API as CHAT
 from sandbox.discord_gateway import GATEWAY, Guild
-from sandbox.errors import ApiError
 from sandbox.exchange.desk import Exchange
 from sandbox.faults.admin import PREFIX as ADMIN
 from sandbox.faults.admin import Admin
-from sandbox.faults.answers import WEBHOOK, WEBSOCKET, send
 from sandbox.faults.engine import Faults
+from sandbox.faults.exchange_faults import FragileExchange, SkewedClock
 from sandbox.faults.source import FaultySource
-from sandbox.faults.state import FragileExchange, SkewedClock
+from sandbox.faults.wrong_answers import WEBHOOK, WEBSOCKET, send
 from sandbox.http import HttpServer, read_body, refused
 from sandbox.keys import KEY_LIFE, KeyOptions, PocketOptions
 from sandbox.limits import Limits
 from sandbox.listener import Listener
 from sandbox.market.markets import Markets
+from sandbox.refusals import ApiError
 from sandbox.rest.api import Api, Response
 from sandbox.rest.call import Call
 from sandbox.rest.exchange import ExchangeRest
@@ -115,7 +115,7 @@ class Sandbox:
         faulty = FaultySource(feed)
         self.markets = Markets(faulty if fragile else feed)
         pockets = (_first_pocket(options), *options.pockets)
-        self.gate = Gate([_issue(key, pocket.id, clock()) for pocket in pockets for key in pocket.keys])
+        self.gate = TokenCheck([_issue(key, pocket.id, clock()) for pocket in pockets for key in pocket.keys])
         rng, stream_rng = (
             random.Random(f"{options.seed} exchange"),
             random.Random(f"{options.seed} stream"),

@@ -83,7 +83,7 @@ class Socket:
         return self._address
 
 
-class Listener(asyncio.AbstractServer):
+class ListeningSocket(asyncio.AbstractServer):
     """A listening socket."""
 
     def __init__(self, network: Network, factory: Callable[[], Any], address: Address) -> None:
@@ -291,7 +291,7 @@ class Network:
         self.loop = loop
         self.weather: Weather = weather or Calm()
         self.on_fault: Callable[[str], None] = lambda _: None
-        self.listeners: dict[Address, Listener] = {}
+        self.listeners: dict[Address, ListeningSocket] = {}
         self.endpoints = _Ordered()
         self._dialled: weakref.WeakKeyDictionary[socket.socket, Address] = weakref.WeakKeyDictionary()
         self._next_port = FIRST_PORT
@@ -316,7 +316,7 @@ class Network:
         await self._handshake(address)
         self._dialled[sock] = address
 
-    async def _handshake(self, address: Address) -> Listener:
+    async def _handshake(self, address: Address) -> ListeningSocket:
         host = HOST.get()
         fate = self.weather.opening()
         if fate == "hang" or (host is not None and host.cut_until > self.loop.time()):
@@ -351,7 +351,7 @@ class Network:
         self.loop.call_soon(self._accept, listener, far, context=listener.context)
         return near, protocol
 
-    def _pair(self, listener: Listener) -> tuple[Endpoint, Endpoint]:
+    def _pair(self, listener: ListeningSocket) -> tuple[Endpoint, Endpoint]:
         host = HOST.get()
         local = (host.address if host else "127.0.0.1", self._next_port)
         self._next_port = self._next_port + 1 if self._next_port < 65_535 else FIRST_PORT  # noqa: PLR2004 - the last port
@@ -363,17 +363,17 @@ class Network:
         return near, far
 
     @staticmethod
-    def _accept(listener: Listener, far: Endpoint) -> None:
+    def _accept(listener: ListeningSocket, far: Endpoint) -> None:
         protocol = listener.factory()
         far.set_protocol(protocol)
         protocol.connection_made(far)
 
-    def listen(self, factory: Callable[[], Any], host: str | None, port: int | None) -> Listener:
+    def listen(self, factory: Callable[[], Any], host: str | None, port: int | None) -> ListeningSocket:
         """Open a listening socket; port 0 takes a free one."""
         address = (self.names.get(host or "", host or "127.0.0.1"), port or self._free_port())
         if address in self.listeners:
             raise OSError(errno.EADDRINUSE, f"address already in use: {address}")
-        self.listeners[address] = Listener(self, factory, address)
+        self.listeners[address] = ListeningSocket(self, factory, address)
         return self.listeners[address]
 
     def _free_port(self) -> int:

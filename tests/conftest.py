@@ -5,6 +5,7 @@ There the quick tests come first, and an endless one fails.
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import zlib
@@ -31,6 +32,16 @@ settings.register_profile(
 )
 settings.register_profile("mutation", settings.get_profile("steady"), phases=[Phase.explicit, Phase.generate])
 settings.load_profile("mutation" if MUTATING else "steady")
+
+
+@pytest.fixture(autouse=True)
+def log_given_back() -> Iterator[None]:
+    """Give the log back as it was: a verb that a test runs here writes to a terminal that is closed afterwards."""
+    root = logging.getLogger()
+    before, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = before
+    root.setLevel(level)
 
 
 def cost(item: pytest.Item) -> tuple[bool, bool, bool, int]:

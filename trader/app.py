@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from notifier.discord import Discord
     from notifier.messages import Messages
     from strategy.base import Strategy
+    from trader.candles.candle_store import CandleStore
     from trader.candles.kept import KeptCandles
-    from trader.candles.store import CandleStore
     from trader.control import Control
     from trader.guards.watchdog import Watchdog
     from trader.health import Health

@@ -27,8 +27,8 @@ from trader.app import App
 from trader.books.breach import on_failure
 from trader.books.owner import claim_mode
 from trader.books.reconcile import reconcile_periodically
+from trader.candles.candle_store import CandleStore
 from trader.candles.kept import CANDLES_FILE, KeptCandles
-from trader.candles.store import CandleStore
 from trader.control import Control
 from trader.executor import execute_trades
 from trader.guards.account import heed, watch_account

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from journal import JOURNAL_FILE
 from journal.errors import JournalError, JournalLocked
 from journal.reader import copy_to
-from sandbox.faults.reading import find_plan, ready_plans
+from sandbox.faults.plan_file import find_plan, ready_plans
 from simulation.hosts import Host
 from trader.admission import come_up
 from trader.daemon import build, serve

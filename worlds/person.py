@@ -13,9 +13,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from journal.errors import JournalError
-from sandbox.errors import ApiError
 from sandbox.exchange.orders import floor_volume
 from sandbox.market.ticks import tick_size
+from sandbox.refusals import ApiError
 from sandbox.wire import plain
 from trader.repair import say_never
 from trader.requests import ask_to_resume

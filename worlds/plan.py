@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from config.settings import Config, Secret
-from worlds.judges.limits import Limits
+from worlds.judges.caps import Limits
 from worlds.market import LEADER
 
 if TYPE_CHECKING:

@@ -51,7 +51,7 @@ FOREIGN = (
 )
 
 
-class Stream(Protocol):
+class Readable(Protocol):
     """Something that can be read."""
 
     def read(self, size: int, /) -> bytes:
@@ -129,7 +129,7 @@ def wanted(name: str) -> bool:
     return not name.endswith(("/", ".checksum")) and not name.startswith("__MACOSX") and "/." not in f"/{name}"
 
 
-OPENERS: dict[bytes, Callable[[io.BytesIO], Stream]] = {
+OPENERS: dict[bytes, Callable[[io.BytesIO], Readable]] = {
     b"\x1f\x8b": lambda file: gzip.GzipFile(fileobj=file),
     b"BZh": bz2.BZ2File,
     b"\xfd7zXZ": lzma.LZMAFile,
@@ -151,7 +151,7 @@ def unpacked(source: Source) -> Source:
         raise broken(error) from error
 
 
-def limited(stream: Stream) -> bytes:
+def limited(stream: Readable) -> bytes:
     """Read a stream to its end, unless that is far away."""
     content = stream.read(LARGEST + 1)
     if len(content) > LARGEST:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from backtest.candles import NONE, Fault, Stored
-from backtest.errors import Damaged, NothingThere
 from backtest.files.content import sources_of
 from backtest.files.reading import read
 from backtest.files.refusal import Refused, ZoneNeeded
 from backtest.files.settle import distinct, foreign, settle
+from backtest.history.candles import NONE, Fault, Stored
+from backtest.problems import Damaged, NothingThere
 from backtest.units import from_ms
 
 if TYPE_CHECKING:
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
     from pathlib import Path
 
-    from backtest.candles import Candles
     from backtest.files.content import Source
     from backtest.files.reading import Reading, Wishes
-    from backtest.store import Store
+    from backtest.history.candles import Candles
+    from backtest.history.store import Store
 
 ENDINGS = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", ".feather", ".parquet", ".zip", ".gz", ".bz2", ".xz")
 """What is looked at in a folder; a file that is named is looked at whatever it is called."""

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from backtest.candles import Fault, first_bad
-from backtest.files.names import written
+from backtest.files.market_names import written
+from backtest.history.candles import Fault, first_bad
 from backtest.units import DAY, UNITS, from_ms, unit_ms
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from backtest.candles import Candles, Times
     from backtest.files.times import Zone
+    from backtest.history.candles import Candles, Times
 
 SURE = 10
 """Candles from which on a coarser grid is no chance any more; below, most of their distances must say so too."""

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from backtest.candles import VALUES, Candles
 from backtest.files.columns import places_of
 from backtest.files.content import refuse_foreign, text_of
 from backtest.files.forms import form_of
 from backtest.files.judge import first_fault, likely_unit, resting
-from backtest.files.names import market_of_file, unit_in, unit_of, written
+from backtest.files.market_names import market_of_file, unit_in, unit_of, written
 from backtest.files.refusal import Refused
 from backtest.files.rows import Rows
 from backtest.files.separated import read_separated
 from backtest.files.table import plain
 from backtest.files.typed import FEATHER, PARQUET, read_arrow, read_json
+from backtest.history.candles import VALUES, Candles
 from backtest.units import UNITS, to_ms, unit_ms
 
 if TYPE_CHECKING:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from backtest.candles import Fault
-from backtest.errors import Damaged
+from backtest.history.candles import Fault
+from backtest.problems import Damaged
 
 
 class Refused(Damaged):

@@ -10,18 +10,18 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from backtest.candles import PRICES
 from backtest.files.columns import clock_place
-from backtest.files.names import market_of_cell
+from backtest.files.market_names import market_of_cell
 from backtest.files.refusal import Refused
 from backtest.files.times import read_times
+from backtest.history.candles import PRICES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from backtest.candles import Times
     from backtest.files.table import Table
     from backtest.files.times import Zone
+    from backtest.history.candles import Times
     from strategy.base import Floats
 
 EMPTY = ("", "nan", "NaN", "NAN", "null", "NULL", "None", "NA", "N/A", "-")

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from backtest.candles import VALUES, Candles
+from backtest.history.candles import VALUES, Candles
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import numpy.typing as npt
 
-    from backtest.candles import Span
     from backtest.files.rows import Places
+    from backtest.history.candles import Span
 
 EQUAL = 1e-9
 """Relative: what two programs write of one number differs by less."""

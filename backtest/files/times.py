@@ -16,7 +16,7 @@ from backtest.files.table import plain
 from backtest.units import to_ms
 
 if TYPE_CHECKING:
-    from backtest.candles import Times
+    from backtest.history.candles import Times
 
 
 class Zone(StrEnum):

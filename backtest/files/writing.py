@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv, feather, parquet
 
-from backtest.candles import PRICES, VALUES, Candles
-from backtest.errors import Unwritable
+from backtest.history.candles import PRICES, VALUES, Candles
+from backtest.problems import Unwritable
 from backtest.units import DAY, name_of
 
 if TYPE_CHECKING:

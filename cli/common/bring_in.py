@@ -12,7 +12,7 @@ from rich.progress import track
 from rich.table import Table
 from rich.text import Text
 
-from backtest.errors import UsageProblem
+from backtest.problems import UsageProblem
 from backtest.units import name_of
 from cli.common.exits import ERROR, OK
 from cli.common.period import market_name, open_store, read_unit
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from backtest.files.importer import FileOutcome
     from backtest.files.reading import Wishes
-    from backtest.store import Store
+    from backtest.history.store import Store
     from config.settings import Config
 
 KST = timedelta(hours=9)
@@ -80,7 +80,7 @@ def wishes_of(options: argparse.Namespace) -> Wishes:
     Raises:
         UsageProblem: for a unit, or a market, that there is not.
     """
-    from backtest.files.names import is_market  # noqa: PLC0415 - beside the reading, which loads pyarrow
+    from backtest.files.market_names import is_market  # noqa: PLC0415 - beside the reading, which loads pyarrow
     from backtest.files.reading import Wishes  # noqa: PLC0415
     from backtest.files.times import Zone  # noqa: PLC0415
 

@@ -67,7 +67,7 @@ class Sparing(logging.Filter):
         return True
 
 
-class Line(logging.Formatter):
+class LineFormatter(logging.Formatter):
     """Formats a record as one line, without secrets and control characters."""
 
     def __init__(self, clock: Callable[[], datetime], redact: Redaction) -> None:
@@ -125,7 +125,7 @@ def configure(
     if file is not None:
         handlers.append(open_file(file))
     for handler in handlers:
-        handler.setFormatter(Line(clock, Redaction.of(config)))
+        handler.setFormatter(LineFormatter(clock, Redaction.of(config)))
         handler.addFilter(Sparing(clock))
     root = logging.getLogger()
     root.handlers[:] = handlers

@@ -6,14 +6,14 @@ from datetime import UTC, datetime, timedelta
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from backtest.errors import BacktestError, UsageProblem
-from backtest.history import unknown_market
+from backtest.history.download import unknown_market
+from backtest.problems import BacktestError, UsageProblem
 from backtest.units import UNITS
 
 if TYPE_CHECKING:
     import argparse
 
-    from backtest.store import Store
+    from backtest.history.store import Store
     from config.settings import Config
 
 
@@ -36,7 +36,7 @@ def open_store(config: Config) -> Store:
     """
     if find_spec("pyarrow") is None:
         raise ResearchMissing
-    from backtest import store  # noqa: PLC0415 - pyarrow takes a moment to load, and the daemon does without
+    from backtest.history import store  # noqa: PLC0415 - pyarrow takes a moment to load, and the daemon does without
 
     return store.Store(config.data_dir / store.FOLDER)
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from sandbox.exchange.orders import Order, State
 
 
-class Listener(Protocol):
+class OrderListener(Protocol):
     """Who wants to know what happens to orders and balances."""
 
     def on_order(self, order: Order, event: str, fill: Fill | None) -> None:
@@ -33,7 +33,7 @@ class Clearing:
         self.pockets: dict[PocketId, Pocket] = {PocketId(): Pocket(PocketId())}
         self.orders: dict[str, Order] = {}  # by uuid, in order of creation
         self._accepted = 0
-        self.listeners: list[Listener] = []
+        self.listeners: list[OrderListener] = []
         self._new_uuid = new_uuid
         self._now_ms = now_ms
 

@@ -9,12 +9,12 @@ import uuid
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from sandbox.errors import ApiError, refuse
 from sandbox.exchange.clearing import Clearing
 from sandbox.exchange.engine import Engine
 from sandbox.exchange.orders import Order
 from sandbox.exchange.rules import check_size, read_identifier, read_request
 from sandbox.keys import PocketId
+from sandbox.refusals import ApiError, refuse
 from sandbox.wire import plain
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from sandbox.exchange.accounts import Accounts
-    from sandbox.exchange.clearing import Listener
+    from sandbox.exchange.clearing import OrderListener
     from sandbox.exchange.engine import Venue
     from sandbox.exchange.matching import Offer
     from sandbox.exchange.orders import Request
@@ -83,7 +83,7 @@ class Exchange:
         return self._clearing.orders
 
     @property
-    def listeners(self) -> list[Listener]:
+    def listeners(self) -> list[OrderListener]:
         """Who is told what happens."""
         return self._clearing.listeners
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, cast, get_args
 
-from sandbox.errors import refuse
 from sandbox.exchange.matching import total_funds, total_volume
 from sandbox.exchange.orders import OrderType, Request, Side, TimeInForce, floor_volume
 from sandbox.market.ticks import tick_size
+from sandbox.refusals import refuse
 from sandbox.wire import EXACT, read_decimal
 
 if TYPE_CHECKING:

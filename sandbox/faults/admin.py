@@ -11,7 +11,7 @@ from __future__ import annotations
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
-from sandbox.faults.reading import LARGEST, PlanError, read_plan
+from sandbox.faults.plan_file import LARGEST, PlanError, read_plan
 from sandbox.rest.api import Response
 from sandbox.wire import to_json
 

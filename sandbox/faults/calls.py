@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from sandbox.errors import ApiError, refuse
-from sandbox.faults.answers import WEBSOCKET, other, refusal, send, send_half, vanish
 from sandbox.faults.chance import fits, fits_market
 from sandbox.faults.lies import Lie, Memory, Refusal, tell
-from sandbox.faults.plan import Altered, Answered, Late, Lost, Refused, Slow, Stale, Unseen
+from sandbox.faults.plan import Altered, Answered, Late, Lost, RefusedAnswer, Slow, Stale, Unseen
+from sandbox.faults.wrong_answers import WEBSOCKET, other, refusal, send, send_half, vanish
+from sandbox.refusals import ApiError, refuse
 from sandbox.rest.api import JSON
 from sandbox.wire import to_json
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from aiohttp import web
 
     from sandbox.faults.chance import Dice
+    from sandbox.faults.exchange_faults import Sleep
     from sandbox.faults.plan import CallRule, Calls
-    from sandbox.faults.state import Sleep
     from sandbox.rest.api import Response
     from sandbox.rest.call import Call
 
@@ -83,7 +83,7 @@ class CallFaults:
 
     async def _strike(
         self,
-        rule: Lost | Late | Slow | Answered | Refused | Altered,
+        rule: Lost | Late | Slow | Answered | RefusedAnswer | Altered,
         dice: Dice,
         *,
         request: web.BaseRequest,
@@ -101,7 +101,7 @@ class CallFaults:
         real = self._context.answer(call) if getattr(rule, "accepted", False) and acts else None
         if isinstance(rule, Lost):
             return await vanish(request, rule.how, self._context.sleep)
-        if isinstance(rule, Refused):
+        if isinstance(rule, RefusedAnswer):
             return send(refusal(rule, dice.left_ms(), group, self._context.clock()))
         if isinstance(rule, Altered):
             return send(self._altered(rule, call)) if acts else await proceed()

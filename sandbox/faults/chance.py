@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from sandbox.faults.plan import Chance
+from sandbox.faults.plan import Occasional
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -47,12 +47,12 @@ class Dice:
         if not self.in_time():
             return False
         self.fitted += 1
-        if isinstance(self.rule, Chance) and not self._falls(self.rule):
+        if isinstance(self.rule, Occasional) and not self._falls(self.rule):
             return False
         self.struck += 1
         return True
 
-    def _falls(self, rule: Chance) -> bool:
+    def _falls(self, rule: Occasional) -> bool:
         if (rule.nth and self.fitted not in rule.nth) or (rule.count is not None and self.struck >= rule.count):
             return False
         return rule.probability >= 1 or self._rng.random() < rule.probability

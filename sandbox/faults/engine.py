@@ -9,10 +9,10 @@ import msgspec
 
 from sandbox.faults.calls import CallContext, CallFaults
 from sandbox.faults.chance import Dice, moment_ms
+from sandbox.faults.exchange_faults import apply
 from sandbox.faults.frames import FrameFaults
-from sandbox.faults.orders import OrderFaults
+from sandbox.faults.order_faults import OrderFaults
 from sandbox.faults.plan import CallRule, FrameRule, OrderRule, User
-from sandbox.faults.state import apply
 from sandbox.faults.user import AccountOwner
 from sandbox.wire import to_ms
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from decimal import Decimal
 
+    from sandbox.faults.exchange_faults import FragileExchange, Undo
     from sandbox.faults.plan import AnyRule, FaultPlan, StateRule
-    from sandbox.faults.state import FragileExchange, Undo
     from sandbox.rest.api import Response
     from sandbox.rest.call import Call
 

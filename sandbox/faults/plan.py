@@ -12,9 +12,9 @@ import msgspec
 from msgspec import Meta
 
 from sandbox.discord import State
-from sandbox.errors import CATALOGUE
 from sandbox.faults.lies import SAYS, ways
 from sandbox.keys import PERMISSIONS
+from sandbox.refusals import CATALOGUE
 
 Share = Annotated[float, Meta(gt=0, le=1)]
 Minute = Annotated[float, Meta(ge=0)]
@@ -84,7 +84,7 @@ class Rule(Strict, frozen=True, kw_only=True, tag_field="fault"):
             raise ValueError(f"minutes must be [from, until) with from < until, not {list(self.minutes)}")
 
 
-class Chance(Rule, frozen=True, kw_only=True):
+class Occasional(Rule, frozen=True, kw_only=True):
     """Something that goes wrong with single events: by probability, at the nth fitting event, so many times at most."""
 
     probability: Share = 1.0
@@ -95,7 +95,7 @@ class Chance(Rule, frozen=True, kw_only=True):
 # -- requests
 
 
-class Lost(Chance, frozen=True, kw_only=True, tag="lost"):
+class Lost(Occasional, frozen=True, kw_only=True, tag="lost"):
     """No answer: the connection is reset, or nothing ever comes; the request was carried out before, or never."""
 
     on: Calls = Calls()
@@ -103,7 +103,7 @@ class Lost(Chance, frozen=True, kw_only=True, tag="lost"):
     how: How = "reset"
 
 
-class Late(Chance, frozen=True, kw_only=True, tag="late"):
+class Late(Occasional, frozen=True, kw_only=True, tag="late"):
     """No answer, and the request is carried out long after the client gave up."""
 
     on: Calls = Calls()
@@ -111,7 +111,7 @@ class Late(Chance, frozen=True, kw_only=True, tag="late"):
     how: How = "silence"
 
 
-class Slow(Chance, frozen=True, kw_only=True, tag="slow"):
+class Slow(Occasional, frozen=True, kw_only=True, tag="slow"):
     """The answer takes its time; the request is carried out at once (`accepted`), or only at the end of the wait."""
 
     on: Calls = Calls()
@@ -119,7 +119,7 @@ class Slow(Chance, frozen=True, kw_only=True, tag="slow"):
     accepted: bool = True
 
 
-class Answered(Chance, frozen=True, kw_only=True, tag="answered"):
+class Answered(Occasional, frozen=True, kw_only=True, tag="answered"):
     """The answer is another: a status with a body of some kind; the request was carried out before, or never."""
 
     on: Calls = Calls()
@@ -128,7 +128,7 @@ class Answered(Chance, frozen=True, kw_only=True, tag="answered"):
     accepted: bool = False
 
 
-class Refused(Chance, frozen=True, kw_only=True, tag="refused"):
+class RefusedAnswer(Occasional, frozen=True, kw_only=True, tag="refused"):
     """The answer is one of the exchange's own errors; the request was carried out before, or never."""
 
     error: str
@@ -142,7 +142,7 @@ class Refused(Chance, frozen=True, kw_only=True, tag="refused"):
             raise ValueError(f"there is no error named {self.error!r}")
 
 
-class Altered(Chance, frozen=True, kw_only=True, tag="altered"):
+class Altered(Occasional, frozen=True, kw_only=True, tag="altered"):
     """The answer is well-formed and not true: `say` is one of the ways of `sandbox/faults/lies.py`.
 
     `where` leads to what is wrong, by names of fields and numbers of rows ("*": every row); empty: the whole answer.
@@ -157,7 +157,7 @@ class Altered(Chance, frozen=True, kw_only=True, tag="altered"):
         need_way(self.say)
 
 
-class Stale(Chance, frozen=True, kw_only=True, tag="stale"):
+class Stale(Occasional, frozen=True, kw_only=True, tag="stale"):
     """For some seconds after a balance changed, what shows balances answers what it answered before."""
 
     on: Calls = Calls(methods=("GET",), paths=("/v1/accounts", "/v1/orders/chance"))
@@ -173,14 +173,14 @@ class Unseen(Rule, frozen=True, kw_only=True, tag="unseen"):
 # -- orders
 
 
-class Stuck(Chance, frozen=True, kw_only=True, tag="stuck"):
+class Stuck(Occasional, frozen=True, kw_only=True, tag="stuck"):
     """An accepted order stays in `wait` for some seconds before it meets the book."""
 
     on: Orders = Orders()
     seconds: Span = 30.0
 
 
-class Partial(Chance, frozen=True, kw_only=True, tag="partial"):
+class Partial(Occasional, frozen=True, kw_only=True, tag="partial"):
     """A market, best or ioc order gets a share of what it asked for, and the rest is cancelled."""
 
     on: Orders = Orders()
@@ -190,31 +190,31 @@ class Partial(Chance, frozen=True, kw_only=True, tag="partial"):
 # -- frames
 
 
-class Dropped(Chance, frozen=True, kw_only=True, tag="dropped"):
+class Dropped(Occasional, frozen=True, kw_only=True, tag="dropped"):
     """A frame never arrives; with probability 1, silence."""
 
     on: Frames = Frames()
 
 
-class Doubled(Chance, frozen=True, kw_only=True, tag="doubled"):
+class Doubled(Occasional, frozen=True, kw_only=True, tag="doubled"):
     """A frame arrives twice."""
 
     on: Frames = Frames()
 
 
-class Swapped(Chance, frozen=True, kw_only=True, tag="swapped"):
+class Swapped(Occasional, frozen=True, kw_only=True, tag="swapped"):
     """A frame arrives after the one that follows it."""
 
     on: Frames = Frames()
 
 
-class Spoiled(Chance, frozen=True, kw_only=True, tag="spoiled"):
+class Spoiled(Occasional, frozen=True, kw_only=True, tag="spoiled"):
     """A frame arrives as bytes that are no JSON."""
 
     on: Frames = Frames()
 
 
-class AlteredFrame(Chance, frozen=True, kw_only=True, tag="altered_frame"):
+class AlteredFrame(Occasional, frozen=True, kw_only=True, tag="altered_frame"):
     """A frame is well-formed and not true, as an answer may be (`altered`)."""
 
     say: str
@@ -226,7 +226,7 @@ class AlteredFrame(Chance, frozen=True, kw_only=True, tag="altered_frame"):
         need_way(self.say)
 
 
-class HungUp(Chance, frozen=True, kw_only=True, tag="hung_up"):
+class HungUp(Occasional, frozen=True, kw_only=True, tag="hung_up"):
     """The connection ends instead of a frame: without a close frame, or with a close code."""
 
     on: Frames = Frames()
@@ -336,7 +336,7 @@ class User(Rule, frozen=True, kw_only=True, tag="user"):
             raise ValueError("exactly one of amount and share")
 
 
-CallRule = Lost | Late | Slow | Answered | Refused | Altered | Stale | Unseen
+CallRule = Lost | Late | Slow | Answered | RefusedAnswer | Altered | Stale | Unseen
 OrderRule = Stuck | Partial
 FrameRule = Dropped | Doubled | Swapped | Spoiled | AlteredFrame | HungUp
 StateRule = Key | Halted | Flagged | Delisted | Gap | Spike | Thin | Skewed | Refusing | Webhook | User

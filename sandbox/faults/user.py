@@ -7,17 +7,17 @@ from collections import Counter
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from sandbox.errors import ApiError
 from sandbox.exchange.ledger import ZERO, LedgerError
 from sandbox.exchange.orders import floor_volume
 from sandbox.faults.source import on_tick
+from sandbox.refusals import ApiError
 from sandbox.wire import EXACT, plain
 
 if TYPE_CHECKING:
     from sandbox.exchange.orders import Order
-    from sandbox.faults.orders import OrderFaults
+    from sandbox.faults.exchange_faults import FragileExchange
+    from sandbox.faults.order_faults import OrderFaults
     from sandbox.faults.plan import User
-    from sandbox.faults.state import FragileExchange
 
 logger = logging.getLogger(__name__)
 

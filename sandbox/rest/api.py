@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from sandbox.auth import read_token
-from sandbox.errors import ApiError, out_of_scope, refuse
+from sandbox.refusals import ApiError, out_of_scope, refuse
 from sandbox.rest.routes import MINUTES, Route, exchange_routes, quotation_routes
 from sandbox.wire import http_date, to_json, to_ms
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
-    from sandbox.auth import ApiKey, Gate, Token
+    from sandbox.auth import ApiKey, Token, TokenCheck
     from sandbox.limits import Limits
     from sandbox.rest.call import Call
     from sandbox.rest.exchange import ExchangeRest
@@ -45,7 +45,12 @@ class Api:
     """The REST interface. Counts what clients do wrong in `violations`, and our own failures in `internal_errors`."""
 
     def __init__(
-        self, quotation: Quotation, exchange: ExchangeRest, gate: Gate, limits: Limits, clock: Callable[[], datetime]
+        self,
+        quotation: Quotation,
+        exchange: ExchangeRest,
+        gate: TokenCheck,
+        limits: Limits,
+        clock: Callable[[], datetime],
     ) -> None:
         self.violations: Counter[str] = Counter()
         self.internal_errors = 0

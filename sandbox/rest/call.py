@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlencode
 
 from sandbox.auth import body_texts, query_texts
-from sandbox.errors import ApiError, refuse
+from sandbox.refusals import ApiError, refuse
 from sandbox.wire import read_json, read_natural, to_json
 
 if TYPE_CHECKING:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from sandbox.errors import ApiError, refuse
 from sandbox.exchange.views import order_json
+from sandbox.refusals import ApiError, refuse
 from sandbox.rest.call import read_count
-from sandbox.rest.orders import named_order, named_orders, newest_first
+from sandbox.rest.placing import named_order, named_orders, newest_first
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

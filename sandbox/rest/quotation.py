@@ -6,12 +6,12 @@ import re
 from datetime import MAXYEAR, UTC, datetime
 from typing import TYPE_CHECKING
 
-from sandbox.errors import BAD_PARAMETER, CODE_NOT_FOUND, MISSING_PARAMETER, TYPE_MISMATCH, quotation_error
 from sandbox.market import views
 from sandbox.market.candles import DAY, MONTH, WEEK, join, moved
 from sandbox.market.cross import WON, CrossMarkets
 from sandbox.market.grouping import grouped, supported_levels
 from sandbox.market.ticks import tick_size
+from sandbox.refusals import BAD_PARAMETER, CODE_NOT_FOUND, MISSING_PARAMETER, TYPE_MISMATCH, quotation_error
 from sandbox.wire import DAY_MS, from_ms, plain, read_decimal, read_moment, read_natural, to_ms, trim
 
 if TYPE_CHECKING:

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from sandbox.auth import ApiKey, read_token
-from sandbox.errors import ApiError
 from sandbox.keys import VIEW_ACCOUNT, VIEW_ORDERS
 from sandbox.market import views
 from sandbox.market.grouping import grouped, supported_levels
+from sandbox.refusals import ApiError
 from sandbox.stream import frames
 from sandbox.stream.audience import Audience, send
 from sandbox.stream.session import Session
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
     from datetime import datetime
 
-    from sandbox.auth import Gate
+    from sandbox.auth import TokenCheck
     from sandbox.exchange.desk import Exchange
     from sandbox.exchange.orders import Fill, Order
     from sandbox.exchange.pockets import Pocket
@@ -69,7 +69,7 @@ class Stream:
         markets: Markets,
         exchange: Exchange,
         *,
-        gate: Gate,
+        gate: TokenCheck,
         limits: Limits,
         clock: Callable[[], datetime],
         rng: random.Random,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
-from sandbox.auth import ApiKey, Gate
+from sandbox.auth import ApiKey, TokenCheck
 from sandbox.keys import MANAGE_POCKETS, TRADING, VIEW_ACCOUNT, WITHDRAW, KeyOptions, PocketOptions
 from sandbox.rest.routes import MOVES_MONEY, NOT_HERE
 from tests.helpers.sandbox_desk import PRICE, START, Desk, open_desk
@@ -192,4 +192,4 @@ def test_keys_are_checked_when_they_are_made() -> None:
         KeyOptions(access_key="", secret_key="x")
     twin = ApiKey(access_key="a", secret_key="x", expires_at=START)
     with pytest.raises(ValueError, match="two API keys are called 'a'"):
-        Gate([twin, replace(twin, secret_key="y")])
+        TokenCheck([twin, replace(twin, secret_key="y")])

@@ -17,8 +17,8 @@ if __name__ == "__main__":  # as a script it is not started from where the packa
 
 from sandbox.faults import plan as plans
 from sandbox.faults.engine import tag_of
-from sandbox.faults.plan import CallRule, Chance, FrameRule, OrderRule, Rule, StateRule
-from sandbox.faults.reading import find_plan, ready_plans
+from sandbox.faults.plan import CallRule, FrameRule, Occasional, OrderRule, Rule, StateRule
+from sandbox.faults.plan_file import find_plan, ready_plans
 from sandbox.keys import PERMISSIONS
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ account (`ledger_equal`). `make plans` does that under every ready plan.
 
 - **Time** is market time: `minutes` are [from, until) since the plan began (null: for ever), durations are seconds.
   What is written as `Span` is a number of seconds or a range `[least, most]` of which one is drawn each time.
-- **Chance** is seeded: each rule has a random stream of its own, named after the seed of the market, the seed of
+- **Occasional** is seeded: each rule has a random stream of its own, named after the seed of the market, the seed of
   the plan and the place of the rule. The same seeds strike the same requests, and a plan never shifts what the
   market or the exchange draws.
 - **Order** counts: of the rules about requests (and of those about frames, and about orders) the first that strikes
@@ -111,7 +111,7 @@ GROUPS = (
 
 def terms(kind: type[msgspec.Struct]) -> Iterator[str]:
     """Yield the terms of a rule that are its own, as `name: type = default`."""
-    common = {field.name for field in (*msgspec.structs.fields(Chance), *msgspec.structs.fields(Rule))}
+    common = {field.name for field in (*msgspec.structs.fields(Occasional), *msgspec.structs.fields(Rule))}
     for base in kind.__mro__:
         for name, kind_of in vars(base).get("__annotations__", {}).items():
             field = next(field for field in msgspec.structs.fields(kind) if field.name == name)

@@ -14,8 +14,8 @@ from journal.journal import Journal
 from notifier.messages import Messages
 from strategy.scaffold import Scaffold
 from trader.app import App
+from trader.candles.candle_store import CandleStore
 from trader.candles.kept import KeptCandles
-from trader.candles.store import CandleStore
 from trader.control import Control
 from trader.health import Health
 from upbit.rest import Upbit

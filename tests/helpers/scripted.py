@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import msgspec
 import numpy as np
 
-from backtest.candles import Candles
-from backtest.panel import build_panel
-from backtest.prepare import prepare
+from backtest.engine.panel import build_panel
+from backtest.engine.prepare import prepare
+from backtest.history.candles import Candles
 from backtest.units import to_ms
 from strategy.base import Cause, Entry, Gate, Reason, Strategy
 from strategy.gates import STOP, choose, stopped
@@ -19,7 +19,7 @@ from strategy.gates import STOP, choose, stopped
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from backtest.prepare import Prepared
+    from backtest.engine.prepare import Prepared
     from strategy.base import Moments, Numbers, Position, Selection, Snapshot, Window
 
 UNIT = timedelta(minutes=240)

@@ -19,7 +19,7 @@ from tests.helpers.buying import book
 from tests.helpers.journals import fill
 from tests.helpers.parts import Parts, assemble, only
 from trader.books.memory import Comparison
-from trader.candles.store import CandleStore
+from trader.candles.candle_store import CandleStore
 from trader.orders import drive, plans, risk
 from trader.trades import buying, lifecycle, positions, selling
 from upbit.errors import OrderNotFound

@@ -25,12 +25,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from backtest.engine import simulate
+from backtest.engine.panel import build_panel
+from backtest.engine.prepare import prepare
+from backtest.engine.rules import ORDER, Rules
+from backtest.engine.simulate import simulate
 from backtest.files.content import sources_of
 from backtest.files.reading import Wishes, read
-from backtest.panel import build_panel
-from backtest.prepare import prepare
-from backtest.rules import ORDER, Rules
 from cli import demo
 from config.reading import load
 from journal import JOURNAL_FILE

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from backtest.candles import gaps
-from backtest.store import Store
+from backtest.history.candles import gaps
+from backtest.history.store import Store
 from backtest.units import from_ms
 from tests.helpers.patience import PATIENCE_S
 from tests.scenarios.test_whole_daemon import BOX, exchange, main, running

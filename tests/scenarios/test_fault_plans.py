@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from sandbox.faults.engine import tag_of
-from sandbox.faults.plan import Chance
-from sandbox.faults.reading import find_plan, ready_plans
+from sandbox.faults.plan import Occasional
+from sandbox.faults.plan_file import find_plan, ready_plans
 from tests.scenarios.test_whole_daemon import main
 
 QUICK = ("lost-answers",)  # also in the default run
@@ -67,7 +67,9 @@ def check_sound(plan: str) -> None:
 
 def certain(plan: str) -> set[str]:
     """Return the faults of a plan that do not depend on chance."""
-    return {tag_of(rule) for rule in find_plan(plan).rules if not (isinstance(rule, Chance) and rule.probability < 1)}
+    return {
+        tag_of(rule) for rule in find_plan(plan).rules if not (isinstance(rule, Occasional) and rule.probability < 1)
+    }
 
 
 @pytest.mark.parametrize("plan", QUICK)

@@ -22,7 +22,7 @@ import pytest
 
 from journal.journal import Journal
 from journal.records import EDGES, IntentState
-from sandbox.faults.reading import ready_plans
+from sandbox.faults.plan_file import ready_plans
 from trader.candles import series
 from trader.orders import drive, protocol, tracking
 from trader.orders.protocol import Step

@@ -11,7 +11,7 @@ import pytest
 
 from backtest.files.importer import import_files
 from backtest.files.reading import Wishes
-from backtest.store import Store
+from backtest.history.store import Store
 from backtest.units import to_ms
 from tests.unit.forms_of_files import H4, NOW, OWN, iso, rows, table
 from tests.unit.forms_refused import REFUSED
@@ -20,7 +20,7 @@ from tests.unit.forms_taken import TAKEN
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from backtest.candles import Candles
+    from backtest.history.candles import Candles
     from tests.unit.forms_of_files import Case
 
 LATER = NOW + timedelta(days=9)

@@ -90,7 +90,7 @@ RANKS: dict[str, tuple[tuple[str, ...], ...]] = {
     ),
     "cli": (("cli.common",), ("cli",)),
     "sandbox": (
-        ("sandbox.errors", "sandbox.keys", "sandbox.listener", "sandbox.timers", "sandbox.wire"),
+        ("sandbox.refusals", "sandbox.keys", "sandbox.listener", "sandbox.timers", "sandbox.wire"),
         (
             "sandbox.auth",
             "sandbox.discord",
@@ -109,10 +109,18 @@ RANKS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("sandbox.rest.call",),
         ("sandbox.rest",),
         ("sandbox.rest.routes", "sandbox.rest.api"),
-        ("sandbox.faults.lies", "sandbox.faults.plan", "sandbox.faults.chance", "sandbox.faults.reading"),
+        ("sandbox.faults.lies", "sandbox.faults.plan", "sandbox.faults.chance", "sandbox.faults.plan_file"),
         ("sandbox.faults",),
         ("sandbox.faults.engine", "sandbox.faults.admin"),
         ("sandbox.server",),
+    ),
+    "backtest": (
+        ("backtest.problems", "backtest.units"),
+        ("backtest.history",),
+        ("backtest.files",),
+        ("backtest.engine",),
+        ("backtest.figures",),
+        ("backtest.search", "backtest.honesty", "backtest.report"),
     ),
     "dashboard": (
         ("dashboard.html", "dashboard.locks", "dashboard.passes"),

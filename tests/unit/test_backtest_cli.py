@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from backtest.candles import Stored
-from backtest.store import Store
+from backtest.figures.words import written
+from backtest.history.candles import Stored
+from backtest.history.store import Store
 from backtest.units import UNITS
-from backtest.words import written
 from main import main
 from tests.helpers.scripted import UNIT, candles
 

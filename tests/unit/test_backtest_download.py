@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from backtest.candles import gaps
-from backtest.history import PAUSES_S, Download, Progress
-from backtest.store import Store
+from backtest.history.candles import gaps
+from backtest.history.download import PAUSES_S, Download, Progress
+from backtest.history.store import Store
 from backtest.units import from_ms, to_ms
 from simulation.loop import PacedLoop
 from upbit.errors import MarketUnavailable, NotSent, RateLimited

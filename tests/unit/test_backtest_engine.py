@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backtest.engine import Calls, simulate
-from backtest.equity import curve_of
-from backtest.panel import build_panel, sum_of_a_day
-from backtest.prepare import prepare
-from backtest.rules import Rules
+from backtest.engine.panel import build_panel, sum_of_a_day
+from backtest.engine.prepare import prepare
+from backtest.engine.rules import Rules
+from backtest.engine.simulate import Calls, simulate
+from backtest.figures.equity import curve_of
 from strategy import registry
 from strategy.base import Cause, Moments, Position, Snapshot
 from strategy.gates import STOP, stopped
@@ -26,9 +26,9 @@ from tests.helpers.scripted import BUY, QUIET, SELL, START, UNIT, Parameters, Ro
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from backtest.account import AccountOutcome, Trade
-    from backtest.candles import Candles
-    from backtest.prepare import Prepared
+    from backtest.engine.account import AccountOutcome, Trade
+    from backtest.engine.prepare import Prepared
+    from backtest.history.candles import Candles
 
 FREE = Rules(krw=1_000_000.0, fee_rate=0.0, slippage_scale=0.0)
 """A market without costs: every won can be followed by eye."""
@@ -450,7 +450,7 @@ def test_the_end_that_is_looked_up_is_the_one_that_would_be_asked_for(
     panel = build_panel(wandering(7, 8, 1500), UNIT, START + 650 * UNIT, START + 1500 * UNIT, warm_up=650)
     prepared = prepare(panel, strategy, parameters)
     looked_up = simulate(prepared, rules, 1).trades
-    monkeypatch.setattr("backtest.leaving.is_plain", lambda _: False)
+    monkeypatch.setattr("backtest.engine.leaving.is_plain", lambda _: False)
     assert simulate(prepared, rules, 1).trades == looked_up
     assert len(looked_up) > 5
 

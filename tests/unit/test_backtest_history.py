@@ -14,11 +14,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backtest.candles import Candles, Stored, add_span, gaps, merge, missing_spans
-from backtest.check import examine_one
-from backtest.errors import Damaged, NothingThere, Unwritable, UsageProblem
-from backtest.history import choose_markets, closed_by
-from backtest.store import Store
+from backtest.files.check import examine_one
+from backtest.history.candles import Candles, Stored, add_span, gaps, merge, missing_spans
+from backtest.history.download import choose_markets, closed_by
+from backtest.history.store import Store
+from backtest.problems import Damaged, NothingThere, Unwritable, UsageProblem
 from backtest.units import UNITS, from_ms, unit_ms
 from tests.helpers.scripted import START, UNIT, candles, flat
 
@@ -64,7 +64,7 @@ def test_a_file_that_cannot_be_written_leaves_the_old_one(tmp_path: Path, monkey
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("backtest.store.parquet.write_table", full)
+    monkeypatch.setattr("backtest.history.store.parquet.write_table", full)
     with pytest.raises(Unwritable) as caught:
         store.write(UNIT, "KRW-BTC", Stored(candles=candles([flat(2)])))
     assert "no space left" in caught.value.en

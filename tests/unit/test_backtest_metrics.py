@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backtest.equity import baselines, btc_hold, equal_weight
-from backtest.metrics import (
+from backtest.engine.rules import Rules
+from backtest.figures.equity import baselines, btc_hold, equal_weight
+from backtest.figures.metrics import (
     Curve,
     cagr,
     curve_figures,
@@ -24,8 +25,7 @@ from backtest.metrics import (
     sharpe,
     sortino,
 )
-from backtest.results import band, longest_losing_streak, run_seeds, trade_figures
-from backtest.rules import Rules
+from backtest.figures.results import band, longest_losing_streak, run_seeds, trade_figures
 from tests.helpers.scripted import BUY, SELL, START, flat, ready
 
 if TYPE_CHECKING:

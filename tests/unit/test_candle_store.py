@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from trader.candles.store import DISTRUSTED_FOR, CandleStore
+from trader.candles.candle_store import DISTRUSTED_FOR, CandleStore
 from upbit.models import Candle, StreamCandle, Ticker
 from upbit.rest import Upbit
 

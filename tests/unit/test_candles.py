@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from trader.candles.store import CandleStore
+from trader.candles.candle_store import CandleStore
 from upbit.models import Candle
 from upbit.rest import Upbit
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from backtest.chance import deepest, growth, measure
-from backtest.results import run_seeds
-from backtest.rules import Rules
+from backtest.engine.rules import Rules
+from backtest.figures.results import run_seeds
+from backtest.honesty.chance import deepest, growth, measure
 from tests.helpers.scripted import BUY, SELL, Row, flat, ready
 
 if TYPE_CHECKING:
-    from backtest.results import Report
+    from backtest.figures.results import Report
 
 FREE = Rules(fee_rate=0.0, slippage_scale=0.0, slots=1)
 ENOUGH = 1e7

@@ -25,7 +25,7 @@ from dashboard.passes import FOLDER, LINK, Passes, Role, address_of
 from journal.records import Ends, Halt, Level, Order
 from journal.verdicts import GateRow, Scan
 from main import main
-from notifier.limits import TEXT, length
+from notifier.embed_limits import TEXT, length
 from sandbox.discord_shapes import is_command
 from tests.helpers.journals import NOW, Book, buy
 from views.lines import HELD

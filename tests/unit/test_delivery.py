@@ -22,12 +22,12 @@ from config.settings import Config, Secret
 from journal.journal import Journal
 from journal.queries import WEBHOOK
 from journal.records import Note
-from notifier import answers, limits
+from notifier import answers, embed_limits
 from notifier.answers import Delivery, Trouble, judge, retry_after
 from notifier.discord import Discord
-from notifier.pace import Pace
 from notifier.probe import probe
 from notifier.webhook import TOTAL_S
+from notifier.webhook_rate import WebhookRate
 from sandbox.discord import Discord as Receiver
 from sandbox.discord import is_within
 from simulation.loop import PacedLoop
@@ -179,19 +179,19 @@ def test_whatever_a_message_says_it_is_cut_to_what_discord_takes(
     title: str, text: str, footer: str, fields: list[dict[str, str]]
 ) -> None:
     """Every part, all of them together, and nothing empty; judged by the sandbox's own reading of the limits."""
-    shown = limits.fit({"title": title, "description": text, "footer": {"text": footer}, "fields": fields})
+    shown = embed_limits.fit({"title": title, "description": text, "footer": {"text": footer}, "fields": fields})
     assert is_within({"embeds": [shown]})
-    assert limits.size(shown) <= limits.MOST_TOGETHER
+    assert embed_limits.size(shown) <= embed_limits.MOST_TOGETHER
 
 
 @given(TEXTS, st.integers(0, 100))
 def test_a_text_that_is_cut_says_so_and_cuts_no_escape_in_two(text: str, most: int) -> None:
     """A single backslash at the end would make a star of what comes after it."""
-    shown = limits.cut(text.replace("*", "\\*"), most)
-    assert limits.length(shown) <= most
-    if limits.length(text.replace("*", "\\*")) > most > 0:
-        assert shown.endswith(limits.MORE)
-        kept = shown[: -len(limits.MORE)]
+    shown = embed_limits.cut(text.replace("*", "\\*"), most)
+    assert embed_limits.length(shown) <= most
+    if embed_limits.length(text.replace("*", "\\*")) > most > 0:
+        assert shown.endswith(embed_limits.MORE)
+        kept = shown[: -len(embed_limits.MORE)]
         assert (len(kept) - len(kept.rstrip("\\"))) % 2 == 0
 
 
@@ -242,7 +242,7 @@ def test_no_more_than_five_messages_leave_in_two_seconds(journal: Journal) -> No
 @pytest.mark.failure("G2")
 def test_what_discord_says_is_left_is_kept_to() -> None:
     """With nothing left the next request waits; rubbish is no time, and no wait is longer than a minute."""
-    pace = Pace()
+    pace = WebhookRate()
     pace.hear({"X-RateLimit-Remaining": "0", "X-RateLimit-Reset-After": "1.5"}, 10.0)
     assert pace.wait_s(10.5) == 1.0
     for rubbish in ("", "nan", "soon"):

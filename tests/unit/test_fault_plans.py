@@ -11,7 +11,7 @@ import pytest
 
 from sandbox.faults.engine import tag_of
 from sandbox.faults.plan import AnyRule, FaultPlan
-from sandbox.faults.reading import PlanError, find_plan, read_plan, ready_plans
+from sandbox.faults.plan_file import PlanError, find_plan, read_plan, ready_plans
 from tests.helpers.fault_page import document
 
 

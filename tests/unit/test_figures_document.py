@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from backtest.results import Band
-from backtest.words import MORE, ROWS
+from backtest.figures.results import Band
+from backtest.figures.words import MORE, ROWS
 
 DOCUMENT = (Path(__file__).resolve().parent.parent.parent / "docs" / "figures.md").read_text(encoding="utf-8")
 BACKTESTING_PY = """

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from backtest.honesty import examine
-from backtest.odd_markets import Suspect, made_up
+from backtest.honesty.examine import examine
+from backtest.honesty.odd_markets import Suspect, made_up
 from main import main
 from strategy import indicators
 from strategy.base import Cause, Gate

@@ -17,9 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backtest.candles import Candles, Stored
-from backtest.check import examine_one
-from backtest.errors import NothingThere, Unwritable
+from backtest.files.check import examine_one
 from backtest.files.content import Source, sources_of
 from backtest.files.forms import FORMS
 from backtest.files.importer import import_files, looked_through
@@ -28,7 +26,9 @@ from backtest.files.reading import Wishes, read
 from backtest.files.settle import settle
 from backtest.files.times import Zone
 from backtest.files.writing import WRITERS, save
-from backtest.store import Store
+from backtest.history.candles import Candles, Stored
+from backtest.history.store import Store
+from backtest.problems import NothingThere, Unwritable
 from backtest.units import UNITS, to_ms
 from main import main
 from tests.unit.forms_of_files import (

@@ -11,9 +11,9 @@ import pytest
 from journal.errors import JournalFull
 from sandbox.exchange.orders import Fill, Order, Request
 from upbit.errors import OutcomeUnknown, Unauthorized
+from worlds.judges.caps import SUSTAINED_S, Breakers, Limits, broken_caps, spent_today
 from worlds.judges.coins import NOTICED_S, Coins
 from worlds.judges.endings import wrong_end
-from worlds.judges.limits import SUSTAINED_S, Breakers, Limits, broken_caps, spent_today
 from worlds.story import Story
 
 ETH = "KRW-ETH"

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from strategy.grid import CandleArrays
 from tests.unit.test_candle_store import HISTORY, MARKETS, MINUTE, at, loaded, tell, told, true
 from trader.candles import kept as kept_candles
+from trader.candles.candle_store import CandleStore
 from trader.candles.kept import KeptCandles, Part
 from trader.candles.series import FIELDS
-from trader.candles.store import CandleStore
 
 if TYPE_CHECKING:
     from datetime import timedelta

@@ -13,7 +13,7 @@ from upbit.models import Wire
 from worlds.lies.catalogue import READ, fields_read
 from worlds.lies.excuses import is_excused
 from worlds.lies.liar import Listed, Point, Trial
-from worlds.lies.run import choose
+from worlds.lies.trials import choose
 
 ORDER: dict[str, Any] = {
     "uuid": "a1",

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from backtest.honesty import examine
-from backtest.odd_markets import Suspect
+from backtest.honesty.examine import examine
+from backtest.honesty.odd_markets import Suspect
 from cli.strategy import TEMPLATE
 from config.reading import load as load_config
 from strategy import indicators, registry

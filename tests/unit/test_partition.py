@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from simulation.loop import PacedLoop
 from tests.helpers.parts import only
-from trader.candles.store import CandleStore
+from trader.candles.candle_store import CandleStore
 from upbit.errors import OutcomeUnknown
 from upbit.models import Candle
 from upbit.rest import Upbit

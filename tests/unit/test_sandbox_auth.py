@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 import jwt
 import pytest
 
-from sandbox.auth import ApiKey, Gate, body_texts, query_texts, read_token
-from sandbox.errors import ApiError
+from sandbox.auth import ApiKey, TokenCheck, body_texts, query_texts, read_token
+from sandbox.refusals import ApiError
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 SECRET = "0123456789abcdef0123456789abcdef01234567"
@@ -27,10 +27,10 @@ QUERIES = {
 }
 
 
-def make_gate(**changes: object) -> Gate:
+def make_gate(**changes: object) -> TokenCheck:
     """Return a gate with one key."""
     fields: dict[str, object] = {"access_key": "AK", "secret_key": SECRET, "expires_at": NOW + timedelta(days=1)}
-    return Gate([ApiKey(**(fields | changes))])  # type: ignore[arg-type]  # a test builds keys from loose fields
+    return TokenCheck([ApiKey(**(fields | changes))])  # type: ignore[arg-type]  # a test builds keys from loose fields
 
 
 def sign(claims: dict[str, object], *, secret: str = SECRET, algorithm: str = "HS256") -> str:
@@ -40,7 +40,7 @@ def sign(claims: dict[str, object], *, secret: str = SECRET, algorithm: str = "H
         return "Bearer " + jwt.encode({"access_key": "AK", "nonce": "n1"} | claims, secret, algorithm=algorithm)
 
 
-def failure(authorization: str | None, *texts: str, gate: Gate | None = None, ip: str = "127.0.0.1") -> str:
+def failure(authorization: str | None, *texts: str, gate: TokenCheck | None = None, ip: str = "127.0.0.1") -> str:
     """Return the name of the error a header leads to, or an empty text."""
     try:
         (gate or make_gate()).check(read_token(authorization), texts, ip=ip, now=NOW)

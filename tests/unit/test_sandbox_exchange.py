@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Literal
 
 import pytest
 
-from sandbox.errors import ApiError
 from sandbox.exchange.desk import Exchange
 from sandbox.keys import PocketId
 from sandbox.market.feed import Book, Level, PublicTrade
+from sandbox.refusals import ApiError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from sandbox.errors import ApiError
 from sandbox.exchange.desk import Exchange
 from sandbox.keys import PocketId
 from sandbox.market.feed import Book, Level, PublicTrade
+from sandbox.refusals import ApiError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection

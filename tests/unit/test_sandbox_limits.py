@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from sandbox.errors import ApiError
 from sandbox.limits import RULES, STRIKES, Limits
+from sandbox.refusals import ApiError
 
 START = 1_700_000_000_000  # the beginning of a second
 

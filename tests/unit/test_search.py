@@ -13,16 +13,16 @@ import msgspec
 import numpy as np
 import pytest
 
-from backtest.deflate import best_by_luck, better_than, deflated
-from backtest.errors import UsageProblem
-from backtest.evaluate import Evaluator, Score, Task
-from backtest.folds import anchored
-from backtest.found import as_toml
-from backtest.rules import Rules
-from backtest.search import SearchPlan, search
-from backtest.source import fingerprint_of_code
-from backtest.space import Axis, space_of
-from backtest.workers import OtherCode, Remembering, judge_with
+from backtest.engine.rules import Rules
+from backtest.figures.deflate import best_by_luck, better_than, deflated
+from backtest.problems import UsageProblem
+from backtest.search.evaluate import Evaluator, Score, Task
+from backtest.search.folds import anchored
+from backtest.search.found import as_toml
+from backtest.search.search import SearchPlan, search
+from backtest.search.source import fingerprint_of_code
+from backtest.search.space import Axis, space_of
+from backtest.search.workers import OtherCode, Remembering, judge_with
 from config.reading import load as read_settings
 from strategy.registry import StrategyError, load
 from tests.helpers.scripted import UNIT, candles, flat

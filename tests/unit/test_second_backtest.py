@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from backtest.candles import Candles
-from backtest.engine import simulate
-from backtest.panel import build_panel
-from backtest.prepare import prepare
-from backtest.rules import Rules
+from backtest.engine.panel import build_panel
+from backtest.engine.prepare import prepare
+from backtest.engine.rules import Rules
+from backtest.engine.simulate import simulate
+from backtest.history.candles import Candles
 from backtest.units import UNITS, to_ms
 from strategy import registry
 from tests.helpers import second_backtest as second
@@ -21,7 +21,7 @@ from tests.helpers.scripted import START
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from backtest.account import Trade
+    from backtest.engine.account import Trade
 
 RULES: Mapping[str, type[second.Rule]] = {
     "quiet_trend": second.QuietTrend,

@@ -14,21 +14,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from backtest.errors import Unwritable
-from backtest.export import export
-from backtest.metrics import Curve, drawdown, falls, of_days, returns, rolling_sharpe, sharpe, yearly
-from backtest.results import run_seeds
-from backtest.rules import Rules
-from backtest.statistics import account_statistics, against, day_statistics, longest, moment, trade_statistics
-from backtest.tables import all_tables
-from backtest.words import MORE, ROWS
+from backtest.engine.rules import Rules
+from backtest.figures.metrics import Curve, drawdown, falls, of_days, returns, rolling_sharpe, sharpe, yearly
+from backtest.figures.results import run_seeds
+from backtest.figures.statistics import account_statistics, against, day_statistics, longest, moment, trade_statistics
+from backtest.figures.words import MORE, ROWS
+from backtest.problems import Unwritable
+from backtest.report.export import export
+from backtest.report.tables import all_tables
 from tests.helpers.scripted import BUY, SELL, START, Row, flat, ready
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from backtest.results import Report
+    from backtest.figures.results import Report
     from strategy.base import Floats
 
 DAY_MS = 86_400_000

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import uvloop
 
-from sandbox.errors import ApiError
 from sandbox.limits import Limits
+from sandbox.refusals import ApiError
 from tests.helpers.patience import PATIENCE_S
 from upbit.errors import NotSent, RateLimited
 from upbit.limits import (

@@ -12,8 +12,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from worlds.judges.books import SIGNS, ZERO, canonical
+from worlds.judges.caps import Breakers, broken_caps, spent_today
 from worlds.judges.coins import Coins
-from worlds.judges.limits import Breakers, broken_caps, spent_today
 from worlds.judges.names import PREFIX, candle_of, decision_of, is_buy, is_fence, is_ours
 from worlds.judges.two_daemons import ON_ITS_WAY, Side
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from sandbox.exchange.desk import Exchange
     from sandbox.exchange.orders import Fill, Order
     from worlds.judges.books import Books
-    from worlds.judges.limits import Limits
+    from worlds.judges.caps import Limits
     from worlds.story import Story
 
 DECIDED_WITHIN = timedelta(minutes=3, seconds=10) + ON_ITS_WAY

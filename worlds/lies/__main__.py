@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from worlds.lies.run import main
+from worlds.lies.trials import main
 
 if __name__ == "__main__":
     sys.exit(main())

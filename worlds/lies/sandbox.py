@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from sandbox.errors import ApiError
+from sandbox.refusals import ApiError
 from sandbox.rest.call import Call
 from sandbox.server import Sandbox
 

@@ -26,8 +26,8 @@ import msgspec
 from sandbox.server import Opened, SandboxOptions
 from trader.clock import wall_clock
 from worlds.judges.books import ReopenedBooks
+from worlds.judges.caps import Limits
 from worlds.judges.checker import Checker
-from worlds.judges.limits import Limits
 from worlds.judges.verdict import Verdict
 from worlds.lies.sandbox import LieRates, LyingSandbox
 from worlds.plan import ACCESS_KEY, SECRET_KEY

@@ -115,7 +115,7 @@ class Leader:
         return self._steps[minute], self._activities[minute]
 
 
-class Order(NamedTuple):
+class TakingOrder(NamedTuple):
     """A stranger's order that takes: it fills so many times in one instant."""
 
     at_ms: int
@@ -201,7 +201,7 @@ class Walk:
             log += step + correction
         return quotes
 
-    def _orders(self, at_ms: int, bursts: int, rise: float, quotes: list[float]) -> list[Order]:
+    def _orders(self, at_ms: int, bursts: int, rise: float, quotes: list[float]) -> list[TakingOrder]:
         """Return the orders of a minute in time order: bursts of them, each on one side."""
         rng, orders = self._rng, []
         for moment in sorted(rng.randrange(1, MINUTE_MS) for _ in range(bursts)):
@@ -209,7 +209,7 @@ class Walk:
             at = float(moment)
             while True:
                 fills = min(1 + geometric(rng, SAME_INSTANT), MOST_FILLS)
-                orders.append(Order(at_ms + int(at), at / MINUTE_MS, self._taker, fills))
+                orders.append(TakingOrder(at_ms + int(at), at / MINUTE_MS, self._taker, fills))
                 at += 1 + rng.expovariate(1 / BURST_MS)
                 if rng.random() >= self.habits.bursts or at >= MINUTE_MS:
                     break

@@ -1,0 +1,200 @@
+"""What an account would have done: the portfolio rules of the daemon over the decisions of a strategy.
+
+The clock is the candle. At the open of a candle everything is known up to the close before it, and this happens in
+this order: sales that are due free their places, free places are filled by drawing from the targets of that close,
+and who was drawn is bought. Stops inside the candle come after it; their places are filled at the next open.
+
+The decisions are the daemon's own: `select`, `enter` and the exits are the strategy's, the draw, the sizes and the
+place of the stop are those of `strategy/portfolio.py`.
+"""
+
+from __future__ import annotations
+
+import heapq
+import random
+from decimal import Decimal
+from math import floor
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from backtest.engine.account import Account, AccountOutcome, Holding, Waiting, finish
+from backtest.engine.leaving import Life
+from backtest.engine.rules import EQUITY, OPEN
+from strategy.base import Snapshot
+from strategy.portfolio import MIN_TOTAL, broken_cap, can_leave, draw, is_resting, order_total, stop_price
+
+if TYPE_CHECKING:
+    from backtest.engine.prepare import Prepared
+    from backtest.engine.rules import Rules
+    from strategy.base import Bools
+
+ZERO = Decimal(0)
+VOLUMES_A_UNIT = 1e8
+"""Upbit's volumes have eight decimals."""
+AUDIT = 100
+"""At each such purchase, the first included, an end that was looked up is asked for too: a mark may be wrong."""
+
+
+def simulate(ready: Prepared, rules: Rules, seed: int) -> AccountOutcome:
+    """Run one account from the first tradable candle to the last. The same seed gives the same trades."""
+    account = Account(ready=ready, rules=rules, seed=seed, cash=rules.krw, rng=random.Random(seed))
+    calls = Calls(ready)
+    column, count = max(1, ready.panel.first), ready.panel.real.shape[1]
+    while column < count:
+        step(account, calls, column)
+        column = calls.next_after(account, column)
+    still_held = [(one.order, finish(one, None, 0.0, 0.0, 0.0)) for one in account.held.values()]
+    trades = sorted([*account.trades, *still_held], key=lambda pair: pair[0])
+    return AccountOutcome(seed=seed, rules=rules, trades=tuple(trade for _, trade in trades), refused=account.refused)
+
+
+def step(account: Account, calls: Calls, column: int) -> None:
+    """Do what is due at one candle: sell at its open, draw, buy, sell inside it."""
+    if account.leaving and account.leaving[0][0] <= column:
+        sell_due(account, (column, False))
+        calls.all_held = False
+    if calls.is_call(column) and account.free() > 0:
+        calls.all_held = not draw_targets(account, column)
+    if account.waiting:
+        buy_waiting(account, column)
+        calls.all_held = False
+    if account.leaving and account.leaving[0][0] <= column:
+        sell_due(account, (column, True))
+        calls.all_held = False
+
+
+class Calls:
+    """At which candles somebody may be drawn, so that the others are stepped over."""
+
+    def __init__(self, ready: Prepared) -> None:
+        passed, before = ready.passed, np.zeros((len(ready.passed), 1), dtype=np.bool_)
+        self._some: Bools = np.asarray(passed.any(axis=0))
+        self._new: Bools = np.asarray((passed > np.hstack([before, passed[:, :-1]])).any(axis=0))
+        self.all_held = False
+        """Whether every target is held already: until one appears or something is sold, there is nobody to draw."""
+
+    def is_call(self, column: int) -> bool:
+        """Return whether the close before a candle has a target that may not be held."""
+        return bool(self._new[column - 1] if self.all_held else self._some[column - 1])
+
+    def next_after(self, account: Account, column: int) -> int:
+        """Return the next candle at which anything can happen; beyond the last one when nothing can."""
+        if account.waiting:
+            return column + 1
+        end = account.leaving[0][0] if account.leaving else len(self._some)
+        if account.free() <= 0:
+            return max(end, column + 1)
+        called = (self._new if self.all_held else self._some)[column:end]
+        first = int(called.argmax()) if len(called) else 0
+        return column + 1 + first if len(called) and called[first] else max(end, column + 1)
+
+
+def draw_targets(account: Account, column: int) -> bool:
+    """Fill free places with targets of the close before `column`, drawn at random; False when all are held."""
+    ready, markets = account.ready, account.ready.panel.window.markets
+    rows = {markets[row]: row for row in ready.targets(column - 1).tolist()}
+    for market in (*account.held, *account.waiting):
+        rows.pop(market, None)
+    if not rows:
+        return False
+    now, cooldown = account.opened_at(column), account.cooldown
+    account.ended = {market: at for market, at in account.ended.items() if is_resting(at, now, cooldown)}
+    for market in draw(account.rng, rows, (), account.ended, now, cooldown=cooldown, slots=account.free()):
+        account.waiting[market] = Waiting(rows[market], column - 1, column + account.rules.delay)
+    return True
+
+
+def buy_waiting(account: Account, column: int) -> None:
+    """Buy what was drawn and is due, where something trades; let go of what is no target any more."""
+    for market, waiting in list(account.waiting.items()):
+        if column < waiting.due:
+            continue
+        if column > waiting.due:  # it could not be bought when it was due: decide again, on the newest candle
+            waiting.decided = column - 1
+            if not account.ready.is_target(waiting.row, column - 1):
+                del account.waiting[market]
+                continue
+        if account.ready.panel.real[waiting.row, column] and buy(account, market, waiting, column):
+            del account.waiting[market]
+
+
+def buy(account: Account, market: str, waiting: Waiting, column: int) -> bool:
+    """Buy at the open of a candle; False while the strategy waits for a better moment."""
+    ready, rules, row = account.ready, account.rules, waiting.row
+    window = ready.panel.window
+    reference = window.open.item(row, column) if rules.fill == OPEN else window.close.item(row, column - 1)
+    entry = ready.strategy.enter(snapshot_of(account, market, waiting, column, reference), ready.parameters)
+    if not entry.buy:
+        return False
+    price = reference * (1 + slippage(account, row, column - 1))
+    total = size(account, column, entry.stop_distance / reference if entry.stop_distance else 0.0)
+    if isinstance(total, str):
+        account.refused[total] += 1
+        return True
+    volume = floor(float(total) / price * VOLUMES_A_UNIT) / VOLUMES_A_UNIT
+    fee = volume * price * rules.fee_rate
+    life = Life(ready, rules, market, row, column, price, volume, stop_price(Decimal(repr(price)), entry.stop_distance))
+    account.hold(
+        Holding(
+            market=market,
+            row=row,
+            entered=column,
+            price=price,
+            volume=volume,
+            cost=volume * price + fee,
+            fee=fee,
+            slipped=(price - reference) * volume,
+            leaving=life.leaving(audited=account.bought % AUDIT == 0),
+        )
+    )
+    return True
+
+
+def snapshot_of(account: Account, market: str, waiting: Waiting, column: int, price: float) -> Snapshot:
+    """Return a target as `enter` sees it."""
+    row, decided = waiting.row, waiting.decided
+    return Snapshot(
+        market=market,
+        candle_closed_at=account.opened_at(decided + 1),
+        numbers={name: values.item(row, decided) for name, values in account.ready.numbers.items()},
+        failed_gate=None,
+        price=Decimal(repr(price)),
+        price_as_of=account.opened_at(column),
+    )
+
+
+def slippage(account: Account, row: int, column: int) -> float:
+    """Return the fraction of the price that an order costs after the close of a candle."""
+    return account.rules.slippage_of(account.ready.panel.window.turnover_24h.item(row, column))
+
+
+def size(account: Account, column: int, stop_fraction: float) -> Decimal | str:
+    """Return the won of a purchase, or the code of why there is none."""
+    rules = account.rules
+    wished = Decimal(repr(account.equity(column - 1) / rules.slots)) if rules.sizing == EQUITY else rules.order_krw
+    total = order_total(wished, Decimal(repr(account.cash)), account.fee_rate, MIN_TOTAL)
+    if total is None:
+        return "no_money"
+    if not can_leave(total, stop_fraction, MIN_TOTAL):
+        return "cannot_leave"
+    return broken_cap(account.caps, total, in_market=ZERO, spent_today=account.spent_on_day_of(column)) or total
+
+
+def sell_due(account: Account, until: tuple[int, bool]) -> None:
+    """Sell every position whose end has come."""
+    while account.leaving and account.leaving[0][:2] <= until:
+        column, inside, order, market = heapq.heappop(account.leaving)
+        holding = account.held.pop(market)
+        assert holding.leaving is not None
+        slip, reference = slippage(account, holding.row, column - 1), holding.leaving.price
+        price = reference * (1 - slip)
+        notional = price * holding.volume
+        if notional < MIN_TOTAL:  # dust: Upbit takes no order of so little
+            notional = 0.0
+        fee = notional * account.rules.fee_rate
+        account.cash += notional - fee
+        account.ended[market] = account.opened_at(column + inside)
+        account.trades.append(
+            (order, finish(holding, price, notional - fee, fee, (reference - price) * holding.volume))
+        )

@@ -1,0 +1,1 @@
+"""What a result is worth: curves, figures, bands over seeds, and how they are called."""
