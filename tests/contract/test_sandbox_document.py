@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from cli.common.accounts import read_accounts
-from main import build_parser
+from cli.common.parser import build_parser
+from main import VERBS
 from tests.helpers.judges import ACCESS_KEY, SECRET_KEY, environment, open_box
 from tests.helpers.patience import PATIENCE_S
 
@@ -69,4 +70,4 @@ def test_every_command_of_the_page_exists() -> None:
     assert len(commands) >= 5
     for command in commands:
         if "--help" not in command:
-            build_parser(command.split()[0]).parse_args(command.split())
+            build_parser(VERBS, command.split()[0]).parse_args(command.split())

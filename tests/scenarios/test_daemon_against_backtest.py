@@ -32,10 +32,11 @@ from backtest.engine.simulate import simulate
 from backtest.files.content import sources_of
 from backtest.files.reading import Wishes, read
 from cli import demo
+from cli.common.parser import build_parser
 from config.reading import load
 from journal import JOURNAL_FILE
 from journal.reader import open_reader
-from main import build_parser
+from main import VERBS
 from simulation.loop import PacedLoop
 from strategy import registry
 
@@ -71,7 +72,7 @@ def by_the_daemon(config: Config, folder: Path, minutes: int) -> Deals:
     """Let the whole daemon trade on a replay of the recorded minutes, and return what its journal says."""
     words = ["demo", "--replay", str(RECORDED), "--speed", "inf", "--minutes", str(minutes), "--json"]
     with asyncio.Runner(loop_factory=lambda: PacedLoop(math.inf)) as runner:
-        summary = runner.run(demo.rehearse(config, build_parser("demo").parse_args(words), folder))
+        summary = runner.run(demo.rehearse(config, build_parser(VERBS, "demo").parse_args(words), folder))
     assert summary.ledger_equal
     assert summary.violations == 0
     deals: Deals = {}

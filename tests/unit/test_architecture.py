@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import main
+from cli.common.parser import module_of
+from main import VERBS
 from tests.helpers.house import ROOT, build, impure, read_house, wrong_ranks, wrong_rooms
 
 if TYPE_CHECKING:
@@ -259,7 +260,7 @@ def test_a_planted_circle_is_shown_as_the_way_round(texts: dict[str, str]) -> No
 def test_every_file_of_the_command_line_is_a_verb(texts: dict[str, str]) -> None:
     """And every verb is a file; what verbs share is in `cli/common/`."""
     files = {file for file in texts if re.fullmatch(r"cli/\w+\.py", file)} - {"cli/__init__.py"}
-    assert files == {verb.module.replace(".", "/") + ".py" for verb in main.VERBS}
+    assert files == {module_of(verb).replace(".", "/") + ".py" for verb in VERBS}
 
 
 @pytest.mark.parametrize("name", ["README.md", "README.en.md"])
@@ -267,7 +268,7 @@ def test_the_table_of_verbs_is_that_of_the_parser(name: str) -> None:
     """Every verb stands in the README once, and nothing else does."""
     section = re.split(r"^## ", (ROOT / name).read_text(encoding="utf-8"), flags=re.MULTILINE)
     (table,) = [part for part in section if part.startswith(("명령", "Verbs"))]
-    assert sorted(re.findall(r"^\| `([a-z-]+)[^`]*` \|", table, re.MULTILINE)) == sorted(v.name for v in main.VERBS)
+    assert sorted(re.findall(r"^\| `([a-z-]+)[^`]*` \|", table, re.MULTILINE)) == sorted(VERBS)
 
 
 def called(tree: ast.AST) -> Iterator[tuple[int, str]]:

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
+from cli.common.parser import build_parser
 from config.tables import ENVIRONMENT
-from main import build_parser
+from main import VERBS
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 LINES = (ROOT / "Dockerfile").read_text(encoding="utf-8").splitlines()
@@ -67,7 +68,7 @@ def test_systemd_gives_the_daemon_time_to_stop_and_does_not_repeat_what_only_a_p
         text = (ROOT / "docs" / "systemd" / name).read_text(encoding="utf-8")
         (command,) = re.findall(r"^ExecStart=/srv/upbit-bot/.venv/bin/python main.py (.*)$", text, flags=re.MULTILINE)
         words = command.split()
-        assert build_parser(words[0]).parse_args(words).verb == words[0]
+        assert build_parser(VERBS, words[0]).parse_args(words).verb == words[0]
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / ".github").rglob("*.yml")), ids=lambda path: path.name)

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from cli.common.parser import build_parser
 from config.tables import ENVIRONMENT, SETTINGS
-from main import build_parser
+from main import VERBS
 from strategy.parameters import bounds
 from strategy.registry import STRATEGIES
 
@@ -62,7 +63,7 @@ def test_every_command_of_the_readme_exists(name: str) -> None:
     assert len(commands) >= 6
     for command in commands:
         words = command.split() or ["run"]
-        build_parser(words[0]).parse_args(words)
+        build_parser(VERBS, words[0]).parse_args(words)
 
 
 @pytest.mark.parametrize(("name", "language"), [("README.md", "ko"), ("README.en.md", "en")])
