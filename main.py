@@ -39,6 +39,7 @@ VERBS = {
     "tax": ("한 해 손익을 두 평균법으로 (추정)", "the profit of a year by both averages, an estimate"),
     "halt-buys": ("매수만 멈춤, 보유분은 계속 관리", "buy nothing more; what is held is managed on"),
     "resume": ("멈춘 이유를 보여 주고 거래 재개", "show why trading was halted, and go on"),
+    "sell": ("한 마켓의 보유분 표시, --yes이면 매도", "show what is held of a market; with --yes sell it"),
     "sell-all": ("보유분 표시, --yes이면 모두 매도", "show what is held; with --yes sell it and buy no more"),
     "recover": ("잃어버린 기록을 거래소에서 복구", "rebuild a lost journal from the exchange alone"),
     "backup": ("기록 전체 복사 (실행 중에도 가능)", "copy the whole journal, also while the daemon runs"),

@@ -43,6 +43,7 @@ NOTHING_HALTED = Words(
 )
 NO_TRADES = Words("끝난 거래가 없습니다.", "No trade has ended.")
 NOTHING_HELD = Words("보유한 코인이 없습니다.", "Nothing is held.")
+A_MARKET = Words("마켓, 예: XRP", "a market, e.g. XRP")
 ONCE = Words("5분 안에 한 번 열 수 있는 링크:", "Opens once, within five minutes:")
 
 
@@ -109,6 +110,18 @@ def resume(journal: Queries, sight: Sight) -> Reply:
     return Reply(shown(lines).lines, buttons)
 
 
+def sell(journal: Queries, sight: Sight) -> Reply:
+    """Return what could be sold, of a market or of all, and a button for each trade: none is sold with another."""
+    market = sight.asked.get("market")
+    trades = [trade for trade in journal.open_trades() if not market or trade.market == market_of(market)]
+    if not trades:
+        return shown([NOTHING_HELD.say(sight.language)])
+    label = COMMANDS[Order.SELL].say(sight.language)
+    buttons = tuple(Button(Order.SELL, f"{label}: {trade.market}", trade.id) for trade in trades)
+    held = [f"{trade.market} {units(trade.volume)}" for trade in trades]
+    return Reply(shown([WHAT[Order.SELL].say(sight.language), *held]).lines, buttons)
+
+
 def sell_all(journal: Queries, sight: Sight) -> Reply:
     """Return what would be sold, and the button that sells it."""
     held = [f"{trade.market} {units(trade.volume)}" for trade in journal.open_trades()]
@@ -168,11 +181,12 @@ def answer_of(verb: Verb, journal: Queries, sight: Sight) -> Reply:
 
 VERBS = (
     Verb("status", Words("보유, 평가손익, 멈춘 이유", "positions, open profit, why trading stands still"), status),
-    Verb("why", Words("왜 사지 않는지", "why nothing is bought"), why, Words("마켓, 예: XRP", "a market, e.g. XRP")),
+    Verb("why", Words("왜 사지 않는지", "why nothing is bought"), why, A_MARKET),
     Verb("trades", Words("최근에 끝난 거래", "the newest trades that have ended"), trades),
     Verb("profit", Words("누적과 월별 손익", "profit since ever and by month"), profit),
     Verb("halt", Words("매수 중단 (확인 버튼)", "stop buying (a button confirms)"), halt),
     Verb("resume", Words("거래 재개 (이유마다 버튼)", "resume (a button for each reason)"), resume),
+    Verb("sell", Words("한 마켓 매도 (확인 버튼)", "sell one market (a button confirms)"), sell, A_MARKET),
     Verb("sell-all", Words("모두 매도 (확인 버튼)", "sell all (a button confirms)"), sell_all),
     Verb("link", Words("페이지의 일회용 링크", "a one-time link to the page"), link, private=True),
 )

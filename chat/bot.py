@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 import sqlite3
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 import aiohttp
@@ -165,7 +166,8 @@ class Bot:
             return None
         view = discord.ui.View(timeout=None)
         for one in buttons:
-            style = discord.ButtonStyle.danger if one.order is Order.SELL_ALL else discord.ButtonStyle.primary
+            sells = one.order in {Order.SELL, Order.SELL_ALL}
+            style = discord.ButtonStyle.danger if sells else discord.ButtonStyle.primary
             view.add_item(discord.ui.Button(label=one.label[:LONGEST_LABEL], custom_id=one.name(question), style=style))
         view.stop()
         return view
@@ -187,7 +189,8 @@ class Bot:
             return
         app = self._desk.app
         try:
-            said = what_came_of(command.name, obey(app.control, app.journal, command))
+            outcome = obey(app.control, app.journal, command)
+            said = what_came_of(app.journal, replace(command, outcome=outcome))
         except (JournalError, sqlite3.Error):
             log.warning("a command of the chat is not done command=%s", command.name, exc_info=True)
             said = NOT_DONE

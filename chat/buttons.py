@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from journal.records import Command, Order
+from journal.records import OF_ONE_THING, Command, Order
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,7 +27,7 @@ class Button:
 
     order: Order
     label: str
-    code: str = ""  # of `resume`: the reason it ends
+    code: str = ""  # of `resume`: the reason it ends; of `sell`: the trade it sells
 
     def name(self, question: int) -> str:
         """Return what its press is known by; `question` is the id of the command that was answered with it."""
@@ -35,7 +35,7 @@ class Button:
 
 
 def fitting(buttons: Iterable[Button], question: int) -> list[Button]:
-    """Return the buttons that Discord takes; a reason without one is ended on the command line."""
+    """Return the buttons that Discord takes; what finds none is ordered on the command line."""
     return [one for one in buttons if len(one.name(question)) <= LONGEST_NAME][:MOST]
 
 
@@ -48,7 +48,7 @@ def pressed(name: str, at: datetime) -> tuple[Command, datetime] | None:
     if found is None or found[1] not in set(Order):
         return None
     order, question, code = Order(found[1]), int(found[2]), found[3]
-    codes = (code,) if order is Order.RESUME else ()
+    codes = (code,) if order in OF_ONE_THING else ()
     command_id = f"discord:{question}:{code}" if code else f"discord:{question}"
     command = Command(id=command_id, name=order, by="discord", asked_at=at, codes=codes)
     return command, time_of(question) + LIFE

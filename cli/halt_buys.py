@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 
 from cli.common.exits import ERROR, OK
 from cli.common.printing import print_json
-from cli.common.request import NOT_TAKEN, new_id, ordered_while_none_runs, taken
+from cli.common.request import NOT_TAKEN, give
 from journal.records import Order
-from trader.requests import ask
 
 if TYPE_CHECKING:
     import argparse
@@ -23,9 +22,7 @@ STOPPED = {
 
 def run(config: Config, options: argparse.Namespace) -> int:
     """Stop buys, of the daemon that runs or of the next one; the exit code is 0 when they are stopped."""
-    stopped = ordered_while_none_runs(config, Order.HALT_BUYS) or taken(
-        ask(config.data_dir, Order.HALT_BUYS, command_id=new_id())
-    )
+    stopped = give(config, Order.HALT_BUYS).outcome is not None
     if options.json:
         print_json({"halted": stopped})
     else:

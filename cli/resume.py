@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING
 
 from cli.common.exits import ERROR, OK
 from cli.common.printing import print_halts, print_json, state_of
-from cli.common.request import NOT_TAKEN, new_id, ordered_while_none_runs, taken
+from cli.common.request import NOT_TAKEN, give
 from journal import JOURNAL_FILE
 from journal.reader import open_reader
 from journal.records import Order
-from trader.requests import ask_to_resume
 
 if TYPE_CHECKING:
     import argparse
@@ -41,10 +40,8 @@ def run(config: Config, options: argparse.Namespace) -> int:
     if not options.json:
         print_halts(halts, config.language)
     codes = [halt.code for halt in halts]  # what a person was shown, and nothing that comes meanwhile
-    if not ordered_while_none_runs(config, Order.RESUME, codes):
-        request = ask_to_resume(config.data_dir, command_id=new_id(), codes=codes)
-        if not taken(request):
-            return say(config, options, NOT_TAKEN, before=halts, after=halts)
+    if give(config, Order.RESUME, codes).outcome is None:
+        return say(config, options, NOT_TAKEN, before=halts, after=halts)
     after = [halt for halt in standing(path) if reason in {None, halt.code}]
     return say(config, options, RAISED_AGAIN if after else RESUMED, before=halts, after=after)
 

@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING
 
 from cli.common.exits import ERROR, OK
 from cli.common.printing import print_json, print_trades
-from cli.common.request import NOT_TAKEN, new_id, ordered_while_none_runs, taken
+from cli.common.request import NOT_TAKEN, give
 from journal import JOURNAL_FILE
 from journal.reader import open_reader
 from journal.records import Order
-from trader.requests import ask_to_sell_all
 
 if TYPE_CHECKING:
     import argparse
@@ -46,10 +45,10 @@ def run(config: Config, options: argparse.Namespace) -> int:
         print_trades(trades, config)
     if not options.yes:
         return say(config, options, SURE, trades)
-    if ordered_while_none_runs(config, Order.SELL_ALL):
-        return say(config, options, AT_NEXT_START, trades)
-    heard = taken(ask_to_sell_all(config.data_dir, command_id=new_id()))
-    return say(config, options, SELLING if heard else NOT_TAKEN, trades)
+    outcome, runs = give(config, Order.SELL_ALL)
+    if outcome is None:
+        return say(config, options, NOT_TAKEN, trades)
+    return say(config, options, SELLING if runs else AT_NEXT_START, trades)
 
 
 def say(config: Config, options: argparse.Namespace, sentence: dict[str, str], trades: list[Trade]) -> int:

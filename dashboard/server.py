@@ -21,7 +21,7 @@ from dashboard.pages import command, now, state, trades, why
 from dashboard.passes import LINK, SESSION, SESSION_LIFE, Passes, Role, form_token
 from journal import JOURNAL_FILE
 from journal.errors import JournalError
-from journal.records import Command, Order
+from journal.records import OF_ONE_THING, Command, Order
 from notifier.words import Words
 from trader.commands import obey
 from trader.loops import pause
@@ -319,11 +319,11 @@ class Site:
         order, who, app = order_of(request), known(caller), self.desk.app
         form = await self.form(request, who)
         name, code = form.get("id", ""), form.get("code", "")
-        if not ID.fullmatch(name) or (order is Order.RESUME and not code):
+        if not ID.fullmatch(name) or (order in OF_ONE_THING and not code):
             raise web.HTTPBadRequest
         if form.get("typed") != command.TYPED.get(order):
             return await self._command_page(request, who, order, form, wrong=True)
-        codes = (code,) if order is Order.RESUME else ()
+        codes = (code,) if order in OF_ONE_THING else ()
         asked_at = app.clock()
         obey(app.control, app.journal, Command(id=name, name=order, by="page", asked_at=asked_at, codes=codes))
         return web.Response(status=303, headers={"Location": f"/commanded?id={name}"})
@@ -331,11 +331,15 @@ class Site:
     async def commanded(self, request: web.Request, caller: Caller | None) -> web.Response:
         """Show what came of a command."""
         who, name = known(caller), request.query.get("id", "")
-        given = await self.desk.read(lambda journal: journal.command(name))
-        if given is None:
-            raise web.HTTPNotFound
         sight = self.desk.sight(who.role, {})
-        page = command.told(given, sight)
+
+        def ask(journal: Queries) -> Page | None:
+            given = journal.command(name)
+            return None if given is None else command.told(journal, sight, given)
+
+        page = await self.desk.read(ask)
+        if page is None:
+            raise web.HTTPNotFound
         return html(shell.framed(page, sight, path=request.path, token=form_token(who.session)))
 
 

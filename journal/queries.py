@@ -140,6 +140,11 @@ class Queries(Scans):
             raise JournalBreach(f"there is no trade {trade_id}")
         return self._whole(row)
 
+    def market_of_trade(self, trade_id: str) -> str | None:
+        """Return the market of a trade; None when there is no such trade."""
+        row = self._db.execute("SELECT market FROM trade WHERE id = ?", (trade_id,)).fetchone()
+        return None if row is None else row["market"]
+
     @remembered
     def open_trades(self) -> list[Trade]:
         """Return the trades that have not ended, oldest first."""
@@ -312,6 +317,16 @@ class Queries(Scans):
         """Return the command of an id; None when it was never taken."""
         row = self._db.execute("SELECT * FROM command WHERE id = ?", (command_id,)).fetchone()
         return None if row is None else to_command(row)
+
+    @remembered
+    def ordered_sales(self) -> frozenset[str]:
+        """Return the trades that have not ended and that a person has ordered to be sold."""
+        query = f"""
+            SELECT trade.id FROM trade, command
+            WHERE command.name = 'sell' AND command.outcome = 'done'
+            AND command.codes = json_array(trade.id) AND trade.phase IN {OPEN}
+        """  # noqa: S608 - constants
+        return frozenset(row["id"] for row in self._db.execute(query))
 
     def commands_in_hand(self) -> list[Command]:
         """Return the commands that were taken and are not done, oldest first."""

@@ -216,7 +216,12 @@ class Order(StrEnum):
 
     HALT_BUYS = "halt-buys"
     RESUME = "resume"
+    SELL = "sell"
     SELL_ALL = "sell-all"
+
+
+OF_ONE_THING = frozenset({Order.RESUME, Order.SELL})
+"""Which are about one thing that stands in their codes: a reason, a trade."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,7 +232,7 @@ class Command:
     name: Order
     by: str  # from where: "cli", "page", "discord"
     asked_at: datetime
-    codes: tuple[str, ...] = ()  # of `resume`: the reasons it ends
+    codes: tuple[str, ...] = ()  # of `resume`: the reasons it ends; of `sell`: the trade it sells
     outcome: str | None = None  # "done", or "nothing" where nothing was to be changed; None while it is not done
 
 

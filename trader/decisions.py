@@ -24,6 +24,7 @@ DELISTING = Exit(
 """Whatever the strategy thinks: who waits for the last day sells with everybody else."""
 STOP_REASON = Reason(code=STOP.code, ko=STOP.ko, en=STOP.en)
 SOLD_BY_HAND = Exit(sell=True, reason=Reason(code="sell_all", ko="사용자가 모두 팔라고 함", en="a person sells all"))
+SOLD_ALONE = Exit(sell=True, reason=Reason(code="sell", ko="사용자가 팔라고 함", en="a person sells it"))
 """Whatever anybody thinks."""
 
 
@@ -40,6 +41,7 @@ class View:
     may_buy: bool = True
     may_sell: bool = True
     sell_all: bool = False  # because a person wants out
+    sold_alone: Collection[str] = ()  # trades that a person has ordered to be sold
     closing: Collection[str] = ()  # markets that open, end, or whose end is announced: nothing is bought there
     ending: Collection[str] = ()  # those of them of which that is sure: what is held there is sold
 
@@ -162,6 +164,8 @@ def forced_exit(view: View, market: str) -> Exit | None:
     """Return why a position is sold without asking the strategy; None when it is asked."""
     if view.sell_all:
         return SOLD_BY_HAND
+    if view.active[market].trade_id in view.sold_alone:
+        return SOLD_ALONE
     return DELISTING if market in view.ending else None
 
 

@@ -64,6 +64,7 @@ async def look(app: App) -> View:
         may_buy=app.control.may_buy() and app.comparison.is_fresh(asyncio.get_running_loop().time()),
         may_sell=app.control.may_sell(),
         sell_all=app.control.stands(SELL_ALL),
+        sold_alone=app.journal.ordered_sales(),
         closing=closing,
         ending=[market for market, told in closing.items() if told.is_sure],
     )

@@ -1,6 +1,8 @@
 """What the command line leaves for the daemon that runs: a file in the data folder, taken away once it was obeyed.
 
-In it stand the id of the command, and behind it the codes of the reasons that `resume` ends, one a line.
+In it stand the id of the command, and behind it the reasons that `resume` ends or the trade that `sell` sells, one a
+line. That a file is gone proves nothing: one that lies there when a daemon starts is dropped. What was obeyed, and with
+which outcome, says the journal.
 """
 
 from __future__ import annotations
@@ -41,6 +43,22 @@ def ask_to_resume(folder: Path, *, command_id: str = "", codes: Collection[str] 
 def ask_to_sell_all(folder: Path, *, command_id: str = "") -> Path:
     """Ask the daemon that runs on `folder` to sell all it holds."""
     return ask(folder, Order.SELL_ALL, command_id=command_id)
+
+
+def deliver(folder: Path, command: Command) -> None:
+    """Leave a command for the daemon that runs, unless a request of its kind lies there: that one is taken first.
+
+    Called again it is left again where a daemon that started has dropped it; by its id it is done once all the same.
+    """
+    if not place_of(folder, command.name).exists():
+        ask(folder, command.name, command_id=command.id, codes=command.codes)
+
+
+def withdraw(folder: Path, command: Command) -> None:
+    """Take back a command that no daemon has taken; the request of somebody else stays."""
+    waiting = read_request(folder, command.name, command.asked_at)
+    if waiting is not None and waiting.id == command.id:
+        take_request(folder, command.name)
 
 
 def read_request(folder: Path, order: Order, now: datetime) -> Command | None:

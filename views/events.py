@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -13,13 +14,21 @@ from views.history import SIDES, TURNS
 
 if TYPE_CHECKING:
     from journal.queries import Queries
+    from journal.records import Command
     from journal.scans import Happening
 
 COMMANDS = {
     Order.HALT_BUYS: Words("매수 중단", "stop buying"),
     Order.RESUME: Words("거래 재개", "resume"),
+    Order.SELL: Words("매도", "sell"),
     Order.SELL_ALL: Words("모두 매도", "sell all"),
 }
+FROM = {
+    "cli": Words("명령줄", "command line"),
+    "page": Words("페이지", "page"),
+    "discord": Words("디스코드", "Discord"),
+}
+"""Where a command may come from."""
 WHAT = {
     Order.HALT_BUYS: Words(
         "새로 사지 않습니다. 보유분은 손절과 매도를 계속합니다. 재개할 때까지 이어집니다.",
@@ -29,6 +38,10 @@ WHAT = {
         "이 이유를 끝내고 거래를 다시 시작합니다. 원인이 남아 있으면 다시 멈춥니다.",
         "This reason ends and trading goes on. A cause that is still there stops it again.",
     ),
+    Order.SELL: Words(
+        "봇이 산 이 코인을 모두 시장가로 팝니다. 매수는 멈추지 않습니다. 되돌릴 수 없습니다.",
+        "What the bot bought of this coin is sold at the market. Buys do not stop. It cannot be undone.",
+    ),
     Order.SELL_ALL: Words(
         "봇이 산 코인을 모두 시장가로 팔고, 재개할 때까지 사지 않습니다. 되돌릴 수 없습니다.",
         "Everything the bot bought is sold at the market, and nothing is bought before a resume. It cannot be undone.",
@@ -36,6 +49,8 @@ WHAT = {
 }
 """What a command does, to who is about to give it."""
 OUTCOMES = {"done": Words("실행됨", "done"), "nothing": Words("바뀐 것이 없음", "nothing was to be changed")}
+SELLING = Words("접수됨, 파는 중", "taken, it is being sold")
+"""What `done` means of a command that sells: how the sale ended says its trade."""
 ORDERS = {
     IntentState.REJECTED: Words("업비트가 주문을 거절함", "Upbit refused the order"),
     IntentState.UNKNOWN: Words("주문의 결과를 확인하는 중", "it is being found out what became of the order"),
@@ -43,10 +58,24 @@ ORDERS = {
 }
 
 
-def what_came_of(order: Order, outcome: str | None) -> Words:
+def what_came_of(journal: Queries, command: Command) -> Words:
     """Return what became of a command; without an outcome it is under way."""
-    name, came = COMMANDS[order], OUTCOMES.get(outcome or "", Words("실행하는 중", "under way"))
+    name, came = name_of(journal, command), outcome_of(command)
     return Words(f"{name.ko}: {came.ko}", f"{name.en}: {came.en}")
+
+
+def name_of(journal: Queries, command: Command) -> Words:
+    """Return what a person calls a command, with the market where it is of one."""
+    name = COMMANDS[command.name]
+    market = journal.market_of_trade(command.codes[0]) if command.name is Order.SELL and command.codes else None
+    return name if market is None else Words(f"{market} {name.ko}", f"{name.en} {market}")
+
+
+def outcome_of(command: Command) -> Words:
+    """Return what came of a command, without its name."""
+    if command.outcome == "done" and command.name in {Order.SELL, Order.SELL_ALL}:
+        return SELLING
+    return OUTCOMES.get(command.outcome or "", Words("실행하는 중", "under way"))
 
 
 def told(journal: Queries, event: Happening) -> Words | None:
@@ -106,11 +135,15 @@ def _filled(journal: Queries, event: Happening) -> Words | None:
     return Words(f"{side.ko} 체결 {volume} × {prices}", f"{side.en} {volume} × {prices}")
 
 
-def _command(_: Queries, event: Happening) -> Words:
-    name, outcome = COMMANDS[Order(event.data["command"])], OUTCOMES.get(event.data.get("outcome", ""))
-    if outcome is None:
-        by = event.data["by"]
-        return Words(f"명령을 받음 ({by}): {name.ko}", f"a command was taken ({by}): {name.en}")
+def _command(journal: Queries, event: Happening) -> Words | None:
+    command = journal.command(event.ref)
+    if command is None:
+        return None
+    name = name_of(journal, command)
+    if "outcome" not in event.data:
+        by = FROM.get(command.by, Words(command.by, command.by))
+        return Words(f"명령을 받음 ({by.ko}): {name.ko}", f"a command was taken ({by.en}): {name.en}")
+    outcome = outcome_of(replace(command, outcome=event.data["outcome"]))
     return Words(f"명령 '{name.ko}': {outcome.ko}", f"command '{name.en}': {outcome.en}")
 
 

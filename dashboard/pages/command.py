@@ -19,11 +19,8 @@ if TYPE_CHECKING:
     from journal.queries import Queries
     from journal.records import Command
 
-TYPED = {Order.SELL_ALL: "sell-all"}
+TYPED = {Order.SELL: "sell", Order.SELL_ALL: "sell-all"}
 """What must be typed, so that no slip of a finger sells."""
-WRONG_WORD = Words(
-    "sell-all을 그대로 입력하세요. 아무것도 하지 않았습니다.", "Type sell-all as it is. Nothing was done."
-)
 
 
 def page(journal: Queries, sight: Sight, order: Order, token: str, *, wrong: bool = False) -> Page:
@@ -54,8 +51,16 @@ def page(journal: Queries, sight: Sight, order: Order, token: str, *, wrong: boo
         method="post",
         action=f"/command/{order}",
     )
-    said = el("p", f"⚠ {WRONG_WORD.say(sight.language)}", class_="warning", role="alert") if wrong else None
+    wrong_one = wrong_word(TYPED[order]).say(sight.language) if wrong else None
+    said = el("p", f"⚠ {wrong_one}", class_="warning", role="alert") if wrong_one else None
     return Page(title, (section("command", None, *lines, said, form),))
+
+
+def wrong_word(word: str) -> Words:
+    """Return that another word was typed than the one that sells."""
+    return Words(
+        f"'{word}'을(를) 그대로 입력하세요. 아무것도 하지 않았습니다.", f"Type '{word}' as it is. Nothing was done."
+    )
 
 
 def about(journal: Queries, sight: Sight, order: Order, code: str) -> list[Node]:
@@ -63,8 +68,9 @@ def about(journal: Queries, sight: Sight, order: Order, code: str) -> list[Node]
     if order is Order.RESUME:
         halts = [halt for halt in journal.standing_halts() if halt.code == code]
         lines = [f"{halt.since + KST:%m-%d %H:%M} {readable(getattr(halt, sight.language))}" for halt in halts]
-    elif order is Order.SELL_ALL:
-        lines = [f"{trade.market} {units(trade.volume)}" for trade in journal.open_trades()]
+    elif order in TYPED:
+        trades = [trade for trade in journal.open_trades() if order is Order.SELL_ALL or trade.id == code]
+        lines = [f"{trade.market} {units(trade.volume)}" for trade in trades]
     else:
         return []
     return (
@@ -74,8 +80,8 @@ def about(journal: Queries, sight: Sight, order: Order, code: str) -> list[Node]
     )
 
 
-def told(command: Command, sight: Sight) -> Page:
+def told(journal: Queries, sight: Sight, command: Command) -> Page:
     """Return what came of a command."""
-    title = what_came_of(command.name, command.outcome).say(sight.language)
+    title = what_came_of(journal, command).say(sight.language)
     back = el("a", sight.say("지금 보기", "Look at now"), href="/", class_="button")
     return Page(title, (section("command", None, el("h1", title), el("p", back)),))

@@ -98,7 +98,7 @@ def held(found: Overview, sight: Sight) -> Node:
                 link(sight.say("왜 사지 않나요?", "Why is nothing bought?"), "/why"),
             ),
         )
-    heads = (
+    heads: tuple[tuple[str, str], ...] = (
         ("마켓 · 상태", "market · state"),
         ("수량 · 매수금액", "volume · cost"),
         ("매수평균가 · 현재가", "entry · price"),
@@ -106,6 +106,8 @@ def held(found: Overview, sight: Sight) -> Node:
         ("손절가 · 거리", "stop · distance"),
         ("시작(KST) · 이유", "since (KST) · reason"),
     )
+    if sight.role is Role.OWNER:
+        heads += (("명령", "command"),)
     rows = [
         row(number, one, trade, sight)
         for number, (one, trade) in enumerate(zip(found.now.held, found.trades, strict=True))
@@ -123,7 +125,7 @@ def row(number: int, one: Held, trade: Trade, sight: Sight) -> list[Node | str]:
 
     since = f"{trade.opened_at + KST:%Y-%m-%d %H:%M}" if trade.opened_at else "-"
     market = link(one.market, "/trade?" + urlencode({"id": one.trade}), data_path=f"{at}.market")
-    return [
+    cells: list[Node | str] = [
         both(market, fact(f"{of}.phase", trade.phase, PHASES[trade.phase].say(language))),
         both(
             fact(f"{at}.volume", one.volume, units(one.volume)),
@@ -140,6 +142,10 @@ def row(number: int, one: Held, trade: Trade, sight: Sight) -> list[Node | str]:
             fact(f"{of}.entry_reason.{language}", trade.entry_reason.get(language), readable(reason)),
         ),
     ]
+    if sight.role is Role.OWNER:
+        sell = "/command/sell?" + urlencode({"code": one.trade})
+        cells.append(link(sight.say("매도", "Sell"), sell, class_="button danger", aria_label=f"{one.market} sell"))
+    return cells
 
 
 def both(first: Node, second: Node) -> Node:

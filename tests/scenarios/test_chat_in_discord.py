@@ -46,12 +46,13 @@ def commands(place: Place) -> list[tuple[str, str]]:
 
 
 async def test_a_bot_logs_in_and_says_which_commands_there_are(place: Place) -> None:
-    """Each with its sentence; `why` takes a market."""
+    """Each with its sentence; `why` and `sell` take a market."""
     assert [(one["name"], one["description"]) for one in place.guild.commands] == [
         (verb.name, verb.what.en) for verb in VERBS
     ]
-    (why,) = [one for one in place.guild.commands if one["name"] == "why"]
-    assert [(one["name"], one["required"]) for one in why["options"]] == [("market", False)]
+    of_a_market = [one for one in place.guild.commands if one.get("options")]
+    assert [one["name"] for one in of_a_market] == ["why", "sell"]
+    assert [(one["name"], one["required"]) for of in of_a_market for one in of["options"]] == [("market", False)] * 2
     assert place.guild.identified == 1
 
 
@@ -63,6 +64,7 @@ async def test_every_command_is_answered_in_the_channel(place: Place) -> None:
     assert all(answer.text for answer in answers.values())
     assert {name: len(answer.buttons) for name, answer in answers.items() if answer.buttons} == {
         "halt": 1,
+        "sell": 1,
         "sell-all": 1,
     }
     assert commands(place) == []
@@ -76,13 +78,24 @@ async def test_a_command_alone_does_nothing_and_its_button_does_it(place: Place)
     assert (told.id, told.text, told.buttons) == (question.id, "stop buying: done", [])
     assert place.app.control.stands(STOPPED)
     question = await place.ask("sell-all")
-    assert (await place.press(question)).text == "sell all: done"
+    assert (await place.press(question)).text == "sell all: taken, it is being sold"
     resume = await place.ask("resume")
     assert [button.split(":")[-1] for button in resume.buttons] == [STOPPED, SELL_ALL]
     assert (await place.press(resume)).text == "resume: done"
     assert [halt.code for halt in place.app.control.reasons] == [SELL_ALL]  # no resume ends it by the way
     orders = (Order.HALT_BUYS, Order.SELL_ALL, Order.RESUME)
     assert commands(place) == [(order, said) for order in orders for said in ("discord", "done")]
+
+
+async def test_a_trade_is_sold_by_its_button_and_a_later_one_is_not(place: Place) -> None:
+    """The market may be typed in haste; a press of yesterday's trade sells nothing of today's."""
+    buy(place.book, market="KRW-XRP")
+    question = await place.ask("sell", market="xrp")
+    assert (await place.press(question)).text == "sell KRW-XRP: taken, it is being sold"
+    assert place.book.journal.ordered_sales() == {"t1"}
+    assert place.app.control.may_buy()
+    again = await place.ask("sell")
+    assert (await place.press(again)).text == "sell KRW-XRP: nothing was to be changed"
 
 
 async def test_a_press_that_is_delivered_often_is_done_once(place: Place) -> None:

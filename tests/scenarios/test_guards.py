@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cli.check import examine
+from journal.records import Order, Phase
 from tests.helpers.daemon_desk import opened, serving, told, trading
 from trader import daemon
+from trader.commands import DONE, NOTHING
 from trader.control import SELL_ALL
-from trader.requests import ask_to_sell_all
+from trader.requests import ask, ask_to_sell_all
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -211,6 +213,36 @@ def test_all_is_sold_once_however_often_a_person_asks_and_whatever_is_in_doubt(t
                 app.control.resume()
                 await asyncio.sleep(180)
                 assert app.journal.counts().buys > buys
+
+    told(story)
+
+
+def test_one_market_is_sold_once_and_the_others_are_held(tmp_path: Path) -> None:
+    """Asked twice, an answer lost, the daemon stopped at once: the next one sells that trade alone, and buys on."""
+    lost = {"fault": "lost", "accepted": True, "count": 1, "on": {"paths": ["/v1/orders"], "sides": ["ask"]}}
+
+    async def story() -> None:
+        async with opened(tmp_path, markets=8, faults=[lost]) as (_, config, clock):
+            async with serving(config, clock) as app:
+                await asyncio.sleep(150)
+                first, *others = app.journal.open_trades()
+                assert others
+                for name in ("one", "two"):
+                    ask(tmp_path, Order.SELL, command_id=name, codes=[first.id])
+                    await asyncio.sleep(1.1)
+            async with serving(config, clock) as app:
+                await asyncio.sleep(180)
+                trade = app.journal.trade(first.id)
+                assert trade.phase is Phase.CLOSED
+                assert trade.exit_reason is not None
+                assert trade.exit_reason["code"] == "sell"
+                sales = [one for one in app.journal.intents_of(first.id) if one.side == "ask"]
+                assert sum(bool(app.journal.fills_of(one.identifier)) for one in sales) == 1
+                by_hand = [one for one in app.journal.closed_trades(99) if one.exit_reason == trade.exit_reason]
+                assert by_hand == [trade]
+                assert app.control.may_buy()
+                said = [command.outcome for name in ("one", "two") if (command := app.journal.command(name))]
+                assert said == [DONE, NOTHING]
 
     told(story)
 

@@ -152,6 +152,19 @@ def test_what_sells_is_said_before_its_button(book: Book, tmp_path: Path) -> Non
     assert [(one.order, one.label) for one in answer.buttons] == [(Order.SELL_ALL, "sell all")]
 
 
+def test_each_trade_is_sold_by_a_button_of_its_own(book: Book, tmp_path: Path) -> None:
+    """All that are held, or the one of a market; a market that is not held has none."""
+    buy(book, "t2", "i2", market="KRW-XRP")
+    answer = said("sell", book, tmp_path)
+    assert [(one.label, one.code) for one in answer.buttons] == [("매도: KRW-BTC", "t1"), ("매도: KRW-XRP", "t2")]
+    answer = said("sell", book, tmp_path, "en", market="xrp")
+    assert "cannot be undone" in answer.lines[0]
+    assert [(one.label, one.code) for one in answer.buttons] == [("sell: KRW-XRP", "t2")]
+    assert (said("sell", book, tmp_path, "en", market="eth").lines, said("sell", book, tmp_path).buttons[2:]) == (
+        ["Nothing is held."], (),
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize("language", ["ko", "en"])
 def test_discord_takes_every_command_in_either_language(language: str) -> None:
     """Names, and sentences of at most 100 letters."""
@@ -216,7 +229,7 @@ def test_a_press_means_what_the_button_was_made_for(order: Order, question: int,
     assert found is not None
     command, until = found
     assert (command.name, command.by, command.id.split(":")[1]) == (order, "discord", str(question))
-    assert command.codes == ((code,) if order is Order.RESUME else ())
+    assert command.codes == ((code,) if order in {Order.RESUME, Order.SELL} else ())
     assert until == EPOCH + timedelta(milliseconds=question >> 22) + timedelta(minutes=10)
 
 

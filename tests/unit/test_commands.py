@@ -4,30 +4,35 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from argparse import Namespace
 from contextlib import suppress
 from dataclasses import replace
+from decimal import Decimal
 from typing import TYPE_CHECKING
+from unittest.mock import Mock
 
 import pytest
 
 from cli import halt_buys, resume
+from cli import sell as cli_sell
+from cli.common import request
 from config.settings import Config
 from dashboard.passes import Role
 from journal.errors import JournalFull
 from journal.journal import Journal
 from journal.reader import open_reader
-from journal.records import Command, Order
+from journal.records import OF_ONE_THING, Command, Order
 from notifier.messages import Messages
 from simulation.loop import PacedLoop
-from tests.helpers.journals import NOW, Book
+from tests.helpers.journals import NOW, Book, buy, sell
 from tests.helpers.parts import make_app
 from tests.helpers.web_page import Served, served
 from trader.commands import DONE, NOTHING, catch_up, obey
 from trader.control import SELL_ALL, STOPPED, Control
 from trader.guards.requests import watch_control
 from trader.health import Health
-from trader.requests import ask, place_of
+from trader.requests import ask, deliver, place_of, read_request, take_request, withdraw
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,6 +64,11 @@ def command(name: Order, command_id: str = "c1", *codes: str) -> Command:
     return Command(id=command_id, name=name, by="page", asked_at=NOW, codes=codes)
 
 
+def about(order: Order) -> str:
+    """Return what a command is about."""
+    return "t1" if order is Order.SELL else "breach"
+
+
 def codes(halts: list[Halt]) -> list[str]:
     """Return the codes of halts."""
     return [halt.code for halt in halts]
@@ -85,18 +95,19 @@ def test_a_command_that_comes_again_changes_nothing(order: Order, book: Book) ->
     """A doubled `resume` does not end what began after the first, nor does a doubled stop come back after a resume."""
     control = control_of(book.journal)
     breach(control)
-    first = obey(control, book.journal, command(order, "c1", "breach"))
+    buy(book)
+    first = obey(control, book.journal, command(order, "c1", about(order)))
     assert first == DONE
     control.resume()
     if order is Order.RESUME:
         breach(control)
     before, events = codes(control.reasons), len(book.events())
     for _ in range(3):
-        assert obey(control, book.journal, command(order, "c1", "breach")) == DONE
+        assert obey(control, book.journal, command(order, "c1", about(order))) == DONE
     assert codes(control.reasons) == before
     assert len(book.events()) == events
     assert obey(control, book.journal, command(order, "c2", "nothing like it")) == (
-        NOTHING if order is Order.RESUME else DONE
+        NOTHING if order in OF_ONE_THING else DONE
     )
 
 
@@ -131,19 +142,22 @@ def test_what_was_taken_when_the_process_died_is_done_once_at_the_next_start(
 
     control = control_of(book.journal)
     breach(control)
+    buy(book)
     with monkeypatch.context() as dying:
         dying.setattr(Journal, dies_at, dies)
         with suppress(Killed):
-            obey(control, book.journal, command(order, "c1", "breach"))
+            obey(control, book.journal, command(order, "c1", about(order)))
     control = control_of(book.journal)
     assert obey(control, book.journal, command(Order.HALT_BUYS, "c2")) in {DONE, NOTHING}
     stands = {
         Order.RESUME: [STOPPED],
         Order.HALT_BUYS: ["breach", STOPPED],
+        Order.SELL: ["breach", STOPPED],
         Order.SELL_ALL: ["breach", SELL_ALL, STOPPED],
     }
     assert codes(control.reasons) == stands[order]
     assert book.journal.commands_in_hand() == []
+    assert book.journal.ordered_sales() == ({"t1"} if order is Order.SELL else set())
     begun = [ref for kind, ref, _ in book.events() if kind in {"halt", "halt_ended"}]
     assert len(begun) == len(set(begun)) or order is Order.RESUME
     assert catch_up(control, book.journal) == {}
@@ -155,7 +169,7 @@ def test_what_was_taken_when_the_process_died_is_done_once_at_the_next_start(
 def test_a_stop_does_not_wait_for_a_disk_and_a_resume_does(
     fails_at: str, book: Book, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What stops holds at once, written down or not; what lets go on is done when it can be written down."""
+    """What stops holds at once, written down or not; what lets go on, or sells, is done when it can be written down."""
 
     def full(*_: object) -> None:
         raise JournalFull(tmp_path, "full")
@@ -166,10 +180,31 @@ def test_a_stop_does_not_wait_for_a_disk_and_a_resume_does(
         obey(control, book.journal, command(Order.SELL_ALL, "c1"))
         assert control.stands(SELL_ALL)
         with pytest.raises(JournalFull):
+            obey(control, book.journal, command(Order.SELL, "c3", "t1"))
+        with pytest.raises(JournalFull):
             obey(control, book.journal, command(Order.RESUME, "c2", SELL_ALL))
     assert obey(control, book.journal, command(Order.RESUME, "c2", SELL_ALL)) in {DONE, NOTHING}
     assert not control.stands(SELL_ALL)
     assert book.journal.commands_in_hand() == []
+
+
+def test_a_trade_is_sold_once_however_many_say_so(book: Book) -> None:
+    """A second order of it changes nothing; it stands over restarts until the trade has ended, and is of no other."""
+    control = control_of(book.journal)
+    buy(book)
+    buy(book, "t2", "i2", market="KRW-XRP")
+    assert obey(control, book.journal, command(Order.SELL, "c1", "t1")) == DONE
+    assert obey(control, book.journal, command(Order.SELL, "c2", "t1")) == NOTHING
+    assert obey(control_of(book.journal), book.journal, command(Order.SELL, "c1", "t1")) == DONE
+    assert book.journal.ordered_sales() == {"t1"}
+    assert control.may_buy()
+    sell(book, "t1", "i3", "1")
+    assert book.journal.ordered_sales() == {"t1"}  # a part is left
+    sell(book, "t1", "i4", "1")
+    book.journal.close_trade("t1", closed_at=NOW, dust=Decimal(0))
+    assert book.journal.ordered_sales() == set()
+    assert obey(control, book.journal, command(Order.SELL, "c3", "t1")) == NOTHING
+    assert obey(control, book.journal, command(Order.SELL, "c4")) == NOTHING
 
 
 def test_a_running_daemon_does_what_the_command_line_asks_once(book: Book, tmp_path: Path) -> None:
@@ -229,6 +264,68 @@ def test_the_command_line_stops_buys_and_resumes_by_reason_while_no_daemon_runs(
         assert journal.standing_halts() == []
 
 
+def test_a_market_is_sold_on_the_command_line_by_the_trade_that_was_shown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Only with `--yes`, and while no daemon runs by the next one; a second time nothing changes."""
+    config = replace(Config(), data_dir=tmp_path, language="en")
+    book = Book(tmp_path / "journal.sqlite3")
+    with book.journal:
+        buy(book, market="KRW-XRP")
+
+    def told(market: str, *, yes: bool, machine: bool = False) -> tuple[int, str]:
+        code = cli_sell.run(config, Namespace(market=market, yes=yes, json=machine))
+        return code, capsys.readouterr().out
+
+    assert told("eth", yes=True) == (1, "The bot holds nothing of KRW-ETH. Nothing was done.\n")
+    code, shown = told("xrp", yes=False)
+    assert (code, "sell KRW-XRP --yes" in shown, "sold at the market" in shown) == (0, True, True)
+    assert "The next one sells what it holds of KRW-XRP" in told("KRW-XRP", yes=True)[1]
+    code, shown = told("xrp", yes=True, machine=True)
+    assert (code, json.loads(shown)["selling"]) == (0, False)
+    with open_reader(tmp_path / "journal.sqlite3") as journal:
+        assert journal.ordered_sales() == {"t1"}
+
+
+def test_a_request_that_a_restart_drops_is_left_again_and_one_that_is_not_taken_is_no_success(
+    book: Book, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That the file is gone proves nothing: the journal says whether it was obeyed."""
+    control = control_of(book.journal)
+    asked = replace(command(Order.HALT_BUYS, "c1"), by="cli")
+    passed: list[float] = []
+
+    def sleep(_: float) -> None:
+        passed.append(1.0)
+        if len(passed) in {1, 2}:  # twice a daemon starts
+            assert take_request(tmp_path, Order.HALT_BUYS)
+        if len(passed) == obeys_at:
+            obey(control, book.journal, asked)
+
+    monkeypatch.setattr(request, "time", Mock(spec=time, sleep=sleep, monotonic=lambda: sum(passed)))
+    obeys_at = 0
+    assert request.obeyed(tmp_path, asked) is None
+    assert not place_of(tmp_path, Order.HALT_BUYS).exists()
+    assert control.may_buy()
+    for obeys_at in (4, 11):  # the last: as its file is taken back
+        passed.clear()
+        asked = replace(asked, id=f"c{obeys_at}")
+        assert request.obeyed(tmp_path, asked) in {DONE, NOTHING}
+        take_request(tmp_path, Order.HALT_BUYS)
+
+
+def test_the_request_of_somebody_else_is_waited_for_and_left_where_it_is(book: Book, tmp_path: Path) -> None:
+    """Two who ask at once are both heard, one after the other."""
+    first, second = (replace(command(Order.SELL, name, name), by="cli") for name in ("t1", "t2"))
+    deliver(tmp_path, first)
+    deliver(tmp_path, second)
+    withdraw(tmp_path, second)
+    assert read_request(tmp_path, Order.SELL, NOW) == first
+    withdraw(tmp_path, first)
+    deliver(tmp_path, second)
+    assert read_request(tmp_path, Order.SELL, NOW) == second
+
+
 async def press(page: Served, cookies: dict[str, str], order: Order, **changed: str) -> int:
     """Press the button of a command's page."""
     form = {"id": "a" * 32, "token": page.token(cookies), "code": "", **changed}
@@ -255,3 +352,13 @@ async def test_the_page_gives_commands_as_the_command_line_does(tmp_path: Path) 
         assert await press(page, owner, Order.RESUME, id="b" * 32, code="breach") == 303
         assert codes(page.app.control.reasons) == [SELL_ALL]
         assert [row["id"][0] for row in page.book.rows("command")] == ["a", "b"]
+        buy(page.book)
+        assert await press(page, owner, Order.SELL, id="c" * 32, code="t1", typed="sell-all") == 400
+        assert await press(page, owner, Order.SELL, id="c" * 32, typed="sell") == 400
+        assert page.book.journal.ordered_sales() == set()
+        for _ in range(2):
+            assert await press(page, owner, Order.SELL, id="c" * 32, code="t1", typed="sell") == 303
+        assert page.book.journal.ordered_sales() == {"t1"}
+        address = f"{page.url}/commanded?id={'c' * 32}"
+        async with page.client.get(address, cookies=owner) as answer:
+            assert "sell KRW-BTC: taken, it is being sold" in await answer.text()

@@ -29,10 +29,11 @@ from sandbox.server import Sandbox, SandboxOptions
 from simulation.loop import LoopClock, PacedLoop
 from tests.helpers.journals import intent, trade
 from tests.helpers.parts import make_app
+from trader.commands import obey
 from trader.control import SELL_ALL, Control
 from trader.guards.requests import watch_control
 from trader.health import Health
-from trader.requests import ask_to_resume, ask_to_sell_all, place_of, take_request
+from trader.requests import ask_to_resume, ask_to_sell_all, place_of, read_request, take_request
 from upbit.errors import Withheld
 from upbit.models import Fence, NewOrder, Side
 from upbit.rest import Upbit
@@ -363,11 +364,14 @@ def test_sell_all_waits_until_the_running_daemon_has_heard_it(
     passed = iter(range(0, 1000, 5))
 
     def sleep(_: float) -> None:
-        if answers:
+        asked = read_request(tmp_path, Order.SELL_ALL, NOW) if answers else None
+        if asked is not None:
+            obey(box, opened, asked)
             take_request(tmp_path, Order.SELL_ALL)
 
     monkeypatch.setattr(request, "time", Mock(spec=time, sleep=sleep, monotonic=lambda: float(next(passed))))
-    with holding(tmp_path):
+    with holding(tmp_path) as opened:
+        box = control(opened)
         assert sell_all.run(config(tmp_path), Namespace(json=True, yes=True)) == (0 if answers else 1)
     told = json.loads(capsys.readouterr().out)
     assert told["selling"] is answers
@@ -415,8 +419,10 @@ def test_resume_of_a_running_daemon_waits_until_it_has_taken_the_request(
 
     def daemon(again: bool, *, answers: bool = True) -> Mock:  # noqa: FBT001 - what the fake does
         def sleep(_: float) -> None:
-            if answers and take_request(tmp_path, Order.RESUME):
-                box.resume()
+            asked = read_request(tmp_path, Order.RESUME, NOW) if answers else None
+            if asked is not None:
+                obey(box, journal, asked)
+                take_request(tmp_path, Order.RESUME)
                 if again:
                     box.halt("breach", ko="다시", en="again")
 

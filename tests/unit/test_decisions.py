@@ -15,9 +15,24 @@ from journal.records import Phase
 from state import ActiveTrade, Price
 from strategy.base import Entry, Exit, Gate, Position, Reason, Snapshot
 from strategy.scaffold import Scaffold
-from trader.decisions import DELISTING, SOLD_BY_HAND, Action, Begin, Buy, Drop, Failed, Raise, Sell, View, decide
+from trader.decisions import (
+    DELISTING,
+    SOLD_ALONE,
+    SOLD_BY_HAND,
+    Action,
+    Begin,
+    Buy,
+    Drop,
+    Failed,
+    Raise,
+    Sell,
+    View,
+    decide,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from strategy.base import Strategy
 
 NOW = datetime(2026, 11, 2, 12, 0, 30, tzinfo=UTC)
@@ -98,6 +113,7 @@ def actions(
     closing: str | None = None,
     sure: bool = True,
     sell_all: bool = False,
+    sold_alone: Collection[str] = (),
 ) -> list[Action]:
     """Return what is decided about KRW-AAA."""
     view = View(
@@ -112,6 +128,7 @@ def actions(
         closing={"KRW-AAA"} if closing else (),
         ending={"KRW-AAA"} if closing and sure else (),
         sell_all=sell_all,
+        sold_alone=sold_alone,
     )
     return list(decide(view, of, PARAMETERS))
 
@@ -273,6 +290,15 @@ def test_a_person_who_sells_all_is_not_asked_whether_the_strategy_agrees(closing
     assert wanted(known=price(age_s=11), active=trade(Phase.HOLDING)) == []
     for phase in (Phase.BUYING, Phase.SELLING):
         assert wanted(known=price(), active=trade(phase)) == []
+
+
+def test_a_trade_that_a_person_has_sold_is_sold_and_no_other_of_its_market() -> None:
+    """The order is of the trade: one that began later in the same market goes on."""
+    held = replace(trade(Phase.HOLDING), trade_id="t1")
+    wanted = partial(actions, strategy(sell=False), known=price(), scanned=snapshot(), active=held)
+    assert wanted(sold_alone={"t1"}) == [Sell("KRW-AAA", SOLD_ALONE)]
+    assert wanted(sold_alone={"t1"}, may=False) == []
+    assert wanted(sold_alone={"t0"}) == []
 
 
 @pytest.mark.failure("C1")

@@ -13,8 +13,8 @@ from journal.reader import open_reader
 from journal.records import Command, Halt, IntentState, Level, Order
 from journal.records import Ends as EndsBy
 from tests.helpers.journals import NOW, Book, buy, fill, intent, trade
-from trader.commands import DONE
-from views.events import told
+from trader.commands import DONE, NOTHING
+from views.events import told, what_came_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,9 +86,22 @@ def test_commands_and_moved_coins_are_told(book: Book) -> None:
     book.journal.begin_command(ordered)
     book.journal.end_command(ordered, DONE)
     book.journal.set_meta("a", "b")
-    assert sentences(book, "en") == ["a command was taken (page): sell all", "command 'sell all': done"]
-    assert sentences(book, "ko") == ["명령을 받음 (page): 모두 매도", "명령 '모두 매도': 실행됨"]
+    assert sentences(book, "en") == [
+        "a command was taken (page): sell all",
+        "command 'sell all': taken, it is being sold",
+    ]
+    assert sentences(book, "ko") == ["명령을 받음 (페이지): 모두 매도", "명령 '모두 매도': 접수됨, 파는 중"]
     buy(book)
+    alone = Command(id="c2", name=Order.SELL, by="discord", asked_at=NOW, codes=("t1",))
+    seen = book.journal.last_event()
+    book.journal.begin_command(alone)
+    book.journal.end_command(alone, NOTHING)
+    assert sentences(book, "ko", seen) == [
+        "명령을 받음 (디스코드): KRW-BTC 매도",
+        "명령 'KRW-BTC 매도': 바뀐 것이 없음",
+    ]
+    nobodys = Command(id="c3", name=Order.SELL, by="a script", asked_at=NOW, codes=("no trade",))
+    assert what_came_of(book.journal, nobodys).en == "sell: under way"
     seen = book.journal.last_event()
     book.journal.take_out("t1", Decimal(1), price=Decimal(100))
     assert sentences(book, "ko", seen)[0] == "KRW-BTC 주문 없이 옮겨진 코인 1"

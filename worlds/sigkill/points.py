@@ -75,7 +75,7 @@ PLACES: Mapping[str, Place] = {
     "rebuild": ("trader.repair", "rebuild"),
     "put_in_place": ("trader.repair", "put_in_place"),
     # what a person says
-    "ask_to_resume": ("cli.resume", "ask_to_resume"),
+    "ask": ("trader.requests", "ask"),
     "end_halt": (JOURNAL, "end_halt"),
     # what moved without us
     "adopt": (JOURNAL, "adopt"),

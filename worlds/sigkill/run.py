@@ -42,7 +42,7 @@ PREPARED_BY = {
     "put": "recovered",
     "rebuild": "recovered",
     "put_in_place": "recovered",
-    "ask_to_resume": "halted",
+    "ask": "halted",
     "end_halt": "halted",
     "take_out": "taken",
 }
