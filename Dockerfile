@@ -27,21 +27,8 @@ RUN PYTHONDONTWRITEBYTECODE=1 pip install -q --no-cache-dir --no-compile --root-
 ENV PYTHONUNBUFFERED=1 \
     OPENBLAS_NUM_THREADS=1 \
     BOT_DATA_DIR=/data
-COPY main.py failure.py state.py pyproject.toml ./
-COPY backtest backtest
-COPY chat chat
-COPY cli cli
-COPY config config
-COPY dashboard dashboard
-COPY journal journal
-COPY notifier notifier
-COPY views views
-COPY sandbox sandbox
-COPY simulation simulation
-COPY strategy strategy
-COPY trader trader
-COPY upbit upbit
-COPY worlds worlds
+# What .dockerignore lets in.
+COPY . .
 # A rehearsal of two minutes compiles exactly what the daemon loads, and shows that this image trades.
 RUN python -m compileall -q . && BOT_DATA_DIR=/tmp/rehearsal python main.py demo --minutes 2 --speed inf --json \
     && for verb in health status history check; do BOT_DATA_DIR=/tmp/rehearsal python main.py "$verb" >/dev/null 2>&1 || true; done \

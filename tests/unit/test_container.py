@@ -43,8 +43,7 @@ def test_the_process_is_stopped_and_examined_as_the_daemon_expects() -> None:
 def test_every_room_of_the_house_is_in_the_image() -> None:
     """A folder that main.py needs and the image lacks would fail only on the user's machine."""
     rooms = {path.name for path in ROOT.iterdir() if path.is_dir() and any(path.glob("*.py"))} - {"tests", "bench"}
-    copied = {line.split()[1] for line in LINES if line.startswith("COPY") and len(line.split()) == 3}
-    assert rooms <= copied
+    assert "COPY . ." in LINES
     kept = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
     files = {"main.py", "failure.py", "state.py", "pyproject.toml", "requirements.txt", "requirements/chat.txt"}
     assert rooms | files == kept

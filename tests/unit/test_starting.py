@@ -124,7 +124,9 @@ def test_what_is_installed_holds_every_room() -> None:
     """A room that is not named would be missing only where it was installed."""
     tool = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
     rooms = {path.name for path in ROOT.iterdir() if path.is_dir() and any(path.glob("*.py"))} - {"tests", "bench"}
-    assert set(tool["packages"]["find"]["include"]) == rooms | {f"{room}.*" for room in rooms}
+    assert tool["packages"]["find"] == {"namespaces": False, "exclude": ["bench*", "tests*"]}
+    sources = {file.parent for room in rooms for file in (ROOT / room).rglob("*.py")}
+    assert [folder for folder in sources if not (folder / "__init__.py").exists()] == []
     assert tool["py-modules"] == ["failure", "main", "state"]
     kinds = {f"*{path.suffix}" for room in rooms for path in (ROOT / room).rglob("*.*") if path.is_file()}
     assert kinds - {"*.py", "*.pyc"} == set(tool["package-data"]["*"])
