@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from trader.app import App
+    from upbit.decoding import Rows
+    from upbit.models import Account
 
 
 async def try_to_buy(app: App) -> None:
@@ -76,7 +78,7 @@ def test_a_refusal_for_want_of_money_that_is_there_stops_buying(tmp_path: Path) 
             await asyncio.sleep(60)
             read, asked = app.upbit.accounts, []
 
-            async def accounts() -> Any:
+            async def accounts() -> Rows[Account]:
                 asked.append(True)
                 if len(asked) == 2:  # the first is the desk's
                     raise OutcomeUnknown("?")

@@ -7,7 +7,7 @@ import shutil
 from contextlib import nullcontext
 from datetime import timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from unittest.mock import patch
 
 import msgspec
@@ -98,7 +98,7 @@ def test_orders_of_a_day_are_compared_at_a_start_and_hourly_and_of_minutes_in_be
             asked: list[float] = []
             closed_orders = app.upbit.closed_orders
 
-            async def note(*, start: datetime, end: datetime, prefix: str) -> Any:
+            async def note(*, start: datetime, end: datetime, prefix: str) -> Rows[Order]:
                 asked.append((app.clock() - start).total_seconds())
                 return await closed_orders(start=start, end=end, prefix=prefix)
 

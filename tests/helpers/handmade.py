@@ -28,7 +28,7 @@ NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)
 NAME = "ub1-Sabcd-KRWA-2611021158-b-0-0"
 
 
-def daemon() -> Mocked:
+def written_by_hand() -> Mocked:
     """Return a daemon whose journal and exchange are written by hand."""
     journal = mock(Journal)
     journal.executed_volume.return_value = Decimal(0)

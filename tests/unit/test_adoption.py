@@ -15,7 +15,7 @@ import pytest
 from journal.records import Fill, IntentState, Phase
 from state import ActiveTrade
 from strategy.base import Entry, Reason, Snapshot
-from tests.helpers.handmade import NAME, NOW, daemon, name_of, ours, recorded
+from tests.helpers.handmade import NAME, NOW, name_of, ours, recorded
 from tests.helpers.orders import a_trade, intent
 from trader.books import adoption
 from upbit.models import Side
@@ -24,30 +24,24 @@ if TYPE_CHECKING:
     from tests.helpers.parts import Mocked
 
 
-@pytest.fixture
-def app() -> Mocked:
-    """Return a daemon whose journal and exchange are written by hand."""
-    return daemon()
-
-
 WHY = Reason(code="x", ko="가", en="a")
 
 
 @pytest.mark.parametrize("into", ["an open trade", "its own trade", "a new trade"])
-def test_an_unknown_order_is_written_under_its_trade(into: str, app: Mocked) -> None:
+def test_an_unknown_order_is_written_under_its_trade(into: str, daemon: Mocked) -> None:
     """The open trade of its market takes it, else the one it is named for, else a new one."""
     order = ours()
     open_one, own = replace(a_trade(), id="open"), replace(a_trade(), id="Sabcd-KRWA-2611021158")
-    app.journal.open_trade_in.return_value = open_one if into == "an open trade" else None
-    app.journal.knows_trade.return_value = into == "its own trade"
-    app.journal.trade.return_value = own
-    adoption.adopt(app, order, name_of(order), idle=True)
-    (trade, record, fills, fee, notes), _ = app.journal.adopt.call_args
+    daemon.journal.open_trade_in.return_value = open_one if into == "an open trade" else None
+    daemon.journal.knows_trade.return_value = into == "its own trade"
+    daemon.journal.trade.return_value = own
+    adoption.adopt(daemon, order, name_of(order), idle=True)
+    (trade, record, fills, fee, notes), _ = daemon.journal.adopt.call_args
     if into == "an open trade":
         assert trade is open_one
     elif into == "its own trade":
         assert trade is own
-        assert app.journal.trade.mock_calls == [call("Sabcd-KRWA-2611021158")]
+        assert daemon.journal.trade.mock_calls == [call("Sabcd-KRWA-2611021158")]
     else:
         assert (trade.id, trade.market, trade.strategy, trade.unit) == (own.id, "KRW-A", "s", timedelta(minutes=1))
         assert (trade.decided_at, trade.stop_distance) == (NOW - timedelta(minutes=2), None)
@@ -55,72 +49,72 @@ def test_an_unknown_order_is_written_under_its_trade(into: str, app: Mocked) -> 
         assert {"code", "ko", "en"} == trade.entry_reason.keys()
     assert (record.trade_id, record.identifier, record.uuid) == (trade.id, NAME, "u")
     assert record.decided_at == NOW - timedelta(minutes=2) + timedelta(seconds=1)
-    assert (fills, fee, notes) == (order.fills, order.paid_fee, [app.messages.adopted.return_value])
-    assert app.messages.adopted.mock_calls == [call(order, at=NOW)]
-    assert app.tell.mock_calls == [call("adopted", level=logging.WARNING, market="KRW-A", identifier=NAME)]
+    assert (fills, fee, notes) == (order.fills, order.paid_fee, [daemon.messages.adopted.return_value])
+    assert daemon.messages.adopted.mock_calls == [call(order, at=NOW)]
+    assert daemon.tell.mock_calls == [call("adopted", level=logging.WARNING, market="KRW-A", identifier=NAME)]
 
 
-def test_buying_stops_on_an_unknown_order_and_says_which(app: Mocked) -> None:
+def test_buying_stops_on_an_unknown_order_and_says_which(daemon: Mocked) -> None:
     """A person looks for another daemon before there is another buy."""
-    adoption.halt_buys_on_unknown(app, ours())
-    (code,), facts = app.control.halt_buys.call_args
+    adoption.halt_buys_on_unknown(daemon, ours())
+    (code,), facts = daemon.control.halt_buys.call_args
     assert (code, facts["market"], facts["uuid"]) == ("unknown_order", "KRW-A", "u")
     assert f"KRW-A {NAME}" in facts["ko"]
     assert f"KRW-A {NAME}" in facts["en"]
 
 
 @pytest.mark.parametrize("but", ["nothing", "it is ours", "somebody works on it", "the trade is known", "it is a sale"])
-def test_a_buy_of_another_name_ends_an_unknown_trade_and_begins_its_own(but: str, app: Mocked) -> None:
+def test_a_buy_of_another_name_ends_an_unknown_trade_and_begins_its_own(but: str, daemon: Mocked) -> None:
     """So the trade has the same name, and its sale the same identifier, for every daemon that reads the orders."""
     order = ours(side=Side.ASK) if but == "it is a sale" else ours()
     reason: dict[str, object] = {} if but == "it is ours" else {"code": adoption.ADOPTED}
     other = replace(a_trade(), id="open", entry_reason=reason, bought=Decimal(3), sold=Decimal(1))
     own = replace(a_trade(), id="Sabcd-KRWA-2611021158")
-    app.journal.open_trade_in.return_value = other
-    app.journal.knows_trade.return_value = but == "the trade is known"
-    app.journal.trade.return_value = own
-    found = adoption.trade_for(app, order, name_of(order), idle=but != "somebody works on it")
+    daemon.journal.open_trade_in.return_value = other
+    daemon.journal.knows_trade.return_value = but == "the trade is known"
+    daemon.journal.trade.return_value = own
+    found = adoption.trade_for(daemon, order, name_of(order), idle=but != "somebody works on it")
     if but == "nothing":
         began = NOW - timedelta(minutes=2) + timedelta(seconds=1)
-        assert app.journal.close_trade.mock_calls == [call("open", closed_at=began, dust=Decimal(2))]
+        assert daemon.journal.close_trade.mock_calls == [call("open", closed_at=began, dust=Decimal(2))]
         assert found.id == own.id
     else:
-        assert app.journal.close_trade.mock_calls == []
+        assert daemon.journal.close_trade.mock_calls == []
         assert found is other
 
 
 @pytest.mark.parametrize("idle", [True, False, None])
 def test_an_adopted_trade_ends_with_a_buy_of_another_name_only_while_nobody_works_on_it(
     idle: bool | None,  # noqa: FBT001 - a parameter
-    app: Mocked,
+    daemon: Mocked,
 ) -> None:
     """Where nobody says whether somebody does, as when a journal is rebuilt, nobody does."""
     order = ours()
     other = replace(a_trade(), id="other", entry_reason={"code": "adopted"}, phase=Phase.HOLDING)
-    app.journal.open_trade_in.return_value = other
-    app.journal.knows_trade.return_value = False
+    daemon.journal.open_trade_in.return_value = other
+    daemon.journal.knows_trade.return_value = False
     if idle is None:
-        adoption.trade_for(app, order, name_of(order))
+        adoption.trade_for(daemon, order, name_of(order))
     else:
-        adoption.adopt(app, order, name_of(order), idle=idle)
-        assert (app.journal.adopt.call_args.args[0] is other) is not idle
-    assert app.journal.close_trade.called is (idle is not False)
+        adoption.adopt(daemon, order, name_of(order), idle=idle)
+        assert (daemon.journal.adopt.call_args.args[0] is other) is not idle
+    assert daemon.journal.close_trade.called is (idle is not False)
 
 
-def test_an_order_without_a_readable_time_was_decided_now(app: Mocked) -> None:
+def test_an_order_without_a_readable_time_was_decided_now(daemon: Mocked) -> None:
     """It is over, so nothing hangs on it."""
     order = msgspec.structs.replace(ours(), created_at="yesterday")
-    assert adoption.adopted_intent(app, a_trade(), order, name_of(order)).decided_at == NOW
+    assert adoption.adopted_intent(daemon, a_trade(), order, name_of(order)).decided_at == NOW
 
 
-def test_what_was_executed_after_all_is_written_and_told(app: Mocked) -> None:
+def test_what_was_executed_after_all_is_written_and_told(daemon: Mocked) -> None:
     """Although the journal had proof that it never would be."""
     order, known = ours(), replace(intent(), state=IntentState.REJECTED)
-    adoption.see_after_all(app, order, known)
-    note = app.messages.adopted.return_value
-    assert app.journal.see_after_all.mock_calls == [call(known, "u", order.fills, order.paid_fee, [note])]
-    assert app.messages.adopted.mock_calls == [call(order, at=NOW)]
-    assert app.tell.mock_calls == [call("executed_after_all", level=logging.ERROR, market="KRW-A", identifier=NAME)]
+    adoption.see_after_all(daemon, order, known)
+    note = daemon.messages.adopted.return_value
+    assert daemon.journal.see_after_all.mock_calls == [call(known, "u", order.fills, order.paid_fee, [note])]
+    assert daemon.messages.adopted.mock_calls == [call(order, at=NOW)]
+    assert daemon.tell.mock_calls == [call("executed_after_all", level=logging.ERROR, market="KRW-A", identifier=NAME)]
 
 
 @pytest.mark.parametrize(
@@ -137,16 +131,16 @@ def test_what_was_executed_after_all_is_written_and_told(app: Mocked) -> None:
 async def test_a_position_lacks_its_stop_until_there_are_candles(
     changes: dict[str, Any],
     needs: bool,  # noqa: FBT001 - a parameter
-    app: Mocked,
+    daemon: Mocked,
 ) -> None:
     """One that was found at the exchange: nobody knows its old one, or it was never written down."""
     adopted: dict[str, Any] = {"entry_reason": {"code": "adopted"}, "bought": Decimal(5), "phase": Phase.HOLDING}
     trade = replace(a_trade(), **(adopted | changes))
-    app.journal.open_trades.return_value = [trade]
+    daemon.journal.open_trades.return_value = [trade]
     assert adoption.needs_stop(trade) is needs
-    assert await adoption.lacks_stop(app) is needs
-    await app.state.snapshot_dict.replace({"KRW-B": Mock(spec=Snapshot)})
-    assert not await adoption.lacks_stop(app)
+    assert await adoption.lacks_stop(daemon) is needs
+    await daemon.state.snapshot_dict.replace({"KRW-B": Mock(spec=Snapshot)})
+    assert not await adoption.lacks_stop(daemon)
 
 
 @pytest.mark.parametrize(
@@ -162,45 +156,49 @@ async def test_a_position_lacks_its_stop_until_there_are_candles(
     ],
 )
 async def test_an_adopted_trade_gets_the_stop_its_strategy_would_give_it_now(
-    changes: dict[str, Any], distance: float | None, stop: Decimal | None, app: Mocked, monkeypatch: pytest.MonkeyPatch
+    changes: dict[str, Any],
+    distance: float | None,
+    stop: Decimal | None,
+    daemon: Mocked,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Below what it was bought for; what was decided here keeps to the distance that was decided."""
     calls = recorded(monkeypatch, adoption, "hold_again")
     snapshot = Snapshot(
         market="KRW-A", candle_closed_at=NOW, numbers={}, failed_gate=None, price=Decimal(100), price_as_of=NOW
     )
-    await app.state.snapshot_dict.replace({"KRW-A": snapshot})
-    await app.state.active_trade.replace({"KRW-A": ActiveTrade(market="KRW-A", started_at=NOW, phase=Phase.HOLDING)})
-    app.strategy.enter.return_value = Entry(buy=False, reason=WHY, stop_distance=distance)
-    app.journal.fills_of_trade.return_value = [
+    await daemon.state.snapshot_dict.replace({"KRW-A": snapshot})
+    await daemon.state.active_trade.replace({"KRW-A": ActiveTrade(market="KRW-A", started_at=NOW, phase=Phase.HOLDING)})
+    daemon.strategy.enter.return_value = Entry(buy=False, reason=WHY, stop_distance=distance)
+    daemon.journal.fills_of_trade.return_value = [
         Fill(uuid="f", identifier="i", price=Decimal(100), volume=Decimal(5), funds=Decimal(500), at=NOW)
     ]
     adopted: dict[str, Any] = {"entry_reason": {"code": "adopted"}, "bought": Decimal(5), "phase": Phase.HOLDING}
     trade = replace(a_trade(), **(adopted | changes))
-    await adoption.give_stop(app, trade)
-    assert app.journal.fills_of_trade.mock_calls == ([call("t", "bid")] if stop else [])
-    assert app.journal.set_stop.mock_calls == ([call("t", stop)] if stop else [])
+    await adoption.give_stop(daemon, trade)
+    assert daemon.journal.fills_of_trade.mock_calls == ([call("t", "bid")] if stop else [])
+    assert daemon.journal.set_stop.mock_calls == ([call("t", stop)] if stop else [])
     assert calls == ([("hold_again", "KRW-A")] if stop else [])
     if stop:
-        assert app.strategy.enter.called is (trade.stop_distance is None)
-        assert app.tell.mock_calls == [call("stop_anew", level=logging.WARNING, market="KRW-A", stop=stop)]
-        assert (await app.state.active_trade.snapshot())["KRW-A"].phase == Phase.SELLING
+        assert daemon.strategy.enter.called is (trade.stop_distance is None)
+        assert daemon.tell.mock_calls == [call("stop_anew", level=logging.WARNING, market="KRW-A", stop=stop)]
+        assert (await daemon.state.active_trade.snapshot())["KRW-A"].phase == Phase.SELLING
 
 
-async def test_a_stop_is_not_given_while_nobody_knows_the_candles(app: Mocked) -> None:
+async def test_a_stop_is_not_given_while_nobody_knows_the_candles(daemon: Mocked) -> None:
     """It is, at a later comparison."""
     await adoption.give_stop(
-        app, replace(a_trade(), entry_reason={"code": "adopted"}, bought=Decimal(5), phase=Phase.HOLDING)
+        daemon, replace(a_trade(), entry_reason={"code": "adopted"}, bought=Decimal(5), phase=Phase.HOLDING)
     )
-    assert app.journal.mock_calls == []
+    assert daemon.journal.mock_calls == []
 
 
-async def test_a_stop_is_not_given_while_its_trade_is_being_sold(app: Mocked) -> None:
+async def test_a_stop_is_not_given_while_its_trade_is_being_sold(daemon: Mocked) -> None:
     """It is, at a later comparison, if the trade is held then."""
-    await app.state.active_trade.replace({"KRW-A": ActiveTrade(market="KRW-A", started_at=NOW, phase=Phase.SELLING)})
-    app.journal.fills_of_trade.return_value = [
+    await daemon.state.active_trade.replace({"KRW-A": ActiveTrade(market="KRW-A", started_at=NOW, phase=Phase.SELLING)})
+    daemon.journal.fills_of_trade.return_value = [
         Fill(uuid="f", identifier="i", price=Decimal(100), volume=Decimal(5), funds=Decimal(500), at=NOW)
     ]
     trade = replace(a_trade(), stop_distance=Decimal(3), bought=Decimal(5), phase=Phase.HOLDING)
-    await adoption.give_stop(app, trade)
-    assert app.journal.set_stop.mock_calls == []
+    await adoption.give_stop(daemon, trade)
+    assert daemon.journal.set_stop.mock_calls == []

@@ -14,7 +14,7 @@ import pytest
 
 from journal.records import Phase, WrittenOff
 from state import ActiveTrade, Price
-from tests.helpers.handmade import NOW, daemon, recorded
+from tests.helpers.handmade import NOW, recorded
 from tests.helpers.orders import a_trade, intent
 from tests.helpers.parts import only
 from trader.books import balances
@@ -26,12 +26,6 @@ if TYPE_CHECKING:
     from tests.helpers.parts import Mocked
 
 
-@pytest.fixture
-def app() -> Mocked:
-    """Return a daemon whose journal and exchange are written by hand."""
-    return daemon()
-
-
 @pytest.mark.parametrize(
     ("seconds", "busy", "quiet"), [(15, None, True), (14.999, None, False), (60, "KRW-A", False), (60, "KRW-B", True)]
 )
@@ -39,13 +33,13 @@ def test_a_position_is_quiet_when_nothing_moves_in_it(
     seconds: float,
     busy: str | None,
     quiet: bool,  # noqa: FBT001 - a parameter
-    app: Mocked,
+    daemon: Mocked,
 ) -> None:
     """No order in hand in its market, and the last fill at least a quarter of a minute ago."""
-    app.journal.open_trades.return_value = [a_trade()]
-    app.journal.live_intents.return_value = [] if busy is None else [replace(intent(), market=busy)]
-    app.journal.position_volume.return_value = Decimal(7)
-    found = balances.quiet_positions(app.journal, NOW + timedelta(seconds=seconds))
+    daemon.journal.open_trades.return_value = [a_trade()]
+    daemon.journal.live_intents.return_value = [] if busy is None else [replace(intent(), market=busy)]
+    daemon.journal.position_volume.return_value = Decimal(7)
+    found = balances.quiet_positions(daemon.journal, NOW + timedelta(seconds=seconds))
     assert found == ({"t": Decimal(7)} if quiet else {})
 
 
@@ -62,20 +56,20 @@ async def test_a_balance_is_compared_with_what_is_held_quietly(
     before: dict[str, Decimal],
     after: dict[str, Decimal],
     gone: str | None,
-    app: Mocked,
+    daemon: Mocked,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Free and locked together, of what did not change meanwhile; what is missing is kept for the next time."""
     calls = recorded(monkeypatch, balances, "compare_balance")
     looks = [before, after, after]
-    app.upbit.chance = AsyncMock(return_value=only(Chance, coins=Decimal(4)))
+    daemon.upbit.chance = AsyncMock(return_value=only(Chance, coins=Decimal(4)))
     monkeypatch.setattr(balances, "quiet_positions", lambda *_: looks.pop(0))
-    app.journal.open_trades.return_value = [a_trade(), replace(a_trade(), id="other", market="KRW-B")]
-    app.upbit.accounts.return_value = Rows([Account(currency="A", available=Decimal(1), locked=Decimal(3)), WON])
-    app.shortage.missing = {"t": Decimal(4), "gone": Decimal(1)}
-    await balances.compare_balances(app)
+    daemon.journal.open_trades.return_value = [a_trade(), replace(a_trade(), id="other", market="KRW-B")]
+    daemon.upbit.accounts.return_value = Rows([Account(currency="A", available=Decimal(1), locked=Decimal(3)), WON])
+    daemon.shortage.missing = {"t": Decimal(4), "gone": Decimal(1)}
+    await balances.compare_balances(daemon)
     assert calls == ([] if gone is None else [("compare_balance", a_trade(), Decimal(gone))])
-    assert app.shortage.missing == ({} if gone is None else {"t": Decimal(6)})
+    assert daemon.shortage.missing == ({} if gone is None else {"t": Decimal(6)})
 
 
 WON = Account(currency="KRW", available=Decimal(100), locked=Decimal(0))
@@ -85,54 +79,54 @@ WON = Account(currency="KRW", available=Decimal(100), locked=Decimal(0))
     ("coins", "gone"), [(Decimal(0), "3"), (Decimal(1), "2"), (Decimal(3), "0"), (Decimal(9), "0"), (None, "0")]
 )
 async def test_what_is_missing_twice_is_gone_as_far_as_another_source_says_so(
-    coins: Decimal | None, gone: str, app: Mocked, monkeypatch: pytest.MonkeyPatch
+    coins: Decimal | None, gone: str, daemon: Mocked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A list that shows nothing of a coin proves nothing: the number that `chance` names does."""
     calls = recorded(monkeypatch, balances, "compare_balance")
     monkeypatch.setattr(balances, "quiet_positions", lambda *_: {"t": Decimal(3)})
-    app.journal.open_trades.return_value = [a_trade()]
-    app.upbit.accounts.return_value = Rows([WON])
-    app.upbit.chance = AsyncMock(return_value=only(Chance, coins=coins))
-    app.shortage.missing = {"t": Decimal(3)}
-    await balances.compare_balances(app)
+    daemon.journal.open_trades.return_value = [a_trade()]
+    daemon.upbit.accounts.return_value = Rows([WON])
+    daemon.upbit.chance = AsyncMock(return_value=only(Chance, coins=coins))
+    daemon.shortage.missing = {"t": Decimal(3)}
+    await balances.compare_balances(daemon)
     assert calls == [("compare_balance", a_trade(), Decimal(gone))]
 
 
-async def test_without_a_second_source_nothing_is_gone(app: Mocked, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_without_a_second_source_nothing_is_gone(daemon: Mocked, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is asked again a minute later."""
     calls = recorded(monkeypatch, balances, "compare_balance")
     monkeypatch.setattr(balances, "quiet_positions", lambda *_: {"t": Decimal(3)})
-    app.journal.open_trades.return_value = [a_trade()]
-    app.upbit.accounts.return_value = Rows([WON])
-    app.upbit.chance = AsyncMock(side_effect=OutcomeUnknown("time-out"))
-    app.shortage.missing = {"t": Decimal(3)}
-    await balances.compare_balances(app)
+    daemon.journal.open_trades.return_value = [a_trade()]
+    daemon.upbit.accounts.return_value = Rows([WON])
+    daemon.upbit.chance = AsyncMock(side_effect=OutcomeUnknown("time-out"))
+    daemon.shortage.missing = {"t": Decimal(3)}
+    await balances.compare_balances(daemon)
     assert calls == [("compare_balance", a_trade(), Decimal(0))]
-    assert app.shortage.missing == {"t": Decimal(3)}
+    assert daemon.shortage.missing == {"t": Decimal(3)}
 
 
 @pytest.mark.parametrize("accounts", [Rows(), Rows([Account(currency="B", available=Decimal(1), locked=Decimal(0))])])
-async def test_a_wallet_without_won_is_no_answer(accounts: Rows[Account], app: Mocked) -> None:
+async def test_a_wallet_without_won_is_no_answer(accounts: Rows[Account], daemon: Mocked) -> None:
     """Nothing is compared with it, and what was seen before stays."""
-    app.journal.open_trades.return_value = [a_trade()]
-    app.upbit.accounts.return_value = accounts
-    app.shortage.missing = {"t": Decimal(1)}
+    daemon.journal.open_trades.return_value = [a_trade()]
+    daemon.upbit.accounts.return_value = accounts
+    daemon.shortage.missing = {"t": Decimal(1)}
     with pytest.raises(OutcomeUnknown, match="without won"):
-        await balances.compare_balances(app)
-    assert app.shortage.missing == {"t": Decimal(1)}
+        await balances.compare_balances(daemon)
+    assert daemon.shortage.missing == {"t": Decimal(1)}
 
 
 @pytest.mark.parametrize("name", ["A", ""])
 async def test_of_a_coin_whose_row_cannot_be_read_nothing_is_said(
-    name: str, app: Mocked, monkeypatch: pytest.MonkeyPatch
+    name: str, daemon: Mocked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nor of any when the row has not even a name."""
     calls = recorded(monkeypatch, balances, "compare_balance")
     monkeypatch.setattr(balances, "quiet_positions", lambda *_: {"t": Decimal(3)})
-    app.journal.open_trades.return_value = [a_trade()]
-    app.upbit.accounts.return_value = Rows([WON], {name: "null"})
-    app.shortage.missing = {"t": Decimal(3)}
-    await balances.compare_balances(app)
+    daemon.journal.open_trades.return_value = [a_trade()]
+    daemon.upbit.accounts.return_value = Rows([WON], {name: "null"})
+    daemon.shortage.missing = {"t": Decimal(3)}
+    await balances.compare_balances(daemon)
     assert calls == []
 
 
@@ -140,18 +134,18 @@ async def test_of_a_coin_whose_row_cannot_be_read_nothing_is_said(
 async def test_balances_are_not_looked_at_twice_within_a_quarter_of_a_minute(
     ago: float,
     looks: bool,  # noqa: FBT001 - a parameter
-    app: Mocked,
+    daemon: Mocked,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The same old answer could be given twice; a coin that Upbit does not list is missing as a whole."""
     monkeypatch.setattr(asyncio, "get_running_loop", lambda: only(asyncio.BaseEventLoop, time=lambda: 1000.0))
     monkeypatch.setattr(balances, "quiet_positions", lambda *_: {"t": Decimal(3)})
-    app.journal.open_trades.return_value = [a_trade()]
-    app.upbit.accounts.return_value = Rows([WON])
-    app.shortage.looked_s = 1000.0 - ago
-    await balances.compare_balances(app)
-    assert app.upbit.accounts.called is looks
-    assert app.shortage.missing == ({"t": Decimal(3)} if looks else {})
+    daemon.journal.open_trades.return_value = [a_trade()]
+    daemon.upbit.accounts.return_value = Rows([WON])
+    daemon.shortage.looked_s = 1000.0 - ago
+    await balances.compare_balances(daemon)
+    assert daemon.upbit.accounts.called is looks
+    assert daemon.shortage.missing == ({"t": Decimal(3)} if looks else {})
 
 
 @pytest.mark.parametrize(
@@ -164,37 +158,39 @@ async def test_balances_are_not_looked_at_twice_within_a_quarter_of_a_minute(
     ],
 )
 async def test_what_is_gone_is_written_off_at_its_price(
-    phase: str, left: str, step: str | None, app: Mocked, monkeypatch: pytest.MonkeyPatch
+    phase: str, left: str, step: str | None, daemon: Mocked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A person is told; what is left is held, a trade of nothing is over, and a sale that waits goes on by itself."""
     calls = recorded(monkeypatch, balances, "hold_again", "end_taken")
-    await app.state.active_trade.replace({"KRW-A": ActiveTrade(market="KRW-A", started_at=NOW, phase=Phase(phase))})
-    await app.state.trading_dict.replace({"KRW-A": Price(price=Decimal(110), as_of=NOW)})
-    app.shortage.beside = {"t": Decimal(7)}
-    app.journal.position_volume.return_value = Decimal(left)
+    await daemon.state.active_trade.replace({"KRW-A": ActiveTrade(market="KRW-A", started_at=NOW, phase=Phase(phase))})
+    await daemon.state.trading_dict.replace({"KRW-A": Price(price=Decimal(110), as_of=NOW)})
+    daemon.shortage.beside = {"t": Decimal(7)}
+    daemon.journal.position_volume.return_value = Decimal(left)
     ended = replace(a_trade(), phase=Phase.HOLDING)
-    app.journal.trade.return_value = ended
-    await balances.compare_balance(app, a_trade(), Decimal(4))
-    note = app.messages.taken.return_value
-    assert app.messages.taken.mock_calls == [call(a_trade(), Decimal(4), at=NOW)]
-    assert app.journal.take_out.mock_calls == [call("t", Decimal(4), [note], price=Decimal(110), beside=Decimal(7))]
-    assert app.tell.mock_calls == [call("taken", level=logging.WARNING, market="KRW-A", volume=Decimal(4))]
-    assert app.wake_notifier.called
+    daemon.journal.trade.return_value = ended
+    await balances.compare_balance(daemon, a_trade(), Decimal(4))
+    note = daemon.messages.taken.return_value
+    assert daemon.messages.taken.mock_calls == [call(a_trade(), Decimal(4), at=NOW)]
+    assert daemon.journal.take_out.mock_calls == [call("t", Decimal(4), [note], price=Decimal(110), beside=Decimal(7))]
+    assert daemon.tell.mock_calls == [call("taken", level=logging.WARNING, market="KRW-A", volume=Decimal(4))]
+    assert daemon.wake_notifier.called
     assert calls == {"hold_again": [("hold_again", "KRW-A")], "end_taken": [("end_taken", ended)], None: []}[step]
     if step is not None:
-        assert app.journal.position_volume.mock_calls == [call("t")]
+        assert daemon.journal.position_volume.mock_calls == [call("t")]
 
 
 @pytest.mark.parametrize(("gone", "phase"), [("0", Phase.HOLDING), ("4", Phase.BUYING), ("4", None)])
 async def test_nothing_is_written_off_that_is_there_or_in_somebody_elses_hands(
-    gone: str, phase: str | None, app: Mocked
+    gone: str, phase: str | None, daemon: Mocked
 ) -> None:
     """The next comparison looks again."""
     if phase is not None:
-        await app.state.active_trade.replace({"KRW-A": ActiveTrade(market="KRW-A", started_at=NOW, phase=Phase(phase))})
-    await balances.compare_balance(app, a_trade(), Decimal(gone))
-    assert app.journal.take_out.mock_calls == []
-    assert [one.phase for one in (await app.state.active_trade.snapshot()).values()] == ([phase] if phase else [])
+        await daemon.state.active_trade.replace(
+            {"KRW-A": ActiveTrade(market="KRW-A", started_at=NOW, phase=Phase(phase))}
+        )
+    await balances.compare_balance(daemon, a_trade(), Decimal(gone))
+    assert daemon.journal.take_out.mock_calls == []
+    assert [one.phase for one in (await daemon.state.active_trade.snapshot()).values()] == ([phase] if phase else [])
 
 
 @pytest.mark.parametrize(
@@ -210,20 +206,20 @@ async def test_a_sale_waits_while_no_order_of_it_is_in_hand(
     phase: str,
     busy: str | None,
     waits: bool,  # noqa: FBT001 - a parameter
-    app: Mocked,
+    daemon: Mocked,
 ) -> None:
     """Orders of other markets do not count."""
-    await app.state.active_trade.replace({"KRW-A": ActiveTrade(market="KRW-A", started_at=NOW, phase=Phase(phase))})
-    app.journal.live_intents.return_value = [] if busy is None else [replace(intent(), market=busy)]
-    assert await balances.waits_to_sell(app, "KRW-A") is waits
-    assert not await balances.waits_to_sell(app, "KRW-C")
+    await daemon.state.active_trade.replace({"KRW-A": ActiveTrade(market="KRW-A", started_at=NOW, phase=Phase(phase))})
+    daemon.journal.live_intents.return_value = [] if busy is None else [replace(intent(), market=busy)]
+    assert await balances.waits_to_sell(daemon, "KRW-A") is waits
+    assert not await balances.waits_to_sell(daemon, "KRW-C")
 
 
 @pytest.mark.parametrize("prices", [{}, {"KRW-A": None}])
-async def test_a_price_that_nobody_knows_is_none(prices: dict[str, Price | None], app: Mocked) -> None:
+async def test_a_price_that_nobody_knows_is_none(prices: dict[str, Price | None], daemon: Mocked) -> None:
     """Coins that are gone then count as what they cost."""
-    await app.state.trading_dict.replace(prices)
-    assert await balances.last_price(app, "KRW-A") is None
+    await daemon.state.trading_dict.replace(prices)
+    assert await balances.last_price(daemon, "KRW-A") is None
 
 
 @pytest.mark.parametrize(
@@ -232,24 +228,24 @@ async def test_a_price_that_nobody_knows_is_none(prices: dict[str, Price | None]
     ids=["an unreadable row", "an order in hand", "an order elsewhere"],
 )
 async def test_dust_is_compared_while_nothing_moves_in_its_market(
-    accounts: Rows[Account], busy: str | None, app: Mocked
+    accounts: Rows[Account], busy: str | None, daemon: Mocked
 ) -> None:
     """Like everything that is held: a row nobody can read, or an order in hand, says nothing of it."""
-    app.journal.dust.return_value = {"KRW-A": Decimal(3)}
-    app.journal.live_intents.return_value = [] if busy is None else [replace(intent(), market=busy)]
-    assert await balances.compare_dust(app, accounts) == ({"KRW-A": Decimal(3)} if busy == "KRW-B" else {})
-    assert app.journal.lose_dust.mock_calls == []
+    daemon.journal.dust.return_value = {"KRW-A": Decimal(3)}
+    daemon.journal.live_intents.return_value = [] if busy is None else [replace(intent(), market=busy)]
+    assert await balances.compare_dust(daemon, accounts) == ({"KRW-A": Decimal(3)} if busy == "KRW-B" else {})
+    assert daemon.journal.lose_dust.mock_calls == []
 
 
 @pytest.mark.parametrize("moved", ["a buy began", "another dust"])
-async def test_dust_that_moved_while_a_second_source_was_asked_is_left(moved: str, app: Mocked) -> None:
+async def test_dust_that_moved_while_a_second_source_was_asked_is_left(moved: str, daemon: Mocked) -> None:
     """The next comparison looks again."""
-    app.journal.dust.side_effect = [{"KRW-A": Decimal(3)}, {"KRW-A": Decimal(3 if moved == "a buy began" else 2)}]
-    app.journal.live_intents.side_effect = [[], [intent()] if moved == "a buy began" else []]
-    app.shortage.missing = {"KRW-A": Decimal(3)}
-    app.upbit.chance = AsyncMock(return_value=only(Chance, coins=Decimal(0)))
-    assert await balances.compare_dust(app, Rows([WON])) == {"KRW-A": Decimal(3)}
-    assert app.journal.lose_dust.mock_calls == []
+    daemon.journal.dust.side_effect = [{"KRW-A": Decimal(3)}, {"KRW-A": Decimal(3 if moved == "a buy began" else 2)}]
+    daemon.journal.live_intents.side_effect = [[], [intent()] if moved == "a buy began" else []]
+    daemon.shortage.missing = {"KRW-A": Decimal(3)}
+    daemon.upbit.chance = AsyncMock(return_value=only(Chance, coins=Decimal(0)))
+    assert await balances.compare_dust(daemon, Rows([WON])) == {"KRW-A": Decimal(3)}
+    assert daemon.journal.lose_dust.mock_calls == []
 
 
 @pytest.mark.parametrize(
@@ -258,27 +254,27 @@ async def test_dust_that_moved_while_a_second_source_was_asked_is_left(moved: st
 async def test_nothing_is_held_again_while_somebody_works_in_its_market(
     is_open: bool,  # noqa: FBT001 - a parameter
     phase: Phase | None,
-    app: Mocked,
+    daemon: Mocked,
 ) -> None:
     """It waits for the next comparison."""
     if phase is not None:
-        await app.state.active_trade.replace({"KRW-A": ActiveTrade(market="KRW-A", started_at=NOW, phase=phase)})
-    app.journal.open_trade_in.return_value = a_trade() if is_open else None
-    app.journal.written_off.return_value = {"t": WrittenOff(volume=Decimal(3), beside=Decimal(0), at=NOW)}
-    await balances.take_back(app, a_trade())
-    assert app.journal.give_back.mock_calls == []
+        await daemon.state.active_trade.replace({"KRW-A": ActiveTrade(market="KRW-A", started_at=NOW, phase=phase)})
+    daemon.journal.open_trade_in.return_value = a_trade() if is_open else None
+    daemon.journal.written_off.return_value = {"t": WrittenOff(volume=Decimal(3), beside=Decimal(0), at=NOW)}
+    await balances.take_back(daemon, a_trade())
+    assert daemon.journal.give_back.mock_calls == []
 
 
 @pytest.mark.parametrize(("late_s", "again"), [(0, {"t"}), (1, set())], ids=["in time", "too late"])
 async def test_coins_that_come_long_after_others_were_written_off_are_the_owners(
-    late_s: int, again: set[str], app: Mocked
+    late_s: int, again: set[str], daemon: Mocked
 ) -> None:
     """As many as he took, to the last digit: he may have brought them back, and what is his is never sold."""
-    at = app.clock() - balances.BACK_WITHIN - timedelta(seconds=late_s)
-    app.journal.written_off.return_value = {"t": WrittenOff(volume=Decimal(3), beside=Decimal(0), at=at)}
-    app.journal.trade.return_value = replace(a_trade(), market="KRW-A")
-    app.journal.open_trade_in.return_value = None
-    app.journal.dust.return_value, app.journal.live_intents.return_value = {}, []
+    at = daemon.clock() - balances.BACK_WITHIN - timedelta(seconds=late_s)
+    daemon.journal.written_off.return_value = {"t": WrittenOff(volume=Decimal(3), beside=Decimal(0), at=at)}
+    daemon.journal.trade.return_value = replace(a_trade(), market="KRW-A")
+    daemon.journal.open_trade_in.return_value = None
+    daemon.journal.dust.return_value, daemon.journal.live_intents.return_value = {}, []
     there = Account(currency="A", available=Decimal(3), locked=Decimal(0))
-    await balances.see_what_is_there_again(app, Rows([WON, there]))
-    assert app.shortage.again == again
+    await balances.see_what_is_there_again(daemon, Rows([WON, there]))
+    assert daemon.shortage.again == again

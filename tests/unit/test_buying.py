@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from unittest.mock import call
 
 import msgspec
@@ -30,7 +30,6 @@ from tests.helpers.trading import (
     ends,
     hold,
     refused,
-    trading,
 )
 from trader.orders import plans, risk
 from trader.trades import buying, lifecycle
@@ -39,20 +38,11 @@ from upbit.models import Account, NewOrder, Side
 from upbit.rest import Upbit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
     from config.settings import Config
+    from upbit.models import Book, Chance
 
     Verdict = risk.BuyPlan | risk.Refused | OutcomeUnknown
     from tests.helpers.trading import Trading
-
-
-@pytest.fixture
-def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Trading]:
-    """Return a daemon's parts around a real journal, whose pauses do not last."""
-    with trading(tmp_path, monkeypatch) as app:
-        yield app
 
 
 async def test_the_facts_of_a_buy_are_those_of_now(app: Trading) -> None:
@@ -62,12 +52,12 @@ async def test_the_facts_of_a_buy_are_those_of_now(app: Trading) -> None:
     await app.state.wallet_dict.replace({"KRW": wallet, "AAA": replace(wallet, available=Decimal(1))})
     allowed, levels = chance(), book(level("1001", "999"))
 
-    async def ask_chance(market: str) -> Any:
+    async def ask_chance(market: str) -> Chance:
         assert market == MARKET
         app.later(1)
         return allowed
 
-    async def ask_books(markets: list[str]) -> Any:
+    async def ask_books(markets: list[str]) -> list[Book]:
         assert markets == [MARKET]
         app.later(1)
         return [levels]

@@ -9,22 +9,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from journal.records import Phase
-from tests.helpers.trading import ENTRY, MARKET, NOW, PLAN, SNAPSHOT, TRADE, active, executed, hold, trading
+from tests.helpers.trading import ENTRY, MARKET, NOW, PLAN, SNAPSHOT, TRADE, active, executed, hold
 from trader.orders import plans
 from trader.trades import positions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
     from tests.helpers.trading import Trading
-
-
-@pytest.fixture
-def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Trading]:
-    """Return a daemon's parts around a real journal, whose pauses do not last."""
-    with trading(tmp_path, monkeypatch) as app:
-        yield app
 
 
 async def test_a_phase_is_taken_by_one_only(app: Trading) -> None:

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from tests.helpers.buying import book, level
-from tests.helpers.handmade import NAME, NOW, daemon, name_of, ours, recorded
+from tests.helpers.handmade import NAME, NOW, name_of, ours, recorded, written_by_hand
 from tests.helpers.journals import Book, buy, sell
 from tests.helpers.orders import a_trade
 from tests.helpers.parts import make_app, only
@@ -116,7 +116,7 @@ async def test_what_a_sale_has_left_is_dust_when_it_is_worth_less_than_an_order(
 
 async def test_what_was_executed_comes_back_oldest_first(monkeypatch: pytest.MonkeyPatch) -> None:
     """All orders since Upbit keeps names, those of one moment by their uuid; without others', and what did nothing."""
-    app = daemon()
+    app = written_by_hand()
     monkeypatch.setattr(rebuild, "choose_account", lambda _, __, wished: wished)
     monkeypatch.setattr(rebuild, "whole", AsyncMock(side_effect=lambda _, order: order))
     put: list[str] = []
@@ -151,7 +151,7 @@ async def test_an_order_that_the_list_shows_unreadably_is_asked_for_by_its_name(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """One that cannot be read by itself either is left out by name; while nobody answers nothing is rebuilt."""
-    app = daemon()
+    app = written_by_hand()
     recorded(monkeypatch, rebuild, "pause")
     app.upbit.closed_orders.return_value = Rows([], {NAME: "state: null", "ub1-S-odd": "state: null"})
     odd = OutcomeUnknown("an answer of another shape", status=200)
@@ -167,7 +167,7 @@ async def test_an_order_is_asked_for_until_it_is_over_and_shows_all_that_was_exe
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Once a second: less than the list has shown is no answer yet."""
-    app, done = daemon(), ours()
+    app, done = written_by_hand(), ours()
     pauses = recorded(monkeypatch, rebuild, "pause")
     running = msgspec.structs.replace(done, state="wait")
     in_part = msgspec.structs.replace(done, executed_volume=Decimal(4))
@@ -180,7 +180,7 @@ async def test_an_order_is_asked_for_until_it_is_over_and_shows_all_that_was_exe
 
 def test_an_order_is_written_under_its_trade_with_its_fills_and_fee(monkeypatch: pytest.MonkeyPatch) -> None:
     """As one that was found by a running daemon is, and without a message: the verb itself tells what came back."""
-    app, order = daemon(), ours()
+    app, order = written_by_hand(), ours()
     trade = replace(a_trade(), decided_at=NOW - timedelta(minutes=2))
     trade_for, intent = Mock(return_value=trade), Mock()
     monkeypatch.setattr(rebuild, "trade_for", trade_for)

@@ -11,7 +11,7 @@ import pytest
 
 from journal.records import Phase
 from state import ActiveTrade
-from tests.helpers.handmade import NOW, daemon, recorded
+from tests.helpers.handmade import NOW, recorded
 from tests.helpers.orders import a_trade
 from trader.books import reconcile
 
@@ -20,16 +20,10 @@ if TYPE_CHECKING:
     from trader.app import App
 
 
-@pytest.fixture
-def app() -> Mocked:
-    """Return a daemon whose journal and exchange are written by hand."""
-    return daemon()
-
-
 @pytest.mark.parametrize("whole", [True, False])
 async def test_a_comparison_has_its_order_and_opens_the_way(
     whole: bool,  # noqa: FBT001 - a parameter
-    app: Mocked,
+    daemon: Mocked,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Disk, orders, open trades, then balances and stops: these say nothing while an order is not known."""
@@ -40,30 +34,30 @@ async def test_a_comparison_has_its_order_and_opens_the_way(
         return whole
 
     monkeypatch.setattr(reconcile, "compare_orders", compare_orders)
-    monkeypatch.setattr(reconcile, "look_after_storage", lambda found: calls.append(("disk", found is app)))
-    app.journal.open_trades.return_value = [a_trade()]
-    app.comparison.rounds = 5
+    monkeypatch.setattr(reconcile, "look_after_storage", lambda found: calls.append(("disk", found is daemon)))
+    daemon.journal.open_trades.return_value = [a_trade()]
+    daemon.comparison.rounds = 5
     began_s = asyncio.get_running_loop().time()
-    await reconcile.reconcile(app)
+    await reconcile.reconcile(daemon)
     assert calls[:3] == [("disk", True), ("compare_orders",), ("take_up", "KRW-A")]
     assert calls[3:] == ([("compare_balances",), ("give_stop", a_trade())] if whole else [])
-    assert (app.comparison.finished, app.comparison.rounds) == (whole, 5 + whole)
-    assert (app.comparison.began_s is not None and app.comparison.began_s >= began_s) is whole
+    assert (daemon.comparison.finished, daemon.comparison.rounds) == (whole, 5 + whole)
+    assert (daemon.comparison.began_s is not None and daemon.comparison.began_s >= began_s) is whole
 
 
 @pytest.mark.parametrize(("compared_s", "fresh"), [(None, False), (1000.0, True), (700.0, True), (699.9, False)])
 def test_a_comparison_is_good_for_five_minutes(
     compared_s: float | None,
     fresh: bool,  # noqa: FBT001 - a parameter
-    app: Mocked,
+    daemon: Mocked,
 ) -> None:
     """Another daemon may have traded since."""
-    app.comparison.began_s = compared_s
-    assert app.comparison.is_fresh(1000.0) is fresh
+    daemon.comparison.began_s = compared_s
+    assert daemon.comparison.is_fresh(1000.0) is fresh
 
 
 async def test_comparisons_come_every_minute_and_soon_again_until_one_is_complete(
-    app: Mocked, monkeypatch: pytest.MonkeyPatch
+    daemon: Mocked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They end with the daemon, and their failures are looked after like those of every loop."""
     pauses: list[tuple[object, ...]] = []
@@ -72,23 +66,23 @@ async def test_comparisons_come_every_minute_and_soon_again_until_one_is_complet
         pauses.append(what)
 
     monkeypatch.setattr(reconcile, "pause", pause)
-    app.discovery.thorough_at = NOW
-    async for _ in reconcile.rounds(app):
-        assert not app.comparison.wanted.is_set()
-        app.comparison.wanted.set()
+    daemon.discovery.thorough_at = NOW
+    async for _ in reconcile.rounds(daemon):
+        assert not daemon.comparison.wanted.is_set()
+        daemon.comparison.wanted.set()
         if len(pauses) == 2:
-            app.comparison.finished = True
+            daemon.comparison.finished = True
         if len(pauses) == 3:
-            app.discovery.thorough_at = None
+            daemon.discovery.thorough_at = None
         if len(pauses) == 4:
-            app.discovery.thorough_at = NOW
-            app.journal.open_trades.return_value = [
+            daemon.discovery.thorough_at = NOW
+            daemon.journal.open_trades.return_value = [
                 replace(a_trade(), entry_reason={"code": "adopted"}, phase=Phase.HOLDING, bought=Decimal(5))
             ]
         if len(pauses) == 5:
-            app.stop.set()
+            daemon.stop.set()
     assert [seconds for seconds, *_ in pauses] == [1.0, 1.0, 60.0, 1.0, 1.0, 1.0]
-    assert {tuple(wakers) for _, *wakers in pauses} == {(app.stop, app.comparison.wanted)}
+    assert {tuple(wakers) for _, *wakers in pauses} == {(daemon.stop, daemon.comparison.wanted)}
     kept: list[Any] = []
 
     async def keep_going(*what: object, **facts: object) -> None:
@@ -96,9 +90,9 @@ async def test_comparisons_come_every_minute_and_soon_again_until_one_is_complet
 
     calls = recorded(monkeypatch, reconcile, "reconcile")
     monkeypatch.setattr(reconcile, "keep_going", keep_going)
-    await reconcile.reconcile_periodically(app)
+    await reconcile.reconcile_periodically(daemon)
     (name, ticks, step), facts = kept
-    assert (name, facts) == ("reconcile", {"health": app.health, "stop": app.stop})
+    assert (name, facts) == ("reconcile", {"health": daemon.health, "stop": daemon.stop})
     assert [tick async for tick in ticks] == []
     await step()
     assert calls == [("reconcile",)]
@@ -122,20 +116,20 @@ async def test_the_shared_dicts_follow_the_journal_unless_somebody_works_on_it(
     trade: str | None,
     active: tuple[str, str] | None,
     step: str | None,
-    app: Mocked,
+    daemon: Mocked,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A trade that stands nowhere is put back, one at rest is read again, one that is over is let go."""
     calls = recorded(monkeypatch, reconcile, "put_back", "hold_again", "let_go")
     found = None if trade is None else replace(a_trade(), phase=Phase(trade))
-    app.journal.open_trade_in.return_value = found
+    daemon.journal.open_trade_in.return_value = found
     if active is not None:
         phase, name = active
-        await app.state.active_trade.replace(
+        await daemon.state.active_trade.replace(
             {"KRW-A": ActiveTrade(market="KRW-A", started_at=NOW, phase=Phase(phase), trade_id=name)}
         )
-    await reconcile.take_up(app, "KRW-A")
+    await reconcile.take_up(daemon, "KRW-A")
     expected = {None: [], "put_back": [("put_back", found)]}
     assert calls == expected.get(step, [(step, "KRW-A")])
     if step in {"hold_again", "let_go"}:  # taken, so that nobody begins a sale meanwhile
-        assert (await app.state.active_trade.snapshot())["KRW-A"].phase == Phase.SELLING
+        assert (await daemon.state.active_trade.snapshot())["KRW-A"].phase == Phase.SELLING

@@ -19,7 +19,7 @@ from journal.records import IntentState, Note, Phase
 from journal.restore import fresh_folder
 from tests.helpers.journals import NOW, Book, begin, fill, intent, trade
 from tests.helpers.parts import make_app, only
-from tests.helpers.trading import ENTRY, MARKET, PLAN, SNAPSHOT, TRADE, active, ends, hold, leaving, refused, trading
+from tests.helpers.trading import ENTRY, MARKET, PLAN, SNAPSHOT, TRADE, active, ends, hold, leaving, refused
 from trader.books import balances, breach, discovery
 from trader.orders import drive, plans, tracking
 from trader.orders.evidence import Looks
@@ -34,13 +34,6 @@ if TYPE_CHECKING:
     from tests.helpers.trading import Trading
 
 NO_ANSWER = OutcomeUnknown("no answer")
-
-
-@pytest.fixture
-def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Trading]:
-    """Return a daemon's parts around a real journal, whose pauses do not last."""
-    with trading(tmp_path, monkeypatch) as parts:
-        yield parts
 
 
 @pytest.fixture

@@ -32,7 +32,6 @@ from tests.helpers.trading import (
     hold,
     leaving,
     refused,
-    trading,
 )
 from trader.orders import plans
 from trader.trades import lifecycle, selling
@@ -41,18 +40,8 @@ from upbit.models import NewOrder, Side
 from upbit.rest import Upbit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
     from tests.helpers.trading import Trading
     from trader.app import App
-
-
-@pytest.fixture
-def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Trading]:
-    """Return a daemon's parts around a real journal, whose pauses do not last."""
-    with trading(tmp_path, monkeypatch) as app:
-        yield app
 
 
 async def test_a_sale_is_written_down_and_ends_the_trade(app: Trading, monkeypatch: pytest.MonkeyPatch) -> None:
