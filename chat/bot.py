@@ -19,7 +19,6 @@ from discord import app_commands
 
 from chat.answers import VERBS, Reply, answer_of, text_of
 from chat.buttons import LONGEST_LABEL, fitting, pressed, time_of
-from config.redaction import Redaction
 from dashboard.desk import Desk
 from dashboard.passes import Role
 from journal.errors import JournalError
@@ -150,7 +149,7 @@ class Bot:
             await self._send_away(interaction)
             return
         await interaction.response.defer(thinking=True, ephemeral=verb.private)
-        sight = await self._desk.sight(Role.OWNER, asked)
+        sight = self._desk.sight(Role.OWNER, asked)
         try:
             answer = await self._desk.read(lambda journal: answer_of(verb, journal, sight))
         except JournalError:
@@ -217,7 +216,7 @@ class Bot:
             await interaction.response.send_message(STRANGER.say(self._language), ephemeral=True)
 
     def _embed(self, text: str) -> discord.Embed:
-        return discord.Embed(description=Redaction.of(self._config)(text))
+        return discord.Embed(description=self._desk.sight(Role.OWNER, {}).hide(text))
 
 
 async def stay_connected(connect: Callable[[], Awaitable[None]]) -> None:

@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import sys
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 from cli.common import log as logs
 from cli.common.accounts import account_of, check_keys, read_accounts
 from cli.common.exits import OK
+from cli.common.live import add_live, live_market
 from cli.common.loop import plain_loop, stop_on_signals
 from cli.common.options import account, add_market, moment, positive
 from config.problems import ConfigError, Problem
@@ -27,10 +29,12 @@ from trader.clock import wall_clock
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import AsyncIterator, Callable
     from datetime import datetime
 
     from config.settings import Config
     from sandbox.keys import PocketOptions
+    from sandbox.server import Opened
 
 log = logging.getLogger("sandbox")
 
@@ -40,6 +44,10 @@ PACE_S, LATE_S = 5.0, 1.0
 REPLAY_STARTS = Problem(
     ko="--start와 --replay는 함께 쓸 수 없습니다. 재생은 기록된 시각에 시작합니다.",
     en="--start and --replay exclude each other: a replay begins when it was recorded.",
+)
+LIVE_ALONE = Problem(
+    ko="--live는 --replay, --start, --speed, --faults, --admin과 함께 쓸 수 없습니다. 실제 시장은 바꿀 수 없습니다.",
+    en="--live excludes --replay, --start, --speed, --faults and --admin: the real market is as it is.",
 )
 
 
@@ -65,6 +73,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--start", type=moment, metavar="TIME", help="market time at the start, e.g. 2026-11-02T00:00Z (default: now)"
     )
+    parser.add_argument("--live", action="store_true", help="trade on paper in the market of Upbit, as it is now")
+    add_live(parser)
     add_market(parser)
 
 
@@ -99,6 +109,9 @@ def served_options(options: argparse.Namespace) -> SandboxOptions:
     """
     if options.replay is not None and options.start is not None:
         raise ConfigError((REPLAY_STARTS,))
+    made_up = (options.replay, options.start, options.faults, options.admin or None)
+    if options.live and (made_up != (None,) * len(made_up) or options.speed != 1):
+        raise ConfigError((LIVE_ALONE,))
     pockets = [account_of(*account) for account in options.accounts]
     pockets += read_accounts(options.accounts_file) if options.accounts_file else ()
     check_keys(options.access_key, pockets)
@@ -111,9 +124,11 @@ async def serve(config: Config, options: argparse.Namespace) -> None:
     stop = asyncio.Event()
     stop_on_signals(stop)
     settings = served_options(options)
-    source = open_source(settings, wall_clock())
-    clock = LoopClock(source.start, asyncio.get_running_loop(), scale=options.speed)
-    async with Sandbox(settings, clock, source) as box, asyncio.TaskGroup() as tasks:
+    async with (
+        market_of(config, options, settings) as (source, clock),
+        Sandbox(settings, clock, source) as box,
+        asyncio.TaskGroup() as tasks,
+    ):
         watch = tasks.create_task(watch_pace(settings), name="pace")
         if options.json:
             print_line(start_line(box, source.start))
@@ -123,6 +138,19 @@ async def serve(config: Config, options: argparse.Namespace) -> None:
         watch.cancel()
         if options.json:
             print_line({"violations": box.violations})
+
+
+@asynccontextmanager
+async def market_of(
+    config: Config, options: argparse.Namespace, settings: SandboxOptions
+) -> AsyncIterator[tuple[Opened, Callable[[], datetime]]]:
+    """Open the market that was asked for, and return the clock it lives by."""
+    if options.live:
+        async with live_market(config, options, wall_clock) as source:
+            yield source, wall_clock
+    else:
+        source = open_source(settings, wall_clock())
+        yield source, LoopClock(source.start, asyncio.get_running_loop(), scale=options.speed)
 
 
 def print_line(values: dict[str, object]) -> None:

@@ -18,21 +18,27 @@ from sandbox.discord_gateway import GATEWAY, Guild
 from sandbox.exchange.desk import Exchange
 from sandbox.faults.admin import PREFIX as ADMIN
 from sandbox.faults.admin import Admin
+from sandbox.faults.calls import named
 from sandbox.faults.engine import Faults
 from sandbox.faults.exchange_faults import FragileExchange, SkewedClock
 from sandbox.faults.source import FaultySource
 from sandbox.faults.wrong_answers import WEBHOOK, WEBSOCKET, send
+from sandbox.floor import LiveFloor
 from sandbox.http import HttpServer, read_body, refused
 from sandbox.keys import KEY_LIFE, KeyOptions, PocketOptions
 from sandbox.limits import Limits
 from sandbox.listener import Listener
 from sandbox.market.markets import Markets
+from sandbox.market.sources.live import LiveSource
 from sandbox.refusals import ApiError
 from sandbox.rest.api import Api, Response
 from sandbox.rest.call import Call
 from sandbox.rest.exchange import ExchangeRest
 from sandbox.rest.quotation import Quotation
-from sandbox.stream.stream import BOOK_GRID_MS, PATHS, Stream
+from sandbox.stream.audience import Audience
+from sandbox.stream.public import BOOK_GRID_MS, OwnMarket
+from sandbox.stream.relayed import Relayed
+from sandbox.stream.stream import PATHS, Stream
 from sandbox.timers import Timers
 from sandbox.wire import from_ms, to_ms
 
@@ -116,10 +122,11 @@ class Sandbox:
         self.markets = Markets(faulty if fragile else feed)
         pockets = (_first_pocket(options), *options.pockets)
         self.gate = TokenCheck([_issue(key, pocket.id, clock()) for pocket in pockets for key in pocket.keys])
-        rng, stream_rng = (
-            random.Random(f"{options.seed} exchange"),
-            random.Random(f"{options.seed} stream"),
-        )  # reproducible ids, not secrets
+        self._live = feed if isinstance(feed, LiveSource) else None
+        rng, stream_rng = (  # reproducible ids, not secrets; in a market that goes on, none that was there before
+            random.SystemRandom() if self._live else random.Random(f"{options.seed} {name}")
+            for name in ("exchange", "stream")
+        )
         self.exchange = Exchange(
             self.markets, self.markets.listed, rng=rng, now_ms=self._now_ms, later=self._timers.later
         )
@@ -130,9 +137,13 @@ class Sandbox:
             self.limits,
             self._clock,
         )
+        audience = Audience()
+        self._own = OwnMarket(self.markets, self.exchange, audience)
+        relayed = Relayed(self._live, audience) if self._live else None
         self._stream = Stream(
-            self.markets,
-            self.exchange,
+            relayed or self._own,
+            audience,
+            self.markets.listed,
             gate=self.gate,
             limits=self.limits,
             clock=self._clock,
@@ -142,7 +153,7 @@ class Sandbox:
             on_internal_error=self._on_internal_error,
         )
         self.exchange.listeners.append(self._stream)
-        self.markets.on_own_trade = lambda trade: self._stream.on_trades([trade])
+        self.markets.on_own_trade = lambda trade: self._own.on_trades([trade], self._now_ms())
         self._listener: Listener | None = None
         for pocket in pockets:
             self.exchange.open_pocket(pocket.id)
@@ -150,6 +161,11 @@ class Sandbox:
                 self.exchange.deposit(currency, amount, pocket.id)
         self._url = ""
         self.faults = self._make_faults(faulty) if fragile else None
+        self._floor = (
+            LiveFloor(self._live, self.markets, self.exchange, relayed, self._now_ms)
+            if self._live is not None and relayed is not None
+            else None
+        )
         self._admin = Admin(self.faults, self.violations) if options.admin and self.faults else None
 
     def _make_faults(self, source: FaultySource) -> Faults:
@@ -217,7 +233,10 @@ class Sandbox:
             raise
         self._listener = listener
         self._url = f"http://{host}:{port}"
-        self._pump()
+        if self._floor is None:
+            self._pump()
+        else:
+            self._floor.tend(self._timers)
         if self.faults is not None and self.options.faults is not None:
             self.faults.start(self.options.faults)
         return self
@@ -237,12 +256,14 @@ class Sandbox:
 
     def catch_up(self) -> None:
         """Bring the public market to the present: every answer and frame shows the same moment."""
+        if self._live is not None:
+            return  # it comes by itself
         now_ms = self._now_ms()
         trades = self.markets.advance(now_ms)
         if trades:
             self.exchange.on_trades(trades)
-            self._stream.on_trades(trades)
-        self._stream.tick(now_ms)
+            self._own.on_trades(trades, now_ms)
+        self._own.tick(now_ms)
 
     def _pump(self) -> None:
         wait_ms = QUIET_MS
@@ -251,7 +272,7 @@ class Sandbox:
             next_ms = self.markets.next_ms()
             if next_ms is not None:
                 wait_ms = min(next_ms - self._now_ms(), QUIET_MS)
-            if self._stream.watches_books:
+            if self._own.watches_books:
                 wait_ms = min(wait_ms, BOOK_GRID_MS)
         finally:  # one bad step must not stop the market; the timer reports it
             self._timers.later(max(wait_ms, PUMP_MS), self._pump, at_least=PUMP_SECONDS)
@@ -279,6 +300,11 @@ class Sandbox:
             return await self._stream.serve(request, call.path)
         if call.path == GATEWAY:
             return await self.guild.serve(request)
+        if self._live is not None:
+            if self._api.is_public(call):
+                return send(await self._api.relay(call, self._live.upstream.answer))
+            if call.method == "POST" and isinstance(market := named(call).get("market"), str):
+                await self._live.look(market)
         return send(self._answer(call))
 
     def _answer(self, call: Call) -> Response:

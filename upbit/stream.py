@@ -167,7 +167,7 @@ class Stream(Generic[T]):
 
     def _take(self, frame: str | bytes, on_frame: Callable[[T], None]) -> None:
         try:
-            decoded = self._decoder.decode(frame)
+            decoded = self._decode(frame)
         except UNREADABLE:
             self._not_understood(frame)
             return
@@ -178,6 +178,9 @@ class Stream(Generic[T]):
             on_frame(decoded)
         except Exception:  # the loop protects its next frame from whoever listens
             log.exception("a frame was not handled url=%s", self._url)
+
+    def _decode(self, frame: str | bytes) -> T:
+        return self._decoder.decode(frame)
 
     def _is_news(self, frame: T) -> bool:  # noqa: ARG002 - every frame is, unless a stream knows better
         return True

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     Actions = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - argparse has no public name for it
 
+MINUTE_MS = 60_000
+
 
 def add_common(parser: argparse.ArgumentParser) -> None:
     """Add what every verb understands."""
@@ -101,6 +103,13 @@ def money(text: str) -> Decimal:
     if not amount.is_finite() or amount < 0:
         raise argparse.ArgumentTypeError(f"must be an amount of won, not {text!r}")
     return amount
+
+
+def milliseconds(text: str) -> int:
+    """Parse a number of milliseconds, up to a minute."""
+    if not (text.isascii() and text.isdigit() and int(text) <= MINUTE_MS):
+        raise argparse.ArgumentTypeError(f"must be milliseconds from 0 to {MINUTE_MS}, not {text!r}")
+    return int(text)
 
 
 def port(text: str) -> int:

@@ -41,7 +41,7 @@ class Exchange:
     """Orders and balances of every pocket, in front of the public market. Where no pocket is named, the first is meant.
 
     What may be changed while it runs: `halted`, the markets that answer market_offline; `delay_ms`, how much later than
-    usual an order meets the book; `offered`, what it may take there.
+    usual an order meets the book; `meets`, when it does; `offered`, what it may take there.
     """
 
     def __init__(
@@ -58,6 +58,7 @@ class Exchange:
         self.halted: set[str] = set()
         self.in_flight = 0  # accepted orders and cancels that did not take effect yet
         self.delay_ms: Callable[[Order], int] = lambda _: 0
+        self.meets: Callable[[Order, Callable[[], None]], None] = self._meet_soon
         self.new_uuid: Callable[[], str] = lambda: str(uuid.UUID(int=rng.getrandbits(128), version=4))
         self._now_ms = now_ms
         self._later = later
@@ -163,9 +164,22 @@ class Exchange:
         self.cancel(order, lambda: self._succeed(order, successor, body))
         return successor
 
+    def give_up(self, order: Order) -> None:
+        """End an order that nobody asked to cancel: it could not be carried out."""
+        if order.open:
+            self._engine.end_cancelled(order)
+
     def on_trades(self, trades: Iterable[PublicTrade]) -> None:
-        """Fill resting orders whose price public trades went through, at most by the volume that traded."""
+        """Fill the resting orders that public trades reached, at most by the volume that traded."""
         self._engine.on_trades(trades)
+
+    def on_book(self, book: Book) -> None:
+        """Let resting orders know their place in a queue that is shown."""
+        self._engine.on_book(book)
+
+    def on_gap(self) -> None:
+        """Forget the places of all resting orders: books and trades were missed."""
+        self._engine.on_gap()
 
     # -- how
 
@@ -208,7 +222,7 @@ class Exchange:
         self._clearing.accept(order)
         if order.asked.identifier is not None:
             self._identifiers[order.pocket.account, order.asked.identifier] = order
-        self._soon(lambda: self._engine.match(order), LATENCY_MS + self.delay_ms(order))
+        self._meet(order)
         if len(self.orders) > ORDERS_KEPT:
             self._forget_oldest()
 
@@ -235,15 +249,26 @@ class Exchange:
             self._engine.end_cancelled(order)
             then()
 
-    def _soon(self, effect: Callable[[], None], delay_ms: int = LATENCY_MS) -> None:
+    def _meet(self, order: Order) -> None:
+        """Let an order meet the book when the time has come."""
+        self.meets(order, self._in_flight(lambda: self._engine.match(order)))
+
+    def _meet_soon(self, order: Order, effect: Callable[[], None]) -> None:
+        self._later(LATENCY_MS + self.delay_ms(order), effect)
+
+    def _soon(self, effect: Callable[[], None]) -> None:
         """Let something accepted take effect a moment later."""
+        self._later(LATENCY_MS, self._in_flight(effect))
+
+    def _in_flight(self, effect: Callable[[], None]) -> Callable[[], None]:
+        """Return an effect that counts as on its way until it comes."""
         self.in_flight += 1
 
         def run() -> None:
             self.in_flight -= 1
             effect()
 
-        self._later(delay_ms, run)
+        return run
 
 
 def _with_volume(body: Mapping[str, object], order: Order) -> dict[str, object]:

@@ -6,7 +6,7 @@ from bisect import bisect_left, insort
 from typing import TYPE_CHECKING, Protocol
 
 from sandbox.exchange.ledger import ZERO
-from sandbox.exchange.matching import Depth, fillable, joined, offers, prevented
+from sandbox.exchange.matching import Depth, fillable, joined, offers, prevented, queued, reached
 from sandbox.exchange.orders import floor_volume
 from sandbox.market.feed import Book, Level
 from sandbox.wire import EXACT
@@ -61,10 +61,6 @@ class Resting:
         """Whether no order waits."""
         return not any(self._sides.values())
 
-    def best(self, side: Side) -> Order | None:
-        """Return the order that trades first."""
-        return self._sides[side][0] if self._sides[side] else None
-
     def _place(self, order: Order) -> tuple[list[Order], int]:
         side = self._sides[order.asked.side]
         return side, bisect_left(side, _rank(order), key=_rank)
@@ -117,6 +113,7 @@ class Engine:
             return
         asked = order.asked
         book = self._venue.book(asked.market)
+        order.met_ms = max(order.met_ms, book.at_ms)
         met = self.offered(order, self._offers(order, book))
         if (asked.time_in_force == "post_only" and met) or (asked.time_in_force == "fok" and not fillable(order, met)):
             self.end_cancelled(order)
@@ -135,8 +132,24 @@ class Engine:
         self._forget(order)
         self._clearing.end(order, "cancel")
 
+    def rest(self, order: Order) -> None:
+        """Let an order wait that has met the book before."""
+        self._resting.setdefault(order.asked.market, Resting()).add(order)
+
+    def on_book(self, book: Book) -> None:
+        """Let the orders that rest in a market stand in the queue at their price, of which a book tells."""
+        resting = self._resting.get(book.market)
+        for order in (*resting.of("bid"), *resting.of("ask")) if resting else ():
+            order.ahead, order.ahead_ms = queued(order, book)
+
+    def on_gap(self) -> None:
+        """Let nobody know what stands before the resting orders: books and trades were missed."""
+        for resting in self._resting.values():
+            for order in (*resting.of("bid"), *resting.of("ask")):
+                order.ahead = None
+
     def on_trades(self, trades: Iterable[PublicTrade]) -> None:
-        """Fill resting orders whose price public trades went through, at most by the volume that traded."""
+        """Fill the resting orders that public trades reached, at most by the volume that traded."""
         for trade in trades:
             resting = self._resting.get(trade.market)
             if resting is not None:
@@ -145,16 +158,20 @@ class Engine:
 
     def _fill_resting(self, resting: Resting, side: Side, trade: PublicTrade) -> None:
         left = floor_volume(trade.volume)
-        while left > 0 and (order := resting.best(side)) is not None:
+        for order in resting.of(side):
             price, remaining = order.asked.price, order.remaining_volume
             assert price is not None
             assert remaining is not None
-            if not (trade.price < price if side == "bid" else trade.price > price):
+            if left <= 0 or (trade.price > price if side == "bid" else trade.price < price):
                 return
-            volume = min(left, remaining)
-            left = EXACT.subtract(left, volume)
-            self._clearing.fill(order, price, volume, maker=True)
-            self._conclude(order, rests=True)
+            if trade.at_ms < order.met_ms:
+                continue
+            share, order.ahead = reached(order, trade)
+            volume = min(left, share, remaining)
+            if volume > 0:
+                left = EXACT.subtract(left, volume)
+                self._clearing.fill(order, price, volume, maker=True)
+                self._conclude(order, rests=True)
 
     def _offers(self, order: Order, book: Book) -> list[Offer]:
         asked = order.asked
@@ -198,7 +215,7 @@ class Engine:
             self._forget(order)
             self._clearing.end(order, "done")
         elif rests:
-            self._resting.setdefault(order.asked.market, Resting()).add(order)
+            self.rest(order)
         else:
             self.end_cancelled(order)
 

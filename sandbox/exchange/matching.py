@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple
 
 from sandbox.exchange.ledger import ZERO
+from sandbox.exchange.orders import floor_volume
 from sandbox.market.feed import Level
 from sandbox.wire import EXACT
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from sandbox.exchange.orders import Order, Side
-    from sandbox.market.feed import Book
+    from sandbox.market.feed import Book, PublicTrade
 
 Step = tuple[Decimal, Decimal]  # price, volume
 
@@ -106,6 +107,44 @@ def fillable(order: Order, met: Iterable[Offer]) -> bool:
     if order.asked.volume is None:
         return total_funds(steps) >= order.remaining_funds
     return total_volume(steps) >= order.asked.volume
+
+
+def displayed(book: Book, side: Side, price: Decimal) -> Decimal | None:
+    """Return the public volume that waits on a side at a price; None beyond the last price that is shown."""
+    levels = book.bids if side == "bid" else book.asks
+    if not levels or (price < levels[-1].price if side == "bid" else price > levels[-1].price):
+        return None
+    return next((level.size for level in levels if level.price == price), ZERO)
+
+
+def queued(order: Order, book: Book) -> tuple[Decimal | None, int]:
+    """Return what of the public trades before a resting order now, and of when that is known.
+
+    A new order stands behind all that is shown at its price. Nobody who comes later stands before it, so it can never
+    be more than what is shown; of what disappears without a trade, all stood behind it.
+    """
+    assert order.asked.price is not None
+    shown = displayed(book, order.asked.side, order.asked.price)
+    if shown is None or (order.ahead is not None and order.ahead < shown):
+        return order.ahead, order.ahead_ms
+    return shown, book.at_ms
+
+
+def reached(order: Order, trade: PublicTrade) -> tuple[Decimal, Decimal | None]:
+    """Return how much of a public trade may be a resting order's, and what is still before it afterwards.
+
+    What trades through its price has taken everybody at it; what trades at its price, from the other side, first takes
+    those who stand before it.
+    """
+    price, bid = order.asked.price, order.asked.side == "bid"
+    assert price is not None
+    if trade.price < price if bid else trade.price > price:
+        return floor_volume(trade.volume), ZERO if order.ahead is not None else None
+    at_it = trade.price == price and trade.taker == ("ASK" if bid else "BID")
+    if not at_it or order.ahead is None or trade.at_ms <= order.ahead_ms:
+        return ZERO, order.ahead
+    passed = min(order.ahead, trade.volume)
+    return floor_volume(EXACT.subtract(trade.volume, passed)), EXACT.subtract(order.ahead, passed)
 
 
 def total_volume(levels: Iterable[Step]) -> Decimal:

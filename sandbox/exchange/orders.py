@@ -76,6 +76,9 @@ class Order:
     prevented_funds: Decimal = ZERO  # what a bid did not spend for that reason, before fee
     held: Decimal = ZERO  # what the ledger keeps locked for it now; nothing once it ended
     cancelling: bool = False  # a cancel was accepted and takes effect soon
+    met_ms: int = 0  # when it met the book; what traded up to then is not for it
+    ahead: Decimal | None = None  # public volume that trades before it at its price; None: nobody knows how much
+    ahead_ms: int = 0  # of when that is known
 
     @property
     def currency(self) -> str:

@@ -8,7 +8,7 @@ from sandbox.market.feed import PublicTrade
 from sandbox.market.tape import Tape
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from decimal import Decimal
 
     from sandbox.market.feed import Book, Candle, Listing, Source, Taker
@@ -55,6 +55,11 @@ class Markets:
         if tape is None:
             tape = self._tapes[market] = Tape(self._source, self.listed[market])
         return tape
+
+    def list_all(self, listings: Iterable[Listing]) -> None:
+        """List exactly these markets."""
+        self.listed.clear()
+        self.listed.update({listing.market: listing for listing in listings})
 
     def relist(self, listing: Listing) -> None:
         """Change what is said about a market, or list it."""

@@ -13,14 +13,17 @@ from sandbox.rest.routes import MINUTES, Route, exchange_routes, quotation_route
 from sandbox.wire import http_date, to_json, to_ms
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
     from datetime import datetime
 
     from sandbox.auth import ApiKey, Token, TokenCheck
     from sandbox.limits import Limits
+    from sandbox.market.sources.live import Told
     from sandbox.rest.call import Call
     from sandbox.rest.exchange import ExchangeRest
     from sandbox.rest.quotation import Quotation
+
+    Ask = Callable[[str, str, Sequence[tuple[str, str]]], Awaitable[Told]]
 
 logger = logging.getLogger(__name__)
 
@@ -63,8 +66,7 @@ class Api:
 
     def answer(self, call: Call) -> Response:
         """Answer one request; never raises."""
-        now = self._clock()
-        route = self._route(call)
+        now, route = self._clock(), self._route(call)
         if call.method == "POST" and call.path == "/v1/orders":
             self.orders_received += 1
         if route is None:
@@ -84,6 +86,28 @@ class Api:
             logger.exception("A handler of the sandbox failed method=%s path=%s", call.method, call.path)
             self.internal_errors += 1
             return Response(500, to_json(refuse("internal_server_error").body()), headers)
+
+    async def relay(self, call: Call, ask: Ask) -> Response:
+        """Let another exchange answer what everybody may ask, within the limits of this one; never raises."""
+        now, route = self._clock(), self._route(call)
+        assert route is not None
+        group = self._group(call, route)
+        headers = {"Date": http_date(now), **QUOTATION_HEADERS}
+        try:
+            self._limits.spend(group, call.ip, to_ms(now))
+            headers["Remaining-Req"] = self._limits.header(group, call.ip, to_ms(now))
+        except ApiError as error:
+            headers["Remaining-Req"] = self._limits.header(group, call.ip, to_ms(now))
+            return self._refused(call, error, headers)
+        told = await ask(route.group, call.path, call.fields)
+        if told.retry_after is not None:
+            headers["Retry-After"] = f"{told.retry_after:.0f}"
+        return Response(told.status, told.body, headers)
+
+    def is_public(self, call: Call) -> bool:
+        """Whether a call asks for what everybody may know."""
+        route = self._route(call)
+        return route is not None and route.scope is None
 
     def _route(self, call: Call) -> Route | None:
         if call.method == "GET" and call.path.startswith(MINUTES):

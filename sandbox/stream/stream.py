@@ -7,21 +7,17 @@ import logging
 import uuid
 from collections import deque
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING
 
 from aiohttp import web
 
 from sandbox.auth import ApiKey, read_token
 from sandbox.keys import VIEW_ACCOUNT, VIEW_ORDERS
-from sandbox.market import views
-from sandbox.market.grouping import grouped, supported_levels
 from sandbox.refusals import ApiError
 from sandbox.stream import frames
-from sandbox.stream.audience import Audience, send
+from sandbox.stream.audience import send
 from sandbox.stream.session import Session
 from sandbox.stream.subscription import (
-    CANDLE_UNITS,
     CATEGORIES,
     INFO_TYPES,
     PRIVATE_TYPES,
@@ -29,21 +25,20 @@ from sandbox.stream.subscription import (
     Message,
     StreamError,
 )
-from sandbox.wire import http_date, to_json, to_ms, trim
+from sandbox.wire import http_date, to_json, to_ms
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection
     from datetime import datetime
 
     from sandbox.auth import TokenCheck
-    from sandbox.exchange.desk import Exchange
     from sandbox.exchange.orders import Fill, Order
     from sandbox.exchange.pockets import Pocket
     from sandbox.limits import Limits
-    from sandbox.market.feed import Book, Candle, PublicTrade
-    from sandbox.market.markets import Markets
-    from sandbox.stream.subscription import Depth, Subscription
+    from sandbox.stream.audience import Audience
+    from sandbox.stream.public import Public
+    from sandbox.stream.subscription import Subscription
     from sandbox.wire import Json
 
 logger = logging.getLogger(__name__)
@@ -56,9 +51,6 @@ NOTICES = "https://upbit.com/service_center/notice?id="
 SCOPES = {"myOrder": VIEW_ORDERS, "myAsset": VIEW_ACCOUNT}
 APART_S = 0.01
 """Loop seconds between two events of one order: on the wire they never arrive together."""
-BOOK_GRID_MS = 100
-CANDLE_GRID_MS = 1_000
-MOST_CANDLES = 5  # of one unit sent at once when time made a jump
 
 
 class Stream:
@@ -66,8 +58,9 @@ class Stream:
 
     def __init__(
         self,
-        markets: Markets,
-        exchange: Exchange,
+        public: Public,
+        audience: Audience,
+        markets: Collection[str],
         *,
         gate: TokenCheck,
         limits: Limits,
@@ -77,10 +70,10 @@ class Stream:
         on_violation: Callable[[str], None],
         on_internal_error: Callable[[], None],
     ) -> None:
-        self.audience = Audience()
+        self.audience = audience
         self.on_open: Callable[[Session, str], None] = lambda _session, _path: None
+        self._public = public
         self._markets = markets
-        self._exchange = exchange
         self._gate = gate
         self._limits = limits
         self._clock = clock
@@ -90,9 +83,6 @@ class Stream:
         self._pausing: set[str] = set()  # orders of which an event was told a moment ago
         self._on_violation = on_violation
         self._on_internal_error = on_internal_error
-        self._books: dict[str, Book] = {}  # last sent
-        self._dirty: dict[str, int] = {}  # market -> time of its first trade since candles were last sent
-        self._book_grid = self._candle_grid = 0
 
     # -- connections
 
@@ -155,6 +145,7 @@ class Stream:
             await session.run()
         finally:
             self.audience.remove(session)
+            self._public.changed()
 
     async def close(self) -> None:
         """Close every connection."""
@@ -188,8 +179,7 @@ class Stream:
         wanted = {
             market: depth
             for market, depth in subscription.wanted.items()
-            if market in self._exchange.markets
-            and depth.grouping in supported_levels(self._markets.ticker(market).price)
+            if market in self._markets and depth.grouping in self._public.groupings(market)
         }
         return replace(subscription, wanted=wanted)
 
@@ -200,84 +190,17 @@ class Stream:
             for subscription in session.subscriptions
             if subscription.snapshot
             for market, depth in subscription.wanted.items()
-            if market in self._exchange.markets
+            if market in self._markets
         }
-        session.owed.update(owed)
+        session.owed = set(owed)
+        self._public.changed()
         for (kind, market), depth in owed.items():
-            for frame, names in self._snapshot(kind, market, depth, self._now_ms()):
-                session.send(frames.encode(frame, names, session.format))
-            session.owed.discard((kind, market))
+            told = self._public.snapshot(kind, market, depth, self._now_ms())
+            if told is not None and (kind, market) in session.owed:
+                session.owed.discard((kind, market))
+                for frame, names in told:
+                    session.send(frames.encode(frame, names, session.format))
             await asyncio.sleep(0)
-
-    def _snapshot(self, kind: str, market: str, depth: Depth, now_ms: int) -> Iterator[tuple[Json, Mapping[str, str]]]:
-        if kind == "ticker":
-            yield views.ticker_frame(self._markets.ticker(market), now_ms, "SNAPSHOT"), frames.TICKER
-        elif kind == "orderbook":
-            yield _book_frame(self._exchange.book(market), "SNAPSHOT", depth), frames.ORDERBOOK
-        elif kind == "trade":
-            for trade in self._markets.recent_trades(market, 1):
-                yield self._trade_frame(trade, now_ms, "SNAPSHOT"), frames.TRADE
-        elif kind in CANDLE_UNITS:
-            for candle in self._markets.forming(market, CANDLE_UNITS[kind], 1):
-                yield views.candle_frame(kind, market, candle, "SNAPSHOT"), frames.CANDLE
-
-    def _trade_frame(self, trade: PublicTrade, now_ms: int, stream_type: str) -> Json:
-        previous = self._markets.previous_close(trade.market)
-        return frames.trade_frame(trade, previous, self._exchange.book(trade.market), now_ms, stream_type)
-
-    # -- public events
-
-    def on_trades(self, trades: Iterable[PublicTrade]) -> None:
-        """Push what new public trades mean: tickers once per market, trades one by one; candles follow later."""
-        trades = list(trades)
-        now_ms = self._now_ms()
-        for trade in trades:
-            self._dirty.setdefault(trade.market, trade.at_ms)
-        for market in dict.fromkeys(trade.market for trade in trades):
-            self.audience.push("ticker", market, frames.TICKER, partial(self._ticker_frame, market, now_ms))
-        for trade in trades:
-            self.audience.push("trade", trade.market, frames.TRADE, partial(self._next_trade_frame, trade, now_ms))
-
-    def _ticker_frame(self, market: str, now_ms: int, _: Depth) -> Json:
-        return views.ticker_frame(self._markets.ticker(market), now_ms, "REALTIME")
-
-    def _next_trade_frame(self, trade: PublicTrade, now_ms: int, _: Depth) -> Json:
-        return self._trade_frame(trade, now_ms, "REALTIME")
-
-    @property
-    def watches_books(self) -> bool:
-        """Whether anybody wants to see books change."""
-        return bool(self.audience.of("orderbook"))
-
-    def tick(self, now_ms: int) -> None:
-        """Push books on their 100 ms grid and candles once a second."""
-        if now_ms // BOOK_GRID_MS != self._book_grid:
-            self._book_grid = now_ms // BOOK_GRID_MS
-            self._push_books()
-        if now_ms // CANDLE_GRID_MS != self._candle_grid:
-            self._candle_grid = now_ms // CANDLE_GRID_MS
-            self._push_candles(now_ms)
-
-    def _push_books(self) -> None:
-        watched = {market for _, subscription in self.audience.of("orderbook") for market in subscription.wanted}
-        for market in sorted(watched.intersection(self._exchange.markets)):
-            book, last = self._exchange.book(market), self._books.get(market)
-            if last is not None and (book.asks, book.bids) == (last.asks, last.bids):
-                continue
-            self._books[market] = book
-            self.audience.push("orderbook", market, frames.ORDERBOOK, partial(_book_frame, book, "REALTIME"))
-
-    def _push_candles(self, now_ms: int) -> None:
-        dirty, self._dirty = self._dirty, {}
-        for kind, unit_s in CANDLE_UNITS.items():
-            for market, traded_ms in dirty.items() if self.audience.of(kind) else ():
-                if not self.audience.of_market(kind, market):
-                    continue
-                first_ms = traded_ms // (unit_s * 1000) * (unit_s * 1000)
-                count = min((now_ms - first_ms) // (unit_s * 1000) + 1, MOST_CANDLES)
-                for candle in self._markets.forming(market, unit_s, count):
-                    if candle.opened_ms >= first_ms:
-                        self.audience.push(kind, market, frames.CANDLE, partial(_candle_frame, kind, market, candle))
 
     # -- private events
 
@@ -327,12 +250,3 @@ class Stream:
 
     def _new_uuid(self) -> str:
         return str(uuid.UUID(int=self._rng.getrandbits(128), version=4))
-
-
-def _book_frame(book: Book, stream_type: str, depth: Depth) -> Json:
-    frame = frames.book_frame(grouped(book, depth.grouping), depth.levels, stream_type)
-    return frame | {"level": trim(depth.grouping)}
-
-
-def _candle_frame(kind: str, market: str, candle: Candle, _: Depth) -> Json:
-    return views.candle_frame(kind, market, candle, "REALTIME")

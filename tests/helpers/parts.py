@@ -46,7 +46,6 @@ class Given(TypedDict, total=False):
     control: Control
     messages: Messages
     strategy: Strategy
-    parameters: object  # of the strategy
     candles: CandleStore
     kept_candles: KeptCandles
     health: Health

@@ -1,0 +1,94 @@
+"""One sandbox plays Upbit, a second one is an exchange on paper in front of it, and a daemon trades there."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from config.reading import load
+from paper.upstream import open_live
+from sandbox.faults.plan import FaultPlan
+from sandbox.server import Opened, Sandbox, SandboxOptions, open_source
+from sandbox.wire import from_ms
+from simulation.loop import LoopClock, library_clocks
+from tests.helpers.daemon_desk import KEYS
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from config.settings import Config
+    from sandbox.exchange.orders import Fill, Order
+    from sandbox.market.sources.live import LiveSource
+
+START = datetime(2026, 11, 2, tzinfo=UTC)
+LATENCY_MS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class PaperDesk:
+    """Who plays Upbit, what is known of it, and the exchange in front of it."""
+
+    upbit: Sandbox
+    live: LiveSource
+    box: Sandbox
+    clock: LoopClock
+    fills: Fills
+
+    def config(self, folder: Path, *overrides: str) -> Config:
+        """Return the settings of a daemon that trades here."""
+        environ = {**KEYS, "UPBIT_BASE_URL": self.box.url, "BOT_DATA_DIR": str(folder), "BOT_LANGUAGE": "en"}
+        return load(environ, overrides=["strategy.unit=1", "trading.seed=1", *overrides])
+
+
+class Fills:
+    """Every fill, with whether the market was known when it happened."""
+
+    def __init__(self, live: LiveSource) -> None:
+        self.all: list[tuple[Order, Fill, bool]] = []
+        self._live = live
+
+    def on_order(self, order: Order, _event: str, fill: Fill | None) -> None:
+        """Take note."""
+        if fill is not None:
+            self.all.append((order, fill, self._live.flowing))
+
+    def on_assets(self, *_: object) -> None:
+        """Balances are looked at in the end."""
+
+
+def plan(rules: Sequence[Mapping[str, Any]]) -> FaultPlan | None:
+    """Return what goes wrong at the exchange that plays Upbit."""
+    made = {"description": "a test", "seed": 1, "rules": list(rules)}
+    return msgspec.convert(made, FaultPlan) if rules else None
+
+
+@asynccontextmanager
+async def paper_desk(
+    *,
+    markets: int = 8,
+    seed: int = 1,
+    krw: int = 1_000_000,
+    faults: Sequence[Mapping[str, Any]] = (),
+    source: Callable[[SandboxOptions], Opened] = lambda options: open_source(options, START),
+) -> AsyncIterator[PaperDesk]:
+    """Open both exchanges."""
+    clock = LoopClock(START, asyncio.get_running_loop())
+    played = SandboxOptions(seed=seed, markets=markets, start=START, faults=plan(faults))
+    ours = SandboxOptions(krw=Decimal(krw), access_key=KEYS["ACCESS_KEY"], secret_key=KEYS["SECRET_KEY"])
+    with library_clocks(asyncio.get_running_loop()):
+        async with (
+            Sandbox(played, clock, source(played)) as upbit,
+            open_live(upbit.url, clock, rng=random.Random(seed), latency_ms=LATENCY_MS) as live,
+            Sandbox(ours, clock, Opened(live, from_ms(live.start_ms))) as box,
+        ):
+            fills = Fills(live)
+            box.exchange.listeners.append(fills)
+            yield PaperDesk(upbit, live, box, clock, fills)
