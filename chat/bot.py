@@ -19,6 +19,7 @@ from discord import app_commands
 
 from chat.answers import VERBS, Reply, answer_of, text_of
 from chat.buttons import LONGEST_LABEL, fitting, pressed, time_of
+from config.redaction import Redaction
 from dashboard.desk import Desk
 from dashboard.passes import Role
 from journal.errors import JournalError
@@ -149,7 +150,7 @@ class Bot:
             await self._send_away(interaction)
             return
         await interaction.response.defer(thinking=True, ephemeral=verb.private)
-        sight = self._desk.sight(Role.OWNER, asked)
+        sight = await self._desk.sight(Role.OWNER, asked)
         try:
             answer = await self._desk.read(lambda journal: answer_of(verb, journal, sight))
         except JournalError:
@@ -216,7 +217,7 @@ class Bot:
             await interaction.response.send_message(STRANGER.say(self._language), ephemeral=True)
 
     def _embed(self, text: str) -> discord.Embed:
-        return discord.Embed(description=self._desk.sight(Role.OWNER, {}).hide(text))
+        return discord.Embed(description=Redaction.of(self._config)(text))
 
 
 async def stay_connected(connect: Callable[[], Awaitable[None]]) -> None:

@@ -11,6 +11,7 @@ from config.redaction import Redaction
 from dashboard.passes import FOLDER, Passes, Role
 from journal import JOURNAL_FILE
 from journal.reader import open_reader
+from views.chart import Kept
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -31,6 +32,8 @@ class Sight:
     config: Config
     role: Role
     asked: Mapping[str, str] = field(default_factory=dict)  # of the address
+    names: Mapping[str, str] = field(default_factory=dict)  # of coins, by market, in the language of the settings
+    kept: Kept | None = None  # candles; None where nobody needs them
 
     @property
     def language(self) -> str:
@@ -64,9 +67,20 @@ class Desk:
         """Return the desk of a daemon."""
         return cls(app, Passes(folder=app.config.data_dir / FOLDER, clock=app.clock), seconds)
 
-    def sight(self, role: Role, asked: Mapping[str, str]) -> Sight:
+    async def sight(self, role: Role, asked: Mapping[str, str]) -> Sight:
         """Return what somebody sees now."""
-        return Sight(now=self.app.clock(), config=self.app.config, role=role, asked=asked)
+        app, listings = self.app, await self.app.state.listings.snapshot()
+        korean = app.config.language == "ko"
+        told = {market: one.korean_name if korean else one.english_name for market, one in listings.items()}
+        named = {market: name for market, name in told.items() if name}
+        kept = Kept(
+            unit=app.candles.unit,
+            history=app.candles.history,
+            series=app.candles.series(),
+            strategy=app.strategy,
+            parameters=app.parameters,
+        )
+        return Sight(now=app.clock(), config=app.config, role=role, asked=asked, names=named, kept=kept)
 
     async def read(self, question: Callable[[Queries], T]) -> T:
         """Ask the journal something, as it is at one moment.

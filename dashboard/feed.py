@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from aiohttp import web
 
+from dashboard.desk import Sight
 from dashboard.html import to_tree
 from dashboard.pages.now import row_of
 from dashboard.passes import Role
@@ -26,7 +27,7 @@ from trader.loops import pause
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
-    from dashboard.desk import Desk, Sight
+    from dashboard.desk import Desk
     from dashboard.pages.parts import Page
     from journal.queries import Queries
 
@@ -105,7 +106,7 @@ class Feed:
         looks = {viewer.look for viewer in self.viewers}
         if state == self._made and looks <= self._pictures.keys():
             return
-        sights = {look: self._desk.sight(look.role, dict(look.asked)) for look in looks}
+        sights = {look: await self._desk.sight(look.role, dict(look.asked)) for look in looks}
         after = self._last
 
         def ask(journal: Queries) -> tuple[dict[Look, bytes], list[tuple[int, bytes]], int]:
@@ -125,7 +126,8 @@ class Feed:
 
     def _frames(self, journal: Queries, after: int, last: int) -> Iterator[tuple[int, bytes]]:
         """Yield number and frame of every event behind one; nothing to be told is an empty frame."""
-        sight = self._desk.sight(Role.GUEST, {})
+        app = self._desk.app
+        sight = Sight(now=app.clock(), config=app.config, role=Role.GUEST)
         hide = sight.hide
         while after < last:
             for event in journal.happened(after, KEPT):

@@ -17,7 +17,7 @@ from dashboard import locks, shell
 from dashboard.desk import Desk
 from dashboard.feed import Feed, Look
 from dashboard.html import el
-from dashboard.pages import command, now, state, trades, why
+from dashboard.pages import command, market, now, state, trades, why
 from dashboard.passes import LINK, SESSION, SESSION_LIFE, Passes, Role, form_token
 from journal import JOURNAL_FILE
 from journal.errors import JournalError
@@ -38,15 +38,22 @@ if TYPE_CHECKING:
 log = logging.getLogger("dashboard")
 
 STATIC = Path(__file__).parent / "static"
-KINDS = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+KINDS = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml", ".txt": "text/plain"}
 LONGEST_FORM = 4096
 LONGEST_WORD = 80
 """Bytes of a form, and letters of one word of an address: nothing longer is ever asked."""
 TRY_AGAIN_S = 30.0
 """Until a port that is taken is tried again."""
-PAGES = {"/": now.page, "/why": why.page, "/trades": trades.page, "/trade": trades.trade, "/profit": trades.profit}
+PAGES = {
+    "/": now.page,
+    "/why": why.page,
+    "/market": market.page,
+    "/trades": trades.page,
+    "/trade": trades.trade,
+    "/profit": trades.profit,
+}
 """What is made of the journal alone, and sent again when it changes."""
-ASKED = frozenset({"market", "at", "all", "from", "to", "id", "code"})
+ASKED = frozenset({"market", "at", "minute", "all", "from", "to", "id", "code"})
 ID = re.compile(r"[0-9a-f]{32}")
 NOT_READ = Words("거래 기록을 읽을 수 없습니다. 잠시 뒤 다시 여세요.", "The journal cannot be read. Try again.")
 
@@ -262,7 +269,7 @@ class Site:
         """Return a page that is made of the journal."""
         who, path = known(caller), request.path
         look = Look(path, asked(request.query), who.role)
-        sight = self.desk.sight(look.role, dict(look.asked))
+        sight = await self.desk.sight(look.role, dict(look.asked))
 
         def ask(journal: Queries) -> tuple[Page, int, list[Node]]:
             return PAGES[path](journal, sight), *now.newest(journal, sight)
@@ -278,13 +285,13 @@ class Site:
         """Return how the daemon itself is."""
         who, app = known(caller), self.desk.app
         size = (app.config.data_dir / JOURNAL_FILE).stat().st_size
-        sight = self.desk.sight(who.role, {})
+        sight = await self.desk.sight(who.role, {})
         page = state.page(state.pulse_of(app, len(self.feed.viewers), size), sight)
         return html(shell.framed(page, sight, path="/state", token=form_token(who.session)))
 
     async def csv(self, request: web.Request, caller: Caller | None) -> web.Response:
         """Return the executions of a period as `history --csv` prints them."""
-        sight = self.desk.sight(known(caller).role, dict(asked(request.query)))
+        sight = await self.desk.sight(known(caller).role, dict(asked(request.query)))
         period = trades.period_of(sight)
         if period is None:
             raise web.HTTPBadRequest
@@ -310,7 +317,7 @@ class Site:
     async def _command_page(
         self, request: web.Request, who: Caller, order: Order, given: Mapping[str, str], *, wrong: bool = False
     ) -> web.Response:
-        sight, token = self.desk.sight(who.role, dict(asked(given))), form_token(who.session)
+        sight, token = await self.desk.sight(who.role, dict(asked(given))), form_token(who.session)
         page = await self.desk.read(lambda journal: command.page(journal, sight, order, token, wrong=wrong))
         return html(shell.framed(page, sight, path=request.path, token=token), status=400 if wrong else 200)
 
@@ -331,7 +338,7 @@ class Site:
     async def commanded(self, request: web.Request, caller: Caller | None) -> web.Response:
         """Show what came of a command."""
         who, name = known(caller), request.query.get("id", "")
-        sight = self.desk.sight(who.role, {})
+        sight = await self.desk.sight(who.role, {})
 
         def ask(journal: Queries) -> Page | None:
             given = journal.command(name)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 PLACES = (
     ("/", Words("지금", "Now")),
     ("/why", Words("왜", "Why")),
+    ("/market", Words("차트", "Chart")),
     ("/trades", Words("거래", "Trades")),
     ("/profit", Words("수익", "Profit")),
     ("/state", Words("상태", "Health")),
@@ -65,7 +66,8 @@ def framed(
         heading = el("h2", sight.say("최근 일어난 일", "What happened"), id="rows-heading")
         happened = el("section", heading, el("ol", *rows, id="rows", class_="plain"), aria_labelledby="rows-heading")
     main = el("main", el("div", *page.sections, id="picture"), happened)
-    return document(page.title, sight.language, header, main, stream=stream, hide=sight.hide)
+    scripts = ("page.js", *page.scripts) if stream else ()
+    return document(page.title, sight.language, header, main, stream=stream, scripts=scripts, hide=sight.hide)
 
 
 def door(language: str, *, sentence: Words, form: Node | None = None) -> str:
@@ -77,7 +79,12 @@ def door(language: str, *, sentence: Words, form: Node | None = None) -> str:
 
 
 def document(
-    title: str, language: str, *parts: Node, stream: str | None = None, hide: Callable[[str], str] = str
+    title: str,
+    language: str,
+    *parts: Node,
+    stream: str | None = None,
+    scripts: Sequence[str] = (),
+    hide: Callable[[str], str] = str,
 ) -> str:
     """Return a whole document."""
     head = el(
@@ -87,7 +94,7 @@ def document(
         el("title", f"{title} · upbit-bot"),
         el("link", rel="icon", href="/static/icon.svg", type="image/svg+xml"),
         el("link", rel="stylesheet", href="/static/style.css"),
-        el("script", src="/static/page.js", defer=True) if stream else None,
+        *(el("script", src=f"/static/{script}", defer=True) for script in scripts),
     )
     return "<!doctype html>" + to_html(el("html", head, el("body", *parts, data_stream=stream), lang=language), hide)
 

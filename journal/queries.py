@@ -163,6 +163,14 @@ class Queries(Scans):
         )
         return [self._whole(row) for row in self._db.execute(query, (to_ms(begin), to_ms(end)))]
 
+    def trades_in(self, market: str, since: datetime) -> list[Trade]:
+        """Return the trades of a market that have bought something and were open at `since` or later, oldest first."""
+        query = (
+            "SELECT * FROM trade WHERE market = ? AND opened_ms IS NOT NULL AND (closed_ms IS NULL OR closed_ms >= ?) "
+            "ORDER BY rowid"
+        )
+        return [self._whole(row) for row in self._db.execute(query, (market, to_ms(since)))]
+
     def realised(self) -> Decimal:
         """Return what all trades that have ended have earned, KRW."""
         kept = self.meta(REALISED)

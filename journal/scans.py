@@ -7,6 +7,7 @@ import json
 import zlib
 from dataclasses import dataclass
 from decimal import Decimal
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from journal.rows import from_ms, maybe_ms, to_fill, to_flow, to_halt, to_intent, to_ms
@@ -14,7 +15,7 @@ from journal.verdicts import Scan, Unreadable, to_scan, unpack
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from datetime import datetime
 
     from journal.records import Fill, Flow, Halt, Intent
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 TEXT, FRAME = 1, 2
 """How verdicts were written down: as JSON before format 6, as frames since."""
+NO_FRAMES: Mapping[int, Frame] = MappingProxyType({})
 BLOCK_MS = 3_600_000
 """Frames differ from the one before them within an hour, and are forgotten an hour at a time."""
 
@@ -83,24 +85,44 @@ class Scans:
             scan = to_scan(self._frame(row)) if form_of(row) == FRAME else from_text(row["verdicts"])
         except Unreadable:
             scan = None
-        return Look(
-            minute=from_ms(row["minute_ms"]), strategy=row["strategy"], closed_at=from_ms(row["closed_ms"]), scan=scan
-        )
+        return to_look(row, scan)
+
+    def looks_at(self, market: str, begin: datetime) -> Iterator[Look]:
+        """Yield the first look after the close of each candle from `begin` on, oldest first, at one market alone.
+
+        Those that the file cannot tell any more are left out.
+        """
+        first = "SELECT min(minute_ms) FROM scan WHERE minute_ms >= ? AND closed_ms >= ? GROUP BY closed_ms"
+        query = f"SELECT * FROM scan WHERE minute_ms IN ({first}) ORDER BY minute_ms"  # noqa: S608 - ours
+        known: dict[int, Frame] = {}
+        for row in self._db.execute(query, (to_ms(begin), to_ms(begin))):
+            if form_of(row) != FRAME:
+                continue  # it says nothing of gates behind the first
+            try:
+                frame = self._frame(row, known)
+            except Unreadable:
+                continue
+            known = {row["minute_ms"]: frame}
+            yield to_look(row, to_scan(frame, market))
+
+    def looked(self) -> tuple[datetime | None, datetime | None]:
+        """Return when all markets were looked at first, of what is kept, and last; None: never."""
+        first, last = self._db.execute("SELECT min(minute_ms), max(minute_ms) FROM scan").fetchone()
+        return maybe_ms(first), maybe_ms(last)
 
     def looked_last(self) -> datetime | None:
         """Return when all markets were looked at last; None: never."""
-        (last,) = self._db.execute("SELECT max(minute_ms) FROM scan").fetchone()
-        return maybe_ms(last)
+        return self.looked()[1]
 
-    def _frame(self, row: sqlite3.Row) -> Frame:
-        """Return the frame of a row: from the whole one of its hour on, difference by difference."""
+    def _frame(self, row: sqlite3.Row, known: Mapping[int, Frame] = NO_FRAMES) -> Frame:
+        """Return the frame of a row: from a known one or the whole one of its hour on, difference by difference."""
         chain = [row]
-        while (before := chain[-1]["prev_ms"]) is not None:
+        while (before := chain[-1]["prev_ms"]) is not None and before not in known:
             found = self._db.execute("SELECT * FROM scan WHERE minute_ms = ?", (before,)).fetchone()
             if found is None or found["minute_ms"] >= chain[-1]["minute_ms"] or form_of(found) != FRAME:
                 raise Unreadable("the minute it differs from is gone")
             chain.append(found)
-        frame = unpack(chain.pop()["verdicts"], None)
+        frame = unpack(chain.pop()["verdicts"], None if before is None else known[before])
         for link in reversed(chain):
             frame = unpack(link["verdicts"], frame)
         return frame
@@ -238,6 +260,12 @@ class Scans:
         """Return whether there is such a table: a reader may look at the file of an older version."""
         (count,) = self._db.execute("SELECT count(*) FROM sqlite_master WHERE name = ?", (table,)).fetchone()
         return bool(count)
+
+
+def to_look(row: sqlite3.Row, scan: Scan | None) -> Look:
+    """Read when a look was, and of what."""
+    minute, closed_at = from_ms(row["minute_ms"]), from_ms(row["closed_ms"])
+    return Look(minute=minute, strategy=row["strategy"], closed_at=closed_at, scan=scan)
 
 
 def to_rest(row: sqlite3.Row) -> Rest:

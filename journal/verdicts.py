@@ -162,28 +162,36 @@ def shortest(value: float) -> float:
     return float(f"{kept:.9g}")
 
 
-def to_scan(frame: Frame) -> Scan:
-    """Read a frame."""
+def to_scan(frame: Frame, only: str | None = None) -> Scan:
+    """Read a frame, or what it says of one market alone."""
     head, rest = json.loads(frame.head), json.loads(frame.rest)
-    count = len(head["markets"])
+    count, barred = len(head["markets"]), head["barred"]
+    chosen = {n: place for place, n in enumerate(n for n in range(count) if only in {None, head["markets"][n]})}
     shared, numbers = array("d", frame.shared).tolist(), array("f", frame.columns).tolist()
     prices, at = numbers[:count], count
     columns: list[list[float]] = []
     for kind in head["kinds"]:
         if kind == SHARED:
-            columns.append([shared.pop(0)] * count)
+            columns.append([shared.pop(0)] * len(chosen))
         else:
-            columns.append([shortest(value) for value in numbers[at : at + count]])
+            columns.append([shortest(numbers[at + n]) for n in chosen])
             at += count
     for column, market, number in rest["exact"]:
-        columns[column][market] = float(number)
+        if market in chosen:
+            columns[column][chosen[market]] = float(number)
     gates = [
         GateRow(code=code, ko=ko, en=en, relation=relation, values=columns[2 * n], thresholds=columns[2 * n + 1])
         for n, (code, ko, en, relation) in enumerate(head["gates"])
     ]
     exact = {market: Decimal(text) for market, text in rest["prices"]}
-    told = [None if isnan(price) else exact.get(n, as_price(shortest(price))) for n, price in enumerate(prices)]
-    return Scan(markets=head["markets"], gates=gates, prices=told, barred=head["barred"], facts=rest["facts"])
+    told = [None if isnan(prices[n]) else exact.get(n, as_price(shortest(prices[n]))) for n in chosen]
+    return Scan(
+        markets=[head["markets"][n] for n in chosen],
+        gates=gates,
+        prices=told,
+        barred={market: gate for market, gate in barred.items() if only in {None, market}},
+        facts=rest["facts"],
+    )
 
 
 def pack(frame: Frame, before: Frame | None) -> bytes:

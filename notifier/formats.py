@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
+from math import floor, log10
 from typing import TYPE_CHECKING
 
 from upbit.rules import plain, rounded_average, tick_size
@@ -18,6 +19,8 @@ KST = timedelta(hours=9)
 """Korea has no summer time."""
 UP, DOWN = "▲", "▼"
 WON = Decimal(1)
+MOST_DECIMALS = 12
+"""Of a number of an indicator: less is nothing."""
 PERCENT = Decimal("0.01")
 
 
@@ -89,7 +92,10 @@ def number(value: object) -> str:
     amount = float(value)
     if abs(amount) >= 1000:  # noqa: PLR2004 - from here on decimals tell nothing
         return f"{amount:,.0f}"
-    return f"{amount:.4g}" if abs(amount) >= 1 else f"{amount:.8f}".rstrip("0").rstrip(".")
+    if abs(amount) >= 1:
+        return f"{amount:.4g}"
+    decimals = 3 - floor(log10(abs(amount))) if amount else 0
+    return f"{amount:.{min(decimals, MOST_DECIMALS)}f}".rstrip("0").rstrip(".") if decimals else "0"
 
 
 def whole(amount: Decimal) -> Decimal:

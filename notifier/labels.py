@@ -21,6 +21,9 @@ NUMBERS: dict[str, Words] = {
     "rsi": Words("RSI", "RSI"),
     "band_lower": Words("하단 밴드", "lower band"),
     "band_middle": Words("밴드 중심", "middle of the band"),
+    "day_open": Words("당일 시가", "open of the day"),
+    "trigger": Words("돌파 기준가", "trigger"),
+    "days_average": Words("일봉 평균", "average of days"),
 }
 """Names of numbers, as strategies quote them. One's own strategy may quote others: they keep the names it gave them."""
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from dashboard.html import el
-from dashboard.pages.parts import Page, fact, facts, link, section, table, warning
+from dashboard.pages.parts import Page, chart_of, coin, fact, facts, link, section, table, warning
 from dashboard.passes import Role
 from journal.records import Ends
 from notifier.formats import KST, average, kst, percent, price, signed_won, units, won
@@ -124,7 +124,9 @@ def row(number: int, one: Held, trade: Trade, sight: Sight) -> list[Node | str]:
         return fact(f"{at}.{name}", value, "-" if value is None else shown(value))
 
     since = f"{trade.opened_at + KST:%Y-%m-%d %H:%M}" if trade.opened_at else "-"
-    market = link(one.market, "/trade?" + urlencode({"id": one.trade}), data_path=f"{at}.market")
+    market = coin(one.market, "/trade?" + urlencode({"id": one.trade}), sight, data_path=f"{at}.market")
+    chart = link(sight.say("차트", "chart"), chart_of(one.market), class_="aside", aria_label=f"{one.market} chart")
+    market = el("span", market, " ", chart)
     cells: list[Node | str] = [
         both(market, fact(f"{of}.phase", trade.phase, PHASES[trade.phase].say(language))),
         both(

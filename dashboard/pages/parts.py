@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
+from urllib.parse import urlencode
 
 import msgspec
 
@@ -15,6 +16,7 @@ from notifier.words import Words, readable
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from dashboard.desk import Sight
     from dashboard.html import Node
 
 
@@ -24,6 +26,7 @@ class Page:
 
     title: str
     sections: tuple[Node, ...]
+    scripts: tuple[str, ...] = ()  # names of our files that it needs besides those of every page
 
 
 def fact(path: str, value: object, shown: str) -> Node:
@@ -32,6 +35,11 @@ def fact(path: str, value: object, shown: str) -> Node:
     plain = None if isinstance(value, str) else "number"
     direction = {UP: "up", DOWN: "down"}.get(shown[:1], plain) if isinstance(value, Decimal) else plain
     return el("data", shown, value="" if exact is None else str(exact), data_path=path, class_=direction)
+
+
+def colour(amount: Decimal) -> str | None:
+    """Return what colours a gain or a loss."""
+    return None if not amount else "up" if amount > 0 else "down"
 
 
 def words(path: str, told: Words, language: str) -> Node:
@@ -64,6 +72,18 @@ def facts(pairs: Iterable[tuple[str, Node | str]]) -> Node:
 def warning(text: str) -> Node:
     """Return a line that a person should not overlook."""
     return el("p", f"⚠ {text}", class_="warning")
+
+
+def coin(market: str, address: str, sight: Sight, **attributes: str | None) -> Node:
+    """Return a market's code as a link, with the name of its coin before it where that is known."""
+    name = sight.names.get(market)
+    code = link(market, address, **attributes)
+    return code if name is None else el("span", el("span", name, class_="coin"), " ", code)
+
+
+def chart_of(market: str) -> str:
+    """Return where a market's chart is."""
+    return "/market?" + urlencode({"market": market})
 
 
 def link(text: str, address: str, **attributes: str | None) -> Node:

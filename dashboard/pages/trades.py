@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from dashboard.html import el
-from dashboard.pages.parts import Page, fact, link, section, table, warning, words
+from dashboard.pages.parts import Page, coin, colour, fact, link, section, table, warning, words
 from notifier.formats import KST, gain, kst, signed_won, won
 from notifier.formats import held as duration
 from notifier.words import Words, readable
@@ -93,7 +93,7 @@ def row(at: int, trade: Trade, sight: Sight) -> list[Node | str]:
     profit = gain(trade.profit_krw, trade.cost_krw, language)
     stamp = f"{ended(trade) + KST:%Y-%m-%d %H:%M}"
     return [
-        link(trade.market, "/trade?" + urlencode({"id": trade.id}), data_path=f"{at}.market"),
+        coin(trade.market, "/trade?" + urlencode({"id": trade.id}), sight, data_path=f"{at}.market"),
         fact(f"{at}.closed_at", trade.closed_at, stamp),
         duration(ended(trade) - (trade.opened_at or trade.decided_at), language),
         fact(f"{at}.cost_krw", trade.cost_krw, won(trade.cost_krw, language)),
@@ -101,11 +101,6 @@ def row(at: int, trade: Trade, sight: Sight) -> list[Node | str]:
         el("span", profit, class_=colour(trade.profit_krw)),
         fact(f"{at}.exit_reason.{language}", reason.get(language), readable(str(reason.get(language, "-")))),
     ]
-
-
-def colour(amount: Decimal) -> str | None:
-    """Return what colours a gain or a loss."""
-    return None if not amount else "up" if amount > 0 else "down"
 
 
 def trade(journal: Queries, sight: Sight) -> Page:

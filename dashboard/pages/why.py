@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from itertools import repeat
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from dashboard.html import el
-from dashboard.pages.parts import Page, fact, link, section, table, warning, words
+from dashboard.pages.parts import Page, chart_of, coin, fact, link, section, table, warning, words
+from dashboard.shell import hidden
 from notifier.formats import KST, kst, number, price
 from notifier.words import Words, readable
-from views.why import OPEN, Funnel, NothingKnown, WhyMarket, funnel, market_of, matrix, why_market
+from views.why import OPEN, SHUT, Funnel, NothingKnown, WhyMarket, funnel, market_of, matrix, why_market
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from dashboard.desk import Sight
     from dashboard.html import Node
     from journal.queries import Queries
@@ -20,6 +24,9 @@ if TYPE_CHECKING:
 
 LONGEST = 40
 """No market is called longer."""
+AT_ONCE = 100
+"""Markets of the matrix at once."""
+BESIDES = Words("그 밖에", "besides")
 LATE = Words(
     "그 시각의 판단은 없고, 이것이 그 전의 마지막입니다.",
     "There was no look at that time; this is the last one before it.",
@@ -32,32 +39,40 @@ def page(journal: Queries, sight: Sight) -> Page:
         sight.say("왜", "Why"),
         market_of(sight.asked["market"][:LONGEST]) if sight.asked.get("market") else "",
     )
-    asking = form(sight)
+    asking, sliding = form(sight), slider(journal, sight)
+    ways = (asking,) if sliding is None else (sliding, asking)
     moment = moment_of(sight)
     if moment is None:
         wrong = sight.say("시각을 2026-11-30T14:03처럼 쓰세요.", "Write a time such as 2026-11-30T14:03.")
-        return Page(title, (section("head", None, el("h1", title), warning(wrong)), asking))
+        return Page(title, (section("head", None, el("h1", title), warning(wrong)), *ways))
     try:
         if sight.asked.get("all"):
-            return Page(title, (everybody(matrix(journal, moment), sight), asking))
+            return Page(title, everybody(matrix(journal, moment), sight, ways))
         found = why_market(journal, market, moment) if market else funnel(journal, moment)
     except NothingKnown as nothing:
         sentence = sight.say(nothing.ko, nothing.en)
-        return Page(title, (section("head", None, el("h1", title), el("p", sentence)), asking))
+        return Page(title, (section("head", None, el("h1", title), el("p", sentence)), *ways))
     parts = of_market("", found, sight, "h2") if isinstance(found, WhyMarket) else of_all(found, sight)
-    return Page(title, (head(found, sight), asking, *parts))
+    return Page(title, (head(found, sight), *ways, *parts))
 
 
 def moment_of(sight: Sight) -> datetime | None:
-    """Return the moment that is asked for, UTC; None for a text that is no time."""
-    asked = sight.asked.get("at", "")
-    if not asked:
-        return sight.now
+    """Return the moment that is asked for, a time or a minute since 1970, as UTC; None for a text that is no time."""
+    minute, asked = sight.asked.get("minute", ""), sight.asked.get("at", "")
     try:
+        if minute:
+            return datetime.fromtimestamp(60 * int(minute), UTC)
+        if not asked:
+            return sight.now
         time = datetime.fromisoformat(asked)
         return (time if time.tzinfo else (time - KST).replace(tzinfo=UTC)).astimezone(UTC)
-    except (ValueError, OverflowError):
+    except (ValueError, OverflowError, OSError):
         return None
+
+
+def of_moment(sight: Sight) -> dict[str, str]:
+    """Return the part of an address that says which moment is asked for."""
+    return {name: sight.asked[name] for name in ("minute", "at") if sight.asked.get(name)}
 
 
 def form(sight: Sight) -> Node:
@@ -91,38 +106,105 @@ def around(sight: Sight) -> Node | None:
     if moment is None:
         return None
     parts: list[Node | str] = []
+    rest = {name: value for name, value in sight.asked.items() if name not in {"at", "minute"}}
     for text, minutes in (("−1 h", -60), ("−1 min", -1), ("+1 min", 1), ("+1 h", 60)):
         at = f"{moment + timedelta(minutes=minutes) + KST:%Y-%m-%dT%H:%M}"
-        parts += [link(text, "/why?" + urlencode({**sight.asked, "at": at})), " "]
-    every = {name: sight.asked[name] for name in ("at",) if name in sight.asked} | {"all": "1"}
-    return el("p", *parts, "· ", link(sight.say("모든 마켓", "all markets"), "/why?" + urlencode(every)))
+        parts += [link(text, "/why?" + urlencode({**rest, "at": at})), " "]
+    return el("p", *parts, "· ", link(sight.say("모든 마켓", "all markets"), every(sight)), class_="links")
 
 
-def everybody(found: Matrix, sight: Sight) -> Node:
-    """Return all markets beside all gates: an open one as a mark, a shut one with what is missing."""
-    language = sight.language
-    heads = [
-        sight.say("마켓", "market"),
-        *(gate.say(language) for gate in found.gates),
-        sight.say("그 밖에", "besides"),
-    ]
+def slider(journal: Queries, sight: Sight) -> Node | None:
+    """Return where one slides over all minutes that are kept; None where there are none."""
+    moment, (first, last) = moment_of(sight), journal.looked()
+    if moment is None or first is None or last is None:
+        return None
+    begin, end = (int(one.timestamp()) // 60 for one in (first, last))
+    here = min(max(int(moment.timestamp()) // 60, begin), end)
+    told = kst(datetime.fromtimestamp(60 * here, UTC))
+    slide = el(
+        "input",
+        type="range",
+        name="minute",
+        min=str(begin),
+        max=str(end),
+        value=str(here),
+        aria_valuetext=told,
+        data_slides=True,
+    )
+    shown = el("output", told, class_="slid")
+    name = el("label", sight.say("시각", "Time"), " ", slide)
+    others = [hidden(key, sight.asked[key]) for key in ("market", "all") if sight.asked.get(key)]
+    button = el("button", sight.say("보기", "Show"), type="submit")
+    form_ = el("form", *others, name, shown, button, method="get", action="/why", class_="slider")
+    return section("slide", None, form_, el("p", f"{kst(first)} – {kst(last)}", class_="notice"))
+
+
+def everybody(found: Matrix, sight: Sight, ways: Sequence[Node]) -> tuple[Node, ...]:
+    """Return all markets beside all gates, nearest to a signal first, some at a time, and the ways to other minutes."""
+    last, asked = max(1, -(-len(found.rows) // AT_ONCE)), sight.asked["all"]
+    turn = min(max(1, int(asked)), last) if asked.isdecimal() else 1
+    first = AT_ONCE * (turn - 1)
+    shown = found.rows[first : first + AT_ONCE]
+    equal = [shared(gates[at] for _, _, gates in found.rows) for at in range(len(found.gates))]
+    heads = [sight.say("마켓", "market"), *map(head_of, found.gates, equal, repeat(sight)), BESIDES.say(sight.language)]
     rows: list[list[Node | str]] = [
         [
-            link(market, address(market, sight)),
-            *(mark(gate) for gate in gates),
-            "-" if barred is None else readable(barred.say(language)),
+            coin(market, address(market, sight), sight),
+            *(cell(gate, whole=one is None) for gate, one in zip(gates, equal, strict=True)),
+            el("span", "-", class_="open") if barred is None else readable(barred.say(sight.language)),
         ]
-        for market, barred, gates in found.rows
+        for market, barred, gates in shown
     ]
+    count = sight.say(
+        f"{len(found.rows)}개 중 {first + 1}–{first + len(shown)}번째, 신호에 가까운 순",
+        f"{first + 1}–{first + len(shown)} of {len(found.rows)}, nearest to a signal first",
+    )
     title = el("h1", sight.say("모든 마켓", "All markets"))
-    return section("head", None, title, el("p", kst(found.at)), table(sight.say("조건", "gates"), heads, rows))
+    return (
+        section("head", None, title, el("p", kst(found.at), " · ", count)),
+        *ways,
+        section("everybody-else", None, table(sight.say("조건", "gates"), heads, rows), turns(turn, last, sight)),
+    )
 
 
-def mark(gate: GateView) -> Node:
-    """Return whether a gate is open, and of a shut one how much is missing."""
+def turns(turn: int, last: int, sight: Sight) -> Node | None:
+    """Return the way to the other markets; None where all are shown."""
+    links = (
+        link(f"{one}", every(sight, one), aria_current="page" if one == turn else None, aria_label=f"{one}/{last}")
+        for one in range(1, last + 1)
+    )
+    return el("p", *(part for one in links for part in (one, " ")), class_="links") if last > 1 else None
+
+
+def shared(gates: Iterable[GateView]) -> GateView | None:
+    """Return a gate that asks all markets for the same; None where it asks each for something else."""
+    found = list(gates)
+    return found[0] if len({(gate.relation, gate.threshold) for gate in found}) == 1 else None
+
+
+def head_of(name: Words, equal: GateView | None, sight: Sight) -> str:
+    """Return what stands over a gate: its name, and what it asks of all markets."""
+    told = name.say(sight.language)
+    return (
+        told
+        if equal is None or equal.threshold is None
+        else f"{told} ({OPEN[equal.relation]} {number(equal.threshold)})"
+    )
+
+
+def every(sight: Sight, turn: int = 1) -> str:
+    """Return where all markets are told, at the same minute."""
+    return "/why?" + urlencode({**of_moment(sight), "all": f"{turn}"})
+
+
+def cell(gate: GateView, *, whole: bool) -> Node:
+    """Return the value of a gate, of a shut one also how much is missing; `whole`: with the threshold."""
+    value, threshold = (number(side) if side is not None else "?" for side in (gate.value, gate.threshold))
+    asked = f" {(OPEN if gate.passed else SHUT)[gate.relation]} {threshold}" if whole else ""
     if gate.passed:
-        return el("span", "✓")
-    return el("span", "✗" if gate.distance is None else f"✗ {100 * gate.distance:,.2f} %", class_="shut")
+        return el("span", f"✓ {value}{asked}", class_="open")
+    missing = "" if gate.distance is None else f" ({100 * gate.distance:,.2f} %)"
+    return el("span", f"✗ {value}{asked}{missing}", class_="shut")
 
 
 def head(found: WhyMarket | Funnel, sight: Sight) -> Node:
@@ -144,7 +226,7 @@ def of_all(found: Funnel, sight: Sight) -> list[Node]:
     """Return the funnel, what stands in everybody's way, the targets, and who is nearest to a signal."""
     parts = [section("funnel", sight.say("걸러지는 과정", "The funnel"), el("ol", *steps(found, sight)))]
     if found.targets:
-        links = [part for market in found.targets for part in (link(market, address(market, sight)), " ")]
+        links = [part for market in found.targets for part in (coin(market, address(market, sight), sight), " ")]
         parts.append(section("targets", sight.say("매수 대상", "Targets"), el("p", *links)))
     if found.obstacles:
         lines = (el("li", one.say(sight.language)) for one in found.obstacles)
@@ -183,9 +265,16 @@ def of_market(path: str, one: WhyMarket, sight: Sight, heading: str) -> list[Nod
     ]
     title = el(
         heading,
-        link(one.market, address(one.market, sight), data_path=f"{path}market"),
+        coin(one.market, address(one.market, sight), sight, data_path=f"{path}market"),
         " ",
         shown,
+        " ",
+        link(
+            sight.say("차트", "chart"),
+            chart_of(one.market),
+            class_="aside",
+            aria_label=sight.say(f"{one.market} 차트", f"chart of {one.market}"),
+        ),
         id=f"{name}-heading",
     )
     gates = table(sight.say("조건", "gates"), [sight.say(*head) for head in heads], rows) if rows else None
@@ -221,5 +310,4 @@ def gate_row(path: str, gate: GateView, sight: Sight) -> list[Node | str]:
 
 def address(market: str, sight: Sight) -> str:
     """Return where a market is told, at the same minute."""
-    at = {"at": sight.asked["at"]} if sight.asked.get("at") else {}
-    return "/why?" + urlencode({"market": market, **at})
+    return "/why?" + urlencode({"market": market, **of_moment(sight)})

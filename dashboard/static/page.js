@@ -26,8 +26,19 @@ function show(sections) {
     const old = picture.children[at];
     if (!old) picture.append(one);
     else if (old.id !== one.id) old.before(one);
-    else if (!old.isEqualNode(one)) old.replaceWith(one);
+    else if (!old.isEqualNode(one)) renew(old, one);
   });
+  document.dispatchEvent(new Event("shown"));
+}
+
+// What somebody has opened stays open, the field they are in stays theirs, and what they slide is left alone.
+function renew(old, one) {
+  if (old.querySelector("[data-slides]:active")) return;
+  const opened = [...old.querySelectorAll("details")].map((each) => each.open);
+  const field = old.contains(document.activeElement) ? document.activeElement.name : "";
+  one.querySelectorAll("details").forEach((each, at) => (each.open = Boolean(opened[at])));
+  old.replaceWith(one);
+  if (field) one.querySelector(`[name="${CSS.escape(field)}"]`)?.focus();
 }
 
 function add(row) {
@@ -42,11 +53,33 @@ function tell(words, state) {
 }
 
 // The browser comes back by itself, with the number of the last row; only what the server refused needs a new page.
-const source = new EventSource(document.body.dataset.stream);
-source.addEventListener("page", (event) => show(JSON.parse(event.data)));
-source.addEventListener("row", (event) => add(JSON.parse(event.data)));
-source.addEventListener("open", () => tell(live.dataset.live, "on"));
-source.addEventListener("error", () => {
-  tell(live.dataset.cut, "off");
-  if (source.readyState === EventSource.CLOSED) setTimeout(() => location.reload(), 5000);
+let source = null;
+function follow(address) {
+  source?.close();
+  source = new EventSource(address);
+  source.addEventListener("page", (event) => show(JSON.parse(event.data)));
+  source.addEventListener("row", (event) => add(JSON.parse(event.data)));
+  source.addEventListener("open", () => tell(live.dataset.live, "on"));
+  source.addEventListener("error", () => {
+    tell(live.dataset.cut, "off");
+    if (source.readyState === EventSource.CLOSED) setTimeout(() => location.reload(), 5000);
+  });
+}
+follow(document.body.dataset.stream);
+
+// A slider shows where it is while it moves; where it stands, the same page is followed at its minute.
+document.addEventListener("input", ({ target }) => {
+  if (target.dataset.slides === undefined) return;
+  const time = new Date((Number(target.value) + 9 * 60) * 60_000).toISOString();
+  const told = `${time.slice(5, 10)} ${time.slice(11, 16)} KST`;
+  target.setAttribute("aria-valuetext", told);
+  target.form.querySelector("output").textContent = told;
+});
+document.addEventListener("change", ({ target }) => {
+  if (target.dataset.slides === undefined) return;
+  const asked = new URLSearchParams(new FormData(target.form));
+  history.replaceState(null, "", `${target.form.action}?${asked}`);
+  const stream = new URL(document.body.dataset.stream, location.href).searchParams;
+  for (const name of ["of", "after"]) asked.set(name, stream.get(name));
+  follow(`/stream?${asked}`);
 });

@@ -46,6 +46,7 @@ class Given(TypedDict, total=False):
     control: Control
     messages: Messages
     strategy: Strategy
+    parameters: object  # of the strategy
     candles: CandleStore
     kept_candles: KeptCandles
     health: Health

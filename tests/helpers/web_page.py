@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -15,16 +16,17 @@ from dashboard.desk import Desk
 from dashboard.passes import LINK, SESSION, Role, form_token
 from dashboard.server import Site
 from notifier.messages import Messages
-from strategy.registry import STRATEGIES
+from tests.helpers.charts import kept
 from tests.helpers.journals import Book
 from tests.helpers.parts import make_app, only
+from trader.candles.candle_store import CandleStore
 from trader.control import Control
 from trader.health import Health
 from upbit.rest import Upbit
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Mapping
     from datetime import datetime
     from pathlib import Path
 
@@ -69,10 +71,21 @@ async def served(
     language: str = "en",
     seconds: float = 0.02,
     clock: Callable[[], datetime] | None = None,
+    starts: Mapping[str, float] = MappingProxyType({}),
 ) -> AsyncIterator[Served]:
-    """Serve the page of a daemon that does nothing else; without a clock time stands still unless the book moves it."""
+    """Serve the page of a daemon that does nothing else; without a clock time stands still unless the book moves it.
+
+    Args:
+        tasks: what makes its stream runs in.
+        folder: of the journal.
+        language: of the settings.
+        seconds: so many of loop time pass in one second.
+        clock: of the daemon.
+        starts: the markets that have candles, each with its first price.
+    """
     config = replace(Config(), data_dir=folder, language=language)
     book = Book(folder / "journal.sqlite3", clock)
+    known = kept((clock or (lambda: book.now))(), starts)
     with book.journal as journal:
         messages = Messages(language=language, mode="sandbox")
         app = make_app(
@@ -83,7 +96,9 @@ async def served(
             messages=messages,
             health=Health(lambda: 0.0),
             upbit=only(Upbit, rates=lambda: {"order": 8, "candle": 10}),
-            strategy=STRATEGIES[0],
+            strategy=known.strategy,
+            parameters=known.parameters,
+            candles=only(CandleStore, unit=known.unit, history=known.history, series=lambda: known.series),
         )
         site = Site(Desk.of(app, seconds), lambda *_: None)
         runner = web.AppRunner(site.application(), access_log=None, shutdown_timeout=0.1, handler_cancellation=True)

@@ -150,7 +150,7 @@ async def test_a_journal_that_cannot_be_read_now_is_read_later(tmp_path: Path, m
             await stream.content.readuntil(b"\n\n")
         async with stream:
             picture = await Reader(stream).until("page")
-        sections = now.page(page.book.journal, page.site.desk.sight(Role.OWNER, {})).sections
+        sections = now.page(page.book.journal, await page.site.desk.sight(Role.OWNER, {})).sections
         assert picture == [to_tree(section) for section in sections]
 
 

@@ -47,6 +47,7 @@ TABLE = (
     Row("POST", "/login", 403, 403, 403),  # without a link
     Row("GET", "/", 401, 200, 200),
     Row("GET", "/why", 401, 200, 200),
+    Row("GET", "/market", 401, 200, 200),
     Row("GET", "/trades", 401, 200, 200),
     Row("GET", "/trade", 401, 200, 200),
     Row("GET", "/profit", 401, 200, 200),
@@ -205,7 +206,7 @@ async def test_names_that_carry_markup_stay_names(tmp_path: Path) -> None:
         buy(page.book, bad, "i1", market=f"KRW-{bad}")
         page.app.control.halt_buys(bad, ko=bad, en=bad)
         seen = 0
-        for path in ("/", "/why", "/trades", "/trade", "/profit", "/state", "/command/resume", "/login"):
+        for path in ("/", "/why", "/market", "/trades", "/trade", "/profit", "/state", "/command/resume", "/login"):
             asked = dict.fromkeys(("market", "at", "from", "to", "id", "code", "link"), bad)
             async with page.client.get(page.url + path, params=asked, headers=headers) as answer:
                 text = await answer.text()

@@ -108,7 +108,40 @@ def test_hours_stand_by_themselves_and_a_lost_minute_ends_only_its_hour(tmp_path
             journal.record_scan(NOW + timedelta(minutes=minute), "s", NOW, a_scan(float(minute), 3.0))
         journal._db.execute("DELETE FROM scan WHERE minute_ms = ?", (to_ms(NOW + timedelta(minutes=10)),))
         told = [journal.scan_at(NOW + timedelta(minutes=minute)) for minute in (9, 11, 56, 57, 119)]
+        alone = [look.minute for look in journal.looks_at("KRW-A", NOW)]
     assert [look is not None and look.scan is not None for look in told] == [True, False, False, True, True]
+    assert alone == [NOW]
+
+
+def test_looks_at_one_market_leave_out_what_cannot_be_told(tmp_path: Path) -> None:
+    """A minute that is gone takes those with it that differ from it, until the hour is over."""
+    with Journal.open(tmp_path / "journal.sqlite3", lambda: NOW) as journal:
+        for minute in range(60):
+            moment = NOW + timedelta(minutes=minute)
+            journal.record_scan(moment, "s", moment, a_scan(float(minute), 3.0))
+        journal._db.execute("DELETE FROM scan WHERE minute_ms = ?", (to_ms(NOW + timedelta(minutes=10)),))
+        looks = list(journal.looks_at("KRW-A", NOW + timedelta(minutes=5)))
+        told = [(look.minute - NOW) // timedelta(minutes=1) for look in looks]
+        assert told == [5, 6, 7, 8, 9, 57, 58, 59]
+        assert [look.scan and look.scan.gates[0].values for look in looks] == [[float(minute)] for minute in told]
+
+
+@given(scans())
+def test_what_is_read_of_one_market_is_what_is_read_of_all(look: Scan) -> None:
+    """Also a number that single precision would turn, a price that it would change, a market that is only barred."""
+    frame = to_frame(look)
+    whole = to_scan(frame)
+    for market in [*whole.everywhere(), "KRW-NONE"]:
+        alone = to_scan(frame, market)
+        assert alone.everywhere() == ([market] if market in whole.everywhere() else [])
+        if market in whole.everywhere():
+            assert alone.failed(market) == whole.failed(market)
+        if market in whole.markets:
+            at = whole.markets.index(market)
+            assert alone.prices == [whole.prices[at]]
+            assert [list(gate.thresholds) for gate in alone.gates] == [
+                pytest.approx([gate.thresholds[at]], abs=0, rel=0, nan_ok=True) for gate in whole.gates
+            ]
 
 
 def test_verdicts_of_the_format_before_are_read_also_by_who_cannot_write(tmp_path: Path) -> None:
@@ -123,6 +156,7 @@ def test_verdicts_of_the_format_before_are_read_also_by_who_cannot_write(tmp_pat
     with open_reader(path) as reader:
         look = reader.scan_at(NOW)
         assert (reader.rests(NOW), reader.last_draw(NOW)) == ({}, None)
+        assert list(reader.looks_at("KRW-A", NOW)) == []
     assert look is not None
     assert look.scan is not None
     assert verdicts(look.scan) == {"KRW-A": None, "KRW-B": "btc_gate"}
