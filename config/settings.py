@@ -251,6 +251,9 @@ class Config:
     ca_file: Path | None = None
     data_dir: Path = Path("data")
     language: str = setting("ko", one_of("ko", "en"), ko="메시지와 화면의 언어", en="language of messages and screens")
+    colors: str = setting(
+        "red_blue", one_of("red_blue", "green_red"), ko="이익과 손실의 색", en="colours of gains and losses"
+    )
     strategy: StrategySettings = field(default_factory=StrategySettings)
     trading: TradingSettings = field(default_factory=TradingSettings)
     risk: RiskSettings = field(default_factory=RiskSettings)

@@ -67,7 +67,16 @@ def framed(
         happened = el("section", heading, el("ol", *rows, id="rows", class_="plain"), aria_labelledby="rows-heading")
     main = el("main", el("div", *page.sections, id="picture"), happened)
     scripts = ("page.js", *page.scripts) if stream else ()
-    return document(page.title, sight.language, header, main, stream=stream, scripts=scripts, hide=sight.hide)
+    return document(
+        page.title,
+        sight.language,
+        header,
+        main,
+        colors=sight.config.colors,
+        stream=stream,
+        scripts=scripts,
+        hide=sight.hide,
+    )
 
 
 def door(language: str, *, sentence: Words, form: Node | None = None) -> str:
@@ -82,6 +91,7 @@ def document(
     title: str,
     language: str,
     *parts: Node,
+    colors: str | None = None,
     stream: str | None = None,
     scripts: Sequence[str] = (),
     hide: Callable[[str], str] = str,
@@ -96,7 +106,9 @@ def document(
         el("link", rel="stylesheet", href="/static/style.css"),
         *(el("script", src=f"/static/{script}", defer=True) for script in scripts),
     )
-    return "<!doctype html>" + to_html(el("html", head, el("body", *parts, data_stream=stream), lang=language), hide)
+    return "<!doctype html>" + to_html(
+        el("html", head, el("body", *parts, data_stream=stream), lang=language, data_colors=colors), hide
+    )
 
 
 def hidden(name: str, value: str) -> Node:

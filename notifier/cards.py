@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from notifier.colours import PALETTES
 from notifier.formats import average, gain, held, price, units, won
 from notifier.labels import shown
 from notifier.words import readable
-from notifier.writer import BLUE, GREY, RED, Writer, plain
+from notifier.writer import GREY, SHADES, Writer, plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -80,7 +81,7 @@ class Cards(Writer):
             fields.append((self._say("잔여 소액", "Dust left"), units(dust)))
         ended = self._say("직접 정리", "Taken out by you") if moved else self._say("매도", "Sold")
         title = f"{ended} {plain(name)} ({trade.market})"
-        color = RED if trade.profit_krw > 0 else BLUE
+        color = SHADES[PALETTES[self.colors].of(trade.profit_krw)]
         return self._card(f"sold:{trade.id}", "sold", title, trade, at=at, fields=fields, color=color)
 
     def _exit(self, trade: Trade) -> str:

@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
-RED, BLUE, GREY, ORANGE = 0xE12343, 0x1763B6, 0x95A5A6, 0xE67E22
-"""Red up and blue down, as in Korea; a sign and an arrow stand beside either."""
+BLUE, GREY, ORANGE = 0x1763B6, 0x95A5A6, 0xE67E22
+SHADES = {"red": 0xE12343, "blue": BLUE, "green": 0x1A7F37}
+"""Of the colours of gains and losses."""
 ALARM = 0x992D22
 MARKDOWN = re.compile(r"([\\`*_~|>@#\[\]()<:])")
 
@@ -30,6 +31,7 @@ class Writer:
 
     language: str  # "ko" or "en"
     mode: str  # "live" or "sandbox"
+    colors: str = "red_blue"  # a key of `PALETTES`
 
     def _say(self, ko: str, en: str) -> str:
         return ko if self.language == "ko" else en

@@ -187,7 +187,7 @@ def keys_of(config: Config) -> tuple[str, str]:
 
 def make_messages(config: Config) -> Messages:
     """Return the writer of messages."""
-    return Messages(language=config.language, mode=mode_of(config))
+    return Messages(language=config.language, mode=mode_of(config), colors=config.colors)
 
 
 def make_candles(config: Config, upbit: Upbit, strategy: Strategy, parameters: Any) -> CandleStore:

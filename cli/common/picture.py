@@ -11,6 +11,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from notifier.colours import PALETTES
 from notifier.formats import KST, average, percent, price, signed_won, won
 from notifier.labels import PHASES, STATES
 from notifier.words import Words
@@ -63,6 +64,7 @@ class Picture:
     """All that is shown. Sentences are in the language of the settings, and without secrets."""
 
     language: str
+    colors: str  # a key of `PALETTES`
     mode: str  # "live" or "sandbox"
     at: datetime
     state: Level
@@ -150,7 +152,7 @@ class Picture:
             yield from packed(("  " + way, profit.plain, goal), width, style=profit.style)
 
     def cells(self, position: Position) -> tuple[str, str, str, Text, str, str]:
-        """Return state, entry, price, profit, stop and the way to it. Red is up and blue is down, as at Upbit."""
+        """Return state, entry, price, profit, stop and the way to it."""
         phase, held = PHASES[position.phase].say(self.language), position.held
         if held is None:
             return phase, "-", "-", Text("-"), "-", "-"
@@ -160,7 +162,7 @@ class Picture:
         profit = Text("-")
         if held.profit is not None and held.share is not None:
             shown = f"{signed_won(held.profit, self.language)} ({percent(held.share)})"
-            profit = Text(shown, style="red" if held.profit > 0 else "blue")
+            profit = Text(shown, style=PALETTES[self.colors].of(held.profit))
         return (
             phase,
             "-" if held.entry is None else average(held.entry),

@@ -131,6 +131,7 @@ class Eye:
         trades = await app.state.active_trade.snapshot()
         return Picture(
             language=app.config.language,
+            colors=app.config.colors,
             mode=app.mode,
             at=now,
             state=app.control.state,

@@ -45,6 +45,7 @@ STATUS = Status(
 )
 PICTURE = Picture(
     language="ko",
+    colors="red_blue",
     mode="live",
     at=NOW,
     state=Level.ACTIVE,
