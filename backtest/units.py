@@ -10,6 +10,7 @@ UNITS: dict[str, timedelta] = {
     "day": DAY,
 }
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MILLISECOND = timedelta(milliseconds=1)
 
 
 def name_of(unit: timedelta) -> str:
@@ -19,14 +20,14 @@ def name_of(unit: timedelta) -> str:
 
 def to_ms(moment: datetime) -> int:
     """Return epoch milliseconds of an aware time."""
-    return (moment - EPOCH) // timedelta(milliseconds=1)
+    return (moment - EPOCH) // MILLISECOND
 
 
 def from_ms(milliseconds: int) -> datetime:
     """Return the aware UTC time of epoch milliseconds."""
-    return EPOCH + timedelta(milliseconds=int(milliseconds))
+    return EPOCH + int(milliseconds) * MILLISECOND
 
 
 def unit_ms(unit: timedelta) -> int:
     """Return the length of a candle in milliseconds."""
-    return unit // timedelta(milliseconds=1)
+    return unit // MILLISECOND

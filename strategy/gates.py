@@ -55,7 +55,7 @@ def choose(numbers: Numbers, at: int | slice, shown: Sequence[str], tests: Seque
     answers = [condition.holds() for condition in asked]
     gate = np.full(np.shape(answers[0]), PASSED, dtype=np.int8)
     for index, answer in reversed(list(enumerate(answers))):
-        np.putmask(gate, ~answer, index)  # an earlier gate overwrites a later one: the first that failed is left
+        gate += (index - gate) * ~answer  # an earlier gate overwrites a later one: the first that failed is left
     return Selection(gate=gate, numbers={name: numbers[name][:, at] for name in shown}, tests=asked)
 
 

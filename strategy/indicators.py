@@ -23,23 +23,33 @@ if TYPE_CHECKING:
 FLAT_RSI = 50.0
 
 
-def rows(function: Callable[..., npt.NDArray[np.float64]], *series: npt.ArrayLike) -> Floats:
+def rows(function: Callable[..., npt.NDArray[np.float64]], *series: npt.ArrayLike, recursive: bool = False) -> Floats:
     """Apply `function` to each market's stretch of finite candles and put its shorter answer at the right end.
 
-    tulipy raises on input that is too short; such a row stays NaN.
+    What is `recursive` is known at its end only if every candle was known, so then nobody has to look at the candles.
     """
     arrays = [np.ascontiguousarray(np.atleast_2d(np.asarray(one, dtype=np.float64))) for one in series]
     result = np.empty(arrays[0].shape)
     for row, answer in enumerate(result):
         parts = [array[row] for array in arrays]
-        begin, end = finite_stretch(parts)
-        try:
-            values = function(*(part[begin:end] for part in parts))
-        except tulipy.InvalidOptionError:
-            values = answer[:0]
+        end = len(answer)
+        values = ask(function, parts) if recursive else answer[:0]
+        if not np.isfinite(values[-1:]).any():
+            begin, end = finite_stretch(parts)
+            values = ask(function, [part[begin:end] for part in parts])
         answer[: end - len(values)] = answer[end:] = np.nan
         answer[end - len(values) : end] = values
     return result
+
+
+def ask(
+    function: Callable[..., npt.NDArray[np.float64]], parts: Sequence[npt.NDArray[np.float64]]
+) -> npt.NDArray[np.float64]:
+    """Return what `function` says; nothing for input that is too short, on which tulipy raises."""
+    try:
+        return function(*parts)
+    except tulipy.InvalidOptionError:
+        return np.empty(0)
 
 
 def finite_stretch(parts: Sequence[npt.NDArray[np.float64]]) -> tuple[int, int]:
@@ -101,7 +111,7 @@ def ema(close: npt.ArrayLike, period: int) -> Floats:
         ValueError: if `period` is below 1.
     """
     check_period(period)
-    return rows(lambda row: tulipy.ema(row, period)[period - 1 :] if len(row) else row, close)
+    return rows(lambda row: tulipy.ema(row, period)[period - 1 :] if len(row) else row, close, recursive=True)
 
 
 def rsi(close: npt.ArrayLike, period: int = 14) -> Floats:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import heapq
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
 
 from strategy.portfolio import Caps, start_of_day
 
@@ -17,13 +21,13 @@ if TYPE_CHECKING:
     from backtest.engine.leaving import Leaving
     from backtest.engine.prepare import Prepared
     from backtest.engine.rules import Rules
+    from strategy.base import Bools
 
 
 ZERO = Decimal(0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trade:
+class Trade(msgspec.Struct, frozen=True, kw_only=True):
     """One position from its purchase to its end. Won as floats; columns are those of the panel."""
 
     market: str
@@ -95,11 +99,13 @@ class Account:
     ended: dict[str, datetime] = field(default_factory=dict)
     spent: dict[datetime, Decimal] = field(default_factory=dict)  # won of buys with fees, by day in Korea; where capped
     leaving: list[tuple[int, bool, int, str]] = field(default_factory=list)  # heap: column, inside, order, market
-    trades: list[tuple[int, Trade]] = field(default_factory=list)  # with the order of their purchases
+    trades: dict[int, Trade] = field(default_factory=dict)  # that have ended, by the order of their purchases
     refused: Counter[str] = field(default_factory=Counter)
     bought: int = 0
     fee_rate: Decimal = field(init=False)
     caps: Caps = field(init=False)
+    rows: dict[str, slice] = field(init=False)  # of each market: several where its history has holes, side by side
+    taken: Bools = field(init=False)  # (series,): whether the market of a row is held or waits
     _asked: tuple[int, datetime] = field(init=False)
     cooldown: timedelta = field(init=False)  # how long a market rests after its trade
 
@@ -107,6 +113,11 @@ class Account:
         rules, ready = self.rules, self.ready
         self.fee_rate = Decimal(repr(rules.fee_rate))
         self.caps = Caps(order_krw=rules.max_order_krw, market_krw=rules.max_market_krw, day_krw=rules.max_day_krw)
+        markets = ready.panel.window.markets
+        self.rows = {
+            market: slice(bisect_left(markets, market), bisect_right(markets, market)) for market in set(markets)
+        }
+        self.taken = np.zeros(len(markets), dtype=np.bool_)
         self._asked = (0, ready.panel.opened_at(0))
         self.cooldown = ready.strategy.cooldown(ready.parameters) * ready.panel.window.unit
 
@@ -128,6 +139,16 @@ class Account:
         if (end := holding.leaving) is not None:
             heapq.heappush(self.leaving, (end.column, end.inside, self.bought, holding.market))
 
+    def let_go(self, market: str) -> None:
+        """Wait for a market no longer, because it was bought or will not be."""
+        del self.waiting[market]
+        self.taken[self.rows[market]] = market in self.held
+
+    def give_up(self, market: str) -> Holding:
+        """Return a position that is held no longer."""
+        self.taken[self.rows[market]] = False
+        return self.held.pop(market)
+
     def day_of(self, column: int) -> datetime:
         """Return when the day in Korea of a candle began, UTC."""
         return start_of_day(self.ready.panel.opened_at(column))
@@ -143,7 +164,10 @@ class Account:
     def equity(self, column: int) -> float:
         """Return the worth of everything at the close of a candle."""
         close = self.ready.panel.window.close
-        return self.cash + sum(close.item(one.row, column) * one.volume for one in self.held.values())
+        worth = 0.0
+        for one in self.held.values():
+            worth += close.item(one.row, column) * one.volume
+        return self.cash + worth
 
 
 def finish(holding: Holding, price: float | None, proceeds: float, fee: float, slipped: float) -> Trade:

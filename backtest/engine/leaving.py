@@ -14,19 +14,18 @@ order its prices came, so the worst is assumed:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 
-from backtest.engine.rules import OPEN
+from backtest.engine.prepare import Prepared
+from backtest.engine.rules import OPEN, Rules
 from strategy.base import Moments, Position
 from strategy.registry import StrategyError
 
 if TYPE_CHECKING:
-    from backtest.engine.prepare import Prepared
-    from backtest.engine.rules import Rules
     from strategy.base import Bools, Floats, Strategy
 
 SERIES_END = "series_end"
@@ -35,8 +34,7 @@ ROUNDS, PRICES_A_ROUND = 6, 1025
 """Cutting an interval of prices into 1024 parts six times leaves no third float inside."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Leaving:
+class Leaving(msgspec.Struct, frozen=True, kw_only=True):
     """The end of a position."""
 
     column: int  # the candle in which it is sold
@@ -45,8 +43,7 @@ class Leaving:
     cause: str
 
 
-@dataclass(frozen=True, slots=True)
-class Life:
+class Life(msgspec.Struct, frozen=True):
     """A position from its purchase on."""
 
     ready: Prepared
@@ -67,7 +64,7 @@ class Life:
         Raises:
             StrategyError: when the two differ: a cause claims to be `of_market` or `at_stop` and is not.
         """
-        if not is_plain(self.ready):
+        if not self.ready.plain:
             return ask_leaving(self.ready, self.rules, self.position(), self.row, self.entered)
         found = plain_leaving(self.ready, self.rules, self.stop, self.row, self.entered)
         if audited and ask_leaving(self.ready, self.rules, self.position(), self.row, self.entered) != found:
@@ -98,11 +95,6 @@ def claims_too_much(strategy: Strategy) -> StrategyError:
     )
 
 
-def is_plain(ready: Prepared) -> bool:
-    """Return whether all causes rest on numbers alone or are the protective stop: then nothing has to be asked."""
-    return ready.plain
-
-
 def plain_leaving(ready: Prepared, rules: Rules, stop: Decimal | None, row: int, entered: int) -> Leaving | None:
     """Return how a position of a plain strategy ends, from what the strategy said about all candles at once."""
     window, end = ready.panel.window, int(ready.panel.ends[row])
@@ -112,8 +104,8 @@ def plain_leaving(ready: Prepared, rules: Rules, stop: Decimal | None, row: int,
         if urgent is not None and (urgent.column < due or not urgent.inside):
             return urgent
     if due < end:
-        price = window.open[row, due] if rules.fill == OPEN else window.close[row, due - 1]
-        return Leaving(column=due, inside=False, price=float(price), cause=ready.strategy.exits[cause].code)
+        price = window.open.item(row, due) if rules.fill == OPEN else window.close.item(row, due - 1)
+        return Leaving(column=due, inside=False, price=price, cause=ready.strategy.exits[cause].code)
     return ended_in(ready, row, end)
 
 
@@ -124,8 +116,10 @@ def due_of(ready: Prepared, rules: Rules, row: int, entered: int, end: int) -> t
     first = int(says.argmax()) if len(says) else 0
     if not len(says) or not says[first]:
         return end, 0
-    cause = next(at for at, answers in ready.exits.items() if answers[row, entered - 1 + first])
+    cause = next(at for at, answers in ready.exits.items() if answers.item(row, entered - 1 + first))
     late = entered + first + rules.delay
+    if late < end and ready.panel.real.item(row, late):
+        return late, cause
     trades = ready.panel.real[row, late:end]
     wait = int(trades.argmax()) if len(trades) else 0
     return (late + wait if len(trades) and trades[wait] else end), cause

@@ -34,8 +34,8 @@ LONGEST_HOLE = timedelta(days=3)
 class Panel:
     """Series of candles on one grid; arrays have shape ``(series, candles)``.
 
-    `window.markets` names the market of each row; a market with a hole in its history has several rows, which never
-    hold values in the same column.
+    `window.markets` names the market of each row, in the order of the names; a market with a hole in its history has
+    several rows, which never hold values in the same column.
     """
 
     window: Window
@@ -44,6 +44,9 @@ class Panel:
     unit_ms: int  # length of a candle
     first_ms: int  # opening of column 0, epoch milliseconds
     first: int  # the first column that may be traded; those before it are warm-up
+
+    def __post_init__(self) -> None:
+        assert list(self.window.markets) == sorted(self.window.markets)
 
     def opened_ms(self, column: int) -> int:
         """Return when a column's candles open, epoch milliseconds."""

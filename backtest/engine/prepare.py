@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import reduce
 from math import nan
 from typing import TYPE_CHECKING, Any
 
@@ -79,8 +80,9 @@ def prepare(
     Raises:
         NothingThere: when no market has enough candles for the strategy to judge.
     """
-    need, most = strategy.history(parameters, panel.window.unit), int(np.isfinite(panel.window.close).sum(axis=1).max())
-    if check and most < need:
+    listed = np.isfinite(panel.window.close)
+    need = strategy.history(parameters, panel.window.unit)
+    if check and (most := max(np.count_nonzero(row) for row in listed)) < need:
         raise NothingThere(
             f"지표를 계산할 캔들이 부족합니다: {need}개가 필요한데 {most}개뿐입니다. "
             "더 이른 캔들을 받거나 기간을 늘리세요.",
@@ -89,16 +91,14 @@ def prepare(
         )
     with np.errstate(divide="ignore", invalid="ignore"):
         numbers = strategy.compute(panel.window, parameters)
-    barred = np.isin(panel.window.markets, list(exclude))
-    listed = np.isfinite(panel.window.close)
-    listed[barred] = False
+    listed[np.isin(panel.window.markets, list(exclude))] = False
     passed = np.zeros_like(listed)
     for at in chunks(panel):
         passed[:, at] = strategy.select(panel.window, numbers, at, parameters).passed()
     passed &= listed
     exits = ask_exits(strategy, numbers, parameters)
     patient = {at for at, cause in enumerate(strategy.exits) if not cause.at_once}
-    sells = np.logical_or.reduce(list(exits.values())) if exits and patient == exits.keys() else None
+    sells = reduce(np.logical_or, exits.values()) if exits and patient == exits.keys() else None
     return Prepared(
         panel=panel,
         strategy=strategy,

@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import heapq
 import random
+from collections.abc import Mapping
 from decimal import Decimal
+from functools import cached_property
 from math import floor
 from typing import TYPE_CHECKING
 
@@ -22,14 +24,17 @@ from backtest.engine.account import Account, AccountOutcome, Holding, Waiting, f
 from backtest.engine.leaving import Life
 from backtest.engine.rules import EQUITY, OPEN
 from strategy.base import Snapshot
-from strategy.portfolio import MIN_TOTAL, broken_cap, can_leave, draw, is_resting, order_total, stop_price
+from strategy.portfolio import MIN_TOTAL, broken_cap, can_leave, is_resting, order_total, pick, stop_price
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from backtest.engine.prepare import Prepared
     from backtest.engine.rules import Rules
-    from strategy.base import Bools
+    from strategy.base import Bools, Numbers
 
 ZERO = Decimal(0)
+DUST_KRW = float(MIN_TOTAL)
 VOLUMES_A_UNIT = 1e8
 """Upbit's volumes have eight decimals."""
 AUDIT = 100
@@ -44,9 +49,9 @@ def simulate(ready: Prepared, rules: Rules, seed: int) -> AccountOutcome:
     while column < count:
         step(account, calls, column)
         column = calls.next_after(account, column)
-    still_held = [(one.order, finish(one, None, 0.0, 0.0, 0.0)) for one in account.held.values()]
-    trades = sorted([*account.trades, *still_held], key=lambda pair: pair[0])
-    return AccountOutcome(seed=seed, rules=rules, trades=tuple(trade for _, trade in trades), refused=account.refused)
+    still_held = {one.order: finish(one, None, 0.0, 0.0, 0.0) for one in account.held.values()}
+    trades = tuple(trade for _, trade in sorted((account.trades | still_held).items()))
+    return AccountOutcome(seed=seed, rules=rules, trades=trades, refused=account.refused)
 
 
 def step(account: Account, calls: Calls, column: int) -> None:
@@ -68,11 +73,16 @@ class Calls:
     """At which candles somebody may be drawn, so that the others are stepped over."""
 
     def __init__(self, ready: Prepared) -> None:
-        passed, before = ready.passed, np.zeros((len(ready.passed), 1), dtype=np.bool_)
-        self._some: Bools = np.asarray(passed.any(axis=0))
-        self._new: Bools = np.asarray((passed > np.hstack([before, passed[:, :-1]])).any(axis=0))
+        self._passed = ready.passed
+        self._some: Bools = np.asarray(ready.passed.any(axis=0))
         self.all_held = False
         """Whether every target is held already: until one appears or something is sold, there is nobody to draw."""
+
+    @cached_property
+    def _new(self) -> Bools:
+        """Whether a close has a target that the close before it had not, (candles,)."""
+        before = np.zeros((len(self._passed), 1), dtype=np.bool_)
+        return np.asarray((self._passed > np.hstack([before, self._passed[:, :-1]])).any(axis=0))
 
     def is_call(self, column: int) -> bool:
         """Return whether the close before a candle has a target that may not be held."""
@@ -85,38 +95,42 @@ class Calls:
         end = account.leaving[0][0] if account.leaving else len(self._some)
         if account.free() <= 0:
             return max(end, column + 1)
-        called = (self._new if self.all_held else self._some)[column:end]
+        calls = self._new if self.all_held else self._some
+        if column < end and calls.item(column):
+            return column + 1
+        called = calls[column:end]
         first = int(called.argmax()) if len(called) else 0
         return column + 1 + first if len(called) and called[first] else max(end, column + 1)
 
 
 def draw_targets(account: Account, column: int) -> bool:
     """Fill free places with targets of the close before `column`, drawn at random; False when all are held."""
-    ready, markets = account.ready, account.ready.panel.window.markets
-    rows = {markets[row]: row for row in ready.targets(column - 1).tolist()}
-    for market in (*account.held, *account.waiting):
-        rows.pop(market, None)
+    markets = account.ready.panel.window.markets
+    rows = (account.ready.passed[:, column - 1] > account.taken).nonzero()[0].tolist()
     if not rows:
         return False
     now, cooldown = account.opened_at(column), account.cooldown
     account.ended = {market: at for market, at in account.ended.items() if is_resting(at, now, cooldown)}
-    for market in draw(account.rng, rows, (), account.ended, now, cooldown=cooldown, slots=account.free()):
-        account.waiting[market] = Waiting(rows[market], column - 1, column + account.rules.delay)
+    awake = [row for row in rows if markets[row] not in account.ended] if account.ended else rows
+    for row in pick(account.rng, awake, account.free()):
+        account.waiting[markets[row]] = Waiting(row, column - 1, column + account.rules.delay)
+        account.taken[account.rows[markets[row]]] = True
     return True
 
 
 def buy_waiting(account: Account, column: int) -> None:
     """Buy what was drawn and is due, where something trades; let go of what is no target any more."""
+    real = account.ready.panel.real
     for market, waiting in list(account.waiting.items()):
         if column < waiting.due:
             continue
         if column > waiting.due:  # it could not be bought when it was due: decide again, on the newest candle
             waiting.decided = column - 1
             if not account.ready.is_target(waiting.row, column - 1):
-                del account.waiting[market]
+                account.let_go(market)
                 continue
-        if account.ready.panel.real[waiting.row, column] and buy(account, market, waiting, column):
-            del account.waiting[market]
+        if real.item(waiting.row, column) and buy(account, market, waiting, column):
+            account.let_go(market)
 
 
 def buy(account: Account, market: str, waiting: Waiting, column: int) -> bool:
@@ -134,7 +148,8 @@ def buy(account: Account, market: str, waiting: Waiting, column: int) -> bool:
         return True
     volume = floor(float(total) / price * VOLUMES_A_UNIT) / VOLUMES_A_UNIT
     fee = volume * price * rules.fee_rate
-    life = Life(ready, rules, market, row, column, price, volume, stop_price(Decimal(repr(price)), entry.stop_distance))
+    stop = stop_price(Decimal(repr(price)), entry.stop_distance) if entry.stop_distance else None
+    life = Life(ready, rules, market, row, column, price, volume, stop)
     account.hold(
         Holding(
             market=market,
@@ -151,13 +166,31 @@ def buy(account: Account, market: str, waiting: Waiting, column: int) -> bool:
     return True
 
 
+class NumbersOf(Mapping[str, float]):
+    """The numbers of one market at one candle; looked up when they are asked for, as few strategies ask for all."""
+
+    __slots__ = ("_column", "_numbers", "_row")
+
+    def __init__(self, numbers: Numbers, row: int, column: int) -> None:
+        self._numbers, self._row, self._column = numbers, row, column
+
+    def __getitem__(self, name: str) -> float:
+        return self._numbers[name].item(self._row, self._column)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._numbers)
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+
 def snapshot_of(account: Account, market: str, waiting: Waiting, column: int, price: float) -> Snapshot:
     """Return a target as `enter` sees it."""
     row, decided = waiting.row, waiting.decided
     return Snapshot(
         market=market,
         candle_closed_at=account.opened_at(decided + 1),
-        numbers={name: values.item(row, decided) for name, values in account.ready.numbers.items()},
+        numbers=NumbersOf(account.ready.numbers, row, decided),
         failed_gate=None,
         price=Decimal(repr(price)),
         price_as_of=account.opened_at(column),
@@ -185,16 +218,14 @@ def sell_due(account: Account, until: tuple[int, bool]) -> None:
     """Sell every position whose end has come."""
     while account.leaving and account.leaving[0][:2] <= until:
         column, inside, order, market = heapq.heappop(account.leaving)
-        holding = account.held.pop(market)
+        holding = account.give_up(market)
         assert holding.leaving is not None
         slip, reference = slippage(account, holding.row, column - 1), holding.leaving.price
         price = reference * (1 - slip)
         notional = price * holding.volume
-        if notional < MIN_TOTAL:  # dust: Upbit takes no order of so little
+        if notional < DUST_KRW:  # dust: Upbit takes no order of so little
             notional = 0.0
         fee = notional * account.rules.fee_rate
         account.cash += notional - fee
         account.ended[market] = account.opened_at(column + inside)
-        account.trades.append(
-            (order, finish(holding, price, notional - fee, fee, (reference - price) * holding.volume))
-        )
+        account.trades[order] = finish(holding, price, notional - fee, fee, (reference - price) * holding.volume)

@@ -50,7 +50,7 @@ def trades_to_json(report: Report) -> list[dict[str, Any]]:
 def trade_to_json(trade: Trade, panel: Panel) -> dict[str, Any]:
     """Return one trade with its times."""
     left = None if trade.left is None else panel.opened_at(trade.left)
-    values = asdict(trade) | {"opened_at": panel.opened_at(trade.entered), "closed_at": left}
+    values = msgspec.structs.asdict(trade) | {"opened_at": panel.opened_at(trade.entered), "closed_at": left}
     return {name: plain(value) for name, value in values.items() if name not in {"row", "entered", "left"}}
 
 

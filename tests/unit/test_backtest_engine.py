@@ -441,17 +441,15 @@ def test_candles_at_which_nobody_can_be_drawn_are_skipped_without_a_difference(
 
 @pytest.mark.parametrize("name", ["quiet_trend", "quiet_breakout", "btc_only"])
 @pytest.mark.parametrize("rules", [Rules(), Rules(delay=2), Rules(fill="close")], ids=["next open", "late", "close"])
-def test_the_end_that_is_looked_up_is_the_one_that_would_be_asked_for(
-    name: str, rules: Rules, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_end_that_is_looked_up_is_the_one_that_would_be_asked_for(name: str, rules: Rules) -> None:
     """Every life of a strategy whose causes rest on numbers and stop is the same, asked candle by candle or not."""
     loose = {"stop_atr": 1.0, "max_natr": 50.0, "min_turnover_krw": 0.0} if name != "btc_only" else {}
     strategy, parameters = registry.load(name, loose)
     panel = build_panel(wandering(7, 8, 1500), UNIT, START + 650 * UNIT, START + 1500 * UNIT, warm_up=650)
     prepared = prepare(panel, strategy, parameters)
     looked_up = simulate(prepared, rules, 1).trades
-    monkeypatch.setattr("backtest.engine.leaving.is_plain", lambda _: False)
-    assert simulate(prepared, rules, 1).trades == looked_up
+    assert prepared.plain
+    assert simulate(replace(prepared, plain=False), rules, 1).trades == looked_up
     assert len(looked_up) > 5
 
 
