@@ -128,6 +128,16 @@ def test_a_market_listed_later_warms_up_from_its_first_candle() -> None:
     assert np.isnan(both[1, :109]).all()
 
 
+def test_an_average_ends_where_a_price_is_not_known() -> None:
+    """What comes before the gap is as without it; nothing is known behind it, at its first candle or its last."""
+    for gap in (3, 150, 199):
+        close = CLOSE[:200].copy()
+        close[gap] = np.nan
+        found = indicators.ema(close, 10)[0]
+        np.testing.assert_array_equal(found[:gap], indicators.ema(CLOSE[:200], 10)[0, :gap])
+        assert np.isnan(found[gap:]).all()
+
+
 def test_float32_and_strided_input_are_taken() -> None:
     """Tulipy wants contiguous float64."""
     single = CLOSE.astype(np.float32)
