@@ -51,7 +51,7 @@ determinism: $(STAMP) # the same seeds in two processes, under random hash seeds
 
 .PHONY: mutants
 mutants: $(STAMP) # broken rules of orders and of what surrounds them, each of which a simulated world must catch
-	@$(BIN)/python -m pytest -q -m slow -rP tests/scenarios/test_mutants.py tests/scenarios/test_judges.py
+	@$(BIN)/python -m pytest -q -m slow -rP tests/scenarios/test_mutants.py tests/scenarios/test_judges.py tests/scenarios/test_steering.py
 
 RULES = $(shell $(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["tool"]["mutmut"]["only_mutate"], sep=",")')
 JUDGES = $(shell grep -lE 'from (journal|trader|strategy\.portfolio)|trading_desk' tests/unit/test_*.py tests/contract/test_*.py)

@@ -9,8 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import sqlite3
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 import aiohttp
@@ -18,17 +16,16 @@ import discord
 from discord import app_commands
 
 from chat.answers import VERBS, Reply, answer_of, text_of
-from chat.buttons import LONGEST_LABEL, fitting, pressed, time_of
+from chat.buttons import LONGEST_LABEL, fitting, time_of
+from chat.presses import press
 from config.redaction import Redaction
 from dashboard.desk import Desk
 from dashboard.passes import Role
 from journal.errors import JournalError
 from journal.records import Order
 from notifier.words import Words
-from trader.commands import obey
 from trader.loops import pause
 from trader.network import network_of
-from views.events import what_came_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Mapping
@@ -41,15 +38,7 @@ log = logging.getLogger("chat")
 LONGEST_REST_S, STEADY_S, GOODBYE_S = 600.0, 60.0, 2.0
 """Between two tries at most; a connection that held so long was none that failed; a farewell takes no longer."""
 STRANGER = Words("이 봇은 정해진 사용자와 채널에서만 명령을 받습니다.", "This bot obeys its owner in its channel only.")
-TOO_OLD = Words(
-    "이 버튼은 10분이 지났습니다. 아무것도 하지 않았습니다. 명령을 다시 입력하세요.",
-    "This button is older than ten minutes. Nothing was done. Type the command again.",
-)
 NOT_READ = Words("거래 기록을 읽을 수 없습니다. 잠시 뒤 다시 하세요.", "The journal cannot be read. Try again soon.")
-NOT_DONE = Words(
-    "디스크에 기록할 수 없어 실행하지 않았습니다. 디스크를 확인하고 다시 하세요.",
-    "It was not done: the disk takes nothing. See to the disk, and try again.",
-)
 REFUSED = Words(
     "디스코드가 봇 토큰을 거절했습니다. Discord Developer Portal의 Bot에서 토큰을 다시 복사해 DISCORD_BOT_TOKEN에 넣고 "
     "다시 시작하세요. 거래는 계속됩니다.",
@@ -181,21 +170,9 @@ class Bot:
             await self._send_away(interaction)
             return
         told = cast("Mapping[str, object]", interaction.data or {})
-        found = pressed(str(told.get("custom_id", "")), self._desk.app.clock())
-        if found is None:
-            return
-        command, until = found
-        if time_of(interaction.id) > until:
-            await self._say_in_place(interaction, TOO_OLD)
-            return
-        app = self._desk.app
-        try:
-            outcome = obey(app.control, app.journal, command)
-            said = what_came_of(app.journal, replace(command, outcome=outcome))
-        except (JournalError, sqlite3.Error):
-            log.warning("a command of the chat is not done command=%s", command.name, exc_info=True)
-            said = NOT_DONE
-        await self._say_in_place(interaction, said)
+        said = press(self._desk.app, str(told.get("custom_id", "")), time_of(interaction.id))
+        if said is not None:
+            await self._say_in_place(interaction, said)
 
     async def _say_in_place(self, interaction: discord.Interaction, said: Words) -> None:
         """Put a sentence in the place of a message and its buttons; where it is too late for that, below it."""

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 
 from worlds.lies.sandbox import LieRates
 from worlds.plan import WorldPlan
+from worlds.steering import Steering
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from journal.records import Order
     from worlds.world import World
 
 HOLDING = "SELECT 1 FROM trade WHERE phase = 'holding'"
@@ -38,6 +40,7 @@ class Flow:
     max_day_krw: int | None = None
     disasters: tuple[str, ...] = ()
     act: Callable[[World], Awaitable[None]] | None = None
+    steer: tuple[Order, str] | None = None  # what the person orders once something is held, and from which front end
 
     def plan(self) -> WorldPlan:
         """Return the plan of a world in which nothing else goes wrong."""
@@ -63,11 +66,16 @@ class Flow:
         world.box.longest_late_s = self.longest_late_s
         world.box.partial_looks = self.partial_looks
         world.source.depth_krw = self.depth_krw
+        if self.steer is not None:
+            world.steering = Steering(world, world.machine, *self.steer)
 
     async def befall(self, world: World) -> None:
         """Let what is part of the flow happen: the act, and a fall of prices once something is held."""
         if self.act is not None:
             await self.act(world)
+        if world.steering is not None:
+            await held(world)
+            await world.steering.give()
         if self.shock:
             await held(world)
             fall(world, self.shock)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from journal.records import Order
 from simulation.disk import inherit
 from worlds.flows import Flow
 from worlds.judges.books import OPEN_TRADES
@@ -26,6 +27,7 @@ from worlds.lies.sandbox import LieRates
 from worlds.pool import Pool, answer, map_forked
 from worlds.promises import table
 from worlds.simulate import memory_disk
+from worlds.steering import FRONTS
 from worlds.world import in_world
 
 if TYPE_CHECKING:
@@ -60,6 +62,15 @@ FLOWS = (
     Flow(name="dust", side="dust", shock=0.6, order_krw=8_000),
     Flow(name="restart in restart", lies=("lost_answer",), again=True),
     Flow(name="restart in restart, executed late", lies=("late",), again=True),
+    *(
+        Flow(
+            name=f"{order} from the {front}",
+            side="ask" if order in {Order.SELL, Order.SELL_ALL} else "bid",
+            steer=(order, front),
+        )
+        for order in Order
+        for front in FRONTS
+    ),
 )
 
 
@@ -113,6 +124,8 @@ class ForkingKiller:
         """Return whether an order of the flow's side may still execute."""
         if self._flow.again and self._died and self._world.machine.trading_since is None:
             return True
+        if self._world.steering is not None:
+            return self._world.steering.is_under_way()
         books = self._world.checker.books
         if books is None:
             return False
@@ -135,7 +148,7 @@ class ForkingKiller:
             world.folder = copy
             world.loop.before_turn = None
             world.machine.kill("power_loss" if point % POWER_LOSS_EVERY == 0 else "kill")
-            world.loop.create_task(verdict(world, write))
+            world.loop.create_task(verdict(world, write)).add_done_callback(break_off)
 
     def _collect(self) -> None:
         for point, content in self._pool.collect():
@@ -163,9 +176,16 @@ async def verdict(world: World, write: int) -> None:
     answer(write, msgspec.json.encode(world.story.broken))
 
 
+def break_off(judging: asyncio.Task[None]) -> None:
+    """End a child whose verdict failed: it must never go on as if it were its parent."""
+    traceback.print_exception(judging.exception())
+    os._exit(1)
+
+
 def is_whole(world: World) -> bool:
     """Return whether the daemon trades again and nothing is under way."""
-    return world.machine.trading_since is not None and world.is_quiet()
+    over = world.steering is None or world.steering.is_over()
+    return over and world.machine.trading_since is not None and world.is_quiet()
 
 
 async def script(world: World, flow: Flow, killer: ForkingKiller) -> Tried:

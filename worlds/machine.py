@@ -15,7 +15,7 @@ from journal.store import RESERVE
 from simulation.disk import inherit, lose_power
 from simulation.hosts import Host
 from trader.admission import come_up
-from trader.daemon import build, serve
+from trader.daemon import Work, build, serve
 from upbit.errors import ExchangeError
 from worlds.disk import OnDisk
 from worlds.judges.books import Books
@@ -72,6 +72,7 @@ class Machine:
         self.trading_since: float | None = None
         self.cut_until = 0.0
         self._read: list[Books] = []
+        self.beside: list[Work] = []  # what else runs beside a daemon: its page
 
     def folder(self, generation: int | None = None) -> Path:
         """Return the data folder of a generation of the daemon, the current one unless it is said."""
@@ -139,7 +140,7 @@ class Machine:
                 self._trades(stage.loop.time() - began, at_peace=at_peace)
 
             if await come_up(app):
-                await serve(app, beside=[started])
+                await serve(app, beside=[started, *self.beside])
 
     def _trades(self, took: float, *, at_peace: bool) -> None:
         """Take notice that the daemon trades; when nothing went wrong from its start on that must not take long."""

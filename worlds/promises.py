@@ -36,6 +36,7 @@ PROMISES: Mapping[str, str] = {
     "I26": "Nothing waits for a person over an answer that was wrong once, and no exit over any that are true again.",
     "I27": "Beyond the loss of a day or the fall from a peak that is allowed nothing is bought before a resume.",
     "I28": "What is called dust cannot be sold, and none of it is forgotten.",
+    "I29": "A command is one effect and one story, however often and however late it comes, whoever dies meanwhile.",
     "I25": "Backup, recover and resume, killed at any point, leave nothing half done, and succeed when asked again.",
     "F3": "A second daemon on one folder is refused, and the first goes on.",
     "F4": "Two daemons on one account notice each other, buy nothing until a person resumes, and say so.",

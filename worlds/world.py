@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from sandbox.rest.call import Call
+    from worlds.steering import Steering
     from worlds.story import Story
 
 T = TypeVar("T")
@@ -49,6 +50,7 @@ class World(Stage):
         self.machine = Machine(self)
         self.person = Person(self, self.aim, self.machine)
         self.disasters = Disasters(self, self.aim, self.machine, self.person)
+        self.steering: Steering | None = None
         self.box.on_post = self._on_post
 
     async def open(self) -> asyncio.Task[None]:
@@ -83,6 +85,8 @@ class World(Stage):
         books = self.checker.books
         assert books is not None
         Verdict(self.checker, books).give(repeats=self._lost_answers())
+        if self.steering is not None:
+            self.steering.judge()
         if self.box.internal_errors:
             self.story.breach("I23 the sandbox failed", count=self.box.internal_errors)
         for rule in LIMITS:

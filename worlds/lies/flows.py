@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from sandbox.faults.plan import Delisted, FaultPlan
 from worlds.flows import Flow, held
 from worlds.kill import FLOWS as ORDER_FLOWS
+from worlds.steering import FRONTS
 
 if TYPE_CHECKING:
     from worlds.world import World
@@ -71,7 +72,7 @@ async def hold_two(world: World) -> None:
 
 
 FLOWS = (
-    *(flow for flow in ORDER_FLOWS if not flow.again),
+    *(flow for flow in ORDER_FLOWS if not flow.again and (flow.steer is None or flow.steer[1] == FRONTS[0])),
     Flow(name="hold", act=hold),
     Flow(name="two trades at once", markets=3, max_open_trades=2, act=hold_two, depth_krw=20_000.0),
     Flow(name="four buys and a tight day", markets=4, max_open_trades=4, max_day_krw=120_000, depth_krw=15_000.0),

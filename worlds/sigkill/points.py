@@ -76,7 +76,9 @@ PLACES: Mapping[str, Place] = {
     "put_in_place": ("trader.repair", "put_in_place"),
     # what a person says
     "ask": ("trader.requests", "ask"),
+    "begin_command": (JOURNAL, "begin_command"),
     "end_halt": (JOURNAL, "end_halt"),
+    "end_command": (JOURNAL, "end_command"),
     # what moved without us
     "adopt": (JOURNAL, "adopt"),
     "take_out": (JOURNAL, "take_out"),

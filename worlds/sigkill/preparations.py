@@ -136,13 +136,16 @@ def recovered(harness: Harness, planned: PlannedKill) -> None:
     harness.exchange.tell("lies")
 
 
+IN_JOURNAL = ("begin_command", "end_halt", "end_command")
+
+
 def halted(harness: Harness, planned: PlannedKill) -> None:
     """Lose the journal, so that buying stands still, and kill `resume` beside the daemon or alone: the next ends it."""
     lose_journal(harness)
     daemon = harness.start()
     if not harness.books.rows(STANDING):
         harness.break_promise("I25 orders of a lost journal were found, and buying goes on")
-    if planned.point.endswith("end_halt"):  # what a resume does itself when no daemon runs
+    if planned.point.endswith(IN_JOURNAL):  # what a resume does itself when no daemon runs
         harness.kill_anywhere(daemon)
     harness.reach(harness.program("resume", planned=planned), planned, VERB_WITHIN_S)
     if harness.run("resume") != 0 or not harness.until(lambda: not harness.books.rows(STANDING), RESUMED_WITHIN_S):

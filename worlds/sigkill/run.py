@@ -43,7 +43,9 @@ PREPARED_BY = {
     "rebuild": "recovered",
     "put_in_place": "recovered",
     "ask": "halted",
+    "begin_command": "halted",
     "end_halt": "halted",
+    "end_command": "halted",
     "take_out": "taken",
 }
 """What must happen so that a place is reached, where not every daemon passes it."""
