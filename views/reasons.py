@@ -24,6 +24,9 @@ RESTS: dict[str, Words] = {
     "cannot_leave": Words("손절가에서는 팔 수 없을 만큼 작은 금액", "too small to be sold at its stop"),
     "slippage": Words("예상 슬리피지가 너무 큼", "too much slippage is expected"),
     "bids_thin": Words("되팔 매수호가가 부족함", "too few bids to sell it again"),
+    "coins_unexplained": Words(
+        "계정에 이미 있는 코인이 누구의 것인지 아직 모름", "the account holds coins of it, not known yet to be whose"
+    ),
     "cap_order": Words("주문 한도 초과", "over the cap per order"),
     "cap_market": Words("마켓 한도 초과", "over the cap per market"),
     "cap_day": Words("하루 매수 한도 초과", "over the cap per day"),

@@ -20,6 +20,7 @@ from trader.books.reconcile import reconcile
 from trader.executor import look
 from trader.orders import protocol
 from trader.restore import recover
+from trader.trades.buying import unexplained
 from trader.trades.lifecycle import carry_on
 from trader.trades.lifecycle import sell as sell_now
 from trader.trades.positions import reserve
@@ -402,5 +403,31 @@ def test_nothing_is_bought_on_the_first_comparison_of_a_start(tmp_path: Path) ->
                 assert [trade.market for trade in app.journal.open_trades()] == orders
                 assert app.comparison.is_fresh(asyncio.get_running_loop().time()) is fresh
                 await asyncio.sleep(1)
+
+    told(tmp_path, story)
+
+
+@pytest.mark.failure("E4")
+def test_a_lost_journal_buys_nothing_twice_while_the_list_of_orders_hides_the_first(tmp_path: Path) -> None:
+    """For minutes the account is the only one that tells of it: what it holds of a market bars that market alone."""
+
+    async def story(desk: Desk) -> None:
+        async with desk.started() as app:
+            await buy(app)
+        for path in desk.folder.glob("journal.sqlite3*"):
+            path.unlink()
+        async with desk.daemon() as app:
+            with patch.object(app.upbit, "closed_orders", return_value=Rows()):
+                await recover(app)
+                for _ in range(3):
+                    await reconcile(app)
+                    await asyncio.sleep(60)
+                assert app.journal.open_trades() == []
+                assert app.comparison.is_fresh(asyncio.get_running_loop().time())
+                chance = await app.upbit.chance(MARKET)
+                held = unexplained(app, MARKET, chance, asyncio.get_running_loop().time())
+                assert held == chance.coins == desk.free("BTC") > 0
+            await reconcile(app)
+            assert [trade.market for trade in app.journal.open_trades()] == [MARKET]
 
     told(tmp_path, story)

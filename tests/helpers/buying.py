@@ -60,6 +60,7 @@ def facts(**fields: object) -> risk.Facts:
         book=book(),
         wallet=Balance(available=Decimal(1_000_000), locked=Decimal(0), as_of=NOW),
         exposure=risk.Exposure(by_market={}, spent_today=Decimal(0), open_trades=1),
+        unexplained=Decimal(0),
         stop_fraction=0.1,
     )
     return changed(good, **fields)

@@ -19,6 +19,7 @@ from state import ActiveTrade, Balance, Price
 from strategy.base import Entry, Exit, Reason, Snapshot
 from tests.helpers.sandbox_desk import PRICE, START, FakeSource
 from tests.helpers.values import changed
+from trader.books.memory import EXPLAINED_AFTER_S
 from trader.books.reconcile import reconcile
 from trader.daemon import build
 from trader.orders.risk import WALLET_LAG
@@ -104,8 +105,9 @@ def told(path: Path, script: Callable[[Desk], Coroutine[Any, Any, None]], **opti
 
 
 async def buy(app: App, *, stop_distance: float | None = 1_000_000.0) -> Trade:
-    """Let the strategy want KRW-BTC now, and follow the buy to its end."""
+    """Let the strategy want KRW-BTC now, long after the start, and follow the buy to its end."""
     now = app.clock()
+    app.comparison.first_s = asyncio.get_running_loop().time() - EXPLAINED_AFTER_S
     snapshot = Snapshot(
         market=MARKET,
         candle_closed_at=now.replace(second=0, microsecond=0),

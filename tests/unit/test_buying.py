@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
-from unittest.mock import call
+from unittest.mock import call, patch
 
 import msgspec
 import pytest
@@ -80,6 +80,7 @@ async def test_the_facts_of_a_buy_are_those_of_now(app: Trading) -> None:
             spent_today=app.journal.spent_since(NOW - timedelta(days=1)),
             open_trades=1,
         ),
+        unexplained=None,
         stop_fraction=0.05,
     )
     assert found.exposure.spent_today >= 10_000
@@ -88,6 +89,24 @@ async def test_the_facts_of_a_buy_are_those_of_now(app: Trading) -> None:
     bare = await buying.gather_facts(app, SNAPSHOT, replace(ENTRY, stop_distance=None))
     assert (bare.price, bare.price_as_of) == (SNAPSHOT.price, SNAPSHOT.price_as_of)
     assert (bare.wallet, bare.stop_fraction) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("minutes", "held", "unexplained"),
+    [(1, "3.5", "1.5"), (1, "2", "0"), (1, "1", "0"), (1, None, None), (14.9, "3.5", "1.5"), (15, "3.5", "0")],
+)
+async def test_coins_that_no_order_explains_are_nobodys_for_a_quarter_of_an_hour(
+    minutes: float, held: str | None, unexplained: str | None, app: Trading
+) -> None:
+    """Until then a list that hides an order may lie; dust is known, and a balance that cannot be read is none."""
+    app.comparison.first_s = 5.0
+    account = b"null" if held is None else f'{{"currency":"AAA","balance":"{held}","locked":"0"}}'.encode()
+    told = msgspec.structs.replace(chance(), ask_account=msgspec.Raw(account))
+    with patch.object(app.journal, "dust", return_value={MARKET: Decimal(2), "KRW-BBB": Decimal(9)}):
+        found = buying.unexplained(app, MARKET, told, 5.0 + 60 * minutes)
+    assert found == (None if unexplained is None else Decimal(unexplained))
+    app.comparison.first_s = None
+    assert not app.comparison.explains_all(1e9)
 
 
 @pytest.mark.parametrize(("free", "left"), [("70000", "59995"), ("10005", "0"), ("9000", "0")])

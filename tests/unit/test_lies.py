@@ -130,8 +130,7 @@ UNDELIVERED = "I18 a message was not delivered: {'failed': 'HTTP 400'}"
 @pytest.mark.parametrize(
     ("key", "what", "seconds", "broken", "excused"),
     [
-        ("GET /v1/orders/closed", "empty", 20.0, BOUGHT_TWICE, True),
-        ("GET /v1/orders/closed", "empty", 0.0, BOUGHT_TWICE, False),
+        ("GET /v1/orders/closed", "empty", 150.0, BOUGHT_TWICE, False),
         ("GET /v1/order", "double", 20.0, BOUGHT_TWICE, False),
         ("GET /v1/order", "double", 20.0, OTHER_DAEMON, True),
         ("GET /v1/order", "double", 0.0, OTHER_DAEMON, False),
@@ -154,5 +153,4 @@ def test_an_excuse_is_for_its_own_lie_and_never_for_what_is_bought_and_not_prote
 ) -> None:
     """What no look tells apart is excused while it can be: a slip of one answer can be told apart."""
     trial = Trial(point=1, key=key, where=(), what=what, seconds=seconds)
-    assert is_excused(trial, broken, forgotten=True) is excused
-    assert is_excused(trial, broken, forgotten=False) is (excused and broken != BOUGHT_TWICE)
+    assert is_excused(trial, broken) is excused

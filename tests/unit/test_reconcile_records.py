@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
+from unittest.mock import AsyncMock
 
 import pytest
 
@@ -43,6 +44,18 @@ async def test_a_comparison_has_its_order_and_opens_the_way(
     assert calls[3:] == ([("compare_balances",), ("give_stop", a_trade())] if whole else [])
     assert (daemon.comparison.finished, daemon.comparison.rounds) == (whole, 5 + whole)
     assert (daemon.comparison.began_s is not None and daemon.comparison.began_s >= began_s) is whole
+    assert (daemon.comparison.first_s is not None and daemon.comparison.first_s >= began_s) is whole
+
+
+async def test_the_first_whole_comparison_is_remembered(daemon: Mocked, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From then on it counts how long nothing new was listed."""
+    recorded(monkeypatch, reconcile, "compare_balances")
+    monkeypatch.setattr(reconcile, "look_after_storage", lambda _: None)
+    monkeypatch.setattr(reconcile, "compare_orders", AsyncMock(return_value=True))
+    daemon.journal.open_trades.return_value = []
+    daemon.comparison.first_s = 7.0
+    await reconcile.reconcile(daemon)
+    assert daemon.comparison.first_s == 7.0
 
 
 @pytest.mark.parametrize(("compared_s", "fresh"), [(None, False), (1000.0, True), (700.0, True), (699.9, False)])

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 COMPARED_WITHIN_S = 300.0
 """Nothing is bought on a comparison that is older than this: another daemon may have traded since."""
+EXPLAINED_AFTER_S = 900.0
+"""For so long after a start a list that does not show an order of ours is no proof that coins are somebody else's."""
 
 
 @dataclass(slots=True)
@@ -24,10 +26,15 @@ class Comparison:
     rounds: int = 0  # how often all orders were compared
     finished: bool = False  # whether orders and balances were compared, once at least
     began_s: float | None = None  # loop time at which the last whole one began, once there were two
+    first_s: float | None = None  # loop time at which the first whole one began
 
     def is_fresh(self, now_s: float) -> bool:
         """Return whether the last whole comparison is young enough to buy on; `now_s` is loop time."""
         return self.began_s is not None and now_s - self.began_s <= COMPARED_WITHIN_S
+
+    def explains_all(self, now_s: float) -> bool:
+        """Return whether coins that no order of ours explains are surely not ours; `now_s` is loop time."""
+        return self.first_s is not None and now_s - self.first_s >= EXPLAINED_AFTER_S
 
 
 @dataclass(slots=True)

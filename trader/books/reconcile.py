@@ -70,6 +70,7 @@ async def reconcile(app: App) -> None:
     if not whole:
         return
     app.comparison.rounds += 1
+    app.comparison.first_s = began_s if app.comparison.first_s is None else app.comparison.first_s
     await compare_balances(app)
     for trade in app.journal.open_trades():
         await give_stop(app, trade)

@@ -63,6 +63,7 @@ REFUSED = {
         Refused(code="cannot_leave", en="its stop value would be unsellable"),
         Refused(code="slippage", en="the expected slippage is too high"),
         Refused(code="bids_thin", en="too few bids to sell it again"),
+        Refused(code="coins_unexplained", en="the account holds coins of it, and whose they are is not known yet"),
         Refused(code="cap_order", en="over the cap per order"),
         Refused(code="cap_market", en="over the cap per market"),
         Refused(code="cap_day", en="over the cap per day"),
@@ -94,6 +95,7 @@ class Facts:
     book: Book
     wallet: Balance | None  # KRW; None while unknown
     exposure: Exposure
+    unexplained: Decimal | None  # units in the account that may be ours unknown to us; None: it cannot be read
     stop_fraction: float | None  # how far below the entry the stop lies; None without a stop
 
 
@@ -137,6 +139,13 @@ def check_market(config: Config, facts: Facts) -> Refused | None:
         return REFUSED["spread"]
     if abs(facts.price / middle - 1) > config.risk.max_price_gap:
         return REFUSED["price_gap"]
+    return check_coins(facts)
+
+
+def check_coins(facts: Facts) -> Refused | None:
+    """Refuse a market that may be held already: a list of orders that does not show it is one source only."""
+    if facts.unexplained is None or facts.unexplained * facts.price >= MIN_TOTAL:
+        return REFUSED["coins_unexplained"]
     return None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from dataclasses import replace
 from datetime import timedelta
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from state import Balance
     from strategy.base import Entry, Snapshot
     from trader.app import App
+    from upbit.models import Chance
 
 log = logging.getLogger("trader.buying")
 
@@ -79,8 +81,26 @@ async def gather_facts(app: App, snapshot: Snapshot, entry: Entry) -> risk.Facts
         book=book,
         wallet=uncommitted(app.journal, wallet.get("KRW"), chance.bid_fee),
         exposure=exposure,
+        unexplained=unexplained(app, snapshot.market, chance, asyncio.get_running_loop().time()),
         stop_fraction=entry.stop_distance / float(snapshot.price) if entry.stop_distance else None,
     )
+
+
+def unexplained(app: App, market: str, chance: Chance, now_s: float) -> Decimal | None:
+    """Return the units in the account that no order of ours explains, while the list of orders may hide one of ours.
+
+    A lost journal, or an old copy, knows nothing of what was bought: account and list must agree that nothing is held.
+
+    Args:
+        app: the daemon.
+        market: one of which nothing is in our hands.
+        chance: what Upbit says of it, the account's coins among it.
+        now_s: loop time.
+    """
+    if app.comparison.explains_all(now_s):
+        return Decimal(0)
+    dust = app.journal.dust().get(market, Decimal(0))
+    return None if chance.coins is None else max(chance.coins - dust, Decimal(0))
 
 
 def uncommitted(journal: Journal, won: Balance | None, fee_rate: Decimal) -> Balance | None:

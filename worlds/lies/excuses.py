@@ -19,7 +19,6 @@ class Excuse(NamedTuple):
     what: str  # pattern of the lie
     lasting: bool  # whether only one that was told for a while excuses anything
     broken: str  # pattern of what the judge says
-    forgotten: bool = False  # whether it takes a journal that was lost besides
 
 
 EXCUSES = (
@@ -29,21 +28,17 @@ EXCUSES = (
     # A refusal for want of money of an order that is there: its money was spent by somebody, and if it was not us it
     # was another daemon, whose order bears the same name. It is held and protected; only buys wait for a person.
     Excuse(r"POST /v1/orders", r"answer 400 insufficient_funds_.*", False, r"I2[46] .*'second_instance'"),
-    # Where the journal was lost nothing else tells of what was bought: while the list hides an order, or its name, its
-    # market is free for all anybody can know.
-    Excuse(r"GET /v1/orders/closed", r".*", True, r"I5 a second buy of a market that is held", forgotten=True),
     # Discord took the message and its answer says that it did not, in every form in which it is sent.
     Excuse(r"\w+ /api/webhooks/.*", r"answer 4\d\d .*", False, r"I18 a message was not delivered|F4 .* not told"),
 )
 
 
-def is_excused(trial: Trial, broken: str, *, forgotten: bool) -> bool:
-    """Return whether a broken promise is the lie's own doing; `forgotten`: a journal was lost besides."""
+def is_excused(trial: Trial, broken: str) -> bool:
+    """Return whether a broken promise is the lie's own doing."""
     return any(
         re.fullmatch(excuse.key, trial.key)
         and re.fullmatch(excuse.what, str(trial.lie))
         and (trial.seconds or not excuse.lasting)
-        and (forgotten or not excuse.forgotten)
         and re.match(excuse.broken, broken)
         for excuse in EXCUSES
     )

@@ -58,8 +58,7 @@ async def judge(
     world.judge()
     for line in world.story.lines if aloud else ():
         print(line)  # noqa: T201 - the story a person reads
-    forgotten = world.checker.beside_another
-    broken = [told for told in dict.fromkeys(world.story.broken) if not is_excused(trial, told, forgotten=forgotten)]
+    broken = [told for told in dict.fromkeys(world.story.broken) if not is_excused(trial, told)]
     answer(write, msgspec.json.encode(broken))
 
 
