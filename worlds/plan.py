@@ -49,7 +49,7 @@ UNHURRIED: dict[str, float | timedelta | datetime] = {
 most of what a world costs; and a lost journal is looked for from the day before the world began. Every tenth world is
 hurried: it turns as production does, for a quarter of the time."""
 HURRIED_EVERY, HURRIED_SHARE = 10, 1 / 4
-OFTEN, TIGHT = 0.4, 0.25
+OFTEN, TIGHT, LATE_SHARE = 0.4, 0.25, 0.5
 DISASTERS = (
     "lost_journal",
     "old_copy",
@@ -63,6 +63,8 @@ DISASTERS = (
 """What can befall the machine and the files, by the names of the methods of `worlds/disasters.py`."""
 HOURS = 3.45
 """Of storm, in most worlds."""
+NOON, LATE = datetime(2026, 11, 2, 3, 0, tzinfo=UTC), datetime(2026, 11, 2, 14, 0, tzinfo=UTC)
+"""When a world begins: at noon in Korea, or an hour before midnight there, when a day's cap begins anew."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +86,7 @@ class WorldPlan:
     disasters: tuple[str, ...] = ()  # which may befall it, of `DISASTERS`
     fault_plans: tuple[str, ...] = ()  # which of the sandbox's own may happen to it, by name; empty: any
     unit: timedelta = timedelta(minutes=1)  # of the strategy's candles
+    began: datetime = NOON
     hurried: bool = False  # the daemon's idle loops turn as often as in production, and not as `UNHURRIED` says
 
 
@@ -108,13 +111,14 @@ def draw_plan(seed: int, hours: float) -> WorldPlan:
 
 def tighten(plan: WorldPlan, rng: random.Random) -> WorldPlan:
     """Draw how much a daemon may spend and lose: in half of the worlds so little that it must notice."""
-    return replace(
+    tight = replace(
         plan,
         max_market_krw=plan.order_krw if rng.random() < TIGHT else None,
         max_day_krw=plan.order_krw * rng.randint(5, 60) if rng.random() < TIGHT else plan.max_day_krw,
         max_day_loss=rng.choice((plan.max_day_loss, plan.max_day_loss, Decimal("0.01"), Decimal("0.03"))),
         max_drawdown=rng.choice((plan.max_drawdown, plan.max_drawdown, Decimal("0.05"))),
     )
+    return replace(tight, began=LATE) if tight.max_day_krw < plan.max_day_krw and rng.random() < LATE_SHARE else tight
 
 
 def limits_of(plan: WorldPlan) -> Limits:

@@ -6,7 +6,6 @@ Who acts is above it, each knowing only those before: `aim`, `machine`, `person`
 from __future__ import annotations
 
 import random
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
 
     from simulation.virtual import VirtualLoop
 
-START = datetime(2026, 11, 2, 3, 0, tzinfo=UTC)
 KRW = Decimal(1_000_000)
 EXCHANGE_URL, DISCORD_URL = "https://exchange.test", "https://discord.test"
 EXCHANGE_ADDRESS = "10.0.0.1"
@@ -45,7 +43,7 @@ class Stage:
         self.loop = loop
         self.folder = folder
         self.rng = random.Random(f"{plan.seed} world")
-        self.clock = LoopClock(START, loop)
+        self.clock = LoopClock(plan.began, loop)
         self.story = Story(self.clock)
         self.disk = Disk(random.Random(f"{plan.seed} disk"))
         weather_rng = random.Random(f"{plan.seed} weather")
@@ -54,7 +52,7 @@ class Stage:
         loop.network = self.network
         self.network.on_fault = self.count
         self.network.names |= dict.fromkeys(("exchange.test", "discord.test"), EXCHANGE_ADDRESS)
-        self.source = WaveMarket(plan.seed, plan.markets, int(START.timestamp() * 1000))
+        self.source = WaveMarket(plan.seed, plan.markets, int(plan.began.timestamp() * 1000))
         self.box = self._sandbox()
         self.checker = Checker(self.box.exchange, self.story, limits=limits_of(plan), peaceful=not plan.harshness)
         self.box.on_message = self.checker.on_message
@@ -75,7 +73,7 @@ class Stage:
                 faults=NO_FAULTS if "fault_plan" in self.plan.disasters else None,
             ),
             self.clock,
-            Opened(self.source, START),
+            Opened(self.source, self.plan.began),
             rng=rng,
             story=self.story,
             on_lie=self._on_lie,

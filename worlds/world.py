@@ -22,7 +22,7 @@ from worlds.judges.verdict import Verdict
 from worlds.machine import Machine
 from worlds.person import Person
 from worlds.plan import UNHURRIED, WorldPlan
-from worlds.stage import EXCHANGE_ADDRESS, START, Stage
+from worlds.stage import EXCHANGE_ADDRESS, Stage
 
 if TYPE_CHECKING:
     import asyncio
@@ -123,7 +123,7 @@ def in_world(
         gc.disable()
         stack.callback(gc.enable)
         stack.callback(gc.unfreeze)
-        stack.enter_context(owned_libraries(loop, START.timestamp()))
+        stack.enter_context(owned_libraries(loop, plan.began.timestamp()))
         for name, period in UNHURRIED.items() if not plan.hurried else ():
             stack.enter_context(mock.patch(name, period))
         outcome = run(loop, script(world))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,7 +27,7 @@ from trader.orders import evidence
 from trader.trades import positions, selling
 from worlds.flows import fall, held
 from worlds.phases import run_world
-from worlds.plan import WorldOutcome, WorldPlan
+from worlds.plan import LATE, WorldOutcome, WorldPlan
 from worlds.pool import map_forked
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from trader.decisions import Action, View
     from worlds.world import World
 
+HALF_AN_HOUR = timedelta(minutes=30)
 CALM = WorldPlan(seed=1, hours=0.3, markets=4, harshness=0.0, kills_an_hour=0.0, person=False)
 
 
@@ -56,6 +58,13 @@ def the_day_has_no_cap() -> None:
         "trader.orders.risk.broken_cap",
         lambda caps, total, **spent: real(caps, total, **(spent | {"spent_today": Decimal(0)})),
     )
+
+
+def the_day_begins_early() -> None:
+    """Half an hour before midnight."""
+    real = portfolio.start_of_day
+    for room in ("trades.buying", "orders.gate"):
+        replaced(f"trader.{room}.start_of_day", lambda now: real(now + HALF_AN_HOUR) - HALF_AN_HOUR)
 
 
 def a_market_has_no_cap() -> None:
@@ -269,6 +278,11 @@ class Case:
 SMALL = replace(CALM, order_krw=Decimal(8_000))
 CASES = {
     "the day has no cap": Case(the_day_has_no_cap, "I9 more than a day", replace(CALM, max_day_krw=Decimal(120_000))),
+    "the day begins early": Case(
+        the_day_begins_early,
+        "I9 more than a day",
+        replace(CALM, began=LATE + timedelta(minutes=20), max_day_krw=Decimal(120_000)),
+    ),
     "a market has no cap": Case(
         a_market_has_no_cap, "I9 more than a market", replace(CALM, max_market_krw=Decimal(40_000)), idle=True
     ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ import pytest
 
 from worlds import kill
 from worlds.phases import run_world
-from worlds.plan import WorldOutcome, WorldPlan, draw_plan
+from worlds.plan import LATE, WorldOutcome, WorldPlan, draw_plan
 from worlds.pool import map_forked
 
 if TYPE_CHECKING:
@@ -44,6 +45,15 @@ def test_a_calm_world_trades_and_keeps_every_promise() -> None:
     assert outcome.orders > 10
     assert outcome.fills >= outcome.orders
     assert outcome.worst["restart_s"] < 1
+
+
+def test_a_spent_day_ends_at_midnight_in_korea_and_not_before() -> None:
+    """Judged by what the exchange saw: the cap holds to the won on both sides, and buys go on when the day is new."""
+    before_midnight = LATE + timedelta(minutes=52)
+    outcome = live(replace(CALM, hours=0.2, began=before_midnight, max_day_krw=Decimal(120_000)))
+    assert outcome.broken == []
+    assert outcome.counts["day_is_spent"] > 0
+    assert outcome.counts["day_begins"] == 1
 
 
 @pytest.mark.failure("F4")

@@ -233,6 +233,8 @@ class Checker:
         total, spent = order.asked.price or ZERO, spent_today(before if alone else (), self.story.clock())
         for cap in broken_caps(self._limits, total, spent):
             self.story.breach(f"I9 more than {cap} may take", identifier=order.asked.identifier)
+        if alone and not spent and any(one.asked.side == "bid" and not is_fence(one) for one in before):
+            self.story.counts["day_begins"] += 1
         if spent + total + self._limits.order_krw > self._limits.day_krw:
             self.story.counts["day_is_spent"] += 1
             self.story.seen["day_is_spent", "none"] += 1
