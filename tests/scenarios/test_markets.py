@@ -14,7 +14,7 @@ from config.reading import load
 from journal.records import Phase
 from state import Closing
 from tests.helpers.daemon_desk import told, trading
-from trader.indicators import CAUTION, WARNING, barrier
+from trader.indicators import CAUTION, EXCLUDED, WARNING, barrier
 from upbit.decoding import Rows
 from upbit.models import Market, MarketEvent, StreamTicker
 
@@ -157,6 +157,13 @@ def test_a_market_with_a_flag_is_entered_only_when_the_settings_say_so(
     event = MarketEvent(warning=warning, caution={"PRICE_FLUCTUATIONS": caution})
     listing = Market(market="KRW-A", korean_name="가", event=event)
     assert barrier(config, listing) is gate
+
+
+def test_a_market_that_the_settings_exclude_is_never_a_target() -> None:
+    """Stable coins by default; a list of one's own takes their place."""
+    listings = [Market(market=name, korean_name="가", event=MarketEvent()) for name in ("KRW-USDT", "KRW-A")]
+    for overrides, barred in (((), [EXCLUDED, None]), (('risk.exclude=["KRW-A"]',), [None, EXCLUDED])):
+        assert [barrier(load({}, overrides=overrides), listing) for listing in listings] == barred
 
 
 @pytest.mark.failure("H8")

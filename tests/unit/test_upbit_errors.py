@@ -44,6 +44,7 @@ def told(name: str | int, message: str = "") -> bytes:
         (400, "never_seen", errors.UnknownRefusal),
         (400, 400, OutcomeUnknown),
         (404, "order_not_found", OutcomeUnknown),
+        (400, "order_not_found", OutcomeUnknown),
         (404, "not_found", OutcomeUnknown),
         (409, "invalid_parameter", OutcomeUnknown),
         (502, "insufficient_funds_bid", OutcomeUnknown),

@@ -228,6 +228,24 @@ def test_something_urgent_tries_five_seconds_into_a_ban_and_ends_one_that_is_non
     story(tell())
 
 
+@pytest.mark.parametrize(
+    ("told", "seconds"), [(None, 60.0), (0.2, WINDOW_S), (90.0, 90.0), (600.0, 600.0), (43_200.0, 600.0)]
+)
+def test_a_ban_lasts_as_long_as_it_says_but_ten_minutes_at_most(told: float | None, seconds: float) -> None:
+    """A minute where it does not say; then whatever is not urgent is asked again."""
+
+    async def tell() -> None:
+        limiter, left, loop = RateLimiter(), list[float](), asyncio.get_running_loop()
+        began = loop.time()
+        limiter.refused("order", told, penalty=True)
+        assert limiter.rests_s("order", urgent=False) == pytest.approx(seconds)
+        await asyncio.sleep(seconds)
+        await ask(limiter, "order", left)
+        assert left[0] - began == pytest.approx(seconds)
+
+    story(tell())
+
+
 def test_a_ban_that_is_one_is_asked_about_ever_less_often() -> None:
     """Upbit lengthens the ban of who goes on; one request at a time leaves, at last one a minute."""
 
