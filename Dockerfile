@@ -10,10 +10,10 @@ RUN useradd --uid 10001 --no-create-home --home-dir /data --shell /usr/sbin/nolo
     && find / -xdev -type f -perm /6000 -exec chmod a-s {} +
 
 WORKDIR /app
-# REQUIREMENTS=requirements/chat.txt adds the bot in Discord.
+# REQUIREMENTS=requirements/chat.txt adds the bot in Discord, requirements/tape.txt records of the market.
 ARG REQUIREMENTS=requirements.txt
 COPY requirements.txt .
-COPY requirements/chat.txt requirements/
+COPY requirements/chat.txt requirements/tape.txt requirements/
 # Tests, type stubs, sources of compiled parts and the grammars of 500 languages are a fifth of the packages, and nothing
 # reads them.
 RUN PYTHONDONTWRITEBYTECODE=1 pip install -q --no-cache-dir --no-compile --root-user-action=ignore --disable-pip-version-check \

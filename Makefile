@@ -66,6 +66,11 @@ mutation: $(STAMP) # every small change to the money rules, one at a time, again
 	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python bench/mutate.py run --max-children $(MUTATION_JOBS)
 	@$(BIN)/mutmut results --all true | $(BIN)/python bench/mutation_table.py
 
+TAPE_HOURS ?= 24
+.PHONY: tape
+tape: $(STAMP) # hours on tape, replayed twice into equal journals; recorders that are killed lose a second at most
+	@TAPE_HOURS=$(TAPE_HOURS) $(BIN)/python -m pytest -q -s -m slow tests/scenarios/test_tape_replay.py
+
 .PHONY: sigkill
 sigkill: $(STAMP) # real processes, real files, real SIGKILLs at every named point
 	@$(BIN)/python -m worlds.sigkill
@@ -120,7 +125,8 @@ lock: # needs uv
 	$(LOCK) -o requirements.txt
 	$(LOCK) --extra research -o requirements/research.txt
 	$(LOCK) --extra chat -c requirements.txt -o requirements/chat.txt
-	$(LOCK) --extra research --extra chat --extra dev -o requirements/dev.txt
+	$(LOCK) --extra tape -c requirements.txt -o requirements/tape.txt
+	$(LOCK) --extra research --extra chat --extra tape --extra dev -o requirements/dev.txt
 	$(LOCK) --extra bench -c requirements.txt -o requirements/bench.txt
 	$(COMPILE) --universal --group build -c requirements.txt -o requirements/build.txt
 

@@ -30,6 +30,8 @@ VERBS = {
     "run": ("실제 거래 (ACCESS_KEY, SECRET_KEY 필요)", "trade for real; needs ACCESS_KEY and SECRET_KEY"),
     "demo": ("키도 인터넷도 없이 내장 업비트에서 연습", "no keys, no internet: rehearse on an embedded Upbit"),
     "sandbox": ("내장 업비트만 실행", "only the exchange: an Upbit in a box on this machine"),
+    "record": ("시장이 보내는 모든 것을 그대로 파일에", "keep everything the market sends on disk, as it comes"),
+    "tape": ("기록한 테이프 점검과 내보내기", "what was recorded: check, export"),
     "check": ("키, 권한, 시계, 폴더, 설정 점검", "examine keys, permissions, clock, folders and settings"),
     "config": ("적용된 설정과 출처", "the settings in force, each with its source"),
     "status": ("보유 코인과 이유, 시작 시각, 비용", "what is held, why, since when and at what cost"),

@@ -17,6 +17,7 @@ from cli.common.exits import INTERRUPTED, OK
 from cli.common.failures import explain_failure, first_of
 from cli.common.loop import plain_loop, stop_on_signals
 from cli.common.page import page_beside
+from cli.common.recording import tape_beside
 from cli.common.screen import follow
 from config.problems import ConfigError, Problem
 from config.settings import most_spent
@@ -49,7 +50,12 @@ NO_KEYS = Problem(
 )
 
 
-def run(config: Config, _: argparse.Namespace) -> int:
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add its options."""
+    parser.add_argument("--record", action="store_true", help="keep what is heard on tape, in the data folder")
+
+
+def run(config: Config, options: argparse.Namespace) -> int:
     """Run the daemon until SIGTERM or SIGINT; return the exit code."""
     if config.access_key is None or config.secret_key is None:
         raise ConfigError((NO_KEYS,))
@@ -62,7 +68,7 @@ def run(config: Config, _: argparse.Namespace) -> int:
                 if not attempts.wait(asked.wait):
                     return OK
         with asyncio.Runner(loop_factory=plain_loop()) as runner:
-            runner.run(trade(config, attempts))
+            runner.run(trade(config, attempts, record=options.record))
     except KeyboardInterrupt:
         return INTERRUPTED
     except JournalError as error:
@@ -74,7 +80,7 @@ def run(config: Config, _: argparse.Namespace) -> int:
     return OK
 
 
-async def trade(config: Config, attempts: Attempts) -> None:
+async def trade(config: Config, attempts: Attempts, *, record: bool = False) -> None:
     """Build the daemon, wait until the exchange lets it in, and serve."""
     stop = asyncio.Event()
     async with build(config, wall_clock, stop) as app:
@@ -88,7 +94,7 @@ async def trade(config: Config, attempts: Attempts) -> None:
         if admitted:
             stop_on_signals(stop)
             page = page_beside(config, 1.0, partial(say_where, config))
-            beside = [follow(real_seconds=1.0), *page, *chat_beside(config)]
+            beside = [follow(real_seconds=1.0), *page, *chat_beside(config), *tape_beside(wished=record)]
             gc.collect()
             gc.freeze()  # modules and settings are no garbage: looking through them would hold the loop up
             await serve(app, beside=beside, watchdog=SystemWatchdog())

@@ -41,6 +41,7 @@ from sandbox.stream.relayed import Relayed
 from sandbox.stream.stream import PATHS, Stream
 from sandbox.timers import Timers
 from sandbox.wire import from_ms, to_ms
+from tape.reading import is_tape
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -93,10 +94,15 @@ class Opened:
 def open_source(options: SandboxOptions, now: datetime) -> Opened:
     """Open the records to replay, or a generated market that begins at `options.start` or `now`.
 
-    Raises `ReplayError` when the records cannot be used.
+    Raises `ReplayError` or `TapeError` when the records cannot be used.
     """
+    if options.replay is not None and is_tape(options.replay):
+        from sandbox.market.sources.tape import TapeMarket  # noqa: PLC0415  # only the source in use is loaded
+
+        tape = TapeMarket(options.replay)
+        return Opened(tape, from_ms(tape.start_ms))
     if options.replay is not None:
-        from sandbox.market.sources.replay import Replay  # noqa: PLC0415  # only the source in use is loaded
+        from sandbox.market.sources.replay import Replay  # noqa: PLC0415  # same
 
         replay = Replay(options.replay, options.seed)
         return Opened(replay, from_ms(replay.start_ms))

@@ -83,6 +83,7 @@ class Stream(Generic[T]):
         self._tls = tls_for(url, network)
         self._proxy = network.proxy_for(url)
         self.last_frame: float | None = None  # loop time since which frames are missing
+        self.on_raw: Callable[[str | bytes], None] | None = None  # who keeps every frame as it came
 
     def _headers(self) -> dict[str, str]:
         return {}
@@ -166,6 +167,8 @@ class Stream(Generic[T]):
             await self._changed.wait()
 
     def _take(self, frame: str | bytes, on_frame: Callable[[T], None]) -> None:
+        if self.on_raw is not None:
+            self.on_raw(frame)
         try:
             decoded = self._decode(frame)
         except UNREADABLE:
@@ -290,6 +293,29 @@ class CandleStream(Stream[StreamCandle]):
         if self._latest is not None and frame.opened_at > self._latest() + CANDLE_AHEAD:
             return "from the future"
         return ""
+
+
+class Heard(msgspec.Struct, frozen=True, kw_only=True):
+    """As much of a frame as tells it from an error."""
+
+    type: str
+    code: str
+
+
+class MarketStream(Stream[Heard]):
+    """Every trade and book of many markets, for who keeps them as they came (`on_raw`).
+
+    https://docs.upbit.com/kr/reference/websocket-trade
+    """
+
+    def __init__(self, url: str, *, rng: random.Random, network: Network = DIRECT) -> None:
+        super().__init__(url, Heard, rng, network)
+
+    def wanted(self, markets: frozenset[str]) -> None:
+        """Follow exactly these markets from now on."""
+        codes = sorted(markets)
+        kinds = [{"type": "trade", "codes": codes}, {"type": "orderbook", "codes": codes}]
+        self._subscribe(kinds if markets else None)
 
 
 class Moment(NamedTuple):

@@ -11,7 +11,7 @@ import logging
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import aiohttp
 import msgspec
@@ -41,6 +41,13 @@ READ_ATTEMPTS = 3
 PAUSE_S = 0.2
 NO_BYTE_LEFT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
 """DNS, connect, TLS, or no connection in time; proof only together with the hook that never fired."""
+
+
+class Answered(Protocol):
+    """Who keeps answers."""
+
+    def __call__(self, method: str, path: str, status: int, content: bytes, *, signed: bool) -> None:
+        """Take an answer; `signed`: it is about the account."""
 
 
 def open_session(network: Network = DIRECT, *, url: str = "") -> aiohttp.ClientSession:
@@ -98,6 +105,7 @@ class Transport:
         self.circuit = Circuit()
         self.server_date: datetime | None = None  # the last Date header, UTC, to the second
         self.server_date_at: float | None = None  # loop time at which it was heard
+        self.on_answer: Answered | None = None  # who keeps every answer as it came
 
     def rates(self) -> dict[str, int]:
         """Return how many requests could leave at once, by group."""
@@ -192,6 +200,8 @@ class Transport:
                     trace_request_ctx=left,
                 ) as answer:
                     content = await read_whole(answer)
+                    if self.on_answer is not None:
+                        self.on_answer(method, url.raw_path_qs, answer.status, content, signed=signed)
                     content = self._accept(group, answer, content, signed=signed, urgent=urgent)
                     return decode(content, kind, answer.status)
             except (aiohttp.ClientError, TimeoutError, OSError) as error:

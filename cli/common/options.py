@@ -36,7 +36,9 @@ def add_action(actions: Actions, name: str, help_: str) -> argparse.ArgumentPars
 
 def add_market(parser: argparse.ArgumentParser) -> None:
     """Add what describes the market of a sandbox."""
-    parser.add_argument("--replay", type=Path, metavar="FOLDER", help="recorded candles: a folder of KRW-XXX.csv.gz")
+    parser.add_argument(
+        "--replay", type=Path, metavar="PATH", help="recorded candles (a folder of KRW-XXX.csv.gz), or a tape"
+    )
     parser.add_argument(
         "--seed", type=int, default=1, metavar="N", help="seed of the market and of the draws (default 1)"
     )

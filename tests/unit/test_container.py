@@ -45,8 +45,9 @@ def test_every_room_of_the_house_is_in_the_image() -> None:
     rooms = {path.name for path in ROOT.iterdir() if path.is_dir() and any(path.glob("*.py"))} - {"tests", "bench"}
     assert "COPY . ." in LINES
     kept = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
-    files = {"main.py", "failure.py", "state.py", "pyproject.toml", "requirements.txt", "requirements/chat.txt"}
-    assert rooms | files == kept
+    files = {"main.py", "failure.py", "state.py", "pyproject.toml", "requirements.txt"}
+    extras = {"requirements/chat.txt", "requirements/tape.txt"}
+    assert rooms | files | extras == kept
 
 
 def test_compose_passes_every_variable_on_and_each_secret_as_a_file_too() -> None:
