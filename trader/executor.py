@@ -24,6 +24,8 @@ from trader.trades.lifecycle import buy, carry_on, sell
 from trader.trades.positions import leave_alone, let_go, reserve
 
 if TYPE_CHECKING:
+    from journal.journal import Journal
+    from state import State
     from trader.app import App
 
 log = logging.getLogger("trader.executor")
@@ -79,12 +81,12 @@ async def step(app: App, orders: asyncio.TaskGroup) -> None:
             case Drop(market):
                 await drop(app, market)
             case Raise(market, price):
-                await raise_highest(app, market, price.price)
+                await raise_highest(app.state, app.journal, market, price.price)
             case Buy(market, snapshot, entry):
-                if await reserve(app, market, Phase.ENTERING, Phase.BUYING):
+                if await reserve(app.state, market, Phase.ENTERING, Phase.BUYING):
                     orders.create_task(guard(app, market, buy(app, snapshot, entry)), name=f"buy {market}")
             case Sell(market, answer):
-                if await reserve(app, market, Phase.HOLDING, Phase.SELLING):
+                if await reserve(app.state, market, Phase.HOLDING, Phase.SELLING):
                     orders.create_task(guard(app, market, sell(app, market, answer)), name=f"sell {market}")
             case Failed(market, error):
                 tell_failed_strategy(app, market, error)
@@ -112,13 +114,13 @@ async def begin(app: App, market: str) -> None:
         active.setdefault(market, trade)
 
 
-async def raise_highest(app: App, market: str, price: Decimal) -> None:
+async def raise_highest(state: State, journal: Journal, market: str, price: Decimal) -> None:
     """Remember the highest price since the entry; write it down when it has risen enough to matter."""
-    async with app.state.active_trade.locked() as active:
+    async with state.active_trade.locked() as active:
         trade = active[market]
         if trade.position is None:
             return
         written = trade.position.highest_price
         if price >= written * WORTH_WRITING:
             active[market] = replace(trade, position=replace(trade.position, highest_price=price))
-            app.journal.raise_highest(trade.trade_id, price)
+            journal.raise_highest(trade.trade_id, price)

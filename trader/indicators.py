@@ -80,7 +80,7 @@ async def scan(app: App) -> None:
         log.info("candles still loading markets=%d of=%d", len(missing), len(listings))
     await publish(app, closed_at, listings, tickers, missing)
     await asyncio.to_thread(app.kept_candles.write, *app.candles.unkept())
-    reconnect_if_silent(app, app.candle_stream, tickers.values())
+    reconnect_if_silent(app.clock, app.candle_stream, tickers.values())
     if not missing and (differing := await app.candles.check(closed_at, sample=SAMPLE)):
         app.tell("candles_differ", level=logging.WARNING, markets=",".join(differing))
 
@@ -116,7 +116,7 @@ async def until_closed(app: App, closed_at: datetime) -> None:
 
     Ours may be ahead, and the candle still change.
     """
-    skew = skew_of(app, asyncio.get_running_loop().time()) or timedelta(0)
+    skew = skew_of(app.upbit, app.clock, asyncio.get_running_loop().time()) or timedelta(0)
     ahead = min(skew, SKEW_STOP)  # nothing is bought beyond
     await pause((closed_at + max(GRACE, ahead) - app.clock()).total_seconds(), app.stop)
 

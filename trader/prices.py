@@ -17,11 +17,13 @@ from trader.loops import every, keep_going
 from upbit.errors import MarketUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from datetime import datetime
 
+    from state import State
     from trader.app import App
     from upbit.models import StreamTicker, Ticker
+    from upbit.rest import Upbit
     from upbit.stream import Stream
 
 log = logging.getLogger("trader.prices")
@@ -53,7 +55,7 @@ class Inbox:
         if known is not None and not is_newer(ticker, known):
             return
         self._newest[ticker.market] = ticker
-        self._prices[ticker.market] = Price(price=ticker.price, as_of=true_at(self._app, ticker))
+        self._prices[ticker.market] = Price(price=ticker.price, as_of=true_at(self._app.clock, self._app.upbit, ticker))
         self._closing[ticker.market] = ticker.closing
         self.arrived.set()
 
@@ -79,10 +81,10 @@ def is_newer(ticker: StreamTicker, known: StreamTicker) -> bool:
     return moment > before or (moment == before and ticker.price != known.price)
 
 
-def true_at(app: App, ticker: StreamTicker) -> datetime:
+def true_at(clock: Callable[[], datetime], upbit: Upbit, ticker: StreamTicker) -> datetime:
     """Return when a frame was true, by our clock: as long ago as it is at the exchange, and never in the future."""
-    now = app.clock()
-    return now - max((app.upbit.exchange_time() or now) - ticker.told_at, timedelta(0))
+    now = clock()
+    return now - max((upbit.exchange_time() or now) - ticker.told_at, timedelta(0))
 
 
 class Questions:
@@ -120,7 +122,7 @@ async def update_prices(app: App) -> None:
 
 async def refresh(app: App, inbox: Inbox, questions: Questions) -> None:
     """Apply what the socket told, then ask REST for every market whose price is getting old."""
-    await share_closing(app, inbox.take_closing())
+    await share_closing(app.clock, app.state, inbox.take_closing())
     await share(app, inbox.take())
     trading = await app.state.trading_dict.snapshot()
     app.tickers.wanted(frozenset(trading))
@@ -128,17 +130,17 @@ async def refresh(app: App, inbox: Inbox, questions: Questions) -> None:
     aging = (market for market, price in trading.items() if price is None or price.as_of < oldest)
     if markets := questions.due(aging, asyncio.get_running_loop().time()):
         asked_at = app.clock()
-        tickers = [ticker for ticker in await ask(app, markets, questions) if app.tickers.heard(ticker)]
+        tickers = [ticker for ticker in await ask(app.upbit, markets, questions) if app.tickers.heard(ticker)]
         await share(app, {ticker.market: Price(price=ticker.price, as_of=asked_at) for ticker in tickers})
-        reconnect_if_silent(app, app.tickers, tickers)
+        reconnect_if_silent(app.clock, app.tickers, tickers)
 
 
-async def ask(app: App, markets: list[str], questions: Questions) -> list[Ticker]:
+async def ask(upbit: Upbit, markets: list[str], questions: Questions) -> list[Ticker]:
     """Ask for some prices; a market that has just been delisted must not hide those of the others."""
     try:
-        return await app.upbit.tickers(markets)
+        return await upbit.tickers(markets)
     except MarketUnavailable:  # one unknown market fails them all, and the answer does not say which
-        listed = await app.upbit.all_tickers("KRW")
+        listed = await upbit.all_tickers("KRW")
         known = {ticker.market for ticker in listed}
         gone = [market for market in markets if market not in known and not listed.is_unclear(market)]
         questions.unlisted(gone, asyncio.get_running_loop().time())
@@ -160,10 +162,10 @@ async def share(app: App, prices: dict[str, Price]) -> None:
         app.prices_changed.set()
 
 
-async def share_closing(app: App, told: Mapping[str, str | None]) -> None:
+async def share_closing(clock: Callable[[], datetime], state: State, told: Mapping[str, str | None]) -> None:
     """Write down which markets open or end, as the socket told it last."""
-    now = app.clock()
-    async with app.state.closing.locked() as closing:
+    now = clock()
+    async with state.closing.locked() as closing:
         for market, why in told.items():
             if why is None:
                 closing.pop(market, None)
@@ -173,13 +175,13 @@ async def share_closing(app: App, told: Mapping[str, str | None]) -> None:
                 closing[market] = Closing(why=why, since=since, told_at=now)
 
 
-def reconnect_if_silent(app: App, stream: Stream[Any], tickers: Iterable[Ticker]) -> None:
+def reconnect_if_silent(clock: Callable[[], datetime], stream: Stream[Any], tickers: Iterable[Ticker]) -> None:
     """Reconnect a socket that is connected but has long missed a trade that REST knows of."""
     last_frame = stream.last_frame
     if last_frame is None:
         return
     silence = timedelta(seconds=asyncio.get_running_loop().time() - last_frame)
-    traded_since = [t.market for t in tickers if app.clock() - t.traded_at < silence - SILENT_AFTER]
+    traded_since = [t.market for t in tickers if clock() - t.traded_at < silence - SILENT_AFTER]
     if silence > 2 * SILENT_AFTER and traded_since:
         kind, seconds = type(stream).__name__, silence.total_seconds()
         log.warning("stream silent stream=%s seconds=%.0f traded=%d", kind, seconds, len(traded_since))

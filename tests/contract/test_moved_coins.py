@@ -113,7 +113,7 @@ def test_a_sale_in_hand_is_not_written_off(tmp_path: Path) -> None:
     async def story(desk: Desk) -> None:
         async with desk.started() as app:
             trade = await buy(app)
-            assert await reserve(app, MARKET, Phase.HOLDING, Phase.SELLING)
+            assert await reserve(app.state, MARKET, Phase.HOLDING, Phase.SELLING)
             intent = plan_exit(app, trade, trade.volume)
             app.journal.leave(trade.id, {}, intent)
             await compare_balance(app, trade, trade.volume)

@@ -113,7 +113,7 @@ def test_a_sale_that_waits_is_left_to_the_next_start_when_the_daemon_ends(
             await until_the_wallet_shows_it()
             await see_the_world(app)
             app.stop.set()
-            assert await positions.reserve(app, MARKET, Phase.HOLDING, Phase.SELLING)
+            assert await positions.reserve(app.state, MARKET, Phase.HOLDING, Phase.SELLING)
             began = app.clock()
             with patch.object(selling, "sells_at", return_value=Decimal(PRICE) if locked else None):
                 await lifecycle.sell(app, MARKET, Exit(sell=True, reason=WHY))
@@ -169,8 +169,8 @@ def test_an_order_of_a_trade_that_is_over_goes_to_that_trade(tmp_path: Path) -> 
             found = adoption.adopted_trade(app, order, name)
             assert (found.id, found.phase) == (trade.id, "closed")
             odd = msgspec.structs.replace(order, created_at="yesterday")
-            assert adoption.adopted_intent(app, found, odd, name).decided_at == app.clock()
-            assert adoption.adopted_intent(app, found, order, name).decided_at < app.clock()
+            assert adoption.adopted_intent(app.clock, found, odd, name).decided_at == app.clock()
+            assert adoption.adopted_intent(app.clock, found, order, name).decided_at < app.clock()
 
     told(tmp_path, story)
 

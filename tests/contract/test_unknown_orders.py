@@ -271,7 +271,7 @@ def test_a_sale_that_is_refused_for_want_of_coins_is_not_repeated_before_a_compa
             async with desk.started(tmp_path / "other") as other:
                 await sell(other)
             desk.box.exchange.deposit("BTC", trade.volume * Decimal("0.9"))  # the user's
-            assert await reserve(app, MARKET, Phase.HOLDING, Phase.SELLING)
+            assert await reserve(app.state, MARKET, Phase.HOLDING, Phase.SELLING)
             async with asyncio.TaskGroup() as tasks:
                 with not_shown(app):
                     tasks.create_task(sell_now(app, MARKET, Exit(sell=True, reason=WHY)))

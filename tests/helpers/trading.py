@@ -174,7 +174,7 @@ async def hold(app: Trading, monkeypatch: pytest.MonkeyPatch) -> None:
     await active(app, Phase.BUYING)
     trade, intent = plans.plan_entry(app, SNAPSHOT, ENTRY, PLAN)
     assert app.journal.begin_trade(trade, intent)
-    await positions.note_trade_id(app, MARKET, trade.id)
+    await positions.note_trade_id(app.state, MARKET, trade.id)
     ends(monkeypatch, app, executed(app, "4", "6", after=1))
     await lifecycle.carry_on(app, MARKET)
 

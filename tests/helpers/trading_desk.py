@@ -140,7 +140,7 @@ async def buy_given_up(app: App) -> Intent:
 async def sell(app: App) -> None:
     """Let the strategy want to leave KRW-BTC now, and follow the sale to its end."""
     await see_the_world(app)
-    assert await reserve(app, MARKET, Phase.HOLDING, Phase.SELLING)
+    assert await reserve(app.state, MARKET, Phase.HOLDING, Phase.SELLING)
     await lifecycle.sell(app, MARKET, Exit(sell=True, reason=WHY))
 
 

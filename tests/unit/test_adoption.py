@@ -56,7 +56,7 @@ def test_an_unknown_order_is_written_under_its_trade(into: str, daemon: Mocked) 
 
 def test_buying_stops_on_an_unknown_order_and_says_which(daemon: Mocked) -> None:
     """A person looks for another daemon before there is another buy."""
-    adoption.halt_buys_on_unknown(daemon, ours())
+    adoption.halt_buys_on_unknown(daemon.control, ours())
     (code,), facts = daemon.control.halt_buys.call_args
     assert (code, facts["market"], facts["uuid"]) == ("unknown_order", "KRW-A", "u")
     assert f"KRW-A {NAME}" in facts["ko"]
@@ -104,7 +104,7 @@ def test_an_adopted_trade_ends_with_a_buy_of_another_name_only_while_nobody_work
 def test_an_order_without_a_readable_time_was_decided_now(daemon: Mocked) -> None:
     """It is over, so nothing hangs on it."""
     order = msgspec.structs.replace(ours(), created_at="yesterday")
-    assert adoption.adopted_intent(daemon, a_trade(), order, name_of(order)).decided_at == NOW
+    assert adoption.adopted_intent(daemon.clock, a_trade(), order, name_of(order)).decided_at == NOW
 
 
 def test_what_was_executed_after_all_is_written_and_told(daemon: Mocked) -> None:
@@ -138,9 +138,9 @@ async def test_a_position_lacks_its_stop_until_there_are_candles(
     trade = replace(a_trade(), **(adopted | changes))
     daemon.journal.open_trades.return_value = [trade]
     assert adoption.needs_stop(trade) is needs
-    assert await adoption.lacks_stop(daemon) is needs
+    assert await adoption.lacks_stop(daemon.state, daemon.journal) is needs
     await daemon.state.snapshot_dict.replace({"KRW-B": Mock(spec=Snapshot)})
-    assert not await adoption.lacks_stop(daemon)
+    assert not await adoption.lacks_stop(daemon.state, daemon.journal)
 
 
 @pytest.mark.parametrize(

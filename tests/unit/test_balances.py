@@ -211,15 +211,15 @@ async def test_a_sale_waits_while_no_order_of_it_is_in_hand(
     """Orders of other markets do not count."""
     await daemon.state.active_trade.replace({"KRW-A": ActiveTrade(market="KRW-A", started_at=NOW, phase=Phase(phase))})
     daemon.journal.live_intents.return_value = [] if busy is None else [replace(intent(), market=busy)]
-    assert await balances.waits_to_sell(daemon, "KRW-A") is waits
-    assert not await balances.waits_to_sell(daemon, "KRW-C")
+    assert await balances.waits_to_sell(daemon.journal, daemon.state, "KRW-A") is waits
+    assert not await balances.waits_to_sell(daemon.journal, daemon.state, "KRW-C")
 
 
 @pytest.mark.parametrize("prices", [{}, {"KRW-A": None}])
 async def test_a_price_that_nobody_knows_is_none(prices: dict[str, Price | None], daemon: Mocked) -> None:
     """Coins that are gone then count as what they cost."""
     await daemon.state.trading_dict.replace(prices)
-    assert await balances.last_price(daemon, "KRW-A") is None
+    assert await balances.last_price(daemon.state, "KRW-A") is None
 
 
 @pytest.mark.parametrize(

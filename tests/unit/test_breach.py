@@ -205,8 +205,8 @@ def test_a_journal_that_another_program_holds_stops_buys_and_lets_them_go_on_by_
             other.execute("BEGIN IMMEDIATE")
             with pytest.raises(JournalBusy) as busy:
                 app.journal.set_meta("x", "y")
-            on_unwritten(app, busy.value)
-            see_whether_it_is_free(app)
+            on_unwritten(app.control, busy.value)
+            see_whether_it_is_free(app.control, app.journal)
             assert [halt.code for halt in app.control.reasons] == ["journal_locked"]
             assert app.control.may_sell()
             (note,) = [note for note in app.journal.pending_notes(99) if note.kind == "halted"]
@@ -214,7 +214,7 @@ def test_a_journal_that_another_program_holds_stops_buys_and_lets_them_go_on_by_
             assert "disk" not in str(note.body)
             other.execute("ROLLBACK")
             other.close()
-            see_whether_it_is_free(app)
+            see_whether_it_is_free(app.control, app.journal)
             assert app.control.may_buy()
             kinds = [note.kind for note in app.journal.pending_notes(99) if "journal_locked" in note.key]
             assert sorted(kinds) == ["halted", "resumed"]

@@ -206,7 +206,7 @@ async def test_a_card_shows_free_won_only_from_a_wallet_that_knows_the_buy(app: 
     for read, free in ((NOW, Decimal(7)), (NOW - timedelta(seconds=1), None)):
         krw = Balance(available=Decimal(7), locked=Decimal(1), as_of=read)
         await app.state.wallet_dict.replace({"KRW": krw})
-        assert await buying.room_left(app, NOW) == Room(taken=0, places=5, free_krw=free)
+        assert await buying.room_left(app.config, app.state, NOW) == Room(taken=0, places=5, free_krw=free)
 
 
 async def test_what_was_bought_is_held_with_its_stop(app: Trading, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -331,7 +331,7 @@ def test_a_date_that_was_heard_long_ago_is_aged(tmp_path: Path) -> None:
     async def story(app: Parts, _: Wall) -> None:
         app.upbit.server_date, app.upbit.server_date_at = app.clock(), asyncio.get_running_loop().time()
         await asyncio.sleep(86_400)
-        assert host.skew_of(app, asyncio.get_running_loop().time()) == timedelta(0)
+        assert host.skew_of(app.upbit, app.clock, asyncio.get_running_loop().time()) == timedelta(0)
 
     told(tmp_path, story)
 

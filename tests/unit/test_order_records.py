@@ -119,7 +119,7 @@ async def test_what_was_surely_not_taken_is_sent_again_after_a_rest(
 ) -> None:
     """As long as Upbit asks for, else a second; a daemon that stops does not wait."""
     app = make_mocked()
-    await drive.rest_before_next(app, an_intent(), error)
+    await drive.rest_before_next(app.journal, app.stop, an_intent(), error)
     assert pauses == [(seconds, app.stop)]
     assert app.journal.mock_calls == []
 
@@ -127,7 +127,7 @@ async def test_what_was_surely_not_taken_is_sent_again_after_a_rest(
 async def test_what_our_gate_keeps_back_is_given_up_for_its_reason() -> None:
     """And not waited for."""
     app = make_mocked()
-    await drive.rest_before_next(app, an_intent(), Withheld("no", name="cap_day"))
+    await drive.rest_before_next(app.journal, app.stop, an_intent(), Withheld("no", name="cap_day"))
     assert app.journal.mock_calls == [call.abandon(NAME, "cap_day")]
 
 
@@ -268,13 +268,13 @@ def test_a_halt_keeps_what_was_shown() -> None:
     """A person compares it with what was meant, at Upbit."""
     app = make_mocked()
     other = msgspec.structs.replace(executed(protocol.to_order(an_intent())), market="KRW-B")
-    doubts.halt_buys_on_other(app, an_intent(), other)
+    doubts.halt_buys_on_other(app.control, an_intent(), other)
     (code,), facts = app.control.halt_buys.call_args
     assert (code, facts["meant"], facts["market"]) == ("wrong_answer", an_intent().request, "KRW-A")
     assert json.loads(json.dumps(facts["shown"], default=str))["market"] == "KRW-B"
     assert NAME in facts["ko"]
     assert NAME in facts["en"]
-    doubts.halt_buys_beside_another(app, an_intent(), other)
+    doubts.halt_buys_beside_another(app.control, an_intent(), other)
     (code,), facts = app.control.halt_buys.call_args
     assert (code, facts["market"], facts["uuid"]) == ("second_instance", "KRW-A", other.uuid)
     assert NAME in facts["ko"]
@@ -428,6 +428,6 @@ def test_an_order_bears_a_uuid_only_when_it_is_surely_its_own(
 ) -> None:
     """A fence that was taken says nothing of the order until it is seen."""
     app = make_mocked()
-    drive.write_answer(app, fixed.intent(), fixed.shown(kind), kind, doubtful=doubtful)
+    drive.write_answer(app.journal, fixed.intent(), fixed.shown(kind), kind, doubtful=doubtful)
     assert app.journal.end_attempt.call_args.kwargs["uuid"] == uuid
     assert app.control.mock_calls == []

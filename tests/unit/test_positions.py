@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 async def test_a_phase_is_taken_by_one_only(app: Trading) -> None:
     """Whoever comes second, or asks about another market, gets nothing."""
     await active(app, Phase.HOLDING, TRADE)
-    assert await positions.reserve(app, MARKET, Phase.HOLDING, Phase.SELLING)
-    assert not await positions.reserve(app, MARKET, Phase.HOLDING, Phase.SELLING)
-    assert not await positions.reserve(app, "KRW-BBB", Phase.HOLDING, Phase.SELLING)
+    assert await positions.reserve(app.state, MARKET, Phase.HOLDING, Phase.SELLING)
+    assert not await positions.reserve(app.state, MARKET, Phase.HOLDING, Phase.SELLING)
+    assert not await positions.reserve(app.state, "KRW-BBB", Phase.HOLDING, Phase.SELLING)
     (held,) = (await app.state.active_trade.snapshot()).values()
     assert (held.phase, held.trade_id) == (Phase.SELLING, TRADE)
 

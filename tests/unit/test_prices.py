@@ -62,8 +62,8 @@ async def test_a_vanished_market_does_not_hide_the_prices_of_the_others() -> Non
     """One unknown market fails a question about many; the others are found in another way, and only they."""
     app = make_app(upbit=Exchange())
     questions = Questions()
-    assert [one.market for one in await ask(app, ["KRW-ETH", "KRW-GONE"], questions)] == ["KRW-ETH"]
-    assert [one.market for one in await ask(app, ["KRW-BTC"], questions)] == ["KRW-BTC"]
+    assert [one.market for one in await ask(app.upbit, ["KRW-ETH", "KRW-GONE"], questions)] == ["KRW-ETH"]
+    assert [one.market for one in await ask(app.upbit, ["KRW-BTC"], questions)] == ["KRW-BTC"]
     now_s = asyncio.get_running_loop().time()
     assert questions.due(["KRW-GONE", "KRW-BTC"], now_s) == ["KRW-BTC"]
 
@@ -162,11 +162,11 @@ async def test_an_old_frame_ends_no_announced_end() -> None:
     box, _ = inbox()
     box.put(frame(2, market_state="DELISTED"))
     box.put(frame(1))
-    await share_closing(box._app, box.take_closing())
+    await share_closing(box._app.clock, box._app.state, box.take_closing())
     told = Closing(why="DELISTED", since=NOW, told_at=NOW)
     assert await box._app.state.closing.snapshot() == {"KRW-BTC": told}
     box.put(frame(3))
-    await share_closing(box._app, box.take_closing())
+    await share_closing(box._app.clock, box._app.state, box.take_closing())
     assert await box._app.state.closing.snapshot() == {}
 
 
@@ -188,7 +188,7 @@ async def test_the_end_of_a_market_is_sure_when_it_was_told_for_a_minute() -> No
 
     async def tell(number: int, state: str) -> bool:
         box.put(frame(number, market_state=state))
-        await share_closing(box._app, box.take_closing())
+        await share_closing(box._app.clock, box._app.state, box.take_closing())
         closing = await box._app.state.closing.snapshot()
         return "KRW-BTC" in closing and closing["KRW-BTC"].is_sure
 

@@ -173,7 +173,7 @@ async def test_an_order_is_asked_for_until_it_is_over_and_shows_all_that_was_exe
     in_part = msgspec.structs.replace(done, executed_volume=Decimal(4))
     dearer = msgspec.structs.replace(done, paid_fee=Decimal(9))
     app.upbit.order.side_effect = [running, in_part, dearer, done]
-    assert await rebuild.whole(app, done) is done
+    assert await rebuild.whole(app.upbit, done) is done
     assert app.upbit.order.mock_calls == [call(uuid="u")] * 4
     assert pauses == [("pause",)] * 3
 
@@ -187,5 +187,5 @@ def test_an_order_is_written_under_its_trade_with_its_fills_and_fee(monkeypatch:
     monkeypatch.setattr(rebuild, "adopted_intent", intent)
     rebuild.put(app, order, name_of(order))
     assert trade_for.mock_calls == [call(app, order, name_of(order))]
-    assert intent.mock_calls == [call(app, trade, order, name_of(order))]
+    assert intent.mock_calls == [call(app.clock, trade, order, name_of(order))]
     assert app.journal.adopt.mock_calls == [call(trade, intent.return_value, order.fills, order.paid_fee, [])]

@@ -112,8 +112,8 @@ def test_a_difference_is_taken_in_beside_an_order_that_goes_on(book: Book) -> No
 async def test_a_price_step_that_is_not_told_is_left_to_the_table() -> None:
     """A fence must not wait for it."""
     app = make_app(upbit=only(Upbit, price_step=AsyncMock(side_effect=[NO_ANSWER, Decimal(5)])))
-    assert await drive.price_step(app, MARKET) is None
-    assert await drive.price_step(app, MARKET) == 5
+    assert await drive.price_step(app.upbit, MARKET) is None
+    assert await drive.price_step(app.upbit, MARKET) == 5
 
 
 async def test_a_list_that_cannot_be_read_denies_nothing_for_ever(app: Trading) -> None:
@@ -122,9 +122,9 @@ async def test_a_list_that_cannot_be_read_denies_nothing_for_ever(app: Trading) 
     planned = app.journal.order_in_hand(TRADE)
     app.upbit = only(Upbit, closed_orders=AsyncMock(side_effect=NO_ANSWER))
     looks = Looks(to_order(planned))
-    assert not await tracking.is_listed_so(app, planned, Mock(), looks)
+    assert not await tracking.is_listed_so(app.clock, app.upbit, planned, Mock(), looks)
     with patch.object(Looks, "may_do_without_list", return_value=True):
-        assert await tracking.is_listed_so(app, planned, Mock(), looks)
+        assert await tracking.is_listed_so(app.clock, app.upbit, planned, Mock(), looks)
 
 
 async def test_a_refusal_for_money_is_no_riddle_while_the_account_cannot_be_read(app: Trading) -> None:

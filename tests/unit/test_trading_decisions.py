@@ -144,7 +144,7 @@ def test_an_adopted_order_is_the_request_it_came_of() -> None:
     sale = shown(side=Side.ASK, price=None, volume=Decimal(5), created_at="2026-11-02T21:00:00+09:00")
     assert request_of(sale, NAME) == NewOrder(market="KRW-A", side=Side.ASK, identifier=NAME, volume=Decimal(5))
     app = make_app(clock=lambda: NOW + timedelta(days=1))
-    record = adopted_intent(app, a_trade(), sale, name)
+    record = adopted_intent(app.clock, a_trade(), sale, name)
     assert msgspec.json.decode(record.request, type=NewOrder) == request_of(sale, NAME)
     assert (record.identifier, record.decision_key, record.n, record.trade_id) == (NAME, "t-s-1", 2, "t")
     assert (record.market, record.side, record.decided_at, record.deadline) == ("KRW-A", "ask", NOW, None)

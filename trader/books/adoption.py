@@ -20,16 +20,21 @@ from trader.trades.positions import average_price, hold_again, reserve
 from upbit.models import NewOrder, Side
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from journal.journal import Journal
+    from state import State
     from trader.app import App
+    from trader.control import Control
     from upbit.models import Order
 
 ADOPTED = "adopted"
 """Why a trade was begun that was found at the exchange."""
 
 
-def halt_buys_on_unknown(app: App, order: Order) -> None:
+def halt_buys_on_unknown(control: Control, order: Order) -> None:
     """Buy nothing more: another daemon may trade this account, or the journal is older than its orders."""
-    app.control.halt_buys(
+    control.halt_buys(
         "unknown_order",
         ko=f"기록에 없던 우리 주문({order.market} {order.identifier})을 업비트에서 찾아 기록에 넣습니다. "
         "같은 계정으로 도는 다른 데몬이 없는지, 옛 백업을 되돌린 것은 아닌지 확인한 뒤 resume 하세요.",
@@ -44,7 +49,7 @@ def adopt(app: App, order: Order, name: names.Name, *, idle: bool) -> None:
     """Write an order of ours down that the journal does not know."""
     trade = trade_for(app, order, name, idle=idle)
     note = app.messages.adopted(order, at=app.clock())
-    app.journal.adopt(trade, adopted_intent(app, trade, order, name), order.fills, order.paid_fee, [note])
+    app.journal.adopt(trade, adopted_intent(app.clock, trade, order, name), order.fills, order.paid_fee, [note])
     app.tell("adopted", level=logging.WARNING, market=order.market, identifier=order.identifier)
 
 
@@ -85,7 +90,7 @@ def adopted_trade(app: App, order: Order, name: names.Name) -> Trade:
     )
 
 
-def adopted_intent(app: App, trade: Trade, order: Order, name: names.Name) -> Intent:
+def adopted_intent(clock: Callable[[], datetime], trade: Trade, order: Order, name: names.Name) -> Intent:
     """Return the record of an order that is over, rebuilt from what the exchange shows."""
     return Intent(
         identifier=name.identifier,
@@ -95,7 +100,7 @@ def adopted_intent(app: App, trade: Trade, order: Order, name: names.Name) -> In
         market=order.market,
         side=order.side,
         request=msgspec.json.encode(request_of(order, name.identifier)).decode(),
-        decided_at=created_at(order) or app.clock(),
+        decided_at=created_at(order) or clock(),
         deadline=None,
         state=IntentState.FINAL,
         uuid=order.uuid,
@@ -122,17 +127,17 @@ def needs_stop(trade: Trade) -> bool:
     return meant and trade.stop_price is None and trade.phase is not Phase.ENTERING and bool(trade.bought)
 
 
-async def lacks_stop(app: App) -> bool:
+async def lacks_stop(state: State, journal: Journal) -> bool:
     """Return whether a position has no stop because no candles are known yet since the start."""
-    if await app.state.snapshot_dict.snapshot():
+    if await state.snapshot_dict.snapshot():
         return False
-    return any(needs_stop(trade) for trade in app.journal.open_trades())
+    return any(needs_stop(trade) for trade in journal.open_trades())
 
 
-async def without_candles(app: App) -> frozenset[str]:
+async def without_candles(state: State, journal: Journal) -> frozenset[str]:
     """Return the markets of positions that have no stop because no candles of theirs are known yet."""
-    known = await app.state.snapshot_dict.snapshot()
-    return frozenset(trade.market for trade in app.journal.open_trades() if needs_stop(trade)) - known.keys()
+    known = await state.snapshot_dict.snapshot()
+    return frozenset(trade.market for trade in journal.open_trades() if needs_stop(trade)) - known.keys()
 
 
 async def stop_distance(app: App, trade: Trade) -> Decimal | None:
@@ -150,7 +155,7 @@ async def give_stop(app: App, trade: Trade) -> None:
     if distance is None:
         return
     stop = stop_price(average_price(app.journal.fills_of_trade(trade.id, "bid")), distance)
-    if stop is not None and await reserve(app, trade.market, Phase.HOLDING, Phase.SELLING):
+    if stop is not None and await reserve(app.state, trade.market, Phase.HOLDING, Phase.SELLING):
         app.journal.set_stop(trade.id, stop)
         await hold_again(app, trade.market)
         app.tell("stop_anew", level=logging.WARNING, market=trade.market, stop=stop)

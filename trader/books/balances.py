@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from journal.journal import Journal
     from journal.records import Trade
+    from state import State
     from trader.app import App
     from upbit.decoding import Rows
     from upbit.models import Account
@@ -94,9 +95,9 @@ async def compare_balance(app: App, trade: Trade, gone: Decimal) -> None:
     """
     if not gone:
         return
-    price, market = await last_price(app, trade.market), trade.market
-    reserved = await reserve(app, market, Phase.HOLDING, Phase.SELLING)
-    if not reserved and not await waits_to_sell(app, market):
+    price, market = await last_price(app.state, trade.market), trade.market
+    reserved = await reserve(app.state, market, Phase.HOLDING, Phase.SELLING)
+    if not reserved and not await waits_to_sell(app.journal, app.state, market):
         return
     note = app.messages.taken(trade, gone, at=app.clock())
     app.journal.take_out(trade.id, gone, [note], price=price, beside=app.shortage.beside.get(trade.id, Decimal(0)))
@@ -156,7 +157,7 @@ async def see_what_is_there_again(app: App, accounts: Rows[Account]) -> None:
     again = {name for name in lately if is_all_there(app.journal, accounts, name)}
     for name in sorted(again & app.shortage.again):
         market = app.journal.trade(name).market
-        told = await held_by_another_source(app, market)
+        told = await held_by_another_source(app.upbit, market)
         if told == held_of(accounts, market) and is_all_there(app.journal, accounts, name):
             await take_back(app, app.journal.trade(name))
     app.shortage.again = again
@@ -173,7 +174,7 @@ async def take_back(app: App, trade: Trade) -> None:
     """Hold again what was written off of a trade: with its stop, or with the trade that is open in its place."""
     note = app.messages.there_again(trade, app.journal.written_off()[trade.id].volume, at=app.clock())
     is_open = app.journal.open_trade_in(trade.market) is not None
-    if is_open and not await reserve(app, trade.market, Phase.HOLDING, Phase.SELLING):
+    if is_open and not await reserve(app.state, trade.market, Phase.HOLDING, Phase.SELLING):
         return
     if not is_open and trade.market in await app.state.active_trade.snapshot():
         return
@@ -186,15 +187,15 @@ async def take_back(app: App, trade: Trade) -> None:
         await put_back(app, app.journal.trade(trade.id))
 
 
-async def last_price(app: App, market: str) -> Decimal | None:
+async def last_price(state: State, market: str) -> Decimal | None:
     """Return the last price that was seen of a market that is traded, KRW; None before there was one."""
-    price = (await app.state.trading_dict.snapshot()).get(market)
+    price = (await state.trading_dict.snapshot()).get(market)
     return None if price is None else price.price
 
 
-async def waits_to_sell(app: App, market: str) -> bool:
+async def waits_to_sell(journal: Journal, state: State, market: str) -> bool:
     """Return whether a sale is wanted and no order of it is in hand."""
-    active = (await app.state.active_trade.snapshot()).get(market)
+    active = (await state.active_trade.snapshot()).get(market)
     if active is None or active.phase != Phase.SELLING:
         return False
-    return not is_busy(app.journal, market)
+    return not is_busy(journal, market)

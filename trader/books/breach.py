@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
     from pathlib import Path
 
+    from journal.journal import Journal
     from trader.app import App
+    from trader.control import Control
 
 log = logging.getLogger("trader.breach")
 
@@ -39,7 +41,7 @@ async def guard(app: App, market: str, flow: Coroutine[None, None, None]) -> Non
     try:
         await flow
     except JournalError as error:
-        on_unwritten(app, error)
+        on_unwritten(app.control, error)
     except Exception as error:  # noqa: BLE001 - told with its evidence, and its market is taken up again
         on_failure(app, market, error)
     else:
@@ -98,24 +100,24 @@ def keep_evidence(app: App, where: str, breach: Exception) -> Path:
     return path
 
 
-def on_unwritten(app: App, error: JournalError) -> None:
+def on_unwritten(control: Control, error: JournalError) -> None:
     """Buy nothing while the journal cannot be written; send nothing at all when the disk has failed.
 
     That another program holds it ends by itself (`see_whether_it_is_free`).
     """
     log.error("journal not written error=%s", error)
     if isinstance(error, JournalBusy):
-        app.control.halt_buys(LOCKED, ko=error.ko, en=error.en, by_itself=True)
+        control.halt_buys(LOCKED, ko=error.ko, en=error.en, by_itself=True)
     elif isinstance(error, JournalBroken):
-        app.control.halt("journal_broken", ko=error.ko, en=error.en)
+        control.halt("journal_broken", ko=error.ko, en=error.en)
     else:
-        app.control.halt_buys("journal_full", ko=error.ko, en=error.en)
+        control.halt_buys("journal_full", ko=error.ko, en=error.en)
 
 
-def see_whether_it_is_free(app: App) -> None:
+def see_whether_it_is_free(control: Control, journal: Journal) -> None:
     """Go on when the program that held the journal has let go of it."""
-    if app.control.stands(LOCKED) and app.journal.can_write():
-        app.control.ended(LOCKED)
+    if control.stands(LOCKED) and journal.can_write():
+        control.ended(LOCKED)
 
 
 async def come_back(app: App, market: str) -> None:

@@ -27,7 +27,10 @@ if TYPE_CHECKING:
     from journal.journal import Journal
     from journal.records import Intent
     from trader.app import App
+    from trader.books.memory import Discovery
+    from trader.control import Control
     from upbit.models import Order
+    from upbit.rest import Upbit
 
 LOOK_BACK, RECENT = timedelta(days=1), timedelta(minutes=15)
 """How far before the last comparison orders are asked for again, as one may rest or be shown late: a day at a start and
@@ -76,9 +79,9 @@ async def compare_orders(app: App) -> bool:
             await stand_back(app, order.market, UNCLEAR_RESTS, "unclear_order")  # what it buys is not known
     unknown = [order for order in shown if verdicts[order.uuid] in TO_TAKE_IN]
     differing = [order for order in shown if verdicts[order.uuid] is OrderVerdict.DIFFERENT]
-    forget_known(app, [*unknown, *differing])
+    forget_known(app.discovery, [*unknown, *differing])
     for order in [*unknown, *differing]:
-        await fetch(app, order)
+        await fetch(app.discovery, app.upbit, order)
     late = {order.market for order in unknown if order.uuid not in app.discovery.fetched}
     doubtful = {order.market for order in unknown if buy_in_doubt(app.journal, order.market)}
     active = await app.state.active_trade.snapshot()
@@ -86,7 +89,7 @@ async def compare_orders(app: App) -> bool:
     ready = [order for order in unknown if order.market not in doubtful | late]
     for order in unknown:  # first: once an order is known, nothing would tell of it after a death
         if order.uuid in app.discovery.fetched or order.uuid in app.discovery.listed:
-            halt_buys_on_unknown(app, order)
+            halt_buys_on_unknown(app.control, order)
     app.discovery.listed = {order.uuid for order in unknown}
     for order in ready:
         take_in(app, app.discovery.fetched.pop(order.uuid), idle=order.market not in busy)
@@ -177,19 +180,19 @@ def tell_odd_name(app: App, order: Order) -> None:
         app.tell("odd_name", level=logging.WARNING, market=order.market, identifier=order.identifier)
 
 
-async def fetch(app: App, listed: Order) -> None:
+async def fetch(discovery: Discovery, upbit: Upbit, listed: Order) -> None:
     """Ask for an order with its fills, and keep it once it is whole and says what the list says.
 
     A round that fails need not ask for it again. One that is listed and not there is late, like one that differs.
     """
-    if listed.uuid in app.discovery.fetched:
+    if listed.uuid in discovery.fetched:
         return
     try:
-        order = await app.upbit.order(uuid=listed.uuid)
+        order = await upbit.order(uuid=listed.uuid)
     except OrderNotFound:
         return
     if order.is_final and says_the_same(order, listed):
-        app.discovery.fetched[listed.uuid] = order
+        discovery.fetched[listed.uuid] = order
 
 
 def says_the_same(order: Order, listed: Order) -> bool:
@@ -197,10 +200,10 @@ def says_the_same(order: Order, listed: Order) -> bool:
     return all(getattr(order, name) == getattr(listed, name) for name in TOLD_TWICE)
 
 
-def forget_known(app: App, unknown: list[Order]) -> None:
+def forget_known(discovery: Discovery, unknown: list[Order]) -> None:
     """Forget what was fetched and turned out to be an order in doubt: whoever followed it has written it down."""
-    for uuid in app.discovery.fetched.keys() - {order.uuid for order in unknown}:
-        del app.discovery.fetched[uuid]
+    for uuid in discovery.fetched.keys() - {order.uuid for order in unknown}:
+        del discovery.fetched[uuid]
 
 
 def buy_in_doubt(journal: Journal, market: str) -> bool:
@@ -237,15 +240,15 @@ def take_in_difference(app: App, order: Order | None) -> None:
     ):
         return
     if order.executed_volume > filled:
-        halt_buys_on_odd_fills(app, order)
+        halt_buys_on_odd_fills(app.control, order)
         app.journal.take_in_difference(known, order.fills, order.paid_fee)
     else:
-        halt_buys_on_difference(app, order, filled)
+        halt_buys_on_difference(app.control, order, filled)
 
 
-def halt_buys_on_difference(app: App, order: Order, filled: Decimal) -> None:
+def halt_buys_on_difference(control: Control, order: Order, filled: Decimal) -> None:
     """Buy nothing more: list and order show less than was written down as final. Exits go on."""
-    app.control.halt_buys(
+    control.halt_buys(
         "order_differs",
         ko=f"{order.market} {order.identifier} 체결량이 기록은 {filled:f}, 업비트는 {order.executed_volume:f}입니다. "
         "업비트 주문 내역을 확인한 뒤 resume 하세요.",

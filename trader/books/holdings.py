@@ -44,10 +44,10 @@ def held_of(accounts: Rows[Account], market: str) -> Decimal | None:
     return sum((one.available + one.locked for one in accounts if one.currency == currency), Decimal(0))
 
 
-async def held_by_another_source(app: App, market: str) -> Decimal | None:
+async def held_by_another_source(upbit: Upbit, market: str) -> Decimal | None:
     """Return the units of a market's base currency, free or not, that `chance` names; None when nobody knows."""
     try:
-        return (await app.upbit.chance(market)).coins
+        return (await upbit.chance(market)).coins
     except ExchangeError as error:
         log.warning("what the account holds could not be confirmed market=%s error=%s", market, error)
         return None
@@ -55,5 +55,5 @@ async def held_by_another_source(app: App, market: str) -> Decimal | None:
 
 async def surely_missing(app: App, market: str, ours: Decimal) -> Decimal:
     """Return how many of `ours` units are not there by the word of another source; nothing, when it does not answer."""
-    coins = await held_by_another_source(app, market)
+    coins = await held_by_another_source(app.upbit, market)
     return Decimal(0) if coins is None else max(ours - coins, Decimal(0))

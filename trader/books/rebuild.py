@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from journal.records import Trade
     from trader.app import App
     from upbit.models import Order
+    from upbit.rest import Upbit
 
 FIRST = datetime(2024, 10, 18, tzinfo=UTC)
 """Upbit keeps the identifiers of orders created since."""
@@ -78,7 +79,7 @@ async def rebuild(app: App, account: str | None = None) -> Rebuilt:
     for order in sorted(shown, key=lambda order: (created_at(order) or now, order.uuid)):
         name = names.read_name(order.identifier, names.prefix_of(app.bot))
         if name is not None and names.fits(name, order.market, order.side) and order.executed_volume:
-            put(app, await whole(app, order), name)
+            put(app, await whole(app.upbit, order), name)
             rebuilt.orders += 1
     await write_off(app, rebuilt)
     app.journal.note_import(now)
@@ -91,7 +92,7 @@ async def all_orders(app: App, now: datetime) -> list[Order]:
     before: set[str] | None = None
     while True:
         listed = await app.upbit.closed_orders(start=FIRST, end=now + AHEAD, prefix=names.family_of(app.mode))
-        shown = [*listed, *await readable(app, listed.dropped)]
+        shown = [*listed, *await readable(app.upbit, listed.dropped)]
         found = {order.uuid for order in shown}
         if found == before:
             return shown
@@ -99,12 +100,12 @@ async def all_orders(app: App, now: datetime) -> list[Order]:
         await pause(LOOK_AGAIN_S)
 
 
-async def readable(app: App, identifiers: Iterable[str]) -> list[Order]:
+async def readable(upbit: Upbit, identifiers: Iterable[str]) -> list[Order]:
     """Return those orders that can be read by themselves, although the list shows them in a way nobody can read."""
     found: list[Order] = []
     for identifier in sorted(identifiers):
         try:
-            found.append(await app.upbit.order(identifier=identifier))
+            found.append(await upbit.order(identifier=identifier))
         except OutcomeUnknown as error:
             if error.status != HTTPStatus.OK:
                 raise
@@ -112,10 +113,10 @@ async def readable(app: App, identifiers: Iterable[str]) -> list[Order]:
     return found
 
 
-async def whole(app: App, shown: Order) -> Order:
+async def whole(upbit: Upbit, shown: Order) -> Order:
     """Return an order that has ended with all of its fills, and as the list tells it: it may be shown late."""
     while True:
-        order = await app.upbit.order(uuid=shown.uuid)
+        order = await upbit.order(uuid=shown.uuid)
         if order.is_final and says_the_same(order, shown):
             return order
         await pause(LOOK_AGAIN_S)
@@ -134,7 +135,7 @@ def choose_account(app: App, shown: Sequence[Order], wished: str | None) -> str:
 def put(app: App, order: Order, name: names.Name) -> None:
     """Write one order down under its trade."""
     trade = trade_for(app, order, name)
-    app.journal.adopt(trade, adopted_intent(app, trade, order, name), order.fills, order.paid_fee, [])
+    app.journal.adopt(trade, adopted_intent(app.clock, trade, order, name), order.fills, order.paid_fee, [])
 
 
 async def write_off(app: App, rebuilt: Rebuilt) -> None:

@@ -41,7 +41,7 @@ async def rounds(app: App) -> AsyncGenerator[None]:
     while not app.stop.is_set():
         app.comparison.wanted.clear()
         yield
-        if not app.comparison.finished or app.discovery.thorough_at is None or await lacks_stop(app):
+        if not app.comparison.finished or app.discovery.thorough_at is None or await lacks_stop(app.state, app.journal):
             await pause(SOON_S, app.stop, app.comparison.wanted)
         else:
             await rest(app)
@@ -49,13 +49,17 @@ async def rounds(app: App) -> AsyncGenerator[None]:
 
 async def rest(app: App) -> None:
     """Wait a minute, until somebody asks, or until candles came of which a position can have its stop."""
-    missing = await without_candles(app)
+    missing = await without_candles(app.state, app.journal)
     if not missing:
         await pause(PERIOD_S, app.stop, app.comparison.wanted)
         return
     for _ in range(round(PERIOD_S / SOON_S)):
         await pause(SOON_S, app.stop, app.comparison.wanted)
-        if app.stop.is_set() or app.comparison.wanted.is_set() or await without_candles(app) != missing:
+        if (
+            app.stop.is_set()
+            or app.comparison.wanted.is_set()
+            or await without_candles(app.state, app.journal) != missing
+        ):
             return
 
 
@@ -85,5 +89,5 @@ async def take_up(app: App, market: str) -> None:
     active = (await app.state.active_trade.snapshot()).get(market)
     if trade is not None and trade.phase is not Phase.ENTERING and (active is None or active.trade_id != trade.id):
         await put_back(app, trade)
-    elif await reserve(app, market, Phase.HOLDING, Phase.SELLING):  # so that nobody begins a sale meanwhile
+    elif await reserve(app.state, market, Phase.HOLDING, Phase.SELLING):  # so that nobody begins a sale meanwhile
         await (let_go if trade is None else hold_again)(app, market)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 def look_after_storage(app: App) -> None:
     """Halt buying when the journal was moved away or the reserve cannot be kept, everything when the disk failed."""
     if app.journal.broken is not None:
-        on_unwritten(app, app.journal.broken)
+        on_unwritten(app.control, app.journal.broken)
     if not app.journal.in_place():
         app.control.halt_buys(
             "journal_moved",

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from trader.app import App
+    from trader.control import Control
     from upbit.rest import Upbit
 
 log = logging.getLogger("trader.account")
@@ -153,19 +154,19 @@ async def refuse_withdrawal(app: App, nobody: str) -> None:
 
 def heed(app: App) -> None:
     """Stop trading when Upbit stops allowing something, and go on when it allows it again."""
-    app.upbit.circuit.on_change = lambda what, error: on_change(app, what, error)
+    app.upbit.circuit.on_change = lambda what, error: on_change(app.control, what, error)
 
 
-def on_change(app: App, what: str, error: ExchangeError | None) -> None:
+def on_change(control: Control, what: str, error: ExchangeError | None) -> None:
     """Raise or end the reason that stands for a permission, or for the key itself."""
     if error is None:
-        app.control.ended(what)
+        control.ended(what)
         return
     words = {"ko": explain(error, "ko"), "en": explain(error, "en")}
     if what in {KEY, MAKE_ORDERS}:
-        app.control.halt(what, **words, by_itself=True, error=error.name)
+        control.halt(what, **words, by_itself=True, error=error.name)
     else:
-        app.control.halt_buys(what, **words, by_itself=what != AGREEMENT, error=error.name)
+        control.halt_buys(what, **words, by_itself=what != AGREEMENT, error=error.name)
 
 
 async def watch_account(app: App) -> None:

@@ -14,9 +14,12 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
+    from state import State
     from trader.app import App
+    from upbit.rest import Upbit
 
 log = logging.getLogger("trader.host")
 
@@ -109,9 +112,9 @@ async def watch_clock(app: App) -> None:
         jump = clocks.jumped(app.clock(), loop.time())
         if abs(jump) > JUMP:
             await start_over(app, jump)
-        elif app.control.stands(CLOCK_JUMP) and await is_fresh(app):
+        elif app.control.stands(CLOCK_JUMP) and await is_fresh(app.state):
             app.control.ended(CLOCK_JUMP)
-        skew = skew_of(app, loop.time())
+        skew = skew_of(app.upbit, app.clock, loop.time())
         if skew is not None and judge_skew(app, skew, say=loop.time() - said >= SKEW_SAID_EVERY_S):
             said = loop.time()
 
@@ -137,17 +140,17 @@ async def start_over(app: App, jump: timedelta) -> None:
     app.tickers.reconnect()
 
 
-async def is_fresh(app: App) -> bool:
+async def is_fresh(state: State) -> bool:
     """Return whether wallet and indicators have come again."""
-    return bool(await app.state.wallet_dict.snapshot()) and bool(await app.state.snapshot_dict.snapshot())
+    return bool(await state.wallet_dict.snapshot()) and bool(await state.snapshot_dict.snapshot())
 
 
-def skew_of(app: App, loop_s: float) -> timedelta | None:
+def skew_of(upbit: Upbit, clock: Callable[[], datetime], loop_s: float) -> timedelta | None:
     """Return how far this machine's clock is ahead of the exchange's; None while no answer has told."""
-    heard = app.upbit.server_date_at
-    if app.upbit.server_date is None or heard is None:
+    heard = upbit.server_date_at
+    if upbit.server_date is None or heard is None:
         return None
-    return app.clock() - app.upbit.server_date - timedelta(seconds=loop_s - heard)
+    return clock() - upbit.server_date - timedelta(seconds=loop_s - heard)
 
 
 def judge_skew(app: App, skew: timedelta, *, say: bool) -> bool:

@@ -24,7 +24,7 @@ async def watch_control(app: App) -> None:
 
     async def look() -> None:
         app.control.write_again()
-        see_whether_it_is_free(app)
+        see_whether_it_is_free(app.control, app.journal)
         catch_up(app.control, app.journal)
         for order in Order:
             command = read_request(folder, order, app.clock())

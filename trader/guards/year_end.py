@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from decimal import Decimal
 
-    from state import Balance
+    from state import Balance, State
     from trader.app import App
+    from upbit.rest import Upbit
 
 LOOK_S = 60.0
 WRONG_CLOCK = (CLOCK_JUMP, CLOCK_SKEW)
@@ -51,17 +52,19 @@ async def look(app: App) -> None:
         wallet = await app.state.wallet_dict.snapshot()
         if KRW not in wallet or wallet[KRW].as_of < midnight:
             return  # the next look knows more
-        prices = await prices_at(app, wallet, midnight)
+        prices = await prices_at(app.state, app.upbit, wallet, midnight)
         app.journal.set_meta(f"{YEAR_END}{year}", told(midnight, wallet, prices))
     app.journal.set_meta(YEAR_SEEN, str(year))
 
 
-async def prices_at(app: App, wallet: Mapping[str, Balance], midnight: datetime) -> dict[str, Decimal]:
+async def prices_at(
+    state: State, upbit: Upbit, wallet: Mapping[str, Balance], midnight: datetime
+) -> dict[str, Decimal]:
     """Return the last price before a midnight of each coin that is held and traded for won, KRW."""
     prices: dict[str, Decimal] = {}
-    for market in await app.state.listings.snapshot():
+    for market in await state.listings.snapshot():
         if (coin := base_of(market)) in wallet:
-            for candle in await app.upbit.candles(market, MINUTE, count=1, to=midnight):
+            for candle in await upbit.candles(market, MINUTE, count=1, to=midnight):
                 prices[coin] = candle.close
     return prices
 

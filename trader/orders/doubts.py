@@ -11,6 +11,7 @@ from notifier.explain import explain
 if TYPE_CHECKING:
     from journal.records import Intent
     from trader.app import App
+    from trader.control import Control
     from upbit.errors import UnknownRefusal
     from upbit.models import Order
 
@@ -19,9 +20,9 @@ SAME_REFUSAL = 2
 """In so many markets the same refusal is one of the account."""
 
 
-def halt_buys_on_other(app: App, intent: Intent, order: Order) -> None:
+def halt_buys_on_other(control: Control, intent: Intent, order: Order) -> None:
     """Buy nothing more when Upbit goes on showing another order in the place of ours; exits go on."""
-    app.control.halt_buys(
+    control.halt_buys(
         "wrong_answer",
         ko=f"업비트가 {intent.identifier} 주문에 계속 다른 주문의 내용으로 답합니다. "
         "업비트 주문 내역을 확인한 뒤 resume 하세요.",
@@ -33,9 +34,9 @@ def halt_buys_on_other(app: App, intent: Intent, order: Order) -> None:
     )
 
 
-def halt_buys_beside_another(app: App, intent: Intent, order: Order) -> None:
+def halt_buys_beside_another(control: Control, intent: Intent, order: Order) -> None:
     """Buy nothing more when somebody else has sent an order under our name: another daemon trades this account."""
-    app.control.halt_buys(
+    control.halt_buys(
         "second_instance",
         ko=f"우리가 보내지 않은 {intent.identifier} 주문이 업비트에 이미 있습니다. "
         "같은 계정으로 도는 다른 데몬을 끄고 resume 하세요.",
@@ -46,12 +47,12 @@ def halt_buys_beside_another(app: App, intent: Intent, order: Order) -> None:
     )
 
 
-def halt_buys_on_odd_fills(app: App, order: Order) -> None:
+def halt_buys_on_odd_fills(control: Control, order: Order) -> None:
     """Buy nothing while the fills of an order that has ended do not add up: what is known is held, with its stop.
 
     What is missing is taken in as soon as Upbit shows it, which ends this (`trader/books/discovery.py`).
     """
-    app.control.halt_buys(
+    control.halt_buys(
         FILLS_DIFFER,
         ko=f"{order.market} {order.identifier} 주문은 끝났는데 체결 내역이 맞지 않습니다. "
         "확인된 것만 보유하고 손절가를 지킵니다. 업비트의 체결 내역이 맞으면 스스로 다시 매수합니다.",

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from journal.records import Intent
     from trader.app import App
     from upbit.models import Fence, Order
+    from upbit.rest import Upbit
 
 log = logging.getLogger("trader.orders")
 
@@ -94,31 +95,31 @@ async def send(app: App, intent: Intent, request: NewOrder | Fence) -> None:
         state = protocol.after_send(protocol.weigh(error), kind, doubtful=doubtful)
         write_failure(app, intent, state, error)
         if state is IntentState.PLANNED:
-            await rest_before_next(app, intent, error)
+            await rest_before_next(app.journal, app.stop, intent, error)
     except BaseException:
         # Cancelled while the answer was awaited: the order may exist. Written down, because the process may live on.
         app.journal.end_attempt(intent.identifier, IntentState.UNKNOWN, outcome="cancelled")
         raise
     else:
-        write_answer(app, intent, order, kind, doubtful=doubtful)
+        write_answer(app.journal, intent, order, kind, doubtful=doubtful)
 
 
-async def rest_before_next(app: App, intent: Intent, error: ExchangeError) -> None:
+async def rest_before_next(journal: Journal, stop: asyncio.Event, intent: Intent, error: ExchangeError) -> None:
     """Wait before an intent that surely was not taken is sent again; what our own gate keeps back is given up."""
     if isinstance(error, Withheld):
-        app.journal.abandon(intent.identifier, error.name or "withheld")
+        journal.abandon(intent.identifier, error.name or "withheld")
     else:
-        await pause(getattr(error, "retry_after", None) or NOT_SENT_RESTS_S, app.stop)
+        await pause(getattr(error, "retry_after", None) or NOT_SENT_RESTS_S, stop)
 
 
-def write_answer(app: App, intent: Intent, order: Order, kind: Kind, *, doubtful: bool) -> None:
+def write_answer(journal: Journal, intent: Intent, order: Order, kind: Kind, *, doubtful: bool) -> None:
     """Write down what a success says: nothing is accepted that is not what was asked for."""
     sight = protocol.judge(intent, order)
     taken = sight is Sight.REAL and kind is Kind.REAL
     state = protocol.after_send(SendAnswer.TAKEN if taken else SendAnswer.DOUBT, kind, doubtful=doubtful)
     uuid = order.uuid if state is IntentState.ACCEPTED else None
     outcome = "accepted" if taken else f"answered with {sight.name.lower()}"
-    app.journal.end_attempt(intent.identifier, state, outcome=outcome, uuid=uuid, http=201)
+    journal.end_attempt(intent.identifier, state, outcome=outcome, uuid=uuid, http=201)
 
 
 def write_failure(app: App, intent: Intent, state: IntentState, error: ExchangeError) -> None:
@@ -176,7 +177,7 @@ async def resolve(app: App, intent: Intent) -> None:
         else:
             sight, now_s = protocol.judge(intent, order), asyncio.get_running_loop().time()
             if sight is Sight.OTHER and strangers.persist(now_s):
-                halt_buys_on_other(app, intent, order)
+                halt_buys_on_other(app.control, intent, order)
             if needs_second_look(intent, order, sight) and not odd.persist(now_s):
                 sight = Sight.NOTHING
             if write_sight(app, intent, order, sight) is not IntentState.UNKNOWN:
@@ -225,13 +226,13 @@ async def what_to_send(app: App, intent: Intent, step: Step) -> NewOrder | Fence
     bid = book.levels[0].bid_price if book.levels else ZERO
     if step is Step.SEND and protocol.affordable(order, krw=krw, coins=coins, bid=bid):
         return order
-    return protocol.make_fence(intent, book, krw=krw, coins=coins, step=await price_step(app, intent.market))
+    return protocol.make_fence(intent, book, krw=krw, coins=coins, step=await price_step(app.upbit, intent.market))
 
 
-async def price_step(app: App, market: str) -> Decimal | None:
+async def price_step(upbit: Upbit, market: str) -> Decimal | None:
     """Return the price step of now; None when Upbit does not tell it, so that the table has to do."""
     try:
-        return await app.upbit.price_step(market)
+        return await upbit.price_step(market)
     except ExchangeError as error:
         log.warning("price step not told market=%s error=%s", market, error)
         return None
@@ -246,16 +247,18 @@ def write_sight(app: App, intent: Intent, order: Order, sight: Sight) -> IntentS
     """Write down what was seen under the identifier of a doubtful intent, and return what it makes of the intent."""
     state = protocol.after_sight(sight)
     if state is not IntentState.UNKNOWN:
-        if sight is Sight.REAL and is_foreign(app, intent, order):
-            halt_buys_beside_another(app, intent, order)  # first: after a death nothing would tell of what is seen
+        if sight is Sight.REAL and is_foreign(app.journal, intent, order):
+            halt_buys_beside_another(
+                app.control, intent, order
+            )  # first: after a death nothing would tell of what is seen
         app.journal.see(intent.identifier, state, order.uuid)
         app.tell("order_found", market=intent.market, identifier=intent.identifier, state=state.value)
     return state
 
 
-def is_foreign(app: App, intent: Intent, order: Order) -> bool:
+def is_foreign(journal: Journal, intent: Intent, order: Order) -> bool:
     """Return whether an order under our identifier was sent by somebody else."""
-    sent_elsewhere = protocol.is_foreign(app.journal.attempts(intent.identifier))
+    sent_elsewhere = protocol.is_foreign(journal.attempts(intent.identifier))
     return sent_elsewhere or not protocol.is_as_asked(protocol.to_order(intent), order)
 
 

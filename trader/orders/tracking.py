@@ -17,9 +17,13 @@ from trader.orders.protocol import Sight
 from upbit.errors import ExchangeError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
     from journal.records import Intent
     from trader.app import App
     from upbit.models import Order
+    from upbit.rest import Upbit
 
 log = logging.getLogger("trader.orders")
 
@@ -75,26 +79,28 @@ async def write_progress(app: App, intent: Intent, order: Order, looks: Looks, s
     now_s = asyncio.get_running_loop().time()
     sight = protocol.judge(intent, order)
     if sight is Sight.OTHER and strangers.persist(now_s):
-        halt_buys_on_other(app, intent, order)
+        halt_buys_on_other(app.control, intent, order)
     if sight is not Sight.REAL:
         return False
     looks.add(order, now_s)
     if fills := looks.fills(now_s):
         app.journal.record_fills(intent.identifier, fills, looks.fee())
     ending = looks.ending()
-    if ending is Ending.OPEN or (ending is Ending.SHORT and not await is_listed_so(app, intent, order, looks)):
+    if ending is Ending.OPEN or (
+        ending is Ending.SHORT and not await is_listed_so(app.clock, app.upbit, intent, order, looks)
+    ):
         return False
     if ending is Ending.ODD:
-        halt_buys_on_odd_fills(app, order)
+        halt_buys_on_odd_fills(app.control, order)
     app.journal.finish(intent.identifier)
     return True
 
 
-async def is_listed_so(app: App, intent: Intent, order: Order, looks: Looks) -> bool:
+async def is_listed_so(clock: Callable[[], datetime], upbit: Upbit, intent: Intent, order: Order, looks: Looks) -> bool:
     """Return whether the list of orders, too, shows that an order ended with less than was asked for."""
-    begin, end = intent.decided_at - LIST_ROOM, app.clock() + LIST_ROOM
+    begin, end = intent.decided_at - LIST_ROOM, clock() + LIST_ROOM
     try:
-        listed = await app.upbit.closed_orders(start=begin, end=end, market=intent.market, prefix=intent.identifier)
+        listed = await upbit.closed_orders(start=begin, end=end, market=intent.market, prefix=intent.identifier)
     except ExchangeError as error:
         log.warning("orders not readable identifier=%s error=%s", intent.identifier, error)
         return looks.may_do_without_list()

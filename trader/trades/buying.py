@@ -23,8 +23,9 @@ from upbit.rules import plain, rounded_average
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from config.settings import Config
     from journal.journal import Journal
-    from state import Balance
+    from state import Balance, State
     from strategy.base import Entry, Snapshot
     from trader.app import App
     from upbit.models import Chance
@@ -54,7 +55,7 @@ async def begin_buy(app: App, snapshot: Snapshot, entry: Entry) -> bool:
     if not app.journal.begin_trade(trade, intent):
         await refuse(app, market, "already_decided")
         return False
-    await note_trade_id(app, market, trade.id)
+    await note_trade_id(app.state, market, trade.id)
     return True
 
 
@@ -139,7 +140,7 @@ async def after_buy(app: App, trade_id: str, intent: Intent) -> None:
     stop = stop_price(average, trade.stop_distance)
     opened_at = fills[0].at
     fee = app.journal.intent(intent.identifier).paid_fee
-    name, room = await app.name_of(trade.market), await room_left(app, opened_at)
+    name, room = await app.name_of(trade.market), await room_left(app.config, app.state, opened_at)
     note = app.messages.bought(trade, name=name, fills=fills, fee=fee, stop_price=stop, at=opened_at, room=room)
     app.journal.enter_position(trade_id, opened_at=opened_at, stop_price=stop, highest_price=average, notes=[note])
     hoped = trade.entry_reason.get("expected_price")
@@ -148,12 +149,12 @@ async def after_buy(app: App, trade_id: str, intent: Intent) -> None:
     await hold_again(app, trade.market)
 
 
-async def room_left(app: App, since: datetime) -> Room:
+async def room_left(config: Config, state: State, since: datetime) -> Room:
     """Return how many places are taken, and how much won is free as far as the wallet was read after `since`."""
-    krw = (await app.state.wallet_dict.snapshot()).get("KRW")
+    krw = (await state.wallet_dict.snapshot()).get("KRW")
     free = krw.available if krw is not None and krw.as_of >= since else None
-    taken = len(await app.state.active_trade.snapshot())
-    return Room(taken=taken, places=app.config.trading.max_open_trades, free_krw=free)
+    taken = len(await state.active_trade.snapshot())
+    return Room(taken=taken, places=config.trading.max_open_trades, free_krw=free)
 
 
 async def after_refusal(app: App, intent: Intent) -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from journal.journal import Journal
     from journal.records import Fill, Trade
+    from state import State
     from trader.app import App
 
 
@@ -43,9 +44,9 @@ def position_of(journal: Journal, trade: Trade) -> Position:
     )
 
 
-async def reserve(app: App, market: str, now: Phase, then: Phase) -> bool:
+async def reserve(state: State, market: str, now: Phase, then: Phase) -> bool:
     """Move a trade from one phase to the next; False when somebody else already did."""
-    async with app.state.active_trade.locked() as active:
+    async with state.active_trade.locked() as active:
         trade = active.get(market)
         if trade is None or trade.phase != now:
             return False
@@ -53,9 +54,9 @@ async def reserve(app: App, market: str, now: Phase, then: Phase) -> bool:
         return True
 
 
-async def note_trade_id(app: App, market: str, trade_id: str) -> None:
+async def note_trade_id(state: State, market: str, trade_id: str) -> None:
     """Tie a trade of the shared dicts to its name in the journal."""
-    async with app.state.active_trade.locked() as active:
+    async with state.active_trade.locked() as active:
         active[market] = replace(active[market], trade_id=trade_id)
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from strategy.base import Exit
     from trader.app import App
     from upbit.models import Book
+    from upbit.rest import Upbit
 
 log = logging.getLogger("trader.selling")
 
@@ -53,7 +54,7 @@ async def begin_sale(app: App, market: str, answer: Exit) -> bool:
     trade_id = (await app.state.active_trade.snapshot())[market].trade_id
     if app.comparison.rounds == 0:  # the journal may be an old copy: what it holds may have been sold since
         await wait_for_comparison(app)
-    book = await read_book(app, market)
+    book = await read_book(app.upbit, market)
     price = await fresh_price(app, market)
     trade = app.journal.trade(trade_id)
     leaving = look_at(app, trade, answer, book, price)
@@ -83,11 +84,11 @@ async def begin_sale(app: App, market: str, answer: Exit) -> bool:
     return True
 
 
-async def read_book(app: App, market: str) -> Book | None:
+async def read_book(upbit: Upbit, market: str) -> Book | None:
     """Return the order book; None when it does not come at once, or not at all: a stop waits for no stranger."""
     try:
         async with asyncio.timeout(BOOK_WITHIN_S):
-            (book,) = await app.upbit.books([market])
+            (book,) = await upbit.books([market])
     except (ExchangeError, TimeoutError) as error:
         log.warning("book not readable market=%s error=%s", market, error or type(error).__name__)
         return None
@@ -151,12 +152,12 @@ async def after_sell(app: App, trade_id: str, intent: Intent) -> None:
         return
     if intent.state is not IntentState.FINAL:
         await pause(rest_after(app, intent), app.stop)
-    if ended_with(app.journal, intent, InsufficientFunds) or await is_there_after_all(app, intent):
+    if ended_with(app.journal, intent, InsufficientFunds) or await is_there_after_all(app.upbit, intent):
         await wait_for_comparison(app)
     await hold_or_end(app, trade_id)
 
 
-async def is_there_after_all(app: App, intent: Intent) -> bool:
+async def is_there_after_all(upbit: Upbit, intent: Intent) -> bool:
     """Return whether Upbit shows a sale that it refused: then it is taken in before another one is sent.
 
     The second look, after the rest: the first one followed the refusal. Without an answer all orders are compared.
@@ -164,7 +165,7 @@ async def is_there_after_all(app: App, intent: Intent) -> bool:
     if intent.state is not IntentState.REJECTED:
         return False
     try:
-        await app.upbit.order(identifier=intent.identifier)
+        await upbit.order(identifier=intent.identifier)
     except OrderNotFound:
         return False
     except ExchangeError as error:
