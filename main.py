@@ -83,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     from cli.common.dispatch import dispatch  # noqa: PLC0415 - `--help` does without
 
-    return dispatch(import_module(module_of(options.verb)).run, options)
+    return dispatch(import_module(module_of(options.verb)), options)
 
 
 def door() -> None:

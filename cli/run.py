@@ -19,7 +19,8 @@ from cli.common.loop import plain_loop, stop_on_signals
 from cli.common.page import page_beside
 from cli.common.recording import tape_beside
 from cli.common.screen import follow
-from config.problems import ConfigError, Problem
+from config.problems import Problem
+from config.reading import UnusableSettings
 from config.settings import most_spent
 from journal.errors import JournalError
 from notifier.answers import Delivery
@@ -58,15 +59,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(config: Config, options: argparse.Namespace) -> int:
     """Run the daemon until SIGTERM or SIGINT; return the exit code."""
     if config.access_key is None or config.secret_key is None:
-        raise ConfigError((NO_KEYS,))
+        raise UnusableSettings((NO_KEYS,), config)
     logs.configure(config, wall_clock, file=config.log_path)
     say_what_may_be_spent(config)
     attempts = Attempts.of(config, wall_clock)
     try:
-        if not sys.stderr.isatty():
-            with stop_asked() as asked:
-                if not attempts.wait(asked.wait):
-                    return OK
+        if not rested(attempts):
+            return OK
         with asyncio.Runner(loop_factory=plain_loop()) as runner:
             runner.run(trade(config, attempts, record=options.record))
     except KeyboardInterrupt:
@@ -78,6 +77,23 @@ def run(config: Config, options: argparse.Namespace) -> int:
     except BaseExceptionGroup as group:
         raise first_of(group) from group
     return OK
+
+
+def refused(error: UnusableSettings) -> None:
+    """Tell a person once of settings that cannot be used, and let whoever starts us again and again wait."""
+    config = error.readable
+    logs.configure(config, wall_clock)
+    attempts = Attempts.of(config, wall_clock, error.problems)
+    if rested(attempts) and attempts.failed() == 1:
+        asyncio.run(tell_without_journal(config, error))
+
+
+def rested(attempts: Attempts) -> bool:
+    """Let the pause before this start pass; return whether to start. Nobody waits at a terminal."""
+    if sys.stderr.isatty():
+        return True
+    with stop_asked() as asked:
+        return attempts.wait(asked.wait)
 
 
 async def trade(config: Config, attempts: Attempts, *, record: bool = False) -> None:
@@ -108,8 +124,8 @@ async def tell_refusal(app: App, error: BaseException, failures: int) -> None:
         await app.discord.flush(FLUSH_S)
 
 
-async def tell_without_journal(config: Config, error: JournalError) -> None:
-    """Send a person one message about a journal that cannot be used: it holds none, and no daemon will send it."""
+async def tell_without_journal(config: Config, error: UnusableSettings | JournalError) -> None:
+    """Send a person one message about settings or a journal that cannot be used: no daemon will send it."""
     told = explain_failure(error, config.language)
     if told is None or config.webhook_url is None:
         return

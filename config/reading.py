@@ -32,10 +32,18 @@ from config.settings import (
 from config.tables import ENVIRONMENT, SETTINGS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, MutableMapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 
 UNREADABLE = (ValueError, ArithmeticError, RecursionError)
 """What reading TOML ends in: it is none, a number is too long or its exponent too large, brackets are too deep."""
+
+
+class UnusableSettings(ConfigError):
+    """Settings that cannot be used. `readable` holds those that can, and defaults in the place of the others."""
+
+    def __init__(self, problems: Sequence[Problem], readable: Config) -> None:
+        super().__init__(problems)
+        self.readable = readable
 
 
 def load(environ: Mapping[str, str], *, path: Path | None = None, overrides: Sequence[str] = ()) -> Config:
@@ -47,7 +55,7 @@ def load(environ: Mapping[str, str], *, path: Path | None = None, overrides: Seq
         overrides: `KEY=VALUE`, as after `--set`.
 
     Raises:
-        ConfigError: with every problem found.
+        UnusableSettings: with every problem found.
     """
     reader = Reader(environ)
     if path is not None:
@@ -56,7 +64,7 @@ def load(environ: Mapping[str, str], *, path: Path | None = None, overrides: Seq
         reader.read_override(text)
     config = reader.finish()
     if reader.problems:
-        raise ConfigError(reader.problems)
+        raise UnusableSettings(reader.problems, config)
     return config
 
 
@@ -77,6 +85,12 @@ class Reader:
         """Note what a check has found."""
         for problem in found:
             self.fail(problem.ko, problem.en)
+
+    def checked(self, value: str | None, check: Callable[[str], Iterable[Problem]]) -> str | None:
+        """Return a value that a check has nothing against; nobody may use another, and its problems are noted."""
+        found = list(check(value)) if value else []
+        self.note(found)
+        return None if found else value
 
     def read_file(self, path: Path) -> None:
         """Read config.toml."""
@@ -187,22 +201,20 @@ class Reader:
         """Put everything together."""
         access, secret, webhook = (self.variable(name) for name in ("ACCESS_KEY", "SECRET_KEY", "WEBHOOK_URL"))
         bot_token = self.variable("DISCORD_BOT_TOKEN")
-        proxy, ca_file = self.variable("HTTPS_PROXY"), self.variable("SSL_CERT_FILE")
-        base_url = (self.variable("UPBIT_BASE_URL") or DEFAULT_BASE_URL).rstrip("/")
+        webhook = self.checked(webhook, check_webhook)
+        base_url = self.checked((self.variable("UPBIT_BASE_URL") or DEFAULT_BASE_URL).rstrip("/"), check_base_url)
         self.note(check_keys(access, secret))
-        self.note(check_webhook(webhook) if webhook else ())
-        self.note(check_base_url(base_url))
         for name, key in (("BOT_LANGUAGE", "language"), ("LOG_LEVEL", "log.level")):
             if given := self.variable(name):
                 self.take(key, given.lower() if key == "language" else given.upper(), name)
-        for variable, check in ((proxy, check_proxy), (ca_file, check_ca_file)):
-            self.note(check(variable) if variable else ())
+        proxy = self.checked(self.variable("HTTPS_PROXY"), check_proxy)
+        ca_file = self.checked(self.variable("SSL_CERT_FILE"), check_ca_file)
         config = Config(
             access_key=Secret(access) if access else None,
             secret_key=Secret(secret) if secret else None,
             webhook_url=Secret(webhook) if webhook else None,
             discord_bot_token=Secret(bot_token) if bot_token else None,
-            base_url=base_url,
+            base_url=base_url or DEFAULT_BASE_URL,
             proxy=Secret(proxy) if proxy else None,
             no_proxy=self.variable("NO_PROXY") or "",
             ca_file=Path(ca_file) if ca_file else None,

@@ -18,9 +18,10 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+    from config.problems import Problem
     from config.settings import Config
 
 FILE = "start.json"
@@ -39,10 +40,10 @@ class Attempts:
     clock: Callable[[], datetime]
 
     @classmethod
-    def of(cls, config: Config, clock: Callable[[], datetime]) -> Attempts:
-        """Return those of the settings; nothing of a secret can be read from their fingerprint."""
+    def of(cls, config: Config, clock: Callable[[], datetime], problems: Sequence[Problem] = ()) -> Attempts:
+        """Return those of the settings and what is wrong with them; no secret can be read from their fingerprint."""
         secrets = [one.reveal() for one in (config.access_key, config.secret_key) if one is not None]
-        known = hashlib.sha256(repr((config, secrets)).encode()).hexdigest()[:16]
+        known = hashlib.sha256(repr((config, secrets, problems)).encode()).hexdigest()[:16]
         return cls(path=config.data_dir / FILE, settings=known, clock=clock)
 
     def failures(self) -> int:
@@ -61,6 +62,7 @@ class Attempts:
         record = {"settings": self.settings, "failures": count, "at": self.clock().isoformat()}
         draft = self.path.with_suffix(".tmp")
         try:
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             draft.write_text(json.dumps(record), encoding="utf-8")
             draft.replace(self.path)
         except OSError as error:  # the start has failed anyhow, and its sentence counts

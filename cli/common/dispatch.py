@@ -7,10 +7,10 @@ import signal
 import sys
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from cli.common.exits import INTERRUPTED
-from config.reading import load, take_secrets
+from config.reading import UnusableSettings, load, take_secrets
 
 if TYPE_CHECKING:
     import argparse
@@ -22,16 +22,26 @@ DEFAULT_CONFIG = Path("config.toml")
 STRATEGIES = "strategies"
 
 
-def dispatch(verb: Callable[[Config, argparse.Namespace], int], options: argparse.Namespace) -> int:
+class Verb(Protocol):
+    """A module of `cli/`. One that is started again and again may have `refused(error)`, for settings it cannot use."""
+
+    run: Callable[[Config, argparse.Namespace], int]
+
+
+def dispatch(verb: Verb, options: argparse.Namespace) -> int:
     """Run one verb and return its exit code."""
     environment = take_secrets(os.environ)
     language = wished_language(environment)
     try:
         take_interrupts()
-        config = load(environment, path=config_path(environment), overrides=options.overrides)
-        language = config.language
-        find_own_strategies(config.data_dir / STRATEGIES)
-        return verb(config, options)
+        try:
+            config = load(environment, path=config_path(environment), overrides=options.overrides)
+            language = config.language
+            find_own_strategies(config.data_dir / STRATEGIES)
+            return verb.run(config, options)
+        except UnusableSettings as error:
+            getattr(verb, "refused", ignored)(error)
+            raise
     except KeyboardInterrupt:
         return INTERRUPTED
     except Exception as error:
@@ -43,6 +53,10 @@ def dispatch(verb: Callable[[Config, argparse.Namespace], int], options: argpars
         sentence, code = told
         print(sentence, file=sys.stderr)  # noqa: T201 - the one sentence a person reads
         return code
+
+
+def ignored(_: UnusableSettings) -> None:
+    """Do nothing before settings that cannot be used are told."""
 
 
 def wished_language(environment: Mapping[str, str]) -> str:

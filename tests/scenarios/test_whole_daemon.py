@@ -227,6 +227,26 @@ def test_a_container_that_is_started_again_and_again_neither_hammers_nor_repeats
     assert len(sent) == 1
 
 
+def test_settings_that_cannot_be_used_are_told_once_and_pause_the_starts_that_repeat_them(tmp_path: Path) -> None:
+    """No daemon runs that could tell it; what was mended is tried at once."""
+    with exchange("--markets", "3") as url:
+        more = {**KEYS, "UPBIT_BASE_URL": url, "BOT_DATA_DIR": str(tmp_path / "data")}
+        more["WEBHOOK_URL"] = hook = f"{url}/api/webhooks/1/test"
+        done = main("run", "--set", "trading.max_open_trades=0", **more)
+        assert (done.returncode, "max_open_trades = 0 cannot be used" in done.stderr) == (4, True)
+        with running("run", "--set", "trading.max_open_trades=0", **more) as daemon:
+            assert "seconds=5 failures=1" in read_until(daemon, "start_paused")
+            daemon.send_signal(signal.SIGTERM)
+            assert daemon.wait(PATIENCE_S) == 4
+        told = [message_at(f"{hook}/messages/{number}") for number in (1, 2)]
+        with running("run", "--set", "trading.max_open_trades=1", **more) as daemon:
+            wait_for(tmp_path / "data" / "journal.sqlite3", lambda reader: starts(reader) == 1)
+            daemon.send_signal(signal.SIGTERM)
+            assert daemon.wait(PATIENCE_S) == 0
+    assert "= 0 cannot be used" in told[0]
+    assert told[1] == ""
+
+
 def free_port() -> int:
     """Return a port on which nobody listens."""
     with socket.create_server(("127.0.0.1", 0)) as server:

@@ -89,7 +89,7 @@ def test_a_record_that_cannot_be_read_counts_for_nothing(story: Story, content: 
     """Neither does a folder that cannot be written make the start fail twice."""
     (story.folder / "start.json").write_text(content)
     assert story.attempts().failures() == 0
-    story.folder = story.folder / "nowhere"
+    story.folder = story.folder / "start.json" / "below a file"
     assert story.attempts().failed() == 0  # what cannot be counted would be told as the first at every start
     story.attempts().forget()
 
