@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 VERBS = {
     "run": ("실제 거래 (ACCESS_KEY, SECRET_KEY 필요)", "trade for real; needs ACCESS_KEY and SECRET_KEY"),
     "demo": ("키도 인터넷도 없이 내장 업비트에서 연습", "no keys, no internet: rehearse on an embedded Upbit"),
+    "paper": ("실제 시세, 가짜 돈: 키 없이 모의 거래", "the real market, money of nobody: trade on paper, no keys"),
     "sandbox": ("내장 업비트만 실행", "only the exchange: an Upbit in a box on this machine"),
     "record": ("시장이 보내는 모든 것을 그대로 파일에", "keep everything the market sends on disk, as it comes"),
     "tape": ("기록한 테이프 점검과 내보내기", "what was recorded: check, export"),

@@ -270,6 +270,7 @@ class Config:
         en="a file for the log of `run`, too, in the data folder; a new one every 10 MB, and 5 old ones are kept",
     )
     sources: Mapping[str, str] = field(default_factory=dict)  # key: where its value came from
+    paper: bool = False  # whether the exchange of this machine has a real market
 
     @property
     def log_path(self) -> Path | None:
@@ -283,8 +284,10 @@ class Config:
 
     @property
     def mode(self) -> str:
-        """Whether orders move real money: "live" everywhere but on this machine, where it is the "sandbox"."""
-        return "sandbox" if is_loopback(self.base_url) else "live"
+        """Whose money orders move: "live" everywhere but on this machine, where it is nobody's ("sandbox", "paper")."""
+        if not is_loopback(self.base_url):
+            return "live"
+        return "paper" if self.paper else "sandbox"
 
 
 def is_loopback(url: str) -> bool:

@@ -27,6 +27,12 @@ NUMBERS: dict[str, Words] = {
 }
 """Names of numbers, as strategies quote them. One's own strategy may quote others: they keep the names it gave them."""
 
+MODES = {
+    "live": Words("실거래", "live"),
+    "sandbox": Words("샌드박스", "sandbox"),
+    "paper": Words("모의 (PAPER)", "PAPER (모의)"),
+}
+"""Whose money it is, by the mode of the settings."""
 STATES = {
     Level.ACTIVE: Words("매매 중", "trading"),
     Level.HALT_BUYS: Words("매수 중단", "buying halted"),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from journal.records import Note
 from notifier.embed_limits import MOST_FIELDS, NOTHING, TEXT, TITLE, VALUE, cut
+from notifier.labels import MODES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,7 +31,7 @@ class Writer:
     """Writes messages in one language; `mode` says whether it is about real money."""
 
     language: str  # "ko" or "en"
-    mode: str  # "live" or "sandbox"
+    mode: str  # one of `MODES`
     colors: str = "red_blue"  # a key of `PALETTES`
 
     def _say(self, ko: str, en: str) -> str:
@@ -49,12 +50,11 @@ class Writer:
         card: str | None = None,
         url: str | None = None,
     ) -> Note:
-        mode = self._say("실거래", "LIVE") if self.mode == "live" else self._say("샌드박스", "SANDBOX")
         embed: dict[str, object] = {
             "title": cut(title, TITLE),
             "color": color,
             "timestamp": at.isoformat(),
-            "footer": {"text": mode},
+            "footer": {"text": MODES[self.mode].say(self.language).upper()},
             "fields": [
                 {"name": name, "value": cut(value, VALUE) or NOTHING, "inline": True}
                 for name, value in list(fields)[:MOST_FIELDS]

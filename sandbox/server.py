@@ -6,7 +6,7 @@ import asyncio
 import random
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 from aiohttp import web
 
@@ -45,11 +45,12 @@ from tape.reading import is_tape
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from datetime import datetime
     from pathlib import Path
     from types import TracebackType
 
+    from sandbox.exchange.records import AnyRecord
     from sandbox.faults.plan import FaultPlan
     from sandbox.keys import PocketId
     from sandbox.market.feed import Source
@@ -112,10 +113,28 @@ def open_source(options: SandboxOptions, now: datetime) -> Opened:
     return Opened(Generator(options.seed, options.markets, to_ms(start)), start)
 
 
+class Past(Protocol):
+    """What happened before, and who keeps what happens from now on."""
+
+    @property
+    def past(self) -> Sequence[AnyRecord]:
+        """Return what happened before; nothing: it is new."""
+
+    def restore(self, exchange: Exchange) -> None:
+        """Let an exchange be what happened before."""
+
+
 class Sandbox:
     """A running exchange: `async with Sandbox(options, clock) as box`. Market time is `clock()`, aware UTC."""
 
-    def __init__(self, options: SandboxOptions, clock: Callable[[], datetime], source: Opened | None = None) -> None:
+    def __init__(
+        self,
+        options: SandboxOptions,
+        clock: Callable[[], datetime],
+        source: Opened | None = None,
+        past: Past | None = None,
+    ) -> None:
+        """With a `past` it goes on as what that says, and only a new one is given what the options say."""
         self.options = options
         self.discord = Discord()
         self.guild = Guild(self._now_ms)
@@ -128,9 +147,9 @@ class Sandbox:
         self.markets = Markets(faulty if fragile else feed)
         pockets = (_first_pocket(options), *options.pockets)
         self.gate = TokenCheck([_issue(key, pocket.id, clock()) for pocket in pockets for key in pocket.keys])
-        self._live = feed if isinstance(feed, LiveSource) else None
+        self.live = feed if isinstance(feed, LiveSource) else None
         rng, stream_rng = (  # reproducible ids, not secrets; in a market that goes on, none that was there before
-            random.SystemRandom() if self._live else random.Random(f"{options.seed} {name}")
+            random.SystemRandom() if self.live else random.Random(f"{options.seed} {name}")
             for name in ("exchange", "stream")
         )
         self.exchange = Exchange(
@@ -145,7 +164,7 @@ class Sandbox:
         )
         audience = Audience()
         self._own = OwnMarket(self.markets, self.exchange, audience)
-        relayed = Relayed(self._live, audience) if self._live else None
+        relayed = Relayed(self.live, audience) if self.live else None
         self._stream = Stream(
             relayed or self._own,
             audience,
@@ -161,17 +180,21 @@ class Sandbox:
         self.exchange.listeners.append(self._stream)
         self.markets.on_own_trade = lambda trade: self._own.on_trades([trade], self._now_ms())
         self._listener: Listener | None = None
-        for pocket in pockets:
-            self.exchange.open_pocket(pocket.id)
-            for currency, amount in pocket.balances.items():
-                self.exchange.deposit(currency, amount, pocket.id)
         self._url = ""
         self.faults = self._make_faults(faulty) if fragile else None
         self._floor = (
-            LiveFloor(self._live, self.markets, self.exchange, relayed, self._now_ms)
-            if self._live is not None and relayed is not None
+            LiveFloor(self.live, self.markets, self.exchange, relayed, self._now_ms)
+            if self.live is not None and relayed is not None
             else None
         )
+        for pocket in pockets:
+            self.exchange.open_pocket(pocket.id)
+        if past is not None:
+            past.restore(self.exchange)
+        if past is None or not past.past:
+            for pocket in pockets:
+                for currency, amount in pocket.balances.items():
+                    self.exchange.deposit(currency, amount, pocket.id)
         self._admin = Admin(self.faults, self.violations) if options.admin and self.faults else None
 
     def _make_faults(self, source: FaultySource) -> Faults:
@@ -262,7 +285,7 @@ class Sandbox:
 
     def catch_up(self) -> None:
         """Bring the public market to the present: every answer and frame shows the same moment."""
-        if self._live is not None:
+        if self.live is not None:
             return  # it comes by itself
         now_ms = self._now_ms()
         trades = self.markets.advance(now_ms)
@@ -306,11 +329,11 @@ class Sandbox:
             return await self._stream.serve(request, call.path)
         if call.path == GATEWAY:
             return await self.guild.serve(request)
-        if self._live is not None:
+        if self.live is not None:
             if self._api.is_public(call):
-                return send(await self._api.relay(call, self._live.upstream.answer))
+                return send(await self._api.relay(call, self.live.upstream.answer))
             if call.method == "POST" and isinstance(market := named(call).get("market"), str):
-                await self._live.look(market)
+                await self.live.look(market)
         return send(self._answer(call))
 
     def _answer(self, call: Call) -> Response:

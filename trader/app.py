@@ -72,7 +72,7 @@ class App:
     discord: Discord | None  # None: nobody wants messages
     account: str  # four characters that stand for the account in identifiers
     fingerprint: str  # of the access key in use
-    mode: str  # "live" or "sandbox"
+    mode: str  # whose money it is, as the settings say
     watchdog: Watchdog | None = None  # of the process, if it has one
     state: State = field(default_factory=State)
     stop: asyncio.Event = field(default_factory=asyncio.Event)

@@ -45,14 +45,20 @@ def add_market(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--markets", type=int, default=40, choices=range(1, 290), metavar="N", help="1 to 289 (default 40)"
     )
-    parser.add_argument(
-        "--krw", type=money, default=Decimal(1_000_000), metavar="WON", help="won in the account (default 1000000)"
-    )
-    parser.add_argument("--port", type=port, default=0, metavar="N", help="port to listen on (default: a free one)")
+    add_account(parser)
     parser.add_argument(
         "--faults", metavar="PLAN", help="what goes wrong: a plan in JSON, or the name of a ready one (docs/faults.md)"
     )
     parser.add_argument("--admin", action="store_true", help="let programs on this machine change faults over HTTP")
+
+
+def add_account(parser: argparse.ArgumentParser, *, usual_port: int = 0) -> None:
+    """Add what is in the account, and where the exchange listens (port 0: a free one)."""
+    parser.add_argument(
+        "--krw", type=money, default=Decimal(1_000_000), metavar="WON", help="won in the account (default 1000000)"
+    )
+    listens = f"port to listen on (default: {usual_port or 'a free one'})"
+    parser.add_argument("--port", type=port, default=usual_port, metavar="N", help=listens)
 
 
 def add_period(parser: argparse.ArgumentParser) -> None:

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from notifier.colours import PALETTES
 from notifier.formats import KST, average, percent, price, signed_won, won
-from notifier.labels import PHASES, STATES
+from notifier.labels import MODES, PHASES, STATES
 from notifier.words import Words
 from upbit.rules import base_of
 
@@ -65,7 +65,7 @@ class Picture:
 
     language: str
     colors: str  # a key of `PALETTES`
-    mode: str  # "live" or "sandbox"
+    mode: str  # one of `MODES`
     at: datetime
     state: Level
     silent_s: float  # since the exchange was heard last
@@ -109,7 +109,7 @@ class Picture:
 
     def title(self, *, silent: bool) -> Text:
         """Return what this is about, and whether it still hears the exchange."""
-        money = self.say("실거래", "live") if self.mode == "live" else self.say("샌드박스", "sandbox")
+        money = MODES[self.mode].say(self.language)
         if silent:
             seconds = f"{self.silent_s:.0f}"
             return Text(f"Upbit {money} · {self.say(f'{seconds}초째 연결 없음', f'no connection for {seconds} s')}")

@@ -11,6 +11,7 @@ from dashboard.html import el
 from dashboard.pages.parts import Page, facts, section, table, warning
 from dashboard.passes import Role
 from notifier import watchers
+from notifier.labels import MODES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,10 +51,9 @@ def page(pulse: Pulse, sight: Sight) -> Page:
     title = sight.say("상태", "Health")
     stopped = [warning(watchers.sentence(loop, sight.language)) for loop in sorted(pulse.dead)]
     fine = el("p", sight.say("모든 부분이 정상으로 동작합니다.", "All parts are at work."))
-    modes = {"live": sight.say("실거래", "live"), "sandbox": sight.say("샌드박스", "sandbox")}
     pairs = [
         (sight.say("버전", "version"), VERSION),
-        (sight.say("모드", "mode"), modes[pulse.mode]),
+        (sight.say("모드", "mode"), MODES[pulse.mode].say(sight.language)),
         (sight.say("전략", "strategy"), pulse.strategy),
         (sight.say("거래 기록 크기", "size of the journal"), f"{pulse.journal_bytes / 1e6:,.1f} MB"),
         (sight.say("보는 사람", "viewers"), f"{pulse.viewers:,}"),

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from sandbox.exchange.matching import Offer
     from sandbox.exchange.orders import Request
     from sandbox.exchange.pockets import Pocket
+    from sandbox.exchange.records import AnyRecord
     from sandbox.market.feed import Book, PublicTrade
 
 FEE_RATE = Decimal("0.0005")
@@ -118,6 +119,34 @@ class Exchange:
         for pocket in self.pockets.values():
             pocket.verify()
 
+    # -- what is kept
+
+    def keep(self, record: Callable[[AnyRecord], None]) -> None:
+        """Hand over from now on what is about to happen; what cannot be kept does not happen."""
+        self._clearing.record = record
+
+    def restore(self, records: Iterable[AnyRecord]) -> None:
+        """Be what these records make, and go on: orders that had not met the book will, as if they came now.
+
+        Raises `LedgerError`, `KeyError` or `AssertionError` when they are not the records of an exchange.
+        """
+        for record in records:
+            self._clearing.carry_out(record)
+        self.verify()
+        for order in list(self.orders.values()):
+            if order.asked.identifier is not None:
+                self._identifiers[order.pocket.account, order.asked.identifier] = order
+            if order.open:
+                self._go_on(order)
+        while len(self.orders) > ORDERS_KEPT and self._forget_oldest():
+            pass
+
+    def _go_on(self, order: Order) -> None:
+        if not order.met_ms and not order.cancelling:
+            self._meet(order)
+        elif order.cancelling or not self._engine.rest_again(order):
+            self._engine.end_cancelled(order)
+
     # -- what happens
 
     def open_pocket(self, pocket: PocketId) -> Pocket:
@@ -145,7 +174,7 @@ class Exchange:
         """
         if not order.open or order.cancelling:
             raise refuse("order_not_found")
-        order.cancelling = True
+        self._clearing.cancelling(order)
         self._soon(lambda: self._cancel(order, then))
 
     def replace(self, order: Order, body: Mapping[str, object]) -> Order:
@@ -226,13 +255,14 @@ class Exchange:
         if len(self.orders) > ORDERS_KEPT:
             self._forget_oldest()
 
-    def _forget_oldest(self) -> None:
+    def _forget_oldest(self) -> bool:
         oldest = next((order for order in self.orders.values() if not order.open), None)
         if oldest is None:
-            return
+            return False
         self._clearing.forget(oldest)
         if oldest.asked.identifier is not None:
             self._identifiers[oldest.pocket.account, oldest.asked.identifier] = None
+        return True
 
     def _succeed(self, order: Order, successor: Order, body: Mapping[str, object]) -> None:
         try:
@@ -265,8 +295,8 @@ class Exchange:
         self.in_flight += 1
 
         def run() -> None:
-            self.in_flight -= 1
             effect()
+            self.in_flight -= 1
 
         return run
 

@@ -66,6 +66,11 @@ class Resting:
         return side, bisect_left(side, _rank(order), key=_rank)
 
 
+def rests(order: Order) -> bool:
+    """Whether an order that is not filled at once waits."""
+    return order.asked.ord_type == "limit" and order.asked.time_in_force in {None, "post_only"}
+
+
 def _price(level: Level) -> Decimal:
     return level.price
 
@@ -113,27 +118,31 @@ class Engine:
             return
         asked = order.asked
         book = self._venue.book(asked.market)
-        order.met_ms = max(order.met_ms, book.at_ms)
+        self._clearing.meet(order, max(order.met_ms, book.at_ms))
         met = self.offered(order, self._offers(order, book))
         if (asked.time_in_force == "post_only" and met) or (asked.time_in_force == "fok" and not fillable(order, met)):
             self.end_cancelled(order)
             return
-        rests = asked.ord_type == "limit" and asked.time_in_force in {None, "post_only"}
         self._clearing.tell(order, "wait")  # seen live for a market buy too, before its first trade
         for offer in met:
             volume = min(offer.size, order.affordable(offer.price))
             if volume <= 0 or not order.open:
                 break
             self._take(order, offer, volume, book)
-        self._conclude(order, rests=rests)
+        self._conclude(order, rests=rests(order))
 
     def end_cancelled(self, order: Order) -> None:
         """End an order before it is filled completely."""
         self._forget(order)
         self._clearing.end(order, "cancel")
 
-    def rest(self, order: Order) -> None:
-        """Let an order wait that has met the book before."""
+    def rest_again(self, order: Order) -> bool:
+        """Let an order wait that has met the book before, and say whether it is one that does."""
+        if rests(order):
+            self._rest(order)
+        return rests(order)
+
+    def _rest(self, order: Order) -> None:
         self._resting.setdefault(order.asked.market, Resting()).add(order)
 
     def on_book(self, book: Book) -> None:
@@ -215,7 +224,7 @@ class Engine:
             self._forget(order)
             self._clearing.end(order, "done")
         elif rests:
-            self.rest(order)
+            self._rest(order)
         else:
             self.end_cancelled(order)
 

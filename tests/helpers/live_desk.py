@@ -18,6 +18,7 @@ from sandbox.stream.relayed import Relayed
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
+    from paper.wallet import Wallet
     from sandbox.exchange.orders import Order
     from sandbox.wire import Json
 
@@ -52,21 +53,24 @@ class Silence:
 
 
 class LiveDesk:
-    """The exchange, with a million won."""
+    """The exchange, with a million won; with a wallet as that says, and written down there."""
 
-    def __init__(self) -> None:
-        self.now_ms = NOON_MS
+    def __init__(self, wallet: Wallet | None = None, now_ms: int = NOON_MS) -> None:
+        self.now_ms = now_ms
         self.upstream = Silence()
         listings = [Listing(name, name, name, warning=False, caution=frozenset()) for name in (OTHER, MARKET)]
         self.live = LiveSource(self.upstream, listings, start_ms=NOON_MS, latency_ms=LATENCY_MS)
         markets = Markets(self.live)
         self.exchange = Exchange(
-            markets, markets.listed, rng=random.Random(1), now_ms=lambda: self.now_ms, later=self._at_once
+            markets, markets.listed, rng=random.SystemRandom(), now_ms=lambda: self.now_ms, later=self._at_once
         )
         self.floor = LiveFloor(
             self.live, markets, self.exchange, Relayed(self.live, Audience()), now_ms=lambda: self.now_ms
         )
-        self.exchange.deposit("KRW", Decimal(1_000_000))
+        if wallet is not None:
+            wallet.restore(self.exchange)
+        if wallet is None or not wallet.past:
+            self.exchange.deposit("KRW", Decimal(1_000_000))
         self.number = 0
         for kind in FEEDS:
             self.live.opened(kind)

@@ -21,10 +21,11 @@ from simulation.loop import LoopClock, library_clocks
 from tests.helpers.daemon_desk import KEYS
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Mapping, Sequence
     from pathlib import Path
 
     from config.settings import Config
+    from paper.wallet import Wallet
     from sandbox.exchange.orders import Fill, Order
     from sandbox.market.sources.live import LiveSource
 
@@ -71,24 +72,39 @@ def plan(rules: Sequence[Mapping[str, Any]]) -> FaultPlan | None:
 
 
 @asynccontextmanager
+async def played_upbit(
+    *, markets: int = 8, seed: int = 1, faults: Sequence[Mapping[str, Any]] = ()
+) -> AsyncIterator[tuple[Sandbox, LoopClock]]:
+    """Open the exchange that plays Upbit."""
+    clock = LoopClock(START, asyncio.get_running_loop())
+    options = SandboxOptions(seed=seed, markets=markets, start=START, faults=plan(faults))
+    with library_clocks(asyncio.get_running_loop()):
+        async with Sandbox(options, clock, open_source(options, START)) as upbit:
+            yield upbit, clock
+
+
+@asynccontextmanager
+async def on_paper(
+    upbit: Sandbox, clock: LoopClock, *, krw: int = 1_000_000, wallet: Wallet | None = None
+) -> AsyncIterator[PaperDesk]:
+    """Open an exchange on paper in front of it."""
+    options = SandboxOptions(krw=Decimal(krw), access_key=KEYS["ACCESS_KEY"], secret_key=KEYS["SECRET_KEY"])
+    async with (
+        open_live(upbit.url, clock, rng=random.Random(1), latency_ms=LATENCY_MS) as live,
+        Sandbox(options, clock, Opened(live, from_ms(live.start_ms)), wallet) as box,
+    ):
+        fills = Fills(live)
+        box.exchange.listeners.append(fills)
+        yield PaperDesk(upbit, live, box, clock, fills)
+
+
+@asynccontextmanager
 async def paper_desk(
-    *,
-    markets: int = 8,
-    seed: int = 1,
-    krw: int = 1_000_000,
-    faults: Sequence[Mapping[str, Any]] = (),
-    source: Callable[[SandboxOptions], Opened] = lambda options: open_source(options, START),
+    *, markets: int = 8, seed: int = 1, faults: Sequence[Mapping[str, Any]] = ()
 ) -> AsyncIterator[PaperDesk]:
     """Open both exchanges."""
-    clock = LoopClock(START, asyncio.get_running_loop())
-    played = SandboxOptions(seed=seed, markets=markets, start=START, faults=plan(faults))
-    ours = SandboxOptions(krw=Decimal(krw), access_key=KEYS["ACCESS_KEY"], secret_key=KEYS["SECRET_KEY"])
-    with library_clocks(asyncio.get_running_loop()):
-        async with (
-            Sandbox(played, clock, source(played)) as upbit,
-            open_live(upbit.url, clock, rng=random.Random(seed), latency_ms=LATENCY_MS) as live,
-            Sandbox(ours, clock, Opened(live, from_ms(live.start_ms))) as box,
-        ):
-            fills = Fills(live)
-            box.exchange.listeners.append(fills)
-            yield PaperDesk(upbit, live, box, clock, fills)
+    async with (
+        played_upbit(markets=markets, seed=seed, faults=faults) as (upbit, clock),
+        on_paper(upbit, clock) as desk,
+    ):
+        yield desk

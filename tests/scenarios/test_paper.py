@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cli.demo import ledger_equal
+from paper.wallet import WALLET_FILE, open_wallet
 from tests.helpers.daemon_desk import serving, told
-from tests.helpers.paper_desk import LATENCY_MS, PaperDesk, paper_desk
+from tests.helpers.paper_desk import LATENCY_MS, PaperDesk, on_paper, paper_desk, played_upbit
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,6 +49,28 @@ def test_the_daemon_trades_on_paper_and_breaks_no_rule(tmp_path: Path) -> None:
             assert desk.upbit.orders_received == 0
             assert (desk.live.gaps, desk.live.odd, desk.live.given_up) == ([], {}, 0)
             assert desk.box.violations == Counter()
+
+    told(story)
+
+
+def test_a_paper_exchange_goes_on_where_it_was_left(tmp_path: Path) -> None:
+    """Three times exchange and daemon end and begin again: wallet and journal agree each time."""
+
+    async def story() -> None:
+        async with played_upbit(markets=3) as (upbit, clock):
+            ended: list[str] = []
+            for _ in range(3):
+                with open_wallet(tmp_path / WALLET_FILE, "played") as wallet:
+                    async with (
+                        on_paper(upbit, clock, wallet=wallet) as desk,
+                        serving(desk.config(tmp_path), clock) as app,
+                    ):
+                        assert list(desk.box.exchange.orders) == ended
+                        await asyncio.sleep(100)
+                        assert ledger_equal(app.journal.totals(), desk.box.balances(), desk.box.options.krw)
+                ended = list(desk.box.exchange.orders)
+            assert ended
+            assert upbit.violations == Counter()
 
     told(story)
 

@@ -223,6 +223,15 @@ def test_wings_stand_on_those_below_them(texts: dict[str, str], room: str) -> No
     assert wrong_ranks(build(texts), room, RANKS[room]) == []
 
 
+def test_the_daemon_does_not_know_that_it_trades_on_paper(texts: dict[str, str]) -> None:
+    """Live, demo and paper differ by an address: nothing of what trades has heard of the last, or asks for its mode."""
+    asks = re.compile(r"\bpaper\b|\bmode\s*(==|!=|in\b|is\b)", re.IGNORECASE)
+    rooms = ("upbit/", "strategy/", "journal/", "trader/", "state.py", "failure.py")
+    found = {file: asks.findall(text) for file, text in texts.items() if file.startswith(rooms)}
+    assert {file: words for file, words in found.items() if words} == {}
+    assert asks.search('if app.mode == "live":')
+
+
 def test_what_decides_about_money_only_calculates(texts: dict[str, str]) -> None:
     """A strategy, the order protocol, risk, sizes and names: no event loop, network, database, clock or file."""
     found = impure(build(texts), PURE, IMPURE)

@@ -219,21 +219,19 @@ class LiveSource:
             self._listen()
 
     def _meet(self, market: str, late_enough: Callable[[Waiting], bool]) -> None:
-        met = [one for one in self._waiting if one.market == market and late_enough(one)]
-        self._waiting = [one for one in self._waiting if one not in met]
-        for one in met:
+        for one in [one for one in self._waiting if one.market == market and late_enough(one)]:
             one.order.met_ms = one.due_ms
             one.effect()
+            self._waiting.remove(one)  # where that failed it meets the next book
 
     def tend(self) -> None:
         """Ask for books that nobody pushes, give up what has waited too long, and follow what is wanted now."""
         now_ms = self.floor.now_ms()
-        late = [one for one in self._waiting if now_ms - one.arrived_ms >= PATIENCE_MS]
-        self._waiting = [one for one in self._waiting if one not in late]
-        for one in late:
+        for one in [one for one in self._waiting if now_ms - one.arrived_ms >= PATIENCE_MS]:
+            one.give_up()
+            self._waiting.remove(one)
             self.given_up += 1
             log.warning("paper_order_given_up order=%s market=%s why=no book", one.order.uuid, one.market)
-            one.give_up()
         if self.flowing:
             waiting = {one.market for one in self._waiting if now_ms - one.arrived_ms >= TEND_MS}
             self.upstream.look_soon(waiting)
