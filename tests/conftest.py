@@ -52,7 +52,7 @@ def cost(item: pytest.Item) -> tuple[bool, bool, bool, int]:
 
 def is_long(item: pytest.Item) -> bool:
     """Return whether a test needs a whole exchange."""
-    return "contract" in item.nodeid
+    return item.nodeid.startswith(("tests/contract", "tests/scenarios"))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -157,6 +157,6 @@ def only(kind: type[T], **parts: object) -> T:
 @cache
 def names_of(kind: type) -> frozenset[str]:
     """Return the names of what an object of a class has: methods, fields, and what its `__init__` sets."""
-    inits = [base.__dict__["__init__"] for base in kind.__mro__ if "__init__" in base.__dict__]
+    inits = [part for base in kind.__mro__ for name, part in vars(base).items() if "__init__" in name]
     fields = [inspect.get_annotations(base) for base in kind.__mro__]
     return frozenset(dir(kind)).union(*fields, *(init.__code__.co_names for init in inits if hasattr(init, "__code__")))
