@@ -46,6 +46,7 @@ def of(*currencies: str) -> Callable[[Any], Any]:
     return lambda accounts: Rows(account for account in accounts if account.currency in currencies)
 
 
+@pytest.mark.case("L3")
 @pytest.mark.failure("B1")
 @pytest.mark.parametrize("shown", [(), ("BTC",), ("KRW",)])
 def test_a_wallet_that_is_empty_for_minutes_takes_nothing_away(tmp_path: Path, shown: tuple[str, ...]) -> None:

@@ -53,6 +53,7 @@ def with_nothing(order: Order) -> Order:
     )
 
 
+@pytest.mark.case("L1")
 @pytest.mark.failure("A14")
 @pytest.mark.parametrize(("looks", "seconds"), [(1, 0), (2, 0), (3, 0), (1, 4), (1, 9)])
 def test_a_sale_that_is_shown_as_ended_with_nothing_is_sold_once(tmp_path: Path, looks: int, seconds: float) -> None:
@@ -72,6 +73,7 @@ def test_a_sale_that_is_shown_as_ended_with_nothing_is_sold_once(tmp_path: Path,
     told(tmp_path, story)
 
 
+@pytest.mark.case("L2")
 @pytest.mark.parametrize(("looks", "seconds"), [(1, 0), (2, 0), (1, 4)])
 def test_a_buy_that_is_shown_as_ended_with_nothing_is_held_with_its_stop(
     tmp_path: Path, looks: int, seconds: float
@@ -93,6 +95,7 @@ def test_a_buy_that_is_shown_as_ended_with_nothing_is_held_with_its_stop(
     told(tmp_path, story)
 
 
+@pytest.mark.case("L7")
 @pytest.mark.parametrize(
     "lie",
     [

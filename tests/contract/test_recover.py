@@ -357,6 +357,7 @@ def snapshot(desk: Desk, numbers: dict[str, float]) -> Any:
     )
 
 
+@pytest.mark.case("L11")
 @pytest.mark.failure("F6")
 def test_an_order_of_ours_whose_name_says_no_time_is_told_and_skipped_by_everybody(tmp_path: Path) -> None:
     """Comparing goes on, and so does `recover`: it is nobody's position."""

@@ -109,6 +109,16 @@ This page is written by `make docs` from `tests/contract/statements.toml` and th
 115 failures, what the daemon does about each, and the tests that show it.
 This page is written by `make docs` from `tests/failures.toml` and the markers of the tests.""",
     ),
+    "cases": Catalogue(
+        marker="case",
+        source="tests/cases.toml",
+        page="docs/cases.md",
+        head="""\
+# Cases from users of other bots
+
+What happened to them at an exchange, at Discord or on their machine, what must be true here, and the tests of it.
+This page is written by `make docs` from `tests/cases.toml` and the markers of the tests.""",
+    ),
 }
 
 if __name__ == "__main__":

@@ -16,9 +16,11 @@ from state import Closing
 from tests.helpers.daemon_desk import told, trading
 from trader.indicators import CAUTION, EXCLUDED, WARNING, barrier
 from upbit.decoding import Rows
+from upbit.limits import RateLimiter
 from upbit.models import Market, MarketEvent, StreamTicker
 
 if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
     from tests.helpers.daemon_desk import Desk
@@ -132,6 +134,39 @@ def test_what_is_held_under_a_name_that_is_gone_is_told_and_kept(tmp_path: Path)
             await asyncio.sleep(180)
             assert any("has disappeared from" in text for text in desk.messages())
             assert app.control.state.name == "ACTIVE"
+
+    told(story)
+
+
+@pytest.mark.failure("C16")
+def test_a_held_market_that_is_delisted_costs_one_ticker_request_a_second_at_most(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its price is asked for in vain, and what is asked for the others is asked no more often."""
+    asked: list[float] = []
+    place = RateLimiter.place
+
+    def noted(self: RateLimiter, group: str, *, urgent: bool = False) -> AbstractAsyncContextManager[None]:
+        if group == "ticker":
+            asked.append(asyncio.get_running_loop().time())
+        return place(self, group, urgent=urgent)
+
+    monkeypatch.setattr(RateLimiter, "place", noted)
+    delisted = {"fault": "delisted", "markets": ["held"], "minutes": [5, None], "ends": 5.1, "gone": 5.2}
+
+    async def story() -> None:
+        async with trading(tmp_path, faults=[delisted]) as desk:
+            await asyncio.sleep(330)
+            market = next(trade.market for trade in desk.app.journal.open_trades())
+            assert market not in {one.market for one in await desk.app.upbit.markets()}
+            asked.clear()
+            began = asyncio.get_running_loop().time()
+            await asyncio.sleep(120)
+            assert market in {trade.market for trade in desk.app.journal.open_trades()}
+            a_second = max(sum(first <= time < first + 1 for time in asked) for first in asked)
+            seconds = asyncio.get_running_loop().time() - began
+            print(f"{len(asked)} ticker requests in {seconds:.0f} s, {a_second} in one")  # noqa: T201 - the figure
+            assert 0 < len(asked) <= seconds
 
     told(story)
 

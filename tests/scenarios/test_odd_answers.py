@@ -22,6 +22,7 @@ SENDS = "SELECT id, count(*) AS sends, min(begun_ms) AS first_ms FROM attempt GR
 SECONDS_TO_A_PERSON = 10.0
 
 
+@pytest.mark.case("L6")
 @pytest.mark.failure("A19")
 def test_an_account_that_may_not_order_hears_upbits_own_words_within_seconds_and_sends_a_handful(
     tmp_path: Path,
@@ -51,6 +52,7 @@ def attempts(app: App) -> dict[str, int]:
     return {row["id"]: row["sends"] for row in app.journal._db.execute(SENDS)}
 
 
+@pytest.mark.case("L8")
 @pytest.mark.failure("D5")
 def test_while_order_books_are_empty_nothing_is_bought_and_every_start_lives(tmp_path: Path) -> None:
     """Markets wait, what is held is looked after, and a daemon that is started meanwhile comes up and trades later."""
@@ -81,6 +83,7 @@ def test_while_order_books_are_empty_nothing_is_bought_and_every_start_lives(tmp
     told(story)
 
 
+@pytest.mark.case("L4")
 @pytest.mark.failure("B13")
 @pytest.mark.parametrize(("field", "say"), [("locked", "no text"), ("balance", "negative"), ("avg_buy_price", "null")])
 def test_an_odd_row_of_the_wallet_keeps_no_trade_from_its_stop_and_no_start_from_coming_up(

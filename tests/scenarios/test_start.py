@@ -11,6 +11,7 @@ import pytest
 from cli.common.failures import explain_failure
 from tests.helpers.daemon_desk import beside, told, trading
 from trader.admission import LONGEST_PAUSE_S, come_up
+from trader.books.owner import WrongAccountError
 from trader.daemon import serve
 from trader.guards.account import NO_WITHDRAWAL, CanWithdrawError
 from trader.health_file import read_health
@@ -184,6 +185,20 @@ def test_a_key_that_can_withdraw_is_not_waited_for(tmp_path: Path, monkeypatch: 
             assert waits(desk) == []
 
     monkeypatch.setattr("trader.admission.refuse_withdrawal", can_withdraw)
+    told(story)
+
+
+def test_keys_of_another_account_end_the_start(tmp_path: Path) -> None:
+    """What they could sell is not what the journal has bought: nothing is waited for, and nothing traded."""
+
+    async def story() -> None:
+        async with beside(tmp_path) as desk:
+            desk.app.journal.set_meta("account", "zzzz")
+            with pytest.raises(BaseExceptionGroup) as caught:
+                await come_up(desk.app)
+            assert caught.group_contains(WrongAccountError, match="another API key")
+            assert waits(desk) == []
+
     told(story)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -127,6 +128,7 @@ def test_parameters_of_the_strategy_pass_through(tmp_path: Path) -> None:
 CP949 = "# 한 번에 사는 금액\n[trading]\norder_krw = 20000\n"
 
 
+@pytest.mark.case("S2")
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
 def test_a_settings_file_with_a_byte_order_mark_is_read(encoding: str, tmp_path: Path) -> None:
     """Editors on Windows put one in front."""
@@ -135,6 +137,7 @@ def test_a_settings_file_with_a_byte_order_mark_is_read(encoding: str, tmp_path:
     assert load({}, path=path).trading.order_krw == 20_000
 
 
+@pytest.mark.case("S2")
 @pytest.mark.parametrize("encoding", ["cp949", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
 def test_a_settings_file_in_another_encoding_is_to_be_saved_as_utf_8(encoding: str, tmp_path: Path) -> None:
     """One sentence that says what to do, also for a file of secrets."""
@@ -147,6 +150,7 @@ def test_a_settings_file_in_another_encoding_is_to_be_saved_as_utf_8(encoding: s
     assert "Save it as UTF-8" in told
 
 
+@pytest.mark.case("S1")
 @pytest.mark.parametrize(
     ("access", "words"),
     [
@@ -181,6 +185,19 @@ def test_a_folder_may_have_a_space_in_its_name() -> None:
     assert load({"NO_PROXY": "a.example, b.example"}).no_proxy == "a.example, b.example"
 
 
+def test_the_command_line_wins_over_the_file_and_the_environment_over_both(tmp_path: Path) -> None:
+    """And each value says where it came from."""
+    path = tmp_path / "config.toml"
+    path.write_text('language = "en"\nlog.level = "ERROR"\ntrading.max_open_trades = 2\nstrategy.unit = 60\n')
+    config = load({"BOT_LANGUAGE": "ko", "LOG_LEVEL": "DEBUG"}, path=path, overrides=["trading.max_open_trades=4"])
+    assert (config.language, config.log_level) == ("ko", "DEBUG")
+    assert (config.trading.max_open_trades, config.strategy.unit) == (4, timedelta(hours=1))
+    wanted = {"language": "BOT_LANGUAGE", "log.level": "LOG_LEVEL", "trading.max_open_trades": "--set"}
+    assert {name: config.sources[name] for name in wanted} == wanted
+    assert config.sources["strategy.unit"] == str(path)
+
+
+@pytest.mark.case("S6")
 @pytest.mark.parametrize("language", ["KO", "En", "en", "ko"])
 def test_a_language_in_capitals_is_that_language(language: str) -> None:
     """So is a log level in small letters."""
@@ -188,6 +205,7 @@ def test_a_language_in_capitals_is_that_language(language: str) -> None:
     assert (config.language, config.log_level) == (language.lower(), "DEBUG")
 
 
+@pytest.mark.case("D3")
 @pytest.mark.parametrize(
     "address",
     [
@@ -205,6 +223,7 @@ def test_every_address_of_discord_is_one(address: str) -> None:
     assert load({"WEBHOOK_URL": address}).webhook_url == Secret(address)
 
 
+@pytest.mark.case("D3")
 @pytest.mark.parametrize(
     ("address", "words"),
     [
@@ -224,6 +243,7 @@ def test_an_address_that_is_none_of_discord_is_refused_in_words(address: str, wo
     assert "1234" not in told
 
 
+@pytest.mark.case("S3")
 def test_a_proxy_and_an_authority_come_from_the_usual_variables(tmp_path: Path) -> None:
     """As every program takes them; a password in the proxy's address is a secret like any other."""
     path = authority(tmp_path).path

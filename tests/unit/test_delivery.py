@@ -48,6 +48,7 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 # --- limits ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.case("D1")
 def test_twelve_long_messages_all_arrive_in_order_and_none_is_refused(journal: Journal) -> None:
     """Together they are over 6,000 characters: as many go together as Discord takes (case D1)."""
 
@@ -90,14 +91,16 @@ def test_a_text_that_is_cut_says_so_and_cuts_no_escape_in_two(text: str, most: i
         assert (len(kept) - len(kept.rstrip("\\"))) % 2 == 0
 
 
+@pytest.mark.case("D1")
 def test_a_refused_batch_takes_no_message_with_it(journal: Journal) -> None:
-    """Each goes by itself then, the one that Discord does not take once more as plain text; the others arrive."""
+    """Each goes by itself then, the one that Discord does not take once more as plain text; they ring for nobody."""
 
     async def story(desk: Desk) -> None:
         desk.queue(*(f"{n:02}" for n in range(11)))
         await desk.discord.flush(60)
         assert desk.titles() == [[], *([f"{n:02}"] for n in range(1, 11))]
         assert desk.receiver.messages[0]["content"] == "00"
+        assert [message["allowed_mentions"] for message in desk.receiver.messages] == [{"parse": []}] * 11
         assert journal.waiting_notes() == (0, 0)
 
     told(journal, (REFUSED, REFUSED), story)

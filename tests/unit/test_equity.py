@@ -207,6 +207,7 @@ def test_a_reset_while_the_daemon_is_away_is_one_as_well(story: Story) -> None:
     assert again.state() == "ACTIVE"
 
 
+@pytest.mark.case("L12")
 def test_a_market_without_a_price_for_three_days_stops_no_breaker_from_counting(story: Story) -> None:
     """Each day begins anew, at the last price there was, also over a restart; what another market loses counts."""
     story.state()

@@ -113,6 +113,7 @@ def test_a_wallet_may_not_show_what_was_decided_after_it_nor_what_is_under_way(b
     assert book.journal.spent_beside(NOW + timedelta(hours=1)) == 10_000
 
 
+@pytest.mark.case("L10")
 def test_what_is_spent_is_what_was_paid_and_what_may_be(book: Book) -> None:
     """An order counts in full until it is over, however much of it was filled; then by its fills and fee."""
     buy(book, "t1", "i1")

@@ -91,6 +91,7 @@ def test_a_price_is_as_old_as_it_is_at_the_exchange(ahead_s: int, age_s: int) ->
     assert box.take()["KRW-BTC"].as_of == now[0] - timedelta(seconds=age_s)
 
 
+@pytest.mark.case("L13")
 async def test_an_older_trade_told_by_rest_never_replaces_what_the_socket_told() -> None:
     """Its answer is young and what it says is not."""
     stream = TickerStream("ws://127.0.0.1:1", rng=random.Random(1))
@@ -123,6 +124,7 @@ def inbox(exchange_time: Callable[[], datetime | None] = lambda: None) -> tuple[
     return Inbox(app), now
 
 
+@pytest.mark.case("L13")
 @pytest.mark.failure("C9")
 @given(arrived=st.lists(st.integers(0, 9), min_size=1, max_size=20), looks=st.sets(st.integers(0, 19)))
 def test_whatever_order_frames_come_in_the_newest_trade_is_the_price(arrived: list[int], looks: set[int]) -> None:

@@ -94,6 +94,7 @@ def test_ctrl_c_inside_a_verb_ends_it_with_130_too(tmp_path: Path) -> None:
     assert done.stderr == ""
 
 
+@pytest.mark.case("S4", "S5")
 @pytest.mark.parametrize("language", ["ko", "en"])
 def test_an_old_python_and_windows_are_told_in_one_sentence(language: str) -> None:
     """Which is too old, and what to do instead; where it runs, nothing is said."""
@@ -103,6 +104,7 @@ def test_an_old_python_and_windows_are_told_in_one_sentence(language: str) -> No
     assert "WSL 2" in (unsupported((3, 12), "win32", language) or "")
 
 
+@pytest.mark.case("S5")
 @pytest.mark.parametrize("file", ["main.py", "cli/__init__.py", "cli/common/__init__.py", "cli/common/supported.py"])
 def test_what_an_old_python_reads_before_the_sentence_is_plain_enough_for_it(file: str) -> None:
     """Its grammar is that of 3.8, and it imports nothing that is newer, or ours and not among these files."""

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+@pytest.mark.case("S6")
 @pytest.mark.parametrize("encoding", ["cp949", "ascii", "utf-8"])
 @pytest.mark.parametrize("language", ["KO", "En", "fr"])
 @pytest.mark.parametrize("verb", ["check", "config", "status"])
@@ -37,6 +38,7 @@ def test_a_verb_writes_what_the_terminal_can(
     assert (code == 4) is (language == "fr" or verb == "check")
 
 
+@pytest.mark.case("S6")
 def test_a_finding_has_a_mark_in_every_terminal() -> None:
     """Fine, doubtful and wrong are told apart in whatever can be written."""
     assert [mark(level, "utf-8") for level in MARKS] == ["✔", "!", "✘"]

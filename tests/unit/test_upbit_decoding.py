@@ -97,6 +97,7 @@ def rows(*values: object) -> RawRows:
 # --- wallets ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.case("L4")
 @pytest.mark.parametrize("odd", ODD_WALLET_ROWS)
 async def test_one_odd_wallet_row_is_left_out_and_named(
     wire: Wire, upbit: Upbit, odd: dict[str, Any], caplog: pytest.LogCaptureFixture
@@ -113,6 +114,7 @@ async def test_one_odd_wallet_row_is_left_out_and_named(
     assert caplog.text.count("name=XYZ") == 1
 
 
+@pytest.mark.case("L4")
 async def test_an_average_price_that_is_null_matters_to_nobody(wire: Wire, upbit: Upbit) -> None:
     """What is not used is not read."""
     wire.answers = [http(200, [{**KRW, "avg_buy_price": None, "unit_currency": 7}])]
@@ -144,6 +146,7 @@ def test_nothing_is_a_list_of_nothing() -> None:
 # --- orders ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.case("L5")
 async def test_of_orders_that_are_not_ours_only_the_identifier_is_read(wire: Wire, upbit: Upbit) -> None:
     """Null fields in an order of the user's, or no order at all in its place, hide none of ours."""
     wire.answers = [http(200, [A_STRANGER, {"identifier": "mine"}, {"identifier": 7}, ["odd"], ORDER])] * 2
@@ -177,6 +180,7 @@ def order(*fills: object, **changed: object) -> Order:
     return decode_order(json.dumps({**ORDER, **changed, "trades": list(fills)}).encode())
 
 
+@pytest.mark.case("L7")
 def test_a_fill_listed_twice_counts_once() -> None:
     """By its uuid: nothing is bought or sold twice because it is told twice."""
     told = order(FILLS[0], FILLS[0], FILLS[1])

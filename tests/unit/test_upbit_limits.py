@@ -191,6 +191,7 @@ def test_a_418_keeps_nobody_waiting_and_ends() -> None:
     story(tell())
 
 
+@pytest.mark.case("L9")
 @pytest.mark.parametrize("retry_after", [None, 0.1, 5.0, 999_999_999.0])
 @pytest.mark.parametrize("urgent", [True, False])
 def test_whatever_a_429_says_the_next_request_leaves_within_five_seconds(

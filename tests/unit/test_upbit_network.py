@@ -109,6 +109,7 @@ async def test_a_certificate_of_an_unknown_authority_is_not_believed(own: Author
         assert wire.seen == []
 
 
+@pytest.mark.case("S3")
 async def test_an_authority_of_ones_own_is_believed_when_it_is_named(own: Authority) -> None:
     """For REST, and only for the names on its certificates, and not after their end."""
     network = Network(ca_file=own.path)
@@ -208,6 +209,7 @@ async def site(handle: Handler) -> AsyncIterator[Site]:
 # --- proxies ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.case("S3")
 async def test_requests_and_sockets_go_through_the_proxy_that_is_named(own: Authority) -> None:
     """A tunnel, so that the proxy sees a name and no key; certificates are verified behind it as ever."""
     tls = own.server("upbit.test")

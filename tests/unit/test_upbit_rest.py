@@ -65,6 +65,18 @@ async def test_a_read_on_a_dropped_connection_is_signed_afresh(wire: Wire, upbit
     assert len(set(nonces)) == 3
 
 
+async def test_an_answer_without_end_is_none(wire: Wire, upbit: Upbit, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of Upbit's is that long: it is not read on, and nothing of it is believed."""
+    whole = json.dumps([{"currency": "KRW", "balance": "1", "locked": "0"}]).encode()
+    wire.answers = [http(200, whole), http(200, whole + b" ")] * 3
+    monkeypatch.setattr(transport, "LARGEST_BODY", len(whole))
+    assert [account.currency for account in await upbit.accounts()] == ["KRW"]
+    wire.answers = [http(200, whole + b" ")] * 3
+    with pytest.raises(OutcomeUnknown):
+        await upbit.accounts()
+    assert wire.answers == []
+
+
 @pytest.mark.failure("A8")
 async def test_an_order_on_a_dropped_connection_is_sent_once_and_doubtful(wire: Wire, upbit: Upbit) -> None:
     """A lost answer to an order is a doubt, and nobody repeats the order."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import aiohttp
 import pytest
+from aiohttp.test_utils import unused_port
 
 from cli import check
 from config.settings import Config, Secret
@@ -15,10 +16,12 @@ from journal.queries import WEBHOOK
 from notifier import answers
 from notifier.answers import Delivery, Trouble, judge
 from notifier.probe import probe
+from notifier.webhook import Webhook
 from tests.helpers.webhook_desk import (
     FORUM,
     GONE,
     NOW,
+    PATH,
     ROOT,
     TOKEN,
     Desk,
@@ -75,6 +78,13 @@ def test_an_answer_decides_whether_a_message_waits(
     assert "<" not in answer.why
 
 
+async def test_a_webhook_that_cannot_be_reached_is_named_by_no_word_of_its_address() -> None:
+    """What a library says of a failure may hold the address, and whoever has it can write there."""
+    async with aiohttp.ClientSession() as session:
+        answer = await Webhook(session, f"http://127.0.0.1:{unused_port()}{PATH}?thread_id=5").send({})
+    assert (answer.outcome, answer.why) == (Delivery.LATER, "ClientConnectorError")
+
+
 def test_only_a_number_of_discords_becomes_part_of_an_address() -> None:
     """What somebody in between makes up is no id of a message."""
     assert judge(200, {}, b'{"id": "123"}').message_id == "123"
@@ -104,6 +114,7 @@ def test_a_passing_404_costs_seconds_and_a_deleted_webhook_ten_minutes_at_most(j
     told(journal, (says(404), says(404, b"<html>nginx</html>")), story)
 
 
+@pytest.mark.case("D2")
 @pytest.mark.failure("G3")
 @pytest.mark.parametrize(
     ("answer", "trouble", "words"),
@@ -171,6 +182,7 @@ def test_a_network_that_stays_away_is_said_after_some_minutes(journal: Journal) 
 # --- before anything is traded --------------------------------------------------------------------------------------
 
 
+@pytest.mark.case("D2")
 @pytest.mark.parametrize(
     ("script", "outcome", "trouble", "requests"),
     [

@@ -1,0 +1,185 @@
+"""How `run` begins and ends: what is said before anything, how often a failed start is told, and its exit code."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from dataclasses import replace
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+from unittest.mock import AsyncMock, Mock, call
+
+import pytest
+
+from cli import run as verb
+from cli.common.exits import INTERRUPTED, OK
+from config.problems import ConfigError
+from config.settings import Config, Secret, TradingSettings
+from journal.errors import JournalError, JournalUnwritable
+from journal.records import Note
+from notifier.answers import Delivery, WebhookAnswer
+from notifier.discord import Discord
+from tests.helpers.certificates import authority, proxy_to
+from tests.helpers.parts import NOW, make_mocked, mock
+from tests.helpers.wire import Wire, http
+from trader.admission import FLUSH_S
+from upbit.errors import InvalidKey, RateLimited
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+HOOK = "https://discord.com/api/webhooks/1234/the-token"
+OPTIONS = argparse.Namespace(record=False)
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    """Return settings with keys and a webhook."""
+    return Config(
+        access_key=Secret("a" * 40),
+        secret_key=Secret("s" * 40),
+        webhook_url=Secret(HOOK),
+        data_dir=tmp_path,
+        language="en",
+        trading=TradingSettings(max_open_trades=3, order_krw=Decimal(40_000)),
+    )
+
+
+@pytest.fixture
+def trade(monkeypatch: pytest.MonkeyPatch) -> Mock:
+    """Return what stands for the trading itself; the log is left as it is."""
+    monkeypatch.setattr("cli.common.log.configure", Mock())
+    traded = AsyncMock()
+    monkeypatch.setattr("cli.run.trade", traded)
+    return traded
+
+
+def test_without_both_keys_nothing_begins(config: Config, trade: Mock) -> None:
+    """It is a mistake of the settings, and the sentence names what to set."""
+    for half in (replace(config, access_key=None), replace(config, secret_key=None)):
+        with pytest.raises(ConfigError, match="Set ACCESS_KEY and SECRET_KEY"):
+            verb.run(half, OPTIONS)
+    assert not trade.called
+
+
+@pytest.mark.parametrize(
+    ("changed", "sentence"),
+    [
+        ({"language": "en"}, "Buys for at most 120,000 KRW (3 markets x 40,000 KRW). Mode: live\n"),
+        ({"base_url": "https://10.0.0.7"}, "최대 120,000원까지 매수합니다 (3개 마켓 × 40,000원). 모드: live\n"),
+        ({"base_url": "http://127.0.0.1:1"}, "최대 120,000원까지 매수합니다 (3개 마켓 × 40,000원). 모드: sandbox\n"),
+    ],
+)
+def test_a_start_says_what_may_be_spent_before_anything_is_asked(
+    changed: dict[str, Any], sentence: str, config: Config, trade: Mock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In the reader's language, and whether it is real money."""
+    said: list[str] = []
+    trade.side_effect = lambda *_, **__: said.append(capsys.readouterr().out)
+    assert verb.run(replace(config, **{"language": "ko"} | changed), OPTIONS) == OK
+    assert said == [sentence]
+
+
+def test_ctrl_c_during_a_start_has_its_own_code(config: Config, trade: Mock) -> None:
+    """Whoever started it has ended it."""
+    trade.side_effect = KeyboardInterrupt
+    assert verb.run(config, OPTIONS) == INTERRUPTED
+
+
+def test_the_first_real_failure_of_a_group_is_the_failure(config: Config, trade: Mock) -> None:
+    """A person reads one sentence, and tasks inside tasks are nothing to him."""
+    trade.side_effect = BaseExceptionGroup("a", [BaseExceptionGroup("b", [InvalidKey("no"), ValueError("later")])])
+    with pytest.raises(InvalidKey):
+        verb.run(config, OPTIONS)
+
+
+def test_who_stops_the_pause_of_a_failed_start_is_obeyed(
+    config: Config, trade: Mock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is asked of the exchange."""
+    monkeypatch.setattr("cli.common.attempts.Attempts.wait", lambda *_: False)
+    assert verb.run(config, OPTIONS) == OK
+    assert not trade.called
+
+
+def test_a_journal_that_cannot_be_used_is_told_once_however_often_the_start_is_repeated(
+    config: Config, trade: Mock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a message of its own, as no journal will keep one; the failure itself is the exit code's."""
+    told: list[tuple[str, Note]] = []
+
+    async def tell(_: object, url: str, note: Note) -> WebhookAnswer:
+        told.append((url, note))
+        return WebhookAnswer(outcome=Delivery.TAKEN, why="")
+
+    monkeypatch.setattr("cli.run.tell_at_once", tell)
+    monkeypatch.setattr("cli.common.attempts.Attempts.wait", lambda *_: True)
+    trade.side_effect = JournalUnwritable(config.data_dir, "no")
+    for _ in range(3):
+        with pytest.raises(JournalError):
+            verb.run(config, OPTIONS)
+    assert [url for url, _ in told] == [HOOK]
+    assert "has free space, or change BOT" in str(told[0][1].body)
+    monkeypatch.setattr("cli.common.attempts.Attempts.failed", lambda _: 1)
+    with pytest.raises(JournalError):
+        verb.run(replace(config, webhook_url=None), OPTIONS)
+    assert len(told) == 1
+
+
+async def test_a_message_about_the_journal_that_does_not_arrive_is_logged_without_its_address(
+    config: Config, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nothing else can be done about it."""
+    answer = WebhookAnswer(outcome=Delivery.LATER, why="TimeoutError")
+    monkeypatch.setattr("cli.run.tell_at_once", AsyncMock(return_value=answer))
+    await verb.tell_without_journal(config, JournalUnwritable(config.data_dir, "no"))
+    logged = [record.getMessage() for record in caplog.records if record.name == "start"]
+    assert logged == ["start_not_told why=TimeoutError"]
+
+
+@pytest.mark.case("S3")
+async def test_a_message_about_the_journal_goes_through_the_proxy_of_the_settings(
+    config: Config, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """And believes the authority of one's own, as every request does."""
+    own, wire = authority(tmp_path), Wire()
+    server = await asyncio.start_server(wire.serve, "127.0.0.1", 0, ssl=own.server("discord.test"))
+    async with server, proxy_to(server.sockets[0].getsockname()[1]) as proxy:
+        wire.answers = [http(200, {"id": "1"})]
+        hook, way = Secret("https://discord.test/api/webhooks/1/x"), Secret(proxy.url)
+        settings = replace(config, webhook_url=hook, proxy=way, ca_file=own.path)
+        await verb.tell_without_journal(settings, JournalUnwritable(config.data_dir, "no"))
+    assert proxy.asked[0].startswith("CONNECT discord.test:443 ")
+    assert [head.split()[:2] for head in wire.seen] == [["POST", "/api/webhooks/1/x?wait=true"]]
+    assert "start_not_told" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("error", "failures", "hook", "times"),
+    [
+        (InvalidKey("no"), 1, True, 1),
+        (InvalidKey("no"), 2, True, 0),
+        (InvalidKey("no"), 0, True, 0),
+        (InvalidKey("no"), 1, False, 0),
+        (RateLimited("slow"), 1, True, 1),
+        (KeyError("ours"), 1, True, 0),
+    ],
+)
+async def test_a_start_that_is_refused_is_told_the_first_time(
+    error: Exception,
+    failures: int,
+    hook: bool,  # noqa: FBT001 - a column
+    times: int,
+) -> None:
+    """Only what a person can mend, once for all starts in a row, and delivered before the process ends."""
+    discord = mock(Discord, flush=AsyncMock()) if hook else None
+    app = make_mocked(discord=discord, config=Config(language="en"))
+    note = Note(key="start", kind="problem", body={})
+    app.messages.problem.return_value = note
+    await verb.tell_refusal(app, error, failures)
+    assert app.journal.add_notes.mock_calls == [call([note])] * times
+    assert (discord.flush.mock_calls if discord else []) == [call(FLUSH_S)] * times
+    for asked in app.messages.problem.mock_calls:
+        assert asked == call("start", asked.args[1], at=NOW)
+        assert asked.args[1]
