@@ -1,4 +1,4 @@
-"""Print what `mutmut results --all true` says (standard input): a table of modules, and the mutants nobody noticed.
+"""Print what `mutmut results --all true` says (standard input): the table of docs/mutation.md, and who is left.
 
 A mutant is noticed when the type checker refuses it, when a test fails on it, or when its tests do not end in time. The
 score is the part that was noticed; "by tests" leaves out what the type checker refused.
@@ -28,24 +28,29 @@ def read(lines: Iterable[str]) -> dict[str, dict[str, str]]:
 
 
 def row(title: str, statuses: Iterable[str]) -> str:
-    """Return one line of the table. A status that is none of the columns counts as survived."""
+    """Return one row of the table. A status that is none of the columns counts as survived."""
     counts = Counter(status if status in COLUMNS else "survived" for status in statuses)
     types, killed, timeout, *_ = (counts[column] for column in COLUMNS)
     run = counts.total() - counts["not checked"]
-    cells = [f"{counts[column]:>9}" for column in COLUMNS]
     scores = [percent(types + killed + timeout, run), percent(killed + timeout, run - types)]
-    return f"{title:<26}{counts.total():>8}{''.join(cells)}{''.join(scores)}"
+    return line([title, str(counts.total()), *(str(counts[column]) for column in COLUMNS), *scores])
+
+
+def line(cells: Iterable[str]) -> str:
+    """Return a row of cells."""
+    return f"| {' | '.join(cells)} |"
 
 
 def percent(part: int, whole: int) -> str:
     """Return a part of a whole in per cent; a dash when there is nothing."""
-    return f"{100 * part / whole:>9.1f}%" if whole else f"{'-':>10}"
+    return f"{100 * part / whole:.1f} %" if whole else "-"
 
 
 def table(modules: dict[str, dict[str, str]]) -> list[str]:
     """Return the table, and below it the mutants that were not noticed, for `mutmut show`."""
-    head = f"{'module':<26}{'mutants':>8}{''.join(f'{title:>9}' for title in TITLES)}{'score':>10}{'by tests':>10}"
-    lines = [head, *(row(module, names.values()) for module, names in modules.items())]
+    titles = ["module", "mutants", *TITLES, "score", "by tests"]
+    lines = [line(titles), line(["---"] * len(titles))]
+    lines += [row(f"`{module.replace('.', '/')}.py`", names.values()) for module, names in modules.items()]
     lines.append(row("all", [status for names in modules.values() for status in names.values()]))
     noticed = {*COLUMNS[:3], "not checked"}
     for module, names in modules.items():
