@@ -49,6 +49,10 @@ lies: $(STAMP) # the exchange lies at every answer and frame of many flows; more
 determinism: $(STAMP) # the same seeds in two processes, under random hash seeds and load
 	@$(BIN)/python -m worlds.determinism
 
+.PHONY: verdicts
+verdicts: $(STAMP) # a day of 289 markets: every verdict told as it was decided, the growth of the journal, the cost of `why`
+	@$(BIN)/python bench/verdicts.py
+
 .PHONY: mutants
 mutants: $(STAMP) # broken rules of orders and of what surrounds them, each of which a simulated world must catch
 	@$(BIN)/python -m pytest -q -m slow -rP tests/scenarios/test_mutants.py tests/scenarios/test_judges.py tests/scenarios/test_steering.py
