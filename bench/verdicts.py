@@ -10,8 +10,6 @@ alone. The day is laid out fourteen times, and the program itself is asked. Fail
 from __future__ import annotations
 
 import argparse
-import contextlib
-import io
 import json
 import operator
 import os
@@ -27,13 +25,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from cli.common.printing import print_json  # noqa: E402 - all of these: run by path
-from journal.journal import Journal  # noqa: E402
+from journal.journal import Journal  # noqa: E402 - all of these: run by path
 from journal.reader import open_reader  # noqa: E402
 from sandbox.market.sources.generator import Generator  # noqa: E402
 from strategy.grid import CandleArrays, build_window  # noqa: E402
@@ -45,7 +43,7 @@ from views.why import judge, look_at  # noqa: E402
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from sandbox.market.candles import Candle
+    from sandbox.market.feed import Candle
     from strategy.base import Gate
     from views.why import WhyMarket
 
@@ -149,9 +147,9 @@ def written(journal: Journal, lives: Sequence[Life], unit: int) -> Iterator[dict
 
 def printed(found: WhyMarket) -> dict[str, Any]:
     """Return what `why --json` prints, read back."""
-    with contextlib.redirect_stdout(io.StringIO()) as told:
-        print_json({one.name: getattr(found, one.name) for one in fields(found)})
-    read: dict[str, Any] = json.loads(told.getvalue())
+    read: dict[str, Any] = json.loads(
+        msgspec.json.encode({one.name: getattr(found, one.name) for one in fields(found)})
+    )
     return read
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from notifier.formats import KST, gain, kst, price, units, won
 from notifier.words import Words
+from views.attempts import message, sent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -126,10 +127,7 @@ def orders(journal: Queries, trade: Trade) -> Iterator[Moment]:
     for intent in journal.intents_of(trade.id):
         side = SIDES[intent.side]
         for attempt in journal.attempts(intent.identifier):
-            state = attempt.state.value if attempt.state else "-"
-            ko = f"{side.ko} 주문 {attempt.number + 1}번째 전송 ({attempt.kind}): {state} {attempt.outcome or ''}"
-            en = f"{side.en}: attempt {attempt.number + 1} ({attempt.kind}): {state} {attempt.outcome or ''}"
-            yield Moment(at=attempt.began_at, what=Words(ko.rstrip(), en.rstrip()))
+            yield Moment(at=attempt.began_at, what=sent(intent.side, attempt))
         for fill in journal.fills_of(intent.identifier):
             told = f"{units(fill.volume)} × {price(fill.price)}"
             ko, en = f"{side.ko} 체결 {told} = {won(fill.funds, 'ko')}", f"{side.en} {told} = {won(fill.funds, 'en')}"
@@ -139,10 +137,11 @@ def orders(journal: Queries, trade: Trade) -> Iterator[Moment]:
 def messages(journal: Queries, trade: Trade) -> Iterator[Moment]:
     """Yield the messages about the trade, when they were delivered or that they wait."""
     for kind, written_at, sent_at in journal.messages_about(trade.id):
+        what = message(kind)
         if sent_at is None:
-            yield Moment(at=written_at, what=Words(f"알림이 기다림 ({kind})", f"a message waits ({kind})"))
+            yield Moment(at=written_at, what=Words(f"{what.ko} 전송을 기다림", f"{what.en} waits to be delivered"))
         else:
-            yield Moment(at=sent_at, what=Words(f"알림을 보냄 ({kind})", f"a message was delivered ({kind})"))
+            yield Moment(at=sent_at, what=Words(f"{what.ko} 전송됨", f"{what.en} was delivered"))
 
 
 def outcome(trade: Trade, language: str) -> str:

@@ -13,10 +13,13 @@ from notifier.labels import PHASES
 from views.lines import state_and_halts
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from config.settings import Config
     from journal.records import Halt, Trade
+
+PADDING = 2
+"""Letters beside each column."""
 
 
 def print_trades(trades: Sequence[Trade], config: Config) -> None:
@@ -51,16 +54,45 @@ def print_halts(halts: Sequence[Halt], language: str) -> None:
 
 
 def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print rows under their heads."""
-    from rich.console import Console  # noqa: PLC0415 - a tenth of a second, which JSON does not need
+    """Print rows under their heads; where the terminal is too narrow for that, each cell on a line of its own."""
+    from rich.cells import cell_len  # noqa: PLC0415 - a tenth of a second, which JSON does not need
+    from rich.console import Console  # noqa: PLC0415 - same
     from rich.table import Table  # noqa: PLC0415 - same
 
-    table = Table(box=None)
-    for head in heads:
-        table.add_column(head, overflow="fold")  # no number is ever cut, however narrow the terminal
+    console, table = Console(), Table(box=None)
+    columns = [list(column) for column in zip(heads, *rows, strict=True)]
+    widths = fitting(columns, console.width - PADDING * len(heads), cell_len)
+    if widths is None:
+        print("\n".join(line for row in rows for line in record(heads, row)))
+        return
+    for head, width in zip(heads, widths, strict=True):
+        table.add_column(head, width=width)
     for row in rows:
         table.add_row(*row)
-    Console().print(table)
+    console.print(table)
+
+
+def fitting(columns: Sequence[Sequence[str]], room: int, length: Callable[[str], int]) -> list[int] | None:
+    """Return how wide each column may be; None where some word, and so some number, would have to be cut.
+
+    Args:
+        columns: their cells, the head among them.
+        room: letters of all of them together.
+        length: how many letters of the terminal a text takes.
+    """
+    widths = [max(map(length, cells)) for cells in columns]
+    least = [max(length(word) for cell in cells for word in cell.split() or [""]) for cells in columns]
+    while sum(widths) > room:
+        at = max((at for at, width in enumerate(widths) if width > least[at]), key=widths.__getitem__, default=None)
+        if at is None:
+            return None
+        widths[at] -= 1
+    return widths
+
+
+def record(heads: Sequence[str], row: Sequence[str]) -> list[str]:
+    """Return a row as lines: its name, and below it each cell with its head."""
+    return [row[0], *(f"  {head} {cell}" for head, cell in zip(heads[1:], row[1:], strict=True))]
 
 
 def print_json(value: object) -> None:

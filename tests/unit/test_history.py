@@ -95,7 +95,8 @@ def test_a_story_goes_from_the_draw_to_the_last_message(book: Book) -> None:
         "the sale was decided: protective stop",
         "sold 2 × 120 = 240 KRW",
         "the trade has ended",
-        "a message was delivered (sold)",
+        "an order to buy was sent: Upbit took it",
+        "the card of the result was delivered",
     ):
         assert any(words in line for line in told), (words, told)
     moments = story(book.journal, "t1").moments
