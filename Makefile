@@ -49,6 +49,10 @@ lies: $(STAMP) # the exchange lies at every answer and frame of many flows; more
 determinism: $(STAMP) # the same seeds in two processes, under random hash seeds and load
 	@$(BIN)/python -m worlds.determinism
 
+.PHONY: records
+records: $(STAMP) # both averages of ten thousand histories of fills, calculated anew with fractions
+	@HISTORIES=10000 $(BIN)/python -m pytest -q tests/unit/test_records.py
+
 .PHONY: verdicts
 verdicts: $(STAMP) # a day of 289 markets: every verdict told as it was decided, the growth of the journal, the cost of `why`
 	@$(BIN)/python bench/verdicts.py

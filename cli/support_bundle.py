@@ -52,7 +52,9 @@ def run(config: Config, options: argparse.Namespace) -> int:
             journal = opened.enter_context(open_reader(config.data_dir / JOURNAL_FILE))
         except NoJournal:
             journal = None
-        files = bundle(journal, effective(config), versions(), end_of_log(config), Redaction.of(config))
+        persons = [str(one) for one in (config.chat.owner, config.chat.channel) if one is not None]
+        hide = Redaction.of(config)
+        files = bundle(journal, effective(config), versions(), end_of_log(config), hide, persons=persons)
     write(options.file, files)
     if options.json:
         print_json({"file": str(options.file.resolve()), "files": sorted(files)})

@@ -49,6 +49,8 @@ def bundle(
     versions: Mapping[str, str],
     log_end: str,
     redact: Callable[[str], str],
+    *,
+    persons: Sequence[str] = (),
 ) -> dict[str, str]:
     """Return the files of a bundle by name; without a journal what there is besides.
 
@@ -58,8 +60,11 @@ def bundle(
         versions: of the program, of Python and of what decides.
         log_end: the last lines of the log, empty where none is written to a file.
         redact: hides secrets in a text.
+        persons: ids by which somebody elsewhere knows the person.
     """
     names = Names(redact)
+    for person in persons:
+        names.stand_in(person)
     files = {}
     if journal is not None:
         for name in journal.names_of_orders():

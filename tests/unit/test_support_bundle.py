@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from journal.records import Ends, Halt, IntentState, Level, Note
+from journal.records import Command, Ends, Halt, IntentState, Level, Note, Order
 from main import main
 from tests.helpers.journals import NOW, Book, fill, intent, trade
 
@@ -24,7 +24,10 @@ PROXY = "http://canary-user:canary-password-77@10.1.2.3:8080"
 UUID, OTHER = "deadbeef-0000-4000-8000-00000000cafe", "12345678-1234-4234-8234-123456789abc"
 ADDRESS, PERSON = "203.0.113.77", "canary-person"
 IDENTIFIER = "canary-identifier-1"
-CANARIES = (ACCESS, SECRET, TOKEN, BOT, "canary-password-77", UUID, OTHER, ADDRESS, PERSON, IDENTIFIER, "canary-trade")
+CANARIES = (
+    *(ACCESS, SECRET, TOKEN, BOT, "canary-password-77", UUID, OTHER, ADDRESS, PERSON, IDENTIFIER, "canary-trade"),
+    *(str(OWNER), str(CHANNEL)),
+)
 
 
 @pytest.fixture
@@ -51,6 +54,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         book.journal.end_attempt(IDENTIFIER, IntentState.ACCEPTED, outcome=f"accepted {spilled}", uuid=UUID)
         book.journal.record_fills(IDENTIFIER, [fill(OTHER, "100", "2")], Decimal("0.5"))
         halt = Halt(code="x", level=Level.HALT_BUYS, ends=Ends.PERSON, ko=spilled, en=spilled, since=NOW)
+        asked = Command(id="c", name=Order.SELL, by="page", asked_at=NOW, codes=("canary-trade", str(OWNER)))
+        book.journal.begin_command(asked)
         book.journal.begin_halt(halt, [Note(key=f"bought:{UUID}", kind="bought", body={"text": spilled})])
     (tmp_path / "bot.log").write_text(f"line before\nfailed with {spilled}\n", encoding="utf-8")
     return tmp_path
