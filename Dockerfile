@@ -14,13 +14,13 @@ WORKDIR /app
 ARG REQUIREMENTS=requirements.txt
 COPY requirements.txt .
 COPY requirements/chat.txt requirements/tape.txt requirements/
-# Tests, type stubs, sources of compiled parts and the grammars of 500 languages are a fifth of the packages, and nothing
-# reads them.
+# Tests and what only they load, type stubs, sources of compiled parts and the grammars of 500 languages are a fifth of the
+# packages, and nothing reads them.
 RUN PYTHONDONTWRITEBYTECODE=1 pip install -q --no-cache-dir --no-compile --root-user-action=ignore --disable-pip-version-check \
         --require-hashes --only-binary=:all: -r "$REQUIREMENTS" \
     && cd "$(python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" \
     && find . -type d -name tests -not -path './pip/*' -prune -exec rm -r {} + \
-    && rm -r numpy/f2py \
+    && rm -r numpy/f2py numpy/_core/_simd.*.so \
     && find pygments/lexers -name '*.py' -not -name '_*' -delete \
     && find . -type f \( -name '*.pyi' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.pxi' -o -name '*.a' -o -name '*.h' \) -delete
 
@@ -29,8 +29,9 @@ ENV PYTHONUNBUFFERED=1 \
     BOT_DATA_DIR=/data
 # What .dockerignore lets in.
 COPY . .
+# Backtests and simulated worlds are no work for a container of the daemon, and compile themselves where they are wished.
 # A rehearsal of two minutes compiles exactly what the daemon loads, and shows that this image trades.
-RUN python -m compileall -q . && BOT_DATA_DIR=/tmp/rehearsal python main.py demo --minutes 2 --speed inf --json \
+RUN python -m compileall -q -x '/(backtest|worlds)/' . && BOT_DATA_DIR=/tmp/rehearsal python main.py demo --minutes 2 --speed inf --json \
     && for verb in health status history check; do BOT_DATA_DIR=/tmp/rehearsal python main.py "$verb" >/dev/null 2>&1 || true; done \
     && rm -rf /tmp/rehearsal
 ENV PYTHONDONTWRITEBYTECODE=1
