@@ -52,6 +52,10 @@ VERBS = {
     "download": ("백테스트용 캔들 내려받기", "fetch candles for backtests; resumes where it stopped"),
     "data": ("저장된 캔들 가져오기와 점검", "the candle history on disk: import, check, list"),
     "backtest": ("저장된 캔들로 전략 시험", "test the strategy of the settings on that history"),
+    "diverge": (
+        "하루를 같은 캔들의 백테스트와 비교, 차이의 원인",
+        "a day beside its backtest, each won with its cause",
+    ),
     "report": ("백테스트를 HTML 한 페이지로", "the same as one HTML page with plots"),
     "optimize": ("과거에서 매개변수 찾기", "search parameters, and say what they earned afterwards"),
     "strategy": ("나의 전략 만들기, 점검, 우연과 비교", "one's own strategy: new, check, chance"),

@@ -163,6 +163,19 @@ class Queries(Scans):
         )
         return [self._whole(row) for row in self._db.execute(query, (to_ms(begin), to_ms(end)))]
 
+    def decided_between(self, begin: datetime, end: datetime) -> list[Trade]:
+        """Return the trades that were decided from `begin` on and before `end`, oldest first; some bought nothing."""
+        rows = self._db.execute(
+            "SELECT * FROM trade WHERE decided_ms >= ? AND decided_ms < ? ORDER BY rowid", (to_ms(begin), to_ms(end))
+        )
+        return [self._whole(row) for row in rows]
+
+    def held_at(self, moment: datetime) -> list[Trade]:
+        """Return the trades that were decided before a moment and had not ended by then, oldest first."""
+        query = "SELECT * FROM trade WHERE decided_ms < ? AND (closed_ms IS NULL OR closed_ms > ?) ORDER BY rowid"
+        trades = [self._whole(row) for row in self._db.execute(query, (to_ms(moment), to_ms(moment)))]
+        return [trade for trade in trades if trade.bought]
+
     def trades_in(self, market: str, since: datetime) -> list[Trade]:
         """Return the trades of a market that have bought something and were open at `since` or later, oldest first."""
         query = (

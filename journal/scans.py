@@ -203,6 +203,20 @@ class Scans:
         query = "SELECT * FROM rest WHERE at_ms <= ? AND until_ms > ? ORDER BY until_ms"
         return {row["market"]: to_rest(row) for row in self._db.execute(query, (to_ms(moment), to_ms(moment)))}
 
+    def rests_of(self, market: str, begin: datetime, end: datetime) -> list[Rest]:
+        """Return the rests of a market that began in a stretch of time, oldest first."""
+        if not self._has("rest"):
+            return []
+        query = "SELECT * FROM rest WHERE market = ? AND at_ms >= ? AND at_ms < ? ORDER BY seq"
+        return [to_rest(row) for row in self._db.execute(query, (market, to_ms(begin), to_ms(end)))]
+
+    def starts_between(self, begin: datetime, end: datetime) -> list[datetime]:
+        """Return when the daemon began to trade in a stretch of time, oldest first: it tells a person each time."""
+        query = (
+            "SELECT created_ms FROM outbox WHERE kind = 'started' AND created_ms >= ? AND created_ms < ? ORDER BY seq"
+        )
+        return [from_ms(row["created_ms"]) for row in self._db.execute(query, (to_ms(begin), to_ms(end)))]
+
     def last_draw(self, moment: datetime) -> Draw | None:
         """Return the last draw at or before a moment."""
         if not self._has("draw"):

@@ -16,24 +16,25 @@ from collections.abc import Mapping
 from decimal import Decimal
 from functools import cached_property
 from math import floor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from backtest.engine.account import Account, AccountOutcome, Holding, Waiting, finish
-from backtest.engine.leaving import Life
+from backtest.engine.leaving import Leaving, Life
 from backtest.engine.rules import EQUITY, OPEN
 from strategy.base import Snapshot
 from strategy.portfolio import MIN_TOTAL, broken_cap, can_leave, is_resting, order_total, pick, stop_price
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from backtest.engine.prepare import Prepared
     from backtest.engine.rules import Rules
     from strategy.base import Bools, Numbers
 
 ZERO = Decimal(0)
+PLACE = "place"
 DUST_KRW = float(MIN_TOTAL)
 VOLUMES_A_UNIT = 1e8
 """Upbit's volumes have eight decimals."""
@@ -41,17 +42,52 @@ AUDIT = 100
 """At each such purchase, the first included, an end that was looked up is asked for too: a mark may be wrong."""
 
 
-def simulate(ready: Prepared, rules: Rules, seed: int) -> AccountOutcome:
-    """Run one account from the first tradable candle to the last. The same seed gives the same trades."""
+def simulate(ready: Prepared, rules: Rules, seed: int, *, places: Sequence[Place] = ()) -> AccountOutcome:
+    """Run one account from the first tradable candle to the last. The same seed gives the same trades.
+
+    `places` are taken from the beginning on, by positions of before: they are no trades of this account.
+    """
     account = Account(ready=ready, rules=rules, seed=seed, cash=rules.krw, rng=random.Random(seed))
+    for place in places:
+        take_place(account, place)
     calls = Calls(ready)
     column, count = max(1, ready.panel.first), ready.panel.real.shape[1]
     while column < count:
         step(account, calls, column)
         column = calls.next_after(account, column)
-    still_held = {one.order: finish(one, None, 0.0, 0.0, 0.0) for one in account.held.values()}
+    for order in range(1, len(places) + 1):
+        account.trades.pop(order, None)
+    mine = [one for one in account.held.values() if one.order > len(places)]
+    still_held = {one.order: finish(one, None, 0.0, 0.0, 0.0) for one in mine}
     trades = tuple(trade for _, trade in sorted((account.trades | still_held).items()))
     return AccountOutcome(seed=seed, rules=rules, trades=trades, refused=account.refused)
+
+
+class Place(NamedTuple):
+    """A position of before: its market is not bought, and one may be held less, until it ends."""
+
+    market: str
+    until: int | None  # column in which it is sold; None: it is still held when the data end
+
+
+def take_place(account: Account, place: Place) -> None:
+    """Hold a position of before, worth nothing."""
+    rows = account.rows[place.market]
+    row, column = rows.stop - 1, max(1, account.ready.panel.first)
+    ends = None if place.until is None else Leaving(column=place.until, inside=True, price=0.0, cause=PLACE)
+    holding = Holding(
+        market=place.market,
+        row=row,
+        entered=column,
+        price=0.0,
+        volume=0.0,
+        cost=0.0,
+        fee=0.0,
+        slipped=0.0,
+        leaving=ends,
+    )
+    account.hold(holding)
+    account.taken[rows] = True
 
 
 def step(account: Account, calls: Calls, column: int) -> None:
