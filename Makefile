@@ -30,6 +30,10 @@ scenarios: $(STAMP) # the long stories of the whole daemon: recorded hours, equa
 plans: $(STAMP) # the daemon trades for twenty market minutes under every fault plan
 	@$(BIN)/python -m pytest -q -n auto -m 'slow or not slow' tests/scenarios/test_fault_plans.py
 
+.PHONY: page
+page: $(STAMP) # the page in Chromium beside the command line, at 200 moments of a life with faults, over 50 cut streams
+	@$(BIN)/python -m pytest -q -m slow tests/scenarios/test_page.py
+
 FUZZ_CASES ?= 20000
 FUZZ_SEED ?= $(shell date +%Y%m%d)
 .PHONY: fuzz

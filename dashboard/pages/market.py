@@ -100,7 +100,7 @@ def head(journal: Queries, title: str, market: str, sight: Sight) -> Node:
         return section("head", None, el("h1", title), el("p", sight.say(nothing.ko, nothing.en)))
     sentence = found.sentence(sight.language)
     told = el("p", fact("sentence", sentence, sentence), " · ", fact("at", found.at, kst(found.at)), " · ", more)
-    shown = None if found.price is None else fact("price", found.price, price(found.price))
+    shown = fact("price", found.price, "" if found.price is None else price(found.price))
     return section("head", None, el("h1", f"{title} ", shown), told)
 
 

@@ -17,28 +17,28 @@ function build(node) {
   return made;
 }
 
-// Only sections that differ are replaced, so that what somebody types or selects elsewhere stays.
+// Only sections that differ are replaced, so that what somebody types or selects elsewhere stays; each is there once.
 function show(sections) {
-  const fresh = sections.map(build);
-  const ids = new Set(fresh.map((one) => one.id));
-  for (const old of [...picture.children]) if (!ids.has(old.id)) old.remove();
-  fresh.forEach((one, at) => {
-    const old = picture.children[at];
-    if (!old) picture.append(one);
-    else if (old.id !== one.id) old.before(one);
-    else if (!old.isEqualNode(one)) renew(old, one);
+  const before = new Map([...picture.children].map((one) => [one.id, one]));
+  sections.map(build).forEach((one, at) => {
+    const old = before.get(one.id);
+    before.delete(one.id);
+    const node = old ? renewed(old, one) : one;
+    if (picture.children[at] !== node) picture.insertBefore(node, picture.children[at] ?? null);
   });
+  before.forEach((one) => one.remove());
   document.dispatchEvent(new Event("shown"));
 }
 
 // What somebody has opened stays open, the field they are in stays theirs, and what they slide is left alone.
-function renew(old, one) {
-  if (old.querySelector("[data-slides]:active")) return;
+function renewed(old, one) {
+  if (old.isEqualNode(one) || old.querySelector("[data-slides]:active")) return old;
   const opened = [...old.querySelectorAll("details")].map((each) => each.open);
   const field = old.contains(document.activeElement) ? document.activeElement.name : "";
   one.querySelectorAll("details").forEach((each, at) => (each.open = Boolean(opened[at])));
   old.replaceWith(one);
   if (field) one.querySelector(`[name="${CSS.escape(field)}"]`)?.focus();
+  return one;
 }
 
 function add(row) {

@@ -6,19 +6,22 @@ import asyncio
 import contextlib
 import json
 import random
+import re
 import shutil
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Literal, TypedDict, Unpack
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode, urljoin, urlsplit
 
 import pytest
 
 from dashboard.passes import LINK, LINK_LIFE, Role
 from journal.records import Order
+from journal.verdicts import Scan
 from main import main
-from notifier.formats import percent, price, signed_won, units, won
+from notifier.formats import kst, number, percent, price, signed_won, units, won
+from tests.helpers.charts import UNIT, kept, look_back
 from tests.helpers.patience import PATIENCE_S
 from tests.helpers.random_life import MARKETS, Life
 from tests.helpers.relay import relayed
@@ -29,7 +32,7 @@ from views.events import told
 playwright = pytest.importorskip("playwright.async_api", reason="pip install playwright")
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
 
     from playwright.async_api import Browser, BrowserContext, Page, ViewportSize
@@ -44,7 +47,10 @@ LISTEN = "addEventListener('securitypolicyviolation', e => (window.broken ||= []
 FACTS = (
     "[...document.querySelectorAll('[data-path]')].map(e => [e.dataset.path, e.getAttribute('value') ?? e.textContent])"
 )
-SAME = f"wanted => {{ const shown = Object.fromEntries({FACTS}); return wanted.every(([k, v]) => shown[k] === v) }}"
+SAME = (
+    f"wanted => {{ const shown = Object.fromEntries({FACTS}); "
+    "return wanted.length === Object.keys(shown).length && wanted.every(([k, v]) => shown[k] === v) }"
+)
 SEQS = "[...document.querySelectorAll('#rows [data-seq]')].map(e => Number(e.dataset.seq))"
 WIDE = "document.documentElement.scrollWidth > innerWidth"
 
@@ -85,14 +91,28 @@ async def visiting(
     context: BrowserContext = await browser.new_context(**how)
     context.set_default_timeout(PATIENCE_MS)
     await context.add_init_script(LISTEN)
-    tab, seen = await context.new_page(), Seen()
-    tab.on("pageerror", lambda error: seen.wrong.append(str(error)))
-    tab.on("request", lambda request: seen.hosts.add(urlsplit(request.url).netloc))
+    seen = Seen()
+    tab = await watched(context, seen)
     await tab.goto(f"http://127.0.0.1:{port}/login?link={page.site.desk.passes.issue(LINK, role, LINK_LIFE)}")
     await tab.click("button")
     await tab.wait_for_url(f"http://127.0.0.1:{port}/")
     yield tab, seen
     await context.close()
+
+
+async def watched(context: BrowserContext, seen: Seen) -> Page:
+    """Open a tab whose complaints are kept."""
+    tab = await context.new_page()
+    tab.on("pageerror", lambda error: seen.wrong.append(str(error)))
+    tab.on("request", lambda request: seen.hosts.add(urlsplit(request.url).netloc))
+    return tab
+
+
+async def opened(beside: Page, seen: Seen, path: str) -> Page:
+    """Open another page in a tab beside one, as the same person."""
+    tab = await watched(beside.context, seen)
+    await tab.goto(urljoin(beside.url, path))
+    return tab
 
 
 async def broken(tab: Page) -> list[str]:
@@ -151,20 +171,62 @@ FORMATS = {
     **dict.fromkeys(("profit", "open_profit", "today", "realised_pnl"), lambda one: signed_won(one, "en")),
     **dict.fromkeys(("share", "to_stop"), percent),
     **dict.fromkeys(("price", "stop"), price),
-    **dict.fromkeys(("cost_krw", "fees", "free_won"), lambda one: won(one, "en")),
+    **dict.fromkeys(("cost_krw", "proceeds_krw", "fees", "free_won"), lambda one: won(one, "en")),
+    **dict.fromkeys(("value", "threshold"), number),
     "volume": units,
 }
 """How a person reads them."""
 
 
+OF_WHY = re.compile(
+    r"(nearest\.\d+\.)?(sentence|at|closed_at|strategy|price|market|steps\.\d+\.(left|name\.1)|obstacles\.\d+\.code|"
+    r"gates\.\d+\.(name\.1|passed|value|relation|threshold|distance))"
+)
+OF_THE_NEAREST = re.compile(r"nearest\.\d+\.(sentence|at|closed_at|strategy)|obstacles\..*")
+OF_TRADES = re.compile(r"\d+\.(market|closed_at|cost_krw|proceeds_krw|exit_reason\.en)")
+OF_A_CHART = re.compile(r"sentence|at|price")
+"""What of the command line stands on which page. A page of all markets says but of the nearest what is in their way."""
+
+
+@dataclass(frozen=True)
+class Seat:
+    """A page that somebody keeps open, and the verb that tells the same."""
+
+    path: str
+    words: tuple[str, ...]
+    chosen: Callable[[dict[str, str]], list[tuple[str, str]]]
+
+
+def matching(pattern: re.Pattern[str], without: re.Pattern[str] | None = None) -> Callable[..., list[tuple[str, str]]]:
+    """Return what chooses the values whose paths match one pattern, and not another."""
+    return lambda told: [
+        (path, value)
+        for path, value in told.items()
+        if pattern.fullmatch(path) and not (without and without.fullmatch(path))
+    ]
+
+
+SEATS = (
+    Seat("/", ("status",), lambda told: should_show(told, "en")),
+    Seat("/why", ("why",), matching(OF_WHY, OF_THE_NEAREST)),
+    Seat("/why?market=xrp", ("why", "KRW-XRP"), matching(OF_WHY)),
+    Seat("/trades", ("history", "--limit", "50"), matching(OF_TRADES)),
+    Seat("/market?market=xrp", ("why", "KRW-XRP"), matching(OF_A_CHART)),
+)
+
+
 async def shows(tab: Page, wanted: list[tuple[str, str]]) -> None:
-    """Wait until a page shows all of these values at once; say what differs when it never does."""
+    """Wait until a page shows these values and no other; say what differs when it never does."""
     try:
         await tab.wait_for_function(SAME, arg=wanted)
     except playwright.TimeoutError:
-        shown = dict(await tab.evaluate(FACTS))
-        differs = [(path, value, shown.get(path)) for path, value in wanted if shown.get(path) != value]
-        pytest.fail(f"path, command line, page: {differs}")
+        shown, told = dict(await tab.evaluate(FACTS)), dict(wanted)
+        differs = [
+            (path, told.get(path), shown.get(path))
+            for path in sorted(shown.keys() | told.keys())
+            if shown.get(path) != told.get(path)
+        ]
+        pytest.fail(f"{tab.url}: path, command line, page: {differs}")
 
 
 async def read_as_a_person(tab: Page) -> None:
@@ -179,19 +241,22 @@ async def read_as_a_person(tab: Page) -> None:
 
 
 @pytest.mark.parametrize(
-    ("moments", "cuts"), [(25, 6), pytest.param(200, 50, marks=pytest.mark.slow)], ids=["some", "all"]
+    ("moments", "cuts"), [(12, 4), pytest.param(200, 50, marks=pytest.mark.slow)], ids=["some", "all"]
 )
 async def test_the_page_tells_what_the_command_line_tells_over_cut_streams(
     moments: int, cuts: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """At random moments of a random life with faults: equal values, each row once, no broken rule, no other host."""
+    """At random moments of a random life with faults: all pages say what `status`, `why` and `history` say then.
+
+    No row is missed and none comes twice, no rule is broken, and no other host is asked.
+    """
     monkeypatch.setenv("BOT_DATA_DIR", str(tmp_path))
     monkeypatch.setenv("BOT_LANGUAGE", "en")
     rng = random.Random(7)
     clock = lambda: datetime.now(UTC)  # noqa: E731 - the command line has no other
     async with (
         asyncio.TaskGroup() as tasks,
-        served(tasks, tmp_path, clock=clock) as page,
+        served(tasks, tmp_path, clock=clock, starts={"KRW-BTC": 1.4e8, "KRW-XRP": 3000.0}) as page,
         relayed(page.port) as (relay, port),
         chromium() as browser,
     ):
@@ -203,22 +268,24 @@ async def test_the_page_tells_what_the_command_line_tells_over_cut_streams(
         async with visiting(browser, page, port, Role.OWNER) as (tab, seen):
             rows: list[int] = await tab.evaluate(SEQS)
             before = page.book.journal.last_event()
+            tabs = [tab, *[await opened(tab, seen, seat.path) for seat in SEATS[1:]]]
             cut_at = set(rng.sample(range(moments), cuts))
             for moment in range(moments):
                 if moment in cut_at:
                     rng.choice((relay.cut, lambda: relay.cut_within(rng.randrange(400))))()
                 for _ in range(rng.randrange(1, 5)):
                     life.step()
-                wanted = should_show(command_line(capsys, "status"), "en")
-                await shows(tab, wanted)
-                await read_as_a_person(tab)
+                for open_tab, seat in zip(tabs, SEATS, strict=True):
+                    await shows(open_tab, seat.chosen(command_line(capsys, *seat.words)))
+                    await read_as_a_person(open_tab)
             journal = page.book.journal
             happened = journal.happened(before, 100_000)
             fresh = [event.seq for event in happened if told(journal, event) is not None][::-1]
             await tab.wait_for_function(f"newest => {SEQS}[0] === newest", arg=fresh[0])
             assert await tab.evaluate(SEQS) == [*fresh, *rows][:500]
             assert relay.cuts >= cuts
-            assert (await broken(tab), seen.wrong, seen.hosts) == ([], [], {f"127.0.0.1:{port}"})
+            assert [await broken(one) for one in tabs] == [[]] * len(tabs)
+            assert (seen.wrong, seen.hosts) == ([], {f"127.0.0.1:{port}"})
 
 
 async def test_why_and_history_are_those_of_the_command_line(
@@ -255,6 +322,38 @@ async def test_why_and_history_are_those_of_the_command_line(
             assert len(story) >= 8
             await tab.goto(page.url + "/profit")
             assert await tab.locator("svg path").count() == 2
+            assert (await broken(tab), seen.wrong) == ([], [])
+
+
+async def test_a_slider_moves_through_what_is_kept_and_what_is_opened_stays_open(tmp_path: Path) -> None:
+    """The page follows it without being loaded anew, and its address says where it stands; a chart lives on."""
+    starts = {"KRW-BTC": 1.4e8, "KRW-XRP": 3000.0}
+    async with (
+        asyncio.TaskGroup() as tasks,
+        served(tasks, tmp_path, starts=starts) as page,
+        chromium() as browser,
+    ):
+        known = kept(page.book.now, starts)
+        look_back(page.book.journal, known, page.book.now, 20)
+        async with visiting(browser, page, page.port, Role.GUEST) as (tab, seen):
+            for path in ("/why", "/why?market=xrp", "/why?all=1"):
+                await tab.goto(page.url + path)
+                first = kst(page.book.now - 19 * UNIT)
+                await tab.evaluate("window.same = true")
+                await tab.focus("[name=minute]")
+                await tab.keyboard.press("Home")
+                await tab.wait_for_function(
+                    "told => document.getElementById('head').textContent.includes(told)", arg=first
+                )
+                assert await tab.evaluate("[window.same, document.activeElement.name]") == [True, "minute"]
+                assert "minute=" in tab.url
+            await tab.goto(page.url + "/market?market=xrp")
+            await tab.wait_for_selector("#moving canvas")
+            await tab.click("summary")
+            page.book.journal.record_scan(page.book.now, "s", page.book.now, Scan(markets=[], gates=[], prices=[]))
+            await tab.wait_for_function("() => !document.querySelector('[data-path=price]')")
+            assert await tab.locator("details[open] tbody tr").count() == 60
+            assert await tab.locator("#drawn > #moving canvas").count() > 2
             assert (await broken(tab), seen.wrong) == ([], [])
 
 
@@ -296,7 +395,7 @@ async def test_everybody_can_use_every_page(language: str, schemes: tuple[Scheme
     ).Axe()
     async with (
         asyncio.TaskGroup() as tasks,
-        served(tasks, tmp_path, language=language) as page,
+        served(tasks, tmp_path, language=language, starts={"KRW-BTC": 1.4e8, "KRW-XRP": 3000.0}) as page,
         chromium() as browser,
     ):
         life = Life(page.book.journal, lambda: page.book.now, random.Random(5))
@@ -311,6 +410,8 @@ async def test_everybody_can_use_every_page(language: str, schemes: tuple[Scheme
             "/why?market=xrp",
             "/why?at=never",
             "/why?all=1",
+            "/market?market=xrp",
+            "/market?market=doge",
             "/trades",
             f"/trade?id={trade}",
             "/profit",
@@ -326,4 +427,6 @@ async def test_everybody_can_use_every_page(language: str, schemes: tuple[Scheme
                     assert [(one["id"], [node["html"] for node in one["nodes"]]) for one in found] == [], path
                     assert not await tab.evaluate(WIDE), (path, width)
                     assert await broken(tab) == []
+                    assert await tab.locator("#moving canvas").count() >= (path == "/market?market=xrp")
                 assert seen.wrong == []
+                assert seen.hosts == {f"127.0.0.1:{page.port}"}
