@@ -50,6 +50,47 @@ def test_what_is_no_number_is_not_written() -> None:
         plain(Decimal("NaN"))
 
 
+@pytest.mark.parametrize(
+    ("price", "step", "down", "up"),
+    [
+        ("1234.6", None, "1234", "1235"),
+        ("1234", None, "1234", "1234"),
+        ("160594321", None, "160594000", "160595000"),
+        ("1234.6", "10", "1230", "1240"),
+        ("0.4", "1", "0", "1"),
+        ("0", None, "0", "0"),
+        ("0", "1", "0", "0"),
+        ("-3", None, "0", "0"),
+    ],
+)
+def test_a_price_is_rounded_to_its_step_both_ways(price: str, step: str | None, down: str, up: str) -> None:
+    """To the one that Upbit told, else to that of the table; what is no price stays none."""
+    told = None if step is None else Decimal(step)
+    for upwards, wanted in ((False, down), (True, up)):
+        assert round_price(Decimal(price), up=upwards, step=told) == Decimal(wanted)
+
+
+@pytest.mark.parametrize(
+    ("told", "below", "above"),
+    [
+        (None, None, None),
+        ("0.09", None, None),
+        ("0.1", "0.1", "1"),
+        ("1", "1", "10"),
+        ("10", "10", "100"),
+        ("11", None, None),
+    ],
+)
+def test_a_step_that_is_told_is_believed_as_far_as_it_can_be(
+    told: str | None, below: str | None, above: str | None
+) -> None:
+    """Ten times what the table says, or a tenth of it; it fits prices below, and its tenfold those above."""
+    step = None if told is None else Decimal(told)
+    for upwards, wanted in ((False, below), (True, above)):
+        found = step_around(step, Decimal(2000), above=upwards)
+        assert found == (None if wanted is None else Decimal(wanted))
+
+
 def test_a_volume_is_never_rounded_up() -> None:
     """6000 KRW at 160,594,000 are 0.00003736 BTC, as in Upbit's own example."""
     assert round_down_volume(Decimal(6000) / Decimal(160594000)) == Decimal("0.00003736")

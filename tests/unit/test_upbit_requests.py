@@ -1,0 +1,201 @@
+"""Every question to Upbit, as it is on the wire: its address, its limit, who goes first, and what is signed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import unquote
+
+import pytest
+
+from tests.helpers.wire import SECRET, http, serving
+from upbit.errors import ExchangeError
+from upbit.limits import RateLimiter
+from upbit.models import Fence, NewOrder, Side
+from upbit.rest import Upbit
+from upbit.transport import open_session
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from contextlib import _AsyncGeneratorContextManager
+
+    from tests.helpers.wire import Wire
+
+NOON = datetime(2026, 11, 2, 12, tzinfo=UTC)
+BUY = NewOrder(market="KRW-BTC", side=Side.BID, total=Decimal(6000), identifier="ub1-b")
+SALE = NewOrder(market="KRW-BTC", side=Side.ASK, volume=Decimal("0.5"), identifier="ub1-s")
+FENCE = Fence(market="KRW-BTC", side=Side.BID, price=Decimal(1000), volume=Decimal(6), identifier="ub1-b")
+BOUGHT = "market=KRW-BTC&side=bid&ord_type=price&price=6000&identifier=ub1-b&smp_type=none"
+SOLD = "market=KRW-BTC&side=ask&ord_type=market&volume=0.5&identifier=ub1-s&smp_type=none"
+FENCED = "market=KRW-BTC&side=bid&ord_type=limit&price=1000&volume=6&time_in_force=ioc&identifier=ub1-b&smp_type=none"
+STATES = "states[]=wait&states[]=watch&page=1&limit=100"
+HOUR_MS = "start_time=1793617200000&end_time=1793620800000&limit=1000"
+
+
+class Asked(NamedTuple):
+    """One request: what is counted for it, and its first line."""
+
+    group: str
+    urgent: bool
+    line: str
+    signed: str | None  # the text that its token vouches for; None: it has none
+
+
+class Noting(RateLimiter):
+    """Lets everything pass as ever, and notes what was counted for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.noted: list[tuple[str, bool]] = []
+
+    def place(self, group: str, *, urgent: bool = False) -> _AsyncGeneratorContextManager[None]:
+        """Note a request."""
+        self.noted.append((group, urgent))
+        return super().place(group, urgent=urgent)
+
+
+QUESTIONS: dict[str, tuple[Callable[[Upbit], Awaitable[object]], Asked]] = {
+    "markets": (lambda upbit: upbit.markets(), Asked("market", False, "GET /v1/market/all?is_details=true", None)),
+    "candles": (
+        lambda upbit: upbit.candles("KRW-BTC", timedelta(minutes=3), count=7, to=NOON),
+        Asked("candle", False, "GET /v1/candles/minutes/3?market=KRW-BTC&count=7&to=2026-11-02T12%3A00%3A00Z", None),
+    ),
+    "candles of now": (
+        lambda upbit: upbit.candles("KRW-BTC", timedelta(days=1)),
+        Asked("candle", False, "GET /v1/candles/days?market=KRW-BTC&count=200", None),
+    ),
+    "tickers": (
+        lambda upbit: upbit.tickers(["KRW-BTC", "KRW-ETH"]),
+        Asked("ticker", False, "GET /v1/ticker?markets=KRW-BTC%2CKRW-ETH", None),
+    ),
+    "all tickers": (
+        lambda upbit: upbit.all_tickers(),
+        Asked("ticker", False, "GET /v1/ticker/all?quote_currencies=KRW", None),
+    ),
+    "books": (
+        lambda upbit: upbit.books(["KRW-BTC", "KRW-ETH"]),
+        Asked("orderbook", False, "GET /v1/orderbook?markets=KRW-BTC%2CKRW-ETH&count=30", None),
+    ),
+    "price step": (
+        lambda upbit: upbit.price_step("KRW-BTC"),
+        Asked("orderbook", False, "GET /v1/orderbook/instruments?markets=KRW-BTC", None),
+    ),
+    "accounts": (lambda upbit: upbit.accounts(), Asked("default", False, "GET /v1/accounts", "")),
+    "chance": (
+        lambda upbit: upbit.chance("KRW-BTC"),
+        Asked("default", False, "GET /v1/orders/chance?market=KRW-BTC", "market=KRW-BTC"),
+    ),
+    "a buy": (lambda upbit: upbit.place(BUY), Asked("order", False, "POST /v1/orders", BOUGHT)),
+    "a sale": (lambda upbit: upbit.place(SALE), Asked("order", True, "POST /v1/orders", SOLD)),
+    "a fence": (
+        lambda upbit: upbit.place(FENCE),
+        Asked("order", True, "POST /v1/orders", FENCED),
+    ),
+    "a test of a buy": (
+        lambda upbit: upbit.test_order(BUY),
+        Asked("order-test", False, "POST /v1/orders/test", BOUGHT),
+    ),
+    "an order by its uuid": (
+        lambda upbit: upbit.order(uuid="u1"),
+        Asked("default", True, "GET /v1/order?uuid=u1", "uuid=u1"),
+    ),
+    "an order by our name": (
+        lambda upbit: upbit.order(identifier="ub1-b"),
+        Asked("default", True, "GET /v1/order?identifier=ub1-b", "identifier=ub1-b"),
+    ),
+    "open orders": (
+        lambda upbit: upbit.open_orders(),
+        Asked("default", False, f"GET /v1/orders/open?{STATES}", STATES),
+    ),
+    "open orders of a market": (
+        lambda upbit: upbit.open_orders("KRW-BTC"),
+        Asked("default", False, f"GET /v1/orders/open?market=KRW-BTC&{STATES}", f"market=KRW-BTC&{STATES}"),
+    ),
+    "ended orders": (
+        lambda upbit: upbit.closed_orders(start=NOON - timedelta(hours=1), end=NOON),
+        Asked("default", False, f"GET /v1/orders/closed?{HOUR_MS}", HOUR_MS),
+    ),
+    "ended orders of a market": (
+        lambda upbit: upbit.closed_orders(start=NOON - timedelta(hours=1), end=NOON, market="KRW-BTC"),
+        Asked("default", False, f"GET /v1/orders/closed?market=KRW-BTC&{HOUR_MS}", f"market=KRW-BTC&{HOUR_MS}"),
+    ),
+    "a cancellation": (
+        lambda upbit: upbit.cancel(uuid="u1"),
+        Asked("default", True, "DELETE /v1/order?uuid=u1", "uuid=u1"),
+    ),
+    "a cancellation by our name": (
+        lambda upbit: upbit.cancel(identifier="ub1-b"),
+        Asked("default", True, "DELETE /v1/order?identifier=ub1-b", "identifier=ub1-b"),
+    ),
+    "keys": (lambda upbit: upbit.api_keys(), Asked("default", False, "GET /v1/api_keys", "")),
+    "the cancellation of a withdrawal": (
+        lambda upbit: upbit.cancel_withdrawal("u1"),
+        Asked("default", False, "DELETE /v1/withdraws/coin?uuid=u1", "uuid=u1"),
+    ),
+}
+
+
+def vouched(wire: Wire, head: str, body: bytes) -> str | None:
+    """Return what the token of the only request vouches for: its query or body, as they came; None without a token."""
+    if not (tokens := wire.tokens()):
+        return None
+    assert tokens[0]["access_key"] == "AK"
+    came = json.loads(body).items() if body else []
+    text = "&".join(f"{key}={value}" for key, value in came) or unquote(head.split()[1].partition("?")[2])
+    assert tokens[0].get("query_hash") == (hashlib.sha512(text.encode()).hexdigest() if text else None)
+    assert tokens[0].get("query_hash_alg") == ("SHA512" if text else None)
+    return text
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+async def test_a_question_is_asked_as_upbit_reads_it(name: str) -> None:
+    """Once, where it is counted, signed when it is about the account, and exits before everything else."""
+    ask, wanted = QUESTIONS[name]
+    limiter = Noting()
+    refusal = {"error": {"name": "invalid_parameter", "message": "no"}}
+    async with serving() as wire, open_session() as session:
+        wire.answers = [http(400, refusal)]
+        url = f"http://127.0.0.1:{wire.port}/"
+        with suppress(ExchangeError):
+            await ask(Upbit(session, base_url=url, access_key="AK", secret_key=SECRET, limiter=limiter))
+        (head,), (body,) = wire.seen, wire.bodies
+    ((group, urgent),) = limiter.noted
+    signed = vouched(wire, head, body)
+    assert Asked(group, urgent, " ".join(head.split()[:2]), signed) == wanted
+    headers = head.lower()
+    assert ("accept-encoding: identity" in headers) is (signed is not None)
+    assert ("content-type: application/json; charset=utf-8" in headers) is bool(body)
+    assert "accept: application/json" in headers
+
+
+async def test_what_is_about_the_account_is_not_asked_without_keys() -> None:
+    """Nor with half of them: it is a mistake of ours, and nothing is sent."""
+    async with serving() as wire, open_session() as session:
+        for access, secret in ((None, None), ("AK", None), (None, SECRET)):
+            upbit = Upbit(session, base_url=f"http://127.0.0.1:{wire.port}", access_key=access, secret_key=secret)
+            with pytest.raises(ValueError, match="needs keys"):
+                await upbit.accounts()
+    assert wire.seen == []
+
+
+async def test_of_no_markets_nothing_is_asked() -> None:
+    """A question about none would be one about all."""
+    async with serving() as wire, open_session() as session:
+        upbit = Upbit(session, base_url=f"http://127.0.0.1:{wire.port}")
+        assert (await upbit.tickers([]), await upbit.books([])) == ([], [])
+    assert wire.seen == []
+
+
+@pytest.mark.parametrize("names", [(None, None), ("u1", "ub1-b"), ("", "")])
+async def test_an_order_has_one_name(names: tuple[str | None, str | None]) -> None:
+    """Two names could be of two orders."""
+    uuid, identifier = names
+    async with open_session() as session:
+        upbit = Upbit(session, base_url="http://127.0.0.1:1", access_key="AK", secret_key=SECRET)
+        for ask in (upbit.order, upbit.cancel):
+            with pytest.raises(ValueError, match="by its uuid or by its identifier"):
+                await ask(uuid=uuid, identifier=identifier)
