@@ -240,9 +240,25 @@ def test_a_ban_lasts_as_long_as_it_says_but_ten_minutes_at_most(told: float | No
         began = loop.time()
         limiter.refused("order", told, penalty=True)
         assert limiter.rests_s("order", urgent=False) == pytest.approx(seconds)
+        assert limiter.rests_s("candle", urgent=False) == 0
         await asyncio.sleep(seconds)
         await ask(limiter, "order", left)
         assert left[0] - began == pytest.approx(seconds)
+
+    story(tell())
+
+
+def test_a_ban_after_one_that_was_none_is_looked_into_as_soon_as_the_first() -> None:
+    """What was answered in between ends it, and all that was learned of it."""
+
+    async def tell() -> None:
+        limiter, left, loop = RateLimiter(), list[float](), asyncio.get_running_loop()
+        for number in range(3):
+            began = loop.time()
+            limiter.refused("order", 600.0, penalty=True)
+            await ask(limiter, "order", left, urgent=True)
+            assert left[number] - began == pytest.approx(PROBE_S)
+            await asyncio.sleep(60)
 
     story(tell())
 

@@ -135,6 +135,17 @@ async def test_an_accepted_order_is_returned_and_its_body_is_what_was_hashed(wir
     assert upbit.server_date == datetime(2026, 11, 24, tzinfo=UTC)
 
 
+async def test_the_exchanges_clock_goes_on_after_its_last_word(upbit: Upbit) -> None:
+    """Its answers say it to the second; until the next it is counted on, and before the first it is unknown."""
+    assert upbit.exchange_time() is None
+    upbit.server_date = datetime(2026, 11, 24, tzinfo=UTC)
+    assert upbit.exchange_time() is None
+    upbit.server_date_at = asyncio.get_running_loop().time() - 90
+    told = upbit.exchange_time()
+    assert told is not None
+    assert timedelta(seconds=90) <= told - upbit.server_date < timedelta(seconds=100)
+
+
 async def test_a_query_is_hashed_as_it_is_sent(wire: Wire, upbit: Upbit) -> None:
     """The bytes on the wire, percent-decoded, are what the token vouches for."""
     wire.answers = [http(200, [])]
