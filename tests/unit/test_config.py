@@ -68,6 +68,11 @@ def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
         ({**KEYS, "ACCESS_KEY": "a b"}, [], "a space or a line break"),
         ({"UPBIT_BASE_URL": "http://api.upbit.com"}, [], "must be https"),
         ({"UPBIT_BASE_URL": "https://api.upbit.com/v1"}, [], "cannot be used"),
+        ({"UPBIT_BASE_URL": "https://api.upbit.com?key=1"}, [], "cannot be used"),
+        ({"UPBIT_BASE_URL": "https://"}, [], "cannot be used"),
+        ({"UPBIT_BASE_URL": "https://api.upbit.com:port"}, [], "cannot be used"),
+        ({"UPBIT_BASE_URL": "ftp://127.0.0.1"}, [], "cannot be used"),
+        ({"WEBHOOK_URL": "http://127.0.0.1:8080/api/hooks/1/x"}, [], "WEBHOOK_URL must be"),
         ({"WEBHOOK_URL": "http://discord.com/api/webhooks/1/x"}, [], "WEBHOOK_URL must be"),
         ({"WEBHOOK_URL": "https://evil.example/api/webhooks/1/x"}, [], "WEBHOOK_URL must be"),
         ({"BOT_LANGUAGE": "fr"}, [], "ko, en"),
@@ -157,6 +162,8 @@ def test_a_settings_file_in_another_encoding_is_to_be_saved_as_utf_8(encoding: s
         ('"sandbox-access-key"', "quotation marks"),
         ("'sandbox-access-key'", "quotation marks"),
         ("\u201csandbox-access-key\u201d", "quotation marks"),
+        ("'sandbox-access-key", "quotation marks"),
+        ("sandbox-access-key`", "quotation marks"),
         ("sandbox\u200b-access-key", "U+200B"),
         ("\ufeffsandbox-access-key", "U+FEFF"),
         ("sandbox-access-key\u2060", "U+2060"),
@@ -261,6 +268,9 @@ def test_a_proxy_and_an_authority_come_from_the_usual_variables(tmp_path: Path) 
         ({"HTTPS_PROXY": "socks5://user:1234@proxy:1080"}, "SOCKS"),
         ({"HTTPS_PROXY": "proxy:1234"}, "http://host:port"),
         ({"HTTPS_PROXY": "http://proxy:1234/path"}, "http://host:port"),
+        ({"HTTPS_PROXY": "http://proxy:1234?way=1"}, "http://host:port"),
+        ({"HTTPS_PROXY": "http://:1234"}, "http://host:port"),
+        ({"HTTPS_PROXY": "http://proxy:12345678"}, "http://host:port"),
         ({"SSL_CERT_FILE": "/nowhere/authority.pem"}, "holds no certificate"),
     ],
 )
@@ -294,6 +304,45 @@ def test_everything_but_this_machine_is_real_money(url: str, mode: str) -> None:
         assert "confirm_krw" in told
     else:
         load({"UPBIT_BASE_URL": url}, overrides=large)
+
+
+@pytest.mark.parametrize(
+    ("order", "confirmed", "fine"),
+    [
+        (999_999, 0, True),
+        (1_000_000, 0, False),
+        (1_000_000, 4_999_999, False),
+        (1_000_000, 5_000_001, False),
+        (1_000_000, 5_000_000, True),
+    ],
+)
+def test_five_million_won_are_confirmed_to_the_won(order: int, confirmed: int, fine: bool) -> None:  # noqa: FBT001 - a column
+    """Five places of so much each: the number is written a second time, and a typing error is none of it."""
+    each = [f"trading.order_krw={order}", f"risk.max_order_krw={order}", f"risk.max_market_krw={order}"]
+    each += ["risk.max_day_krw=100000000", f"risk.confirm_krw={confirmed}"]
+    if fine:
+        assert most_spent(load({}, overrides=each)) == 5 * order
+    else:
+        (told,) = problems({}, *each)
+        assert f"add risk.confirm_krw = {5 * order}." in told
+
+
+@pytest.mark.parametrize("cap", ["max_order_krw", "max_market_krw", "max_day_krw"])
+def test_a_cap_below_what_one_buy_costs_is_told(cap: str) -> None:
+    """Every buy would be refused; one that is just as large is none of it."""
+    load({}, overrides=["trading.order_krw=50000", f"risk.{cap}=50000"])
+    (told,) = problems({}, "trading.order_krw=50000", f"risk.{cap}=49999")
+    assert f"50000 is above risk.{cap} 49999" in told
+
+
+def test_a_bot_in_discord_needs_to_know_whom_it_obeys() -> None:
+    """Its owner and its channel, both."""
+    owner, channel = "chat.owner=12345678901234567", "chat.channel=12345678901234568"
+    load({"DISCORD_BOT_TOKEN": "t"}, overrides=[owner, channel])
+    load({}, overrides=[owner])
+    for some in ([], [owner], [channel]):
+        (told,) = problems({"DISCORD_BOT_TOKEN": "t"}, *some)
+        assert "chat.owner (your user id) and chat.channel" in told
 
 
 # --- a setting is written once --------------------------------------------------------------------------------------
