@@ -224,7 +224,7 @@ def timeline(found: Iterable[Trade | RecordedBook | Pause]) -> Iterator[tuple[in
     What comes too late even for the window happens when it comes.
     """
     waiting: list[tuple[int, int, Trade | RecordedBook | Pause]] = []
-    newest = told = 0
+    newest = told = ahead_ms = 0
     numbers = count()
 
     def due(until_ms: int) -> Iterator[tuple[int, Trade | RecordedBook | Pause]]:
@@ -235,7 +235,14 @@ def timeline(found: Iterable[Trade | RecordedBook | Pause]) -> Iterator[tuple[in
             yield told, event
 
     for event in found:
-        at_ms = newest if isinstance(event, Pause) else event.at_ms  # our clock and the exchange's may differ
+        arrived_ms = event.arrived_us // 1000
+        if isinstance(event, Pause):
+            at_ms = arrived_ms - ahead_ms
+        else:
+            at_ms, ahead_ms = (
+                event.at_ms,
+                arrived_ms - max(newest, event.at_ms),
+            )  # clocks differ, and the way takes time
         newest = max(newest, at_ms)
         heapq.heappush(waiting, (at_ms, next(numbers), event))
         yield from due(newest - WINDOW_MS)
