@@ -99,11 +99,20 @@ simulate: $(STAMP)
 	@$(BIN)/python -m worlds.simulate --seeds $(SEEDS)
 
 PEERS := .venv-peers
+NAUTILUS := .venv-nautilus
 .PHONY: peers
-peers: # other backtesters and a compiled loop on the same prices, in an environment of their own
-	@test -x $(PEERS)/bin/python || $(PYTHON) -m venv $(PEERS)
-	@$(PEERS)/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/bench.txt
+peers: $(PEERS)/.installed $(NAUTILUS)/.installed # other backtesters and a compiled loop on the same prices, in environments of their own
 	@$(PEERS)/bin/python bench/backtest_peers.py
+
+$(PEERS)/.installed: requirements/bench.txt
+	@$(PYTHON) -m venv $(PEERS)
+	@sh requirements/install.sh $(PEERS)/bin/python requirements/bench.txt
+	@touch $@
+
+$(NAUTILUS)/.installed: requirements/nautilus.txt
+	@$(PYTHON) -m venv $(NAUTILUS)
+	@sh requirements/install.sh $(NAUTILUS)/bin/python requirements/nautilus.txt
+	@touch $@
 
 DATA ?= data
 .PHONY: strategy-report
@@ -144,10 +153,11 @@ lock: # needs uv
 	$(LOCK) --extra tape -c requirements.txt -o requirements/tape.txt
 	$(LOCK) --extra research --extra chat --extra tape --extra dev -o requirements/dev.txt
 	$(LOCK) --extra bench -c requirements.txt -o requirements/bench.txt
+	$(COMPILE) --universal --group nautilus -o requirements/nautilus.txt
 	$(COMPILE) --universal --group build -c requirements.txt -o requirements/build.txt
 
 clean:
-	rm -rf mutants .venv .venv-peers .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf mutants .venv $(PEERS) $(NAUTILUS) .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'

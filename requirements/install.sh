@@ -1,7 +1,7 @@
 #!/bin/sh
-# Install locked packages from wheels: requirements/install.sh PYTHON FILE. Two have none and are built here, by the tools of
-# build.txt: tulipy below Python 3.12, whose C gcc 14 is told to take as older ones did, and peewee, without its C, which a
-# library of the developers wants.
+# Install locked packages from wheels: requirements/install.sh PYTHON FILE. Three have none and are built here, by the tools of
+# build.txt: tulipy below Python 3.12, whose C gcc 14 is told to take as older ones did; peewee, without its C, which a
+# library of the developers wants; and sdnotify, which a peer of the benchmark does.
 set -eu
 python=$1 file=$2 here=$(dirname "$0")
 
@@ -9,7 +9,9 @@ install() { "$python" -m pip install -q --disable-pip-version-check --require-ha
 
 built=
 if "$python" -c 'import sys; sys.exit(sys.version_info >= (3, 12))'; then built=tulipy; fi
-if grep -q '^peewee==' "$file"; then built=$built,peewee; fi
+for name in peewee sdnotify; do
+    if grep -q "^$name==" "$file"; then built=$built,$name; fi
+done
 if [ -z "$built" ]; then
     install -r "$file"
 else

@@ -1,0 +1,21 @@
+"""This project's engine, with its portfolio rules."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from backtest.engine.prepare import prepare
+from backtest.engine.rules import Rules
+from backtest.engine.simulate import simulate
+from bench.cross import Cross, Parameters, panel_of
+from bench.peers.prices import FAST, FEE, KRW, PLACES, SLOW, START, UNIT
+
+if TYPE_CHECKING:
+    from bench.peers.prices import Prices
+
+
+def ours(prices: Prices) -> int:
+    """Run it over all markets on one clock."""
+    panel = panel_of(prices, START, UNIT)
+    ready = prepare(panel, Cross(), Parameters(fast=FAST, slow=SLOW))
+    return len(simulate(ready, Rules(krw=KRW, slots=PLACES, fee_rate=FEE), 1).trades)
