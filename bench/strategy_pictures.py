@@ -38,17 +38,23 @@ Plotly.newPlot("plot", figure.data, figure.layout)
 
 
 def draw(results: Results, folder: Path) -> None:
-    """Write `equity.svg` and `drawdown.svg`.
+    """Write `equity.svg` and `drawdown.svg`."""
+    browser = browser_of_this_machine()
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, figure in {"equity": equity(results), "drawdown": drawdown(results)}.items():
+        (folder / f"{name}.svg").write_text(svg_of(figure, browser), encoding="utf-8")
+
+
+def browser_of_this_machine() -> str:
+    """Return the Chromium that draws.
 
     Raises:
-        SystemExit: without a Chromium, with what to install.
+        SystemExit: without one, with what to install.
     """
     browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if browser is None:
         raise SystemExit("The pictures need Chromium: apt-get install chromium")
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, figure in {"equity": equity(results), "drawdown": drawdown(results)}.items():
-        (folder / f"{name}.svg").write_text(svg_of(figure, browser), encoding="utf-8")
+    return browser
 
 
 def equity(results: Results) -> go.Figure:

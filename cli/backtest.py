@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +20,7 @@ from backtest.report.as_json import to_json, trades_to_json
 from backtest.report.tables import all_tables
 from backtest.units import from_ms, name_of
 from cli.common.exits import OK
+from cli.common.memory import check_memory
 from cli.common.options import add_assumptions, add_period
 from cli.common.period import known, open_store, read_markets, read_period, read_unit
 from cli.common.printing import print_json
@@ -41,8 +41,6 @@ if TYPE_CHECKING:
 
 ENDLESS = 10_000
 """Columns of a terminal in which no table is cut."""
-BYTES_A_CELL = 180
-"""Measured with 100 markets of 43,200 candles: 106 to 121 for candles and numbers on the grid, 56 as they are read."""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -149,22 +147,6 @@ def reach(history: Mapping[str, Candles], unit: timedelta, warm_up: int) -> tupl
     end = from_ms(max((int(one.opened_at_ms[-1]) for one in history.values()), default=0)) + unit
     warm = first + warm_up * unit
     return warm if warm < end else first, end
-
-
-def check_memory(cells: int) -> None:
-    """Refuse a grid that this machine cannot hold, before the machine does."""
-    need, there = cells * BYTES_A_CELL / 1e9, physical_memory() / 1e9
-    if need > there:
-        raise UsageProblem(
-            f"메모리가 부족합니다: 약 {need:.0f} GB가 필요한데 {there:.0f} GB뿐입니다. 기간이나 마켓을 줄이세요.",
-            f"There is too little memory: about {need:.0f} GB are needed, there are {there:.0f}. "
-            "Choose fewer markets or a shorter period.",
-        )
-
-
-def physical_memory() -> int:
-    """Return the memory of this machine, bytes."""
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def rules_of(config: Config, options: argparse.Namespace) -> Rules:

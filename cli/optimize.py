@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,6 +23,7 @@ from backtest.search.space import space_of
 from backtest.units import name_of
 from cli.backtest import load, load_strategy, reach, rules_of, traded
 from cli.common.exits import OK
+from cli.common.memory import check_memory, peak_mb
 from cli.common.options import add_assumptions, add_period
 from cli.common.period import ResearchMissing, open_store, read_markets, read_period, read_unit
 from cli.common.printing import print_json
@@ -82,15 +84,17 @@ def run(config: Config, options: argparse.Namespace) -> int:
         task = shown.add_task("", total=options.trials * len(plan.folds))
         memory = Remembering(workers, kept)
         found = search(plan, memory, lambda count: shown.advance(task, count), memory.known)
+    peak = peak_mb()
     hold = evaluator.hold(plan.folds[0].middle, plan.folds[-1].end)
     if options.out is not None and found.latest is not None:
         write(options.out, as_toml(found, evaluator.unit))
     if options.json:
-        print_json(to_json(found, evaluator, hold) | {"reused": memory.reused})
+        print_json(to_json(found, evaluator, hold) | {"reused": memory.reused, "peak_memory_mb": peak})
     else:
         at = 0 if config.language == "ko" else 1
         print_search(found, evaluator, hold, at=at)
         print_choice(found, options.out, memory.reused, at=at)
+        Console(highlight=False).print(MEMORY[at].format(peak=peak))
     return OK
 
 
@@ -103,6 +107,8 @@ def make_plan(config: Config, options: argparse.Namespace) -> tuple[SearchPlan, 
     strategy, parameters = load_strategy(config, unit)
     history = load(store, unit, read_markets(options))
     begin, end = read_period(options, *reach(traded(history, rules), unit, strategy.history(parameters, unit)))
+    here = 1 if options.cluster else (options.workers or os.cpu_count() or 1)  # a cluster's workers have their own
+    check_memory(len(history) * ((end - begin) // unit + strategy.history(parameters, unit)), here)
     first = config.trading.seed if config.trading.seed is not None else 0
     evaluator = Evaluator(
         strategy=strategy.name,
@@ -229,6 +235,10 @@ DECLINED = (
 REUSED = (
     "이전에 같은 코드와 자료로 계산한 점수 {count}개를 다시 썼습니다.",
     "{count} scores of an earlier search with the same code and data were used again.",
+)
+MEMORY = (
+    "메모리: 가장 큰 프로세스가 최대 {peak:,.0f} MB.",
+    "Peak memory of the largest process: {peak:,.0f} MB.",
 )
 LATEST = ("마지막 구간이 고른 값 ({begin} ~ {end}에서):", "Chosen by the last fold (on {begin} ~ {end}):")
 LUCK = (

@@ -80,6 +80,8 @@ def carry_forward(grid: Mapping[str, Floats]) -> None:
     """Fill the gaps after a market's first candle with the close before them."""
     close = grid["close"]
     known = np.isfinite(close)
+    if known.all():
+        return
     last_known = np.maximum.accumulate(np.where(known, np.arange(len(close)), -1))
     gap = ~known & (last_known >= 0)
     carried = close[last_known[gap]]

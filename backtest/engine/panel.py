@@ -141,11 +141,12 @@ def fill_row(grid: Mapping[str, Floats], candles: Candles, length: int) -> None:
 
 def sum_of_a_day(turnover: Floats, candles: int) -> Floats:
     """Return the sum over the last `candles` candles; over fewer at the beginning of a series, NaN before it."""
-    total = np.cumsum(np.nan_to_num(turnover), axis=1)
+    unknown = np.isnan(turnover)
+    total = np.cumsum(np.where(unknown, 0.0, turnover), axis=1)
     before = np.zeros_like(total)
     before[:, candles:] = total[:, :-candles] if candles < total.shape[1] else 0.0
     total -= before
-    total[np.isnan(turnover)] = np.nan
+    total[unknown] = np.nan
     return total
 
 

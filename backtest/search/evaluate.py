@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from backtest.history.candles import Candles
 
 
+PANELS_KEPT = 3
+"""A parameter that changes how much history is looked at asks for a panel of its own; memory must not grow with them."""
+
+
 class Task(msgspec.Struct, frozen=True, kw_only=True):
     """Parameters to be judged on a stretch of time."""
 
@@ -59,7 +63,7 @@ class Evaluator:
     seeds: tuple[int, ...]
     history: Mapping[str, Candles]
     code: str = ""  # fingerprint of the code that asks; a worker elsewhere compares its own
-    _panels: dict[tuple[Any, ...], Panel] = field(default_factory=dict)  # of the stretches asked about: two a fold
+    _panels: dict[tuple[Any, ...], Panel] = field(default_factory=dict)  # the last ones asked for, the newest last
 
     def __post_init__(self) -> None:
         self.code = self.code or fingerprint_of_code(self.strategy)
@@ -87,10 +91,10 @@ class Evaluator:
 
     def _panel(self, begin: datetime, end: datetime, warm_up: int) -> Panel:
         key = (begin, end, warm_up)
-        if key not in self._panels:
-            for old in [known for known in self._panels if known[:2] != key[:2]]:
-                del self._panels[old]  # a search walks from stretch to stretch and does not come back
-            self._panels[key] = build_panel(self.history, self.unit, begin, end, warm_up=warm_up)
+        panel = self._panels.pop(key, None)
+        while len(self._panels) >= PANELS_KEPT:
+            del self._panels[next(iter(self._panels))]
+        self._panels[key] = panel or build_panel(self.history, self.unit, begin, end, warm_up=warm_up)
         return self._panels[key]
 
     def fingerprint(self) -> str:

@@ -48,6 +48,7 @@ def searched(folder: Path, *more: str) -> dict[str, Any]:
     done = run_main(folder, *SEARCH, *more)
     assert done.returncode == 0, done.stderr
     answer: dict[str, Any] = json.loads(done.stdout)
+    assert answer.pop("peak_memory_mb") > 0
     return answer
 
 

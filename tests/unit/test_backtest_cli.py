@@ -276,12 +276,13 @@ def test_ctrl_c_ends_a_backtest_without_a_traceback(
     assert "Traceback" not in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("verb", ["backtest", "optimize"])
 def test_a_grid_that_does_not_fit_into_memory_is_refused(
-    history: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    verb: str, history: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Before the machine begins to swap, and with what to do."""
-    monkeypatch.setattr("cli.backtest.physical_memory", lambda: 1000)
-    assert main(["backtest"]) == 2
+    monkeypatch.setattr("cli.common.memory.physical_memory", lambda: 1000)
+    assert main([verb]) == 2
     assert "Choose fewer markets or a shorter period" in capsys.readouterr().err
 
 

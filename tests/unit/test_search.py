@@ -6,7 +6,7 @@ import pickle
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
-from math import isnan, sqrt
+from math import isnan, sin, sqrt
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -16,7 +16,7 @@ import pytest
 from backtest.engine.rules import Rules
 from backtest.figures.deflate import best_by_luck, better_than, deflated
 from backtest.problems import UsageProblem
-from backtest.search.evaluate import Evaluator, Score, Task
+from backtest.search.evaluate import PANELS_KEPT, Evaluator, Score, Task
 from backtest.search.folds import anchored
 from backtest.search.found import as_toml
 from backtest.search.search import SearchPlan, search
@@ -25,7 +25,7 @@ from backtest.search.space import Axis, space_of
 from backtest.search.workers import OtherCode, Remembering, judge_with
 from config.reading import load as read_settings
 from strategy.registry import StrategyError, load
-from tests.helpers.scripted import UNIT, candles, flat
+from tests.helpers.scripted import START, UNIT, candles, flat
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -268,6 +268,19 @@ def test_a_score_belongs_to_every_column_and_every_rule(evaluator: Evaluator) ->
     dearer = replace(evaluator, rules=Rules(fee_rate=0.001))
     reseeded = replace(evaluator, seeds=(2,))
     assert len({each.fingerprint() for each in (evaluator, louder, dearer, reseeded)}) == 4
+
+
+def test_histories_of_other_lengths_do_not_pile_up() -> None:
+    """Each length of bitcoin's average looks at another stretch; only the last ones are kept, and the scores stay."""
+    swinging = {"KRW-BTC": candles([flat(1_000 + 300 * sin(at / 40)) for at in range(1_800)])}
+    judge = Evaluator(strategy="quiet_trend", unit=UNIT, rules=Rules(), seeds=(1,), history=swinging)
+    begin, end = START + 1_200 * UNIT, START + 1_800 * UNIT
+    tasks = [Task(parameters={"btc_ema": length}, begin=begin, end=end) for length in range(205, 214)]
+    scores = [judge(task) for task in tasks]
+    assert min(score.figures["trades"] for score in scores) >= 1
+    assert len(judge._panels) == PANELS_KEPT
+    assert [judge(task) for task in reversed(tasks)] == scores[::-1]
+    assert len(judge._panels) == PANELS_KEPT
 
 
 @pytest.mark.parametrize("where", ["strategy", "backtest", "own"])
