@@ -2,7 +2,7 @@
 
     python bench/search_speed.py            made-up candles: every market is there for all six years
     python bench/search_speed.py --data data    the recorded history below a data folder
-    python bench/search_speed.py --growth   one variant at more and more markets and years, and docs/pictures/growth.svg
+    python bench/search_speed.py --growth   a variant at more and more markets and years, and docs/pictures/growth.svg
 
 The search is that of `optimize`, with its sampler, its look around the winner and its processes, one a core. Nothing is
 remembered from one run to the next.
@@ -26,13 +26,15 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from backtest.engine.rules import Rules  # noqa: E402 - found only once the path is set
+from backtest.engine.panel import build_panel  # noqa: E402 - found only once the path is set
+from backtest.engine.prepare import prepare  # noqa: E402
+from backtest.engine.rules import Rules  # noqa: E402
+from backtest.figures.results import run_one  # noqa: E402
 from backtest.history.candles import Candles  # noqa: E402
-from backtest.search.evaluate import Evaluator, Task  # noqa: E402
+from backtest.search.evaluate import Evaluator  # noqa: E402
 from backtest.search.folds import Fold  # noqa: E402
 from backtest.search.space import space_of  # noqa: E402
 from backtest.units import to_ms  # noqa: E402
-from cli.common.memory import peak_mb  # noqa: E402
 from strategy.registry import STRATEGIES  # noqa: E402
 
 if TYPE_CHECKING:
@@ -45,7 +47,7 @@ WARM_UP = 1_300
 STRATEGY, VARIANTS, MARKETS, YEARS, SEEDS = "quiet_trend", 200, 125, 6, 3
 POINTS = [*((markets, YEARS) for markets in (25, 50, 75, 100, 125)), *((MARKETS, years) for years in (1, 2, 3, 4, 5))]
 PICTURE = ROOT / "docs" / "pictures" / "growth.svg"
-CALLS = 4
+CALLS = 8
 
 
 def made_up(markets: int, span: timedelta) -> dict[str, Candles]:
@@ -110,31 +112,47 @@ def measure_search(history: Mapping[str, Candles], training: timedelta, seeds: i
 
 def processor_time() -> float:
     """Return the processor time of this process and of those of its own that have ended, seconds."""
-    both = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return sum(one.ru_utime + one.ru_stime for one in both)
+    return sum(one.ru_utime + one.ru_stime for one in usage())
+
+
+def peak_mb() -> float:
+    """Return the most memory that one of the same processes ever held, 10^6 bytes."""
+    return max(one.ru_maxrss for one in usage()) * 1024 / 1e6
+
+
+def usage() -> tuple[resource.struct_rusage, ...]:
+    """Return what this process used, and its own that have ended."""
+    return tuple(resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
 
 
 def measure_point(markets: int, years: int) -> dict[str, float]:
-    """Judge one variant in this process, at first and then with everything warm."""
-    evaluator, taken = evaluator_of(made_up(markets, years * YEAR), SEEDS), []
+    """Judge some variants in this process: what all seeds share, and the account of one, the fastest of each."""
+    begin, end = BEGIN, BEGIN + years * YEAR
+    strategy = next(one for one in STRATEGIES if one.name == STRATEGY)
+    panel = build_panel(made_up(markets, years * YEAR), UNIT, begin, end, warm_up=WARM_UP)
+    shared, alone, trades = [], [], 0
     for fast in range(8, 8 + CALLS):
-        began = time.process_time()
-        score = evaluator(Task(parameters={"fast": fast}, begin=BEGIN, end=BEGIN + years * YEAR))
-        taken.append(time.process_time() - began)
-    return {"seconds": min(taken[1:]), "first": taken[0], "peak_mb": peak_mb(), "trades": score.figures["trades"]}
+        at = [time.process_time()]
+        ready = prepare(panel, strategy, strategy.parameter_class(fast=fast))
+        at.append(time.process_time())
+        trades = len(run_one(ready, Rules(), 0).outcome.trades)
+        at.append(time.process_time())
+        shared.append(at[1] - at[0])
+        alone.append((at[2] - at[1]) / trades)
+    return {"shared": min(shared), "a_trade": min(alone), "trades": trades, "peak_mb": peak_mb()}
 
 
 def measure_growth() -> None:
     """Measure every point in a process of its own, print a table, and draw it."""
     found: dict[tuple[int, int], dict[str, float]] = {}
-    print(f"{'markets':>8}{'years':>7}{'candles':>12}{'warm s':>9}{'first s':>9}{'trades':>8}{'peak MB':>9}")
+    print(f"{'markets':>8}{'years':>7}{'candles':>12}{'shared ms':>11}{'trades':>8}{'us a trade':>12}{'peak MB':>9}")
     for markets, years in POINTS:
         command = [sys.executable, __file__, "--point", str(markets), str(years)]
         done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603 - our own program
         one = found[markets, years] = json.loads(done.stdout)
         print(
-            f"{markets:>8}{years:>7}{candles_of(markets, years):>12,}{one['seconds']:>9.3f}{one['first']:>9.3f}"
-            f"{one['trades']:>8.0f}{one['peak_mb']:>9,.0f}",
+            f"{markets:>8}{years:>7}{candles_of(markets, years):>12,}{1e3 * one['shared']:>11.1f}{one['trades']:>8}"
+            f"{1e6 * one['a_trade']:>12.1f}{one['peak_mb']:>9,.0f}",
             flush=True,
         )
     draw_growth(found)
@@ -146,13 +164,14 @@ def candles_of(markets: int, years: int) -> int:
 
 
 def draw_growth(found: Mapping[tuple[int, int], Mapping[str, float]]) -> None:
-    """Draw time and memory over the candles: one line for more markets, one for more years."""
+    """Draw time and memory over the candles, one line for more markets and one for more years; and time a trade."""
     import plotly.graph_objects as go  # noqa: PLC0415 - only for the picture
     from plotly.subplots import make_subplots  # noqa: PLC0415 - same
 
     from bench.strategy_pictures import browser_of_this_machine, looks, svg_of  # noqa: PLC0415 - same
 
-    figure = make_subplots(cols=2, subplot_titles=("seconds a variant", "largest process, MB"))
+    titles = ("a variant's numbers and targets, s", "a trade of an account, s", "memory, MB")
+    figure = make_subplots(cols=3, subplot_titles=titles)
     lines = {"more markets, 6 years": [], "more years, 125 markets": []}  # type: dict[str, list[tuple[int, int]]]
     for markets, years in sorted(found, key=lambda point: candles_of(*point)):
         if years == YEARS:
@@ -160,7 +179,7 @@ def draw_growth(found: Mapping[tuple[int, int], Mapping[str, float]]) -> None:
         if markets == MARKETS:
             lines["more years, 125 markets"].append((markets, years))
     for colour, (name, points) in zip(("#1f77b4", "#d62728"), lines.items(), strict=True):
-        for column, value in enumerate(("seconds", "peak_mb"), start=1):
+        for column, value in enumerate(("shared", "a_trade", "peak_mb"), start=1):
             figure.add_trace(
                 go.Scatter(
                     x=[candles_of(*point) for point in points],

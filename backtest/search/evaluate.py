@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 PANELS_KEPT = 3
-"""A parameter that changes how much history is looked at asks for a panel of its own; memory must not grow with them."""
+"""A parameter that changes how much history is looked at asks for a panel of its own; memory must not grow with it."""
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
