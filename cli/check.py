@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import uuid
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.markup import escape
-
 from cli.common.exits import CONFIGURATION, ERROR, OK
 from cli.common.printing import print_json
+from config.settings import StrategySettings
 from notifier.answers import Delivery, Trouble
 from notifier.explain import explain
 from notifier.probe import probe
-from strategy import registry
 from trader.clock import wall_clock
 from trader.guards.account import CanWithdrawError, Probe, Withdrawal, probe_withdrawal
 from trader.network import network_of
@@ -35,7 +33,7 @@ if TYPE_CHECKING:
 
 SKEW_WARN, SKEW_FAIL = timedelta(seconds=2), timedelta(seconds=10)
 EXPIRY_WARN = timedelta(days=30)
-COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
+COLOURS = {"ok": 32, "warn": 33, "fail": 31}  # of a terminal: green, yellow, red
 MARKS = {"ok": ("✔", "OK"), "warn": ("!", "!"), "fail": ("✘", "X")}
 TEST_KRW = Decimal(6000)
 
@@ -57,10 +55,11 @@ def run(config: Config, options: argparse.Namespace) -> int:
     if options.json:
         print_json(findings)
     else:
-        console = Console()
+        coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
         for finding in findings:
-            told = f"{finding.name}: {getattr(finding, config.language)}"
-            console.print(f"[{COLOURS[finding.level]}]{mark(finding.level, console.encoding)}[/] {escape(told)}")
+            sign = mark(finding.level, sys.stdout.encoding)
+            shown = f"\x1b[{COLOURS[finding.level]}m{sign}\x1b[0m" if coloured else sign
+            print(f"{shown} {finding.name}: {getattr(finding, config.language)}")  # noqa: T201 - what a person reads
     return max((finding.code for finding in findings), default=OK)
 
 
@@ -76,7 +75,10 @@ def mark(level: str, encoding: str) -> str:
 
 async def examine(config: Config) -> list[Finding]:
     """Return one finding for everything a live start needs."""
-    registry.load(config.strategy.name, config.strategy.parameters)
+    if config.strategy != StrategySettings():
+        from strategy import registry  # noqa: PLC0415 - it takes a while, and the default is one of ours
+
+        registry.load(config.strategy.name, config.strategy.parameters)
     findings = [folder(config)]
     keys = (config.access_key, config.secret_key)
     access, secret = (key.reveal() if key else None for key in keys)

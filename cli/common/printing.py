@@ -10,7 +10,6 @@ import msgspec
 from journal.records import worst
 from notifier.formats import price, stamp, units, won
 from notifier.labels import PHASES
-from views.lines import state_and_halts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -50,6 +49,8 @@ def state_of(halts: Sequence[Halt]) -> str:
 
 def print_halts(halts: Sequence[Halt], language: str) -> None:
     """Print the state of trading and every reason that stands."""
+    from views.lines import state_and_halts  # noqa: PLC0415 - it knows much that other verbs do without
+
     print("\n".join(state_and_halts(halts, language)))
 
 

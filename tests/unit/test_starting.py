@@ -57,7 +57,7 @@ def python(code: str, *arguments: str, folder: Path) -> subprocess.CompletedProc
         (("status", "--json"), HEAVY),
         (("history", "--json"), HEAVY),
         (("config", "--json"), HEAVY),
-        (("check", "--help"), {"uvloop", "websockets"}),
+        (("check",), {"numpy", "rich", "tulipy", "uvloop", "websockets"}),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from failure import CONFIGURATION, Failure
 from journal.errors import Breach
 from notifier.explain import explain
-from trader.guards.digest import KEY_ENDS
 from trader.loops import every, keep_going
 from upbit.circuit import AGREEMENT, KEY, MAKE_ORDERS, VIEW_ACCOUNTS, VIEW_ORDERS
 from upbit.errors import ExchangeError, OutOfScope, RateLimited, Unauthorized
@@ -37,6 +36,8 @@ EXPIRY_EVERY = timedelta(days=1)
 EXPIRY_AGAIN = timedelta(hours=1)
 WARN_DAYS = (30, 14, 7, 3, 1)
 """Days before the key's end on which a person is told."""
+KEY_ENDS = "key_ends"
+"""The fact in the journal that says when the key expires."""
 NO_WITHDRAWAL = "no_withdrawal"
 WITHDRAWAL_TRIES, WITHDRAWAL_PAUSE_S = 3, 2.0
 LOCKED_NAME = "open_api_withdraw_locked"

@@ -10,6 +10,7 @@ from journal.records import ZERO
 from journal.rows import total
 from notifier.digest import Digest
 from strategy.portfolio import KST, start_of_day
+from trader.guards.account import KEY_ENDS
 from trader.guards.equity import gained
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from state import Balance, Price
     from trader.app import App
 
-EQUITY, KEY_ENDS = "digest_equity", "key_ends"
+EQUITY = "digest_equity"
 """Facts the journal keeps: equity at the last digest, KRW, and when the API key ends."""
 DAY = timedelta(days=1)
 BITCOIN = "KRW-BTC"
