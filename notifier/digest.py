@@ -5,20 +5,25 @@ It comes every day: that it is missing says what nobody else could, that the dae
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from notifier import watchers
+from notifier.colours import PALETTES
+from notifier.curve import KEPT, Curve
 from notifier.formats import gain, percent, signed_won, won
 from notifier.words import readable
-from notifier.writer import GREY, ORANGE, Writer, plain
+from notifier.writer import GREY, ORANGE, SHADES, Writer, plain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import date, datetime
 
     from journal.records import Halt, Note, Trade
+    from notifier.words import Words
 
 KEY_ENDS_SOON = 30
 """Days before the end of the API key from which on the digest is a warning."""
@@ -39,6 +44,8 @@ class Digest:
     dead: Sequence[str]  # parts of the daemon that have stopped
     key_days: int | None  # until the API key ends
     bitcoin: Decimal | None  # what holding bitcoin over the day would have earned, a fraction
+    in_the_way: Words | None = None  # why nothing was bought for a day; None where something was
+    curve: Sequence[Decimal] = ()  # equity of the newest days, KRW, oldest first, that of now last
 
     @property
     def profit_krw(self) -> Decimal:
@@ -65,8 +72,8 @@ class Digests(Writer):
             "매일 09:00(KST)에 옵니다. 오지 않은 날에는 서버를 확인하세요.",
             "Sent every day at 09:00 KST. If it does not arrive, check the server.",
         )
-        lines = [f"⚠ {line}" for line in wrong] + [closing]
-        return self._note(
+        lines = [f"⚠ {line}" for line in wrong] + self._not_bought(digest) + [closing]
+        note = self._note(
             f"digest:{digest.day:%Y-%m-%d}",
             "digest",
             title,
@@ -75,6 +82,23 @@ class Digests(Writer):
             fields=self._facts(digest),
             text="\n".join(lines),
         )
+        return self._drawn(note, digest.curve) if len(digest.curve) > 1 else note
+
+    def _not_bought(self, digest: Digest) -> list[str]:
+        if digest.in_the_way is None:
+            return []
+        nothing = self._say("하루 동안 아무것도 사지 않았습니다.", "Nothing was bought for a day.")
+        return [f"{nothing} {plain(digest.in_the_way.say(self.language))}"]
+
+    def _drawn(self, note: Note, curve: Sequence[Decimal]) -> Note:
+        """Return the note with what its picture is drawn of when it is sent, and what it tells who cannot see it."""
+        change, days = curve[-1] - curve[0], len(curve) - 1
+        told = self._say(
+            f"최근 {days}일의 총 보유자산: {won(curve[0], 'ko')} → {won(curve[-1], 'ko')}",
+            f"Equity of {days} days: {won(curve[0], 'en')} → {won(curve[-1], 'en')}",
+        )
+        drawn = Curve(levels=tuple(curve), color=SHADES[PALETTES[self.colors].of(change)], told=told)
+        return replace(note, body={**note.body, KEPT: msgspec.to_builtins(drawn)})
 
     def _facts(self, digest: Digest) -> list[tuple[str, str]]:
         language, unknown = self.language, self._say("확인 전", "not known yet")

@@ -29,6 +29,7 @@ from notifier.answers import (
     Trouble,
     WebhookAnswer,
 )
+from notifier.curve import FILE, curve_of, picture
 from notifier.embed_limits import MOST_EMBEDS, as_text, embeds_of, pack
 from notifier.webhook import Webhook, now
 
@@ -157,11 +158,9 @@ class Discord:
 
     def _batch(self, waiting: Sequence[Note]) -> list[Note]:
         first = waiting[0]
-        if len(waiting) <= MOST_EMBEDS or first.card or first.key in self._alone | self._plain:
+        if len(waiting) <= MOST_EMBEDS or is_alone(first) or first.key in self._alone | self._plain:
             return [first]
-        return pack(
-            list(takewhile(lambda note: not note.card, waiting[:MOST_EMBEDS]))
-        )  # a card has a message of its own
+        return pack(list(takewhile(lambda note: not is_alone(note), waiting[:MOST_EMBEDS])))
 
     def _settle(self, batch: Sequence[Note], answer: WebhookAnswer) -> Delivery:
         """Do what an answer asks for."""
@@ -221,10 +220,11 @@ class Discord:
         An edit may be repeated. Sending cannot be proved (see above), so a process that dies between Discord's answer
         and the journal leaves a card that is not edited any more, and sends another.
         """
-        body = body_of(batch, plain=len(batch) == 1 and batch[0].key in self._plain)
+        plain = len(batch) == 1 and batch[0].key in self._plain
+        body = body_of(batch, plain=plain)
         known = self._message_of(batch[0].card)
         if known is None:
-            return await self._webhook.send(body)
+            return await self._webhook.send(body, {} if plain else files_of(batch[0]))
         answer = await self._webhook.edit(known, body)
         if answer.code != UNKNOWN_MESSAGE:
             return answer
@@ -240,11 +240,25 @@ async def tell_at_once(session: aiohttp.ClientSession, url: str, note: Note) -> 
     return await Webhook(session, url).send(body_of([note]))
 
 
+def is_alone(note: Note) -> bool:
+    """Return whether a note has a message of its own: a card, and one with a picture."""
+    return note.card is not None or curve_of(note) is not None
+
+
+def files_of(note: Note) -> dict[str, bytes]:
+    """Return the picture of a message, drawn now, by its name."""
+    curve = curve_of(note)
+    return {} if curve is None else {FILE: picture(curve)}
+
+
 def body_of(batch: Sequence[Note], *, plain: bool = False) -> dict[str, Any]:
     """Return what is sent for some messages, as embeds or as plain text; it rings for nobody."""
-    shown = (
-        {"content": "\n".join(as_text(note) for note in batch)}
-        if plain
-        else {"embeds": [embed for note in batch for embed in embeds_of(note)]}
-    )
-    return {**shown, "allowed_mentions": {"parse": []}}
+    rings: dict[str, Any] = {"allowed_mentions": {"parse": []}}
+    if plain:
+        return {"content": "\n".join(as_text(note) for note in batch), **rings}
+    embeds = [embed for note in batch for embed in embeds_of(note)]
+    curve = curve_of(batch[0])
+    if curve is None:
+        return {"embeds": embeds, **rings}
+    embeds[0]["image"] = {"url": f"attachment://{FILE}"}
+    return {"embeds": embeds, "attachments": [{"id": 0, "filename": FILE, "description": curve.told}], **rings}

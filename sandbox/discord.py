@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
+from email import message_from_bytes
+from email.policy import HTTP
 from typing import Any, Literal
 
 from sandbox.wire import read_json, to_json
@@ -23,6 +25,7 @@ Message = dict[str, Any]
 Reply = tuple[int, bytes]
 State = Literal["forum", "gone", "unauthorized"]
 GONE = {"gone": (404, 10015, "Unknown Webhook"), "unauthorized": (401, 50027, "Invalid Webhook Token")}
+ATTACHED = "attachment://"
 REQUESTS, WINDOW_S = 5, 2.0
 """What one webhook may be asked in this many seconds of the loop."""
 
@@ -38,6 +41,7 @@ class Discord:
     state: State | None = None  # of a forum channel, removed, or with another token; None: as it should be
     limited: int = 0  # requests that came too fast
     last: Message | None = None  # what was sent or edited last, as it came
+    files: dict[str, bytes] = field(default_factory=dict)  # the newest of each name
     _asked: deque[float] = field(default_factory=lambda: deque(maxlen=REQUESTS))
 
     @property
@@ -45,8 +49,8 @@ class Discord:
         """How many messages and edits were taken."""
         return self.received + self.edits
 
-    def receive(self, method: str, path: str, query: str, body: bytes) -> Reply:
-        """Take one request, however fast it comes; return status and body as Discord would."""
+    def receive(self, method: str, path: str, query: str, body: bytes, kind: str = "application/json") -> Reply:
+        """Take one request of a content type, however fast it comes; return status and body as Discord would."""
         if self.state in GONE:
             return refused(*GONE[self.state])
         webhook, _, rest = path.removeprefix(PREFIX).partition("/")
@@ -58,7 +62,7 @@ class Discord:
             if method == "GET":
                 return 200, to_json({"id": webhook, "type": 1, "name": "sandbox", "channel_id": "1", "token": token})
             if method == "POST":
-                return self._create(webhook, given, body)
+                return self._create(webhook, given, body, kind)
         kind, _, message_id = rest.partition("/")
         if kind == "messages" and method in {"PATCH", "DELETE", "GET"}:
             return self._old(method, message_id, body)
@@ -82,15 +86,19 @@ class Discord:
         left = {"X-RateLimit-Remaining": str(REQUESTS - len(recent)), "X-RateLimit-Reset-After": f"{reset_s:.3f}"}
         return None, {**limit, **left}
 
-    def _create(self, webhook: str, given: dict[str, str], body: bytes) -> Reply:
+    def _create(self, webhook: str, given: dict[str, str], body: bytes, kind: str) -> Reply:
+        body, files = read_form(body, kind) if kind.startswith("multipart/form-data") else (body, {})
         message, refusal = read_message(body)
         if message is None:
             return refusal
         if self.state == "forum" and "thread_id" not in given and not message.get("thread_name"):
             words = "Webhooks posted to forum channels must have a thread_name or thread_id"
             return refused(400, 220001, words)
+        if missing := shown_files(message) - files.keys():
+            return refused(400, 50035, f"Invalid Form Body: no file {', '.join(sorted(missing))}")
         self.received += 1
         self.last = message
+        self.files |= files
         self.messages.append(message)
         self.ids.append(str(self.received))
         del self.messages[:-MOST_KEPT], self.ids[:-MOST_KEPT]
@@ -134,6 +142,27 @@ def read_message(body: bytes) -> tuple[Message | None, Reply]:
     if not is_within(message):
         return None, refused(400, 50035, "Invalid Form Body")
     return message, (200, b"")
+
+
+def read_form(body: bytes, kind: str) -> tuple[bytes, dict[str, bytes]]:
+    """Return the message of a form and its files, by name: https://docs.discord.com/developers/reference#uploading-files."""
+    form = message_from_bytes(b"Content-Type: " + kind.encode() + b"\r\n\r\n" + body, policy=HTTP)
+    message, files = b"", dict[str, bytes]()
+    for part in form.iter_parts():
+        content = part.get_payload(decode=True)
+        if not isinstance(content, bytes):
+            continue
+        if part.get_param("name", header="content-disposition") == "payload_json":
+            message = content
+        elif name := part.get_filename():
+            files[name] = content
+    return message, files
+
+
+def shown_files(message: Message) -> set[str]:
+    """Return the files that a message shows."""
+    urls = [str((embed.get("image") or {}).get("url", "")) for embed in message.get("embeds") or []]
+    return {url.removeprefix(ATTACHED) for url in urls if url.startswith(ATTACHED)}
 
 
 def is_within(message: Message) -> bool:

@@ -340,7 +340,8 @@ class Sandbox:
         """Carry out a request of the present moment."""
         if call.path.startswith(WEBHOOKS):
             refusal, headers = self.discord.pace(asyncio.get_running_loop().time())
-            status, body = refusal or self.discord.receive(call.method, call.path, call.query, call.body)
+            kind = call.headers.get("Content-Type", "")
+            status, body = refusal or self.discord.receive(call.method, call.path, call.query, call.body, kind)
             return Response(status, body, headers)
         if call.path.startswith(CHAT):
             (status, body), headers = self.guild.answer(call.method, call.path, call.headers, call.body)

@@ -103,12 +103,12 @@ async def desk_of(journal: Journal, *script: Script) -> AsyncIterator[Desk]:
         (desk,) = made
         body = await request.read()
         desk.times.append(asyncio.get_running_loop().time())
-        desk.bodies.append(json.loads(body) if body else None)
+        desk.bodies.append(json.loads(body) if body and request.content_type == "application/json" else None)
         step = steps.pop(0) if steps else Late(0)
         if not isinstance(step, Late):
             return await step()
         path, _, query = request.raw_path.partition("?")
-        status, told = desk.receiver.receive(request.method, path, query, body)
+        status, told = desk.receiver.receive(request.method, path, query, body, request.headers.get("Content-Type", ""))
         await asyncio.sleep(step.seconds)
         return web.Response(status=status, body=told)
 

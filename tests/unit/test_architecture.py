@@ -48,7 +48,7 @@ MAY_KNOW: dict[str, frozenset[str]] = {
     "state": VALUES | {"journal"},
     "notifier": VALUES | {"journal"},
     "views": VALUES | {"journal", "notifier"},
-    "trader": VALUES | {"state", "journal", "notifier", "tape"},
+    "trader": VALUES | {"state", "journal", "notifier", "tape", "views"},
     "dashboard": VALUES | {"state", "journal", "notifier", "views", "trader"},
     "chat": VALUES | {"journal", "notifier", "views", "trader", "dashboard"},
     "backtest": VALUES | {"state", "journal", "notifier"},

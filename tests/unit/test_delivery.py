@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import random
 from dataclasses import replace
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import aiohttp
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,6 +17,7 @@ from hypothesis import strategies as st
 from journal.journal import Journal
 from notifier import embed_limits
 from notifier.answers import Delivery, retry_after
+from notifier.curve import KEPT, Curve, picture
 from notifier.discord import Discord
 from notifier.webhook import TOTAL_S
 from notifier.webhook_rate import WebhookRate
@@ -119,6 +122,46 @@ def test_a_message_that_is_refused_in_every_form_stops_nobody_behind_it(journal:
 
     echo = says(400, {"message": f"at {PATH}", "code": 50035})
     told(journal, (REFUSED, echo), story)
+
+
+def test_a_picture_comes_with_its_message_by_itself_and_in_words(journal: Journal) -> None:
+    """Drawn when it is sent; of many that wait the message with one has a request of its own, in its place."""
+
+    async def story(desk: Desk) -> None:
+        journal.add_notes([*(note(f"{n}") for n in range(6)), drawn("digest"), *(note(f"x{n}") for n in range(6))])
+        await desk.discord.flush(60)
+        (place,) = [at for at, embeds in enumerate(desk.titles()) if "digest" in embeds]
+        message = desk.receiver.messages[place]
+        assert desk.titles()[place] == ["digest"]
+        assert [title for embeds in desk.titles() for title in embeds][6] == "digest"
+        assert message["embeds"][0]["image"] == {"url": "attachment://curve.png"}
+        assert message["attachments"] == [{"id": 0, "filename": "curve.png", "description": "from 1 to 2"}]
+        assert message["allowed_mentions"] == {"parse": []}
+        assert desk.receiver.files == {"curve.png": picture(CURVE)}
+        assert journal.waiting_notes() == (0, 0)
+
+    told(journal, (), story)
+
+
+def test_a_picture_that_is_refused_does_not_take_its_message_with_it(journal: Journal) -> None:
+    """Once more as plain text, without it."""
+
+    async def story(desk: Desk) -> None:
+        journal.add_notes([drawn("digest")])
+        await desk.discord.flush(60)
+        assert [message["content"] for message in desk.receiver.messages] == ["digest"]
+        assert desk.receiver.files == {}
+
+    told(journal, (REFUSED,), story)
+
+
+CURVE = Curve(levels=(Decimal(1), Decimal(2)), color=0x123456, told="from 1 to 2")
+
+
+def drawn(key: str) -> Note:
+    """Return a message with a picture."""
+    plain = note(key)
+    return replace(plain, body={**plain.body, KEPT: msgspec.to_builtins(CURVE)})
 
 
 # --- pace -----------------------------------------------------------------------------------------------------------

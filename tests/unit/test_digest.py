@@ -9,11 +9,23 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from notifier.curve import curve_of
+from notifier.messages import Messages
 from state import Balance, Price
-from tests.helpers.journals import Book
+from tests.helpers.journals import Book, buy
 from tests.helpers.orders import a_trade
+from tests.helpers.parts import make_app
 from tests.helpers.scans import a_scan
-from trader.guards.digest import bitcoin_between, days_until, equity_of, open_profit
+from trader.control import Control
+from trader.guards.digest import (
+    MOST_DAYS,
+    bitcoin_between,
+    days_until,
+    equity_of,
+    open_profit,
+    tell_digest,
+    what_stands_in_the_way,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -73,3 +85,47 @@ def test_bitcoin_stands_beside_the_day_as_the_journal_saw_it(tmp_path: Path) -> 
         assert bitcoin_between(journal, begin, end) is None
         look(end, "KRW-XRP", Decimal(1))
         assert bitcoin_between(journal, begin, end) is None
+
+
+def test_after_a_day_without_a_buy_the_digest_says_what_stands_in_the_way(tmp_path: Path) -> None:
+    """The sentence of `why`; nothing of it after a buy, and nothing where nobody looked."""
+    book = Book(tmp_path / "journal.sqlite3")
+    with book.journal as journal:
+        assert what_stands_in_the_way(journal, book.now) is None
+        journal.record_scan(book.now, "s", book.now, a_scan(0.5, 0.9))
+        told = what_stands_in_the_way(journal, book.now)
+        assert told is not None
+        assert told.en == "What stands in the way now: below what is asked: 0.9 ≤ 1 (10 % away) (KRW-B)"
+        assert "기준보다 낮음" in told.ko
+        buy(book)
+        assert what_stands_in_the_way(journal, book.now) is None
+        assert what_stands_in_the_way(journal, book.now + timedelta(days=1, minutes=1)) is not None
+
+
+async def test_the_curve_has_one_level_a_day_and_a_restart_adds_none(tmp_path: Path) -> None:
+    """Equity at each digest and now; the oldest days are forgotten."""
+    book = Book(tmp_path / "journal.sqlite3")
+    with book.journal as journal:
+        journal.record_scan(book.now, "s", book.now, a_scan(0.5))
+        messages, clock = Messages(language="en", mode="live"), lambda: book.now
+        control = Control(journal, messages, clock)
+        app = make_app(journal=journal, clock=clock, messages=messages, control=control)
+        for day in range(MOST_DAYS + 3):
+            await app.state.wallet_dict.replace({"KRW": replace(KRW, available=Decimal(1000 + day), locked=Decimal(0))})
+            await tell_digest(app, [])
+            await tell_digest(app, [])  # the daemon has started again
+            book.now += timedelta(days=1)
+        notes = journal.pending_notes(1000)
+    assert len(notes) == MOST_DAYS + 3
+    curves = [curve_of(one) for one in notes]
+    assert curves[0] is None  # one level is no curve
+    assert [curve and curve.levels for curve in curves[1:3]] == [
+        (Decimal(1000), Decimal(1001)),
+        (Decimal(1000), Decimal(1001), Decimal(1002)),
+    ]
+    last = curves[-1]
+    assert last is not None
+    assert last.levels == tuple(Decimal(1000 + day) for day in range(2, MOST_DAYS + 3))
+    assert last.told == f"Equity of {MOST_DAYS} days: 1,002 KRW → 1,092 KRW"
+    assert "Nothing was bought for a day. What stands in the way now" in str(notes[0].body)
+    assert "▲ +1 KRW" in str(notes[1].body)

@@ -51,3 +51,23 @@ def test_a_message_beyond_the_limits_is_refused_whole(body: dict[str, object]) -
     box = Discord()
     assert ask(box, "POST", body=body)[0] == 400
     assert box.messages == []
+
+
+def test_a_file_that_is_shown_must_come_with_its_message() -> None:
+    """As a form: the message as JSON, and each file under its name."""
+    box = Discord()
+    message = {"embeds": [{"title": "x", "image": {"url": "attachment://a.png"}}]}
+    status, told = ask(box, "POST", body=message)
+    assert (status, told["code"]) == (400, 50035)
+    form = (
+        b'--b\r\nContent-Disposition: form-data; name="payload_json"\r\nContent-Type: application/json\r\n\r\n'
+        + json.dumps(message).encode()
+        + b'\r\n--b\r\nContent-Disposition: form-data; name="files[0]"; filename="a.png"\r\n'
+        + b"Content-Type: image/png\r\n\r\n\x89PNG\r\n\x1a\n\x00\xff\r\n--b--\r\n"
+    )
+    status, _ = box.receive("POST", HOOK, "", form, "multipart/form-data; boundary=b")
+    assert status == 204
+    assert box.messages == [message]
+    assert box.files == {"a.png": b"\x89PNG\r\n\x1a\n\x00\xff"}
+    status, _ = box.receive("POST", HOOK, "", b"nothing of a form", "multipart/form-data; boundary=b")
+    assert status == 400

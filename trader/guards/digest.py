@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -9,20 +10,25 @@ from typing import TYPE_CHECKING
 from journal.records import ZERO
 from journal.rows import total
 from notifier.digest import Digest
+from notifier.words import Words
 from strategy.portfolio import KST, start_of_day
 from trader.guards.account import KEY_ENDS
 from trader.guards.equity import gained
+from views.why import NothingKnown, funnel
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from journal.queries import Queries
     from journal.records import Trade
     from journal.scans import Scans
     from state import Balance, Price
     from trader.app import App
 
 EQUITY = "digest_equity"
-"""Facts the journal keeps: equity at the last digest, KRW, and when the API key ends."""
+"""A fact the journal keeps: equity at the newest digests, KRW, by day (JSON)."""
+MOST_DAYS = 90
+"""Digests whose equity is kept: the picture shows no more."""
 DAY = timedelta(days=1)
 BITCOIN = "KRW-BTC"
 SAME_TIME = timedelta(minutes=10)
@@ -35,23 +41,45 @@ async def tell_digest(app: App, dead: Iterable[str]) -> None:
     today = start_of_day(now)
     prices = await app.state.trading_dict.snapshot()
     equity = equity_of(await app.state.wallet_dict.snapshot(), trades, prices)
-    before = app.journal.meta(EQUITY)
+    day = (today - DAY + KST).date()
+    known = equity_by_day(app.journal.meta(EQUITY))
+    before = [level for one, level in known.items() if one < f"{day}"]
     digest = Digest(
-        day=(today - DAY + KST).date(),
+        day=day,
         ended=app.journal.closed_between(today - DAY, today),
         open_trades=trades,
         open_krw=open_profit(trades, prices),
         equity_krw=equity,
-        before_krw=None if before is None else Decimal(before),
+        before_krw=before[-1] if before else None,
         realised_krw=app.journal.realised(),
         halts=app.control.reasons,
         dead=sorted(dead),
         key_days=days_until(app.journal.meta(KEY_ENDS), now),
         bitcoin=bitcoin_between(app.journal, today - DAY, today),
+        in_the_way=what_stands_in_the_way(app.journal, now),
+        curve=() if equity is None else (*before, equity),
     )
     app.inform(app.messages.digest(digest, at=now))
     if equity is not None:
-        app.journal.keep_fact(EQUITY, f"{equity:f}")
+        kept = list((known | {f"{day}": equity}).items())[-MOST_DAYS:]
+        app.journal.keep_fact(EQUITY, json.dumps({one: f"{level:f}" for one, level in kept}))
+
+
+def equity_by_day(kept: str | None) -> dict[str, Decimal]:
+    """Read the equity of the newest digests, by day, oldest first; of an older version nothing."""
+    told = json.loads(kept or "{}")
+    return {day: Decimal(level) for day, level in sorted(told.items())} if isinstance(told, dict) else {}
+
+
+def what_stands_in_the_way(journal: Queries, now: datetime) -> Words | None:
+    """Return why nothing was bought for a day; None where something was, or nobody knows."""
+    if journal.spent_since(now - DAY):
+        return None
+    try:
+        found = funnel(journal, now)
+    except NothingKnown:
+        return None
+    return Words(found.sentence("ko"), found.sentence("en"))
 
 
 def bitcoin_between(journal: Scans, begin: datetime, end: datetime) -> Decimal | None:
