@@ -80,7 +80,7 @@ mutation: $(STAMP) # every small change to what money, keys or words pass throug
 TAPE_HOURS ?= 24
 .PHONY: tape
 tape: $(STAMP) # hours on tape, replayed twice into equal journals; recorders that are killed lose a second at most
-	@TAPE_HOURS=$(TAPE_HOURS) $(BIN)/python -m pytest -q -s -m slow tests/scenarios/test_tape_replay.py
+	@TAPE_HOURS=$(TAPE_HOURS) $(BIN)/python -m pytest -q -s -m slow tests/scenarios/test_tape_replay.py tests/scenarios/test_hidden_bias.py
 
 .PHONY: planted
 planted: $(STAMP) # faults a person could make, put into a copy one at a time: the tests that name the module must notice

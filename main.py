@@ -32,6 +32,10 @@ VERBS = {
     "paper": ("실제 시세, 가짜 돈: 키 없이 모의 거래", "the real market, money of nobody: trade on paper, no keys"),
     "sandbox": ("내장 업비트만 실행", "only the exchange: an Upbit in a box on this machine"),
     "record": ("시장이 보내는 모든 것을 그대로 파일에", "keep everything the market sends on disk, as it comes"),
+    "shadow": (
+        "실제 주문을 모의로도 체결해 모의의 오차를 bp로",
+        "how wrong paper is: each real order filled on paper, too",
+    ),
     "tape": ("기록한 테이프 점검과 내보내기", "what was recorded: check, export"),
     "check": ("키, 권한, 시계, 폴더, 설정 점검", "examine keys, permissions, clock, folders and settings"),
     "config": ("적용된 설정과 출처", "the settings in force, each with its source"),

@@ -25,7 +25,7 @@ from cli.common.parser import build_parser
 from cli.common.recording import recording_of, tape_beside
 from config.reading import load
 from journal import JOURNAL_FILE
-from main import VERBS
+from main import VERBS, main
 from sandbox.market.markets import Markets
 from sandbox.market.sources.tape import TapeMarket
 from simulation.loop import PacedLoop
@@ -49,6 +49,8 @@ pytest.importorskip("zstandard", reason="the extra of tapes is not installed")
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 MARKETS = 5
+PAPER_S = 3.0
+"""Until a later book is on the tape."""
 AFTER = timedelta(minutes=6, seconds=20)
 """A seed's market, so that the daemon finds something to buy in it soon after."""
 
@@ -126,18 +128,24 @@ def test_a_lost_connection_is_a_gap_and_costs_no_rule(tmp_path: Path) -> None:
     assert one.faults == []
 
 
-def test_a_daemon_records_what_it_hears_and_nothing_of_its_account(tmp_path: Path) -> None:
-    """Its tickers, its candles and its answers beside the market; no balance and no order's name."""
+def test_a_daemon_records_what_it_hears_and_nothing_of_its_account(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its tickers, its candles and its answers beside the market; no balance and no order's name.
+
+    And each of its orders has paper beside it.
+    """
 
     async def story() -> None:
         async with (
-            opened(tmp_path, markets=MARKETS, after=AFTER) as (box, config, clock),
+            opened(tmp_path, markets=MARKETS, after=AFTER) as (_, config, clock),
             build(config, clock, asyncio.Event()) as app,
             asyncio.TaskGroup() as tasks,
         ):
             tasks.create_task(serve(app, beside=tape_beside(wished=True)))
             async for _ in every(1.0, app.stop):
-                if box.orders_received:
+                if app.journal.counts().buys:
+                    await asyncio.sleep(PAPER_S)
                     app.stop.set()
 
     told(story)
@@ -153,6 +161,12 @@ def test_a_daemon_records_what_it_hears_and_nothing_of_its_account(tmp_path: Pat
     assert any(answer.startswith(b"200 GET /v1/market/all") for answer in answers)
     (one,) = examine(files_of(tmp_path / "tape"))
     assert one.faults == []
+    monkeypatch.setenv("BOT_DATA_DIR", str(tmp_path))
+    assert main(["shadow", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["sentence"].startswith("아직 말할 수 없습니다")
+    assert found["shadow"]["everything"]["orders"] == len(found["pairs"]) == len(placed)
+    assert found["shadow"]["without_paper"] == 0
 
 
 @pytest.mark.slow

@@ -1,0 +1,147 @@
+"""The pairs of a shadow: orders of the journal, and on the tape the books that paper would have let them meet.
+
+The rule is that of paper (docs/paper.md): an order meets the first book whose own time is later than its arrival plus
+the latency, counted from the latest time heard of at the exchange, and walks its levels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from sandbox.exchange.matching import Depth
+from sandbox.market.feed import Book, Level
+from sandbox.market.sources.live import LATENCY_MS
+from tape.form import Kind, micros
+from tape.market import MARKET, Pause, Trade, answers, events
+from tape.reading import records
+from upbit.models import Side
+from views.shadow import Pair
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from datetime import datetime
+    from pathlib import Path
+
+    from journal.queries import Queries
+    from journal.records import Fill, Intent
+    from tape.form import Record
+    from tape.market import Book as RecordedBook
+
+ZERO = Decimal(0)
+BEFORE_US, AFTER_US = 5_000_000, 60_000_000
+"""What of the tape is looked at around an order: to know the exchange's time, and until paper gives it up."""
+TICKERS = "/v1/ticker/all"
+
+
+@dataclass(slots=True, kw_only=True)
+class Sent:
+    """An order that was filled."""
+
+    market: str
+    side: Side
+    at: datetime
+    funds: Decimal  # KRW that were turned over
+    volume: Decimal
+    heard_ms: int = 0  # the latest time at the exchange that was heard of before it was sent
+    paper_price: Decimal | None = None
+    turnover_24h: Decimal | None = None
+    at_us: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.at_us = micros(self.at)
+
+    def near(self, at_us: int) -> bool:
+        """Return whether a moment is near it."""
+        return self.at_us - BEFORE_US <= at_us <= self.at_us + AFTER_US
+
+    def pair(self) -> Pair | None:
+        """Return it beside its paper; None without one."""
+        if self.paper_price is None:
+            return None
+        return Pair(
+            market=self.market,
+            side=self.side,
+            at=self.at,
+            krw=self.funds,
+            real_price=self.funds / self.volume,
+            paper_price=self.paper_price,
+            turnover_24h=self.turnover_24h,
+        )
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """What a list of tickers says of a market's turnover."""
+
+    market: str
+    acc_trade_price_24h: Decimal
+
+
+def sent_orders(journal: Queries, begin: datetime, end: datetime) -> list[Sent]:
+    """Return the orders that were sent in a stretch of time and filled, oldest first."""
+    fills: dict[str, tuple[Intent, list[Fill]]] = {}
+    for intent, fill in journal.executions():
+        fills.setdefault(intent.identifier, (intent, []))[1].append(fill)
+    found = []
+    for intent, several in fills.values():
+        tries = [attempt for attempt in journal.attempts(intent.identifier) if attempt.kind == "real"]
+        if tries and begin <= tries[-1].began_at < end:
+            funds, volume = (sum((getattr(one, name) for one in several), ZERO) for name in ("funds", "volume"))
+            found.append(
+                Sent(market=intent.market, side=intent.side, at=tries[-1].began_at, funds=funds, volume=volume)
+            )
+    return sorted(found, key=lambda one: one.at)
+
+
+def put_on_paper(orders: Sequence[Sent], files: Iterable[Path], latency_ms: int = LATENCY_MS) -> None:
+    """Fill each order on paper, from the books of a tape, as far as the tape knows its moment."""
+    waiting = {order.market: [one for one in orders if one.market == order.market] for order in orders}
+    turnover: dict[str, Decimal] = {}
+    for event in events(near_orders(records(files), orders, turnover)):
+        if isinstance(event, Pause):
+            continue
+        for order in orders:
+            if order.near(event.arrived_us) and event.arrived_us <= order.at_us:
+                order.heard_ms = max(order.heard_ms, event.at_ms)
+                order.turnover_24h = turnover.get(order.market)
+        if not isinstance(event, Trade):
+            for order in waiting.get(event.market, ()):
+                if order.paper_price is None and is_met(order, event, latency_ms):
+                    order.paper_price = average(order, event)
+
+
+def near_orders(found: Iterable[Record], orders: Sequence[Sent], turnover: dict[str, Decimal]) -> Iterator[Record]:
+    """Yield the frames around orders, so that only they are decoded; note the newest turnover of each market."""
+    for record in found:
+        if record.kind == Kind.ANSWER and TICKERS.encode() in record.content.partition(b"\n")[0]:
+            for answer in answers([record]):
+                rows = msgspec.json.decode(answer.body, type=list[Row])
+                turnover.update((row.market, row.acc_trade_price_24h) for row in rows)
+        elif record.channel == MARKET and any(order.near(record.at_us) for order in orders):
+            yield record
+
+
+def is_met(order: Sent, book: RecordedBook, latency_ms: int) -> bool:
+    """Return whether a book is surely later than an order."""
+    due_ms = max(order.at_us // 1000, order.heard_ms) + latency_ms
+    return order.near(book.arrived_us) and book.arrived_us > order.at_us and book.at_ms > due_ms
+
+
+def average(order: Sent, book: RecordedBook) -> Decimal | None:
+    """Return the average price of an order that walks a book, KRW per unit; None where it has no levels.
+
+    A purchase spends the won that were really spent, a sale sells the volume that was really sold.
+    """
+    asks, bids = (tuple(Level(*level) for level in side) for side in (book.asks, book.bids))
+    steps = Depth().against(order.side.value, Book(book.market, book.at_ms, asks, bids))
+    funds = volume = ZERO
+    for price, size in steps:
+        left = (order.funds - funds) / price if order.side is Side.BID else order.volume - volume
+        taken = min(size, left)
+        funds, volume = funds + taken * price, volume + taken
+        if taken == left:
+            break
+    return funds / volume if volume else None
