@@ -13,6 +13,7 @@ from failure import Failure
 from journal import JOURNAL_FILE
 from journal.reader import open_reader
 from notifier.formats import KST, kst
+from notifier.words import harmless
 from views.executions import executions, to_csv
 from views.history import GROUPS, ended, outcome, story, sums
 from views.lines import SUMS, TRADES, cells_of_sum, cells_of_trade
@@ -112,5 +113,5 @@ def tell(config: Config, options: argparse.Namespace, journal: Queries) -> int:
         return OK
     lines = [outcome(found.trade, config.language)]
     lines += [f"  {kst(moment.at)}  {moment.what.say(config.language)}" for moment in found.moments]
-    print("\n".join(lines))
+    print(harmless("\n".join(lines)))
     return OK

@@ -12,6 +12,7 @@ from cli.common.printing import print_json
 from journal import JOURNAL_FILE
 from journal.reader import open_reader
 from notifier.formats import KST
+from notifier.words import harmless
 from views.lines import why_in_lines
 from views.why import funnel, market_of, why_market
 
@@ -47,5 +48,5 @@ def run(config: Config, options: argparse.Namespace) -> int:
         told = {one.name: getattr(found, one.name) for one in fields(found)}
         print_json({"sentence": found.sentence(config.language), **told})
         return OK
-    print("\n".join(why_in_lines(found, config.language)))
+    print(harmless("\n".join(why_in_lines(found, config.language))))
     return OK

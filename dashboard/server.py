@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import hmac
 import logging
 import re
 from collections.abc import Callable
@@ -15,6 +17,7 @@ from aiohttp import web
 
 from dashboard import locks, shell
 from dashboard.desk import Desk
+from dashboard.entrance import Entrance
 from dashboard.feed import Feed, Look
 from dashboard.html import el
 from dashboard.pages import command, market, now, state, trades, why
@@ -107,21 +110,25 @@ class Site:
             runner = web.AppRunner(self.application(), access_log=None, shutdown_timeout=0.5, handler_cancellation=True)
             await runner.setup()
             undo.push_async_callback(runner.cleanup)
-            while not await self.listen(runner, settings.bind, settings.port or 0):
+            while (door := await self.listen(runner, settings.bind, settings.port or 0)) is None:
                 await pause(TRY_AGAIN_S * self.desk.seconds)
+            undo.callback(door.close)
             await self.feed.run()
 
-    async def listen(self, runner: web.AppRunner, bind: str, port: int) -> bool:
-        """Open the port; return whether it is open. Port 0 is a free one."""
+    async def listen(self, runner: web.AppRunner, bind: str, port: int) -> asyncio.Server | None:
+        """Open the port, 0 for a free one; return what listens there, None where it cannot be opened."""
+        server = runner.server
+        assert server is not None, "a runner that is set up has one"
+        loop = asyncio.get_running_loop()
         try:
-            await web.TCPSite(runner, bind, port, reuse_address=True).start()
+            door = await loop.create_server(Entrance(server), bind, port, reuse_address=True)
         except OSError as error:
             log.warning("the page cannot be served bind=%s port=%d: %s", bind, port, error.strerror)
-            return False
-        actual = runner.addresses[0][1]
+            return None
+        actual = door.sockets[0].getsockname()[1]
         self.open_on(bind, actual)
         self._announce(f"http://127.0.0.1:{actual}", self.desk.passes)
-        return True
+        return door
 
     def open_on(self, bind: str, port: int) -> None:
         """Be known by the names of an address."""
@@ -193,7 +200,7 @@ class Site:
             HTTPForbidden: it was not made for this session.
         """
         sent = {key: value for key, value in (await request.post()).items() if isinstance(value, str)}
-        if sent.get("token") != form_token(caller.session):
+        if not hmac.compare_digest(sent.get("token", "").encode(), form_token(caller.session).encode()):
             raise web.HTTPForbidden
         return sent
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TextIO, cast
 
 from config.problems import ConfigError, Problem
 from config.redaction import Redaction
+from notifier.words import harmless
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,7 +83,7 @@ class LineFormatter(logging.Formatter):
             text += f" (and {left_out} more like it)"
         if not record.exc_info:
             text = text.replace("\r", "\\r").replace("\n", "\\n")
-        return f"{self._clock():%Y-%m-%dT%H:%M:%SZ} {self._redact(text)}"
+        return f"{self._clock():%Y-%m-%dT%H:%M:%SZ} {harmless(self._redact(text))}"
 
 
 class LogFile(RotatingFileHandler):

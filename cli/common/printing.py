@@ -10,6 +10,7 @@ import msgspec
 from journal.records import worst
 from notifier.formats import price, stamp, units, won
 from notifier.labels import PHASES
+from notifier.words import harmless
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -51,7 +52,7 @@ def print_halts(halts: Sequence[Halt], language: str) -> None:
     """Print the state of trading and every reason that stands."""
     from views.lines import state_and_halts  # noqa: PLC0415 - it knows much that other verbs do without
 
-    print("\n".join(state_and_halts(halts, language)))
+    print(harmless("\n".join(state_and_halts(halts, language))))
 
 
 def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -60,7 +61,8 @@ def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     from rich.console import Console  # noqa: PLC0415 - same
     from rich.table import Table  # noqa: PLC0415 - same
 
-    console, table = Console(), Table(box=None)
+    console, table = Console(markup=False, emoji=False), Table(box=None)  # a name in brackets is a name
+    rows = [[harmless(cell) for cell in row] for row in rows]
     columns = [list(column) for column in zip(heads, *rows, strict=True)]
     widths = fitting(columns, console.width - PADDING * len(heads), cell_len)
     if widths is None:

@@ -103,12 +103,14 @@ async def served(
         site = Site(Desk.of(app, seconds), lambda *_: None)
         runner = web.AppRunner(site.application(), access_log=None, shutdown_timeout=0.1, handler_cancellation=True)
         await runner.setup()
-        assert await site.listen(runner, "127.0.0.1", 0)
+        door = await site.listen(runner, "127.0.0.1", 0)
+        assert door is not None
         feeding = tasks.create_task(site.feed.run())
         try:
             async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as client:
-                yield Served(site, app, book, runner.addresses[0][1], client)
+                yield Served(site, app, book, door.sockets[0].getsockname()[1], client)
         finally:
             feeding.cancel()
+            door.close()
             await runner.cleanup()
             site.desk.close()

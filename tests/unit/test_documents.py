@@ -96,13 +96,14 @@ def test_the_parameters_of_every_strategy_are_those_of_the_code(name: str) -> No
         ]
 
 
-def test_every_test_that_stands_for_a_promise_is_there() -> None:
+@pytest.mark.parametrize("page", ["docs/promises.md", "docs/security-review.md"])
+def test_every_test_that_stands_for_a_promise_is_there(page: str) -> None:
     """A promise whose test was renamed or deleted rests on nothing."""
     tests = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
-    named = set(re.findall(r"`(test_\w+)`", text("docs/promises.md")))
+    named = set(re.findall(r"`(test_\w+)`", text(page)))
     assert len(named) > 20
     assert sorted(name for name in named if f"def {name}(" not in tests) == []
-    files = set(re.findall(r"tests/[\w/]+\.py", text("docs/promises.md")))
+    files = set(re.findall(r"tests/[\w/]+\.py", text(page)))
     assert sorted(name for name in files if not (ROOT / name).exists()) == []
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import re
 import subprocess
 import sys
 from datetime import timedelta
 from html.parser import HTMLParser
-from typing import TYPE_CHECKING, NamedTuple
+from pathlib import Path
+from typing import NamedTuple
 
+import aiohttp
 import pytest
 
 from config.settings import Config, Secret
@@ -19,13 +22,10 @@ from dashboard.locks import HEADERS, is_foreign, names_of
 from dashboard.passes import LINK_LIFE, SESSION, SESSION_LIFE, Passes, Role
 from main import main
 from tests.helpers.journals import NOW, buy
+from tests.helpers.patience import PATIENCE_S
 from tests.helpers.web_page import Served, served
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    import aiohttp
-
+ROOT = Path(__file__).resolve().parents[2]
 COMMAND_ID = "0" * 32
 
 
@@ -110,6 +110,14 @@ async def test_every_route_lets_in_who_may_and_nobody_else(tmp_path: Path) -> No
 def pattern(address: str) -> str:
     """Return the route of an address."""
     return re.sub(r"^/(static|command)/.*", r"/\1/*", address.partition("?")[0])
+
+
+async def test_the_review_of_security_speaks_of_every_route(tmp_path: Path) -> None:
+    """One that is new must be thought about."""
+    review = (ROOT / "docs" / "security-review.md").read_text(encoding="utf-8")
+    async with asyncio.TaskGroup() as tasks, served(tasks, tmp_path) as page:
+        told = {route.path for route in page.site.routes()}
+    assert sorted(path for path in told if f"`{path}`" not in review and f" {path}`" not in review) == []
 
 
 async def test_what_does_not_exist_is_locked_as_well(tmp_path: Path) -> None:
@@ -290,6 +298,32 @@ def test_open_prints_a_link_for_the_owner_or_a_guest_and_says_when_there_is_no_p
     assert "5분 안에" in capsys.readouterr().out
     assert main(["open"]) != 0
     assert "[dashboard] port" in capsys.readouterr().err
+
+
+async def told_soon(page: Served, address: str) -> int:
+    """Return the status of an answer, once there is room for the question."""
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            with contextlib.suppress(aiohttp.ClientError):
+                async with page.client.get(page.url + address) as answer:
+                    return answer.status
+
+
+async def test_so_many_connections_are_let_in_and_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever opens them says nothing and closes none: the next are ended unread, and one that leaves makes room."""
+    monkeypatch.setattr("dashboard.entrance.MOST", 5)
+    async with asyncio.TaskGroup() as tasks, served(tasks, tmp_path) as page:
+        open_ones = [await asyncio.open_connection("127.0.0.1", page.port) for _ in range(5)]
+        for _ in range(20):
+            reader, writer = await asyncio.open_connection("127.0.0.1", page.port)
+            with contextlib.suppress(ConnectionError):
+                writer.write(b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+                assert await reader.read() == b""
+            writer.close()
+        open_ones[0][1].close()
+        assert await told_soon(page, "/health") == 200
+        for _, writer in open_ones:
+            writer.close()
 
 
 def test_a_daemon_without_a_page_loads_none_of_it() -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from journal.records import Ends, Halt, Level
 from main import main
-from tests.helpers.journals import NOW, Book, buy, sell
+from tests.helpers.journals import NOW, Book, buy, intent, sell, trade
 from tests.helpers.scans import a_scan
 
 if TYPE_CHECKING:
@@ -158,3 +158,26 @@ def test_a_verb_speaks_the_language_of_the_settings_alone(
             numbers.add((language, tuple(sorted(found[0] for found in NUMBER.finditer(shown)))))
     assert len({told for language, told in numbers if language == "en"}) == 1, numbers
     assert len({told for language, told in numbers if language == "ko"}) == 1, numbers
+
+
+def test_no_word_from_outside_moves_a_terminal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A market, a reason, a halt and a gate that carry a terminal's commands, or turn letters around, are only text."""
+    bad = "x\x1b[2J\x1b]0;title\x07\x9b1A\r\u202ey[/b]:bug:"
+    book = Book(tmp_path / "journal.sqlite3")
+    with book.journal as journal:
+        name = f"KRW-{bad}"
+        decided = replace(trade("t1", name), entry_reason={"code": "x", "ko": bad, "en": bad})
+        assert journal.begin_trade(decided, intent("i1", decided))
+        journal.begin_halt(Halt(code="x", level=Level.HALTED, ends=Ends.PERSON, ko=bad, en=bad, since=NOW), [])
+        scan = a_scan(0.5)
+        journal.record_scan(NOW, bad, NOW, replace(scan, gates=[replace(scan.gates[0], ko=bad, en=bad)]))
+    monkeypatch.setenv("BOT_DATA_DIR", str(tmp_path))
+    shown = 0
+    for words in READING:
+        main([*words])
+        told = capsys.readouterr()
+        assert re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202e]", told.out + told.err) is None, words
+        shown += (told.out + told.err).count("x[2J]0;title1Ay[/b]:bug:")
+    assert shown >= 6
