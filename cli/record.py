@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,11 +25,15 @@ if TYPE_CHECKING:
     from config.settings import Config
     from trader.recording import Recording
 
+LONGEST_DAYS = 36_500.0
+"""Beyond a hundred years `inf` and a number that no clock has are the same."""
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add its options."""
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="where to (default: tape in the data folder)")
     parser.add_argument("--markets", nargs="+", metavar="MARKET", help="e.g. KRW-BTC KRW-ETH (default: all KRW)")
+    parser.add_argument("--keep", type=positive, metavar="DAYS", help="delete files older than this (default: none)")
     parser.add_argument("--minutes", type=positive, metavar="N", help="end after N minutes (default: until Ctrl-C)")
 
 
@@ -65,12 +70,18 @@ async def record(config: Config, options: argparse.Namespace) -> Recording:
     stop = asyncio.Event()
     stop_on_signals(stop)
     if options.minutes:
-        asyncio.get_running_loop().call_later(options.minutes * 60, stop.set)
+        asyncio.get_running_loop().call_later(min(options.minutes, LONGEST_DAYS * 1440) * 60, stop.set)
     async with open_session(network_of(config), url=config.base_url) as session:
         upbit = Upbit(session, base_url=config.base_url)
         markets = frozenset(options.markets) if options.markets else None
         recording = recording_of(
-            config, upbit, stop, clock=wall_clock, folder=options.out or tape_folder(config), markets=markets
+            config,
+            upbit,
+            stop,
+            clock=wall_clock,
+            folder=options.out or tape_folder(config),
+            markets=markets,
+            keep=timedelta(days=min(options.keep, LONGEST_DAYS)) if options.keep else None,
         )
         await recording.run()
     return recording

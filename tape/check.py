@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from tape.errors import TapeError
-from tape.form import SUFFIX, Gap, Kind, Record, moment_of
+from tape.form import SUFFIX, Gap, Kind, Record, moment_of, zstandard
 from tape.reading import about, is_being_recorded, read
 
 if TYPE_CHECKING:
@@ -48,7 +48,12 @@ class Findings:
 
 
 def examine(paths: Sequence[Path]) -> list[Findings]:
-    """Read every file to its end, in the order of their hours."""
+    """Read every file to its end, in the order of their hours.
+
+    Raises:
+        ZstandardMissing: without the library that unpacks them, which is no fault of a file.
+    """
+    zstandard()
     found = [examine_file(path) for path in paths]
     for one in found:
         one.faults += missing_before(one.path)

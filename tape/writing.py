@@ -13,6 +13,7 @@ from tape.errors import unwritable
 from tape.form import FORMAT, SUFFIX, About, Kind, Record, moment_of, pack, pack_about, pack_block, zstandard
 
 if TYPE_CHECKING:
+    from datetime import datetime, timedelta
     from pathlib import Path
 
     from tape.recorder import Batch
@@ -29,10 +30,16 @@ class DiskLow(OSError):
 class Writer:
     """Writes what was recorded into a folder, each batch a block that is on the disk when `write` returns."""
 
-    def __init__(self, folder: Path, source: str, *, least_free: int = LEAST_FREE) -> None:
-        """Raises `TapeError` when the folder takes no files or nothing is there to pack them."""
+    def __init__(
+        self, folder: Path, source: str, *, least_free: int = LEAST_FREE, keep: timedelta | None = None
+    ) -> None:
+        """Begin with the next batch; files that were begun longer than `keep` ago are deleted (None: none are).
+
+        Raises:
+            TapeError: when the folder takes no files or nothing is there to pack them.
+        """
         zstandard()
-        self._folder, self._source, self._least_free = folder, source, least_free
+        self._folder, self._source, self._least_free, self._keep = folder, source, least_free, keep
         self._file: int | None = None
         self._hour = -1
         self._lock = threading.Lock()  # a stop may come while a thread still writes
@@ -80,6 +87,15 @@ class Writer:
             raise
         self._file, self._hour, self.name, self._newest = file, hour, name, name
         self.files += 1
+        if self._keep is not None:
+            self._delete_before(moment_of(at_us) - self._keep)
+
+    def _delete_before(self, moment: datetime) -> None:
+        """Delete the files of the hours that ended before a moment: names are in the order of time."""
+        first_kept = hour_name(moment)
+        for path in self._folder.glob(f"*{SUFFIX}"):
+            if path.name < first_kept:
+                path.unlink()
 
     def _end(self, at_us: int, why: bytes) -> None:
         if self._file is None:
@@ -122,6 +138,11 @@ def sync_folder(folder: Path) -> None:
 
 def free_name(folder: Path, at_us: int) -> str:
     """Return the name of a new file: its hour, and a number where recording began more than once in it."""
-    hour = f"{moment_of(at_us):%Y%m%dT%H}Z"
+    hour = hour_name(moment_of(at_us))
     taken = {path.name for path in folder.glob(f"{hour}*{SUFFIX}")}
     return next(name for name in (f"{hour}-{number:03}{SUFFIX}" for number in count()) if name not in taken)
+
+
+def hour_name(moment: datetime) -> str:
+    """Return what the names of the files of an hour begin with."""
+    return f"{moment:%Y%m%dT%H}Z"

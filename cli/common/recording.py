@@ -45,6 +45,7 @@ def recording_of(
     clock: Callable[[], datetime],
     folder: Path,
     markets: frozenset[str] | None = None,
+    keep: timedelta | None = None,
 ) -> Recording:
     """Return what records the exchange of the settings.
 
@@ -55,7 +56,7 @@ def recording_of(
         upbit=upbit,
         stream=MarketStream(config.websocket_url, rng=random.Random("tape"), network=network_of(config)),
         recorder=Recorder(clock),
-        writer=Writer(folder, config.base_url),
+        writer=Writer(folder, config.base_url, keep=keep),
         clock=clock,
         wish=Wish(markets=markets, before=candles_before(config)),
         stop=stop,

@@ -108,12 +108,12 @@ def orders(journal: Sequence[str]) -> int:
 
 def test_a_recording_is_replayed_twice_into_equal_journals(tmp_path: Path) -> None:
     """With orders in them; and its candles are those of the exchange, from before its start on."""
-    found = recorded(tmp_path, 220.0)
-    first, second = (journal_after(found.tape, tmp_path / name, 2.0) for name in ("first", "second"))
+    found = recorded(tmp_path, 140.0)
+    first, second = (journal_after(found.tape, tmp_path / name, 1.1) for name in ("first", "second"))
     assert first == second
     assert orders(first) >= 1
     source = TapeMarket(found.tape)
-    market, end = Markets(source), source.start_ms + 120_000
+    market, end = Markets(source), source.start_ms + 60_000
     market.advance(end)
     for name, candles in found.candles.items():
         theirs = [candle for candle in candles if candle.opened_ms < end]

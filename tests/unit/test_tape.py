@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -160,6 +160,21 @@ def test_each_hour_has_a_file_and_a_missing_one_is_named(tmp_path: Path) -> None
     assert faults(third) == []
 
 
+def test_files_that_are_older_than_is_kept_are_deleted_as_the_next_hour_begins(tmp_path: Path) -> None:
+    """Whole hours; what else lies there stays, and what is left misses nothing."""
+    hand = Hand(tmp_path)
+    hand.writer = Writer(tmp_path, "http://127.0.0.1:1", keep=timedelta(hours=2))
+    (tmp_path / "20200101T00Z-notes.txt").touch()
+    for _ in range(5):
+        hand.trade("KRW-BTC", "1", "1")
+        hand.write()
+        hand.wait(3600)
+    hand.end()
+    assert [path.name[:12] for path in files_of(tmp_path)] == ["20261130T23Z", "20261201T00Z", "20261201T01Z"]
+    assert [fault for one in examine(files_of(tmp_path)) for fault in one.faults] == []
+    assert (tmp_path / "20200101T00Z-notes.txt").exists()
+
+
 def test_recording_again_in_the_same_hour_begins_another_file(tmp_path: Path) -> None:
     """Nothing that was kept is written over."""
     for _ in range(2):
@@ -289,6 +304,8 @@ def test_without_the_library_it_is_said_how_to_get_it(tmp_path: Path, monkeypatc
     monkeypatch.setitem(sys.modules, "zstandard", None)
     with pytest.raises(ZstandardMissing, match=r"pip install --require-hashes -r requirements/tape\.txt"):
         Writer(tmp_path, "http://127.0.0.1:1")
+    with pytest.raises(ZstandardMissing):
+        examine([tmp_path])
 
 
 def test_an_answer_about_the_account_keeps_its_shape_and_no_value(tmp_path: Path) -> None:
