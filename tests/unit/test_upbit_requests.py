@@ -7,7 +7,7 @@ import json
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote
 
 import pytest
@@ -15,7 +15,7 @@ import pytest
 from tests.helpers.wire import SECRET, http, serving
 from upbit.errors import ExchangeError
 from upbit.limits import RateLimiter
-from upbit.models import Fence, NewOrder, Side
+from upbit.models import BookLevel, Fence, NewOrder, Side
 from upbit.rest import Upbit
 from upbit.transport import open_session
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from contextlib import _AsyncGeneratorContextManager
 
     from tests.helpers.wire import Wire
+    from upbit.decoding import Rows
 
 NOON = datetime(2026, 11, 2, 12, tzinfo=UTC)
 BUY = NewOrder(market="KRW-BTC", side=Side.BID, total=Decimal(6000), identifier="ub1-b")
@@ -199,3 +200,43 @@ async def test_an_order_has_one_name(names: tuple[str | None, str | None]) -> No
         for ask in (upbit.order, upbit.cancel):
             with pytest.raises(ValueError, match="by its uuid or by its identifier"):
                 await ask(uuid=uuid, identifier=identifier)
+
+
+def test_an_identifier_is_as_long_as_upbit_takes_it() -> None:
+    """Sixty-four plain characters and no more; what is wrong is told with the order."""
+    assert NewOrder(market="KRW-BTC", side=Side.BID, total=Decimal(6000), identifier="x" * 64).identifier == "x" * 64
+    for identifier in ("", "x" * 65, "a b", "가"):
+        with pytest.raises(ValueError, match=r"at most 64 plain characters: NewOrder\(market='KRW-BTC'"):
+            NewOrder(market="KRW-BTC", side=Side.BID, total=Decimal(6000), identifier=identifier)
+    with pytest.raises(ValueError, match=r"at most 8 decimals: NewOrder\(market='KRW-BTC'"):
+        NewOrder(market="KRW-BTC", side=Side.ASK, volume=Decimal("0.000000001"), identifier="x")
+
+
+LISTS: dict[str, tuple[Callable[[Upbit], Awaitable[Rows[Any]]], str]] = {
+    "markets": (lambda upbit: upbit.markets(), "market"),
+    "tickers": (lambda upbit: upbit.tickers(["X"]), "market"),
+    "all tickers": (lambda upbit: upbit.all_tickers(), "market"),
+    "accounts": (lambda upbit: upbit.accounts(), "currency"),
+    "keys": (lambda upbit: upbit.api_keys(), "access_key"),
+}
+
+
+@pytest.mark.parametrize("name", LISTS)
+async def test_an_odd_row_of_a_list_is_named_by_what_it_is_about(name: str) -> None:
+    """Of that nothing is known then, and of the others absence is absence."""
+    ask, field = LISTS[name]
+    async with serving() as wire, open_session() as session:
+        wire.answers = [http(200, f'[{{"{field}":"X","event":[1],"korean_name":5}}]'.encode())]
+        url = f"http://127.0.0.1:{wire.port}"
+        rows = await ask(Upbit(session, base_url=url, access_key="AK", secret_key=SECRET))
+    assert (list(rows), list(rows.dropped)) == ([], ["X"])
+
+
+@pytest.mark.parametrize("name", ["ask_price", "bid_price", "ask_size", "bid_size"])
+@pytest.mark.parametrize("amount", ["-1", "-0.00000001", "NaN", "Infinity", "1e40"])
+def test_a_level_of_a_book_has_amounts_that_can_be(name: str, amount: str) -> None:
+    """Each of its four; a thin side is padded with zeros."""
+    level = dict.fromkeys(("ask_price", "bid_price", "ask_size", "bid_size"), Decimal(0))
+    assert BookLevel(**level).ask_price == 0
+    with pytest.raises(ValueError, match="not an amount"):
+        BookLevel(**level | {name: Decimal(amount)})
