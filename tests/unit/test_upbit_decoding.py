@@ -242,14 +242,15 @@ async def test_the_price_step_is_that_of_the_market_asked_for(wire: Wire, upbit:
     """Another market's, none, or none that can be is no answer."""
     told = {"market": "KRW-BTC", "quote_currency": "KRW", "tick_size": "1000", "supported_levels": ["0"]}
     wire.answers = [
-        http(200, [told]),
+        http(200, [{**told, "market": "KRW-A", "tick_size": "1"}, told]),
         http(200, [{**told, "market": "KRW-A"}]),
         http(200, [{**told, "tick_size": "0"}]),
     ]
     assert await upbit.price_step("KRW-BTC") == 1000
     for _ in range(2):
-        with pytest.raises(OutcomeUnknown, match="no price step of KRW-BTC"):
+        with pytest.raises(OutcomeUnknown, match="no price step of KRW-BTC") as caught:
             await upbit.price_step("KRW-BTC")
+        assert caught.value.status == 200
 
 
 async def test_another_order_than_the_one_asked_for_is_no_answer(wire: Wire, upbit: Upbit) -> None:
