@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.helpers.wire import Wire, asking, http, serving
-from upbit.decoding import NAMELESS, RawRows, decode, decode_order, ours, usable
+from upbit.decoding import NAMELESS, RawRows, Rows, decode, decode_order, ours, usable
 from upbit.errors import OutcomeUnknown, error_from
 from upbit.models import Account, Candle, Fill, Order, StreamTicker, Ticker
 
@@ -128,6 +128,13 @@ def test_a_row_without_a_name_makes_every_absence_unclear() -> None:
     assert [account.currency for account in told] == ["KRW"]
     assert list(told.dropped) == [NAMELESS]
     assert told.is_unclear("BTC")
+
+
+def test_absence_is_unclear_where_a_row_of_that_name_could_not_be_read() -> None:
+    """Of the others it is absence."""
+    told = Rows[Account]([], {"A": "odd"})
+    assert [told.is_unclear(name) for name in ("A", "B")] == [True, False]
+    assert [Rows[Account]([], {NAMELESS: "odd"}).is_unclear("A"), Rows[Account]().is_unclear("A")] == [True, False]
 
 
 def test_a_row_told_twice_counts_once_and_one_told_differently_counts_for_nothing() -> None:
