@@ -94,6 +94,54 @@ def test_a_text_that_is_cut_says_so_and_cuts_no_escape_in_two(text: str, most: i
         assert (len(kept) - len(kept.rstrip("\\"))) % 2 == 0
 
 
+@pytest.mark.parametrize(
+    ("text", "most", "shown"),
+    [
+        ("abc", 3, "abc"),
+        ("abcd", 3, "ab…"),
+        ("abcd", 1, "…"),
+        ("abcd", 0, ""),
+        ("", 0, ""),
+        ("\U0001f680\U0001f680", 4, "\U0001f680\U0001f680"),
+        ("\U0001f680\U0001f680", 3, "\U0001f680…"),
+        ("\U0001f680\U0001f680", 2, "…"),
+        ("a\\*bc", 4, "a\\*…"),
+        ("a\\*bc", 3, "a…"),
+        ("\\\\bcd", 3, "\\\\…"),
+    ],
+)
+def test_a_text_is_cut_where_it_must_be_and_no_sooner(text: str, most: int, shown: str) -> None:
+    """Counted as UTF-16 does: what stands beyond its first plane counts twice."""
+    assert embed_limits.cut(text, most) == shown
+
+
+def test_every_part_of_a_message_is_as_long_as_discord_takes_it() -> None:
+    """And what is empty is a dash, as it takes no empty text."""
+    most = {"title": 256, "description": 4096}
+    shown = embed_limits.fit(dict.fromkeys(most, "x" * 9000))
+    assert {name: len(shown[name]) for name in most} == most
+    assert len(embed_limits.fit({"footer": {"text": "x" * 9000, "icon_url": "i"}})["footer"]["text"]) == 2048
+    assert embed_limits.fit({"footer": {"text": "", "icon_url": "i"}})["footer"] == {"text": "-", "icon_url": "i"}
+    fields = embed_limits.fit({"fields": [{"name": "x" * 300, "value": "y" * 1100, "inline": True}] * 30})["fields"]
+    assert {(len(field["name"]), len(field["value"]), field["inline"]) for field in fields} == {(256, 1024, True)}
+    assert len(fields) == 4  # of which a fifth would be over 6,000 characters
+    assert len(embed_limits.fit({"fields": [{"name": "", "value": ""}] * 30})["fields"]) == 25
+    assert embed_limits.fit({"title": "", "fields": [{"name": "", "value": ""}]}) == {
+        "title": "-",
+        "fields": [{"name": "-", "value": "-"}],
+    }
+    assert embed_limits.fit("only words") == {"description": "only words"}
+
+
+def test_a_message_as_plain_text_holds_its_title_its_words_and_its_facts() -> None:
+    """One a line; a message of nothing is told by its kind."""
+    embed = {"title": "Bought", "description": "why", "fields": [{"name": "Volume", "value": "1"}]}
+    whole = replace(note("k"), body={"embeds": [embed, {"title": "more"}]})
+    assert embed_limits.as_text(whole) == "Bought\nwhy\nVolume: 1\nmore"
+    assert embed_limits.as_text(replace(whole, kind="sold", body={"embeds": []})) == "sold"
+    assert len(embed_limits.as_text(note("k", description="x" * 4000))) == 2000
+
+
 @pytest.mark.case("D1")
 def test_a_refused_batch_takes_no_message_with_it(journal: Journal) -> None:
     """Each goes by itself then, the one that Discord does not take once more as plain text; they ring for nobody."""
