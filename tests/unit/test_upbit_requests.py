@@ -13,7 +13,7 @@ from urllib.parse import unquote
 import pytest
 
 from tests.helpers.wire import SECRET, http, serving
-from upbit.errors import ExchangeError
+from upbit.errors import ExchangeError, OutcomeUnknown
 from upbit.limits import RateLimiter
 from upbit.models import BookLevel, Fence, NewOrder, Side
 from upbit.rest import Upbit
@@ -240,3 +240,41 @@ def test_a_level_of_a_book_has_amounts_that_can_be(name: str, amount: str) -> No
     assert BookLevel(**level).ask_price == 0
     with pytest.raises(ValueError, match="not an amount"):
         BookLevel(**level | {name: Decimal(amount)})
+
+
+async def test_books_come_in_the_order_in_which_they_were_asked_for_and_all_of_them() -> None:
+    """Whatever order Upbit has; one that is missing is named, and there is no answer without it."""
+    level = {"ask_price": 2, "bid_price": 1, "ask_size": 1, "bid_size": 1}
+    told = [{"market": market, "orderbook_units": [level]} for market in ("KRW-A", "KRW-B")]
+    async with serving() as wire, open_session() as session:
+        wire.answers = [http(200, told)] * 2
+        upbit = Upbit(session, base_url=f"http://127.0.0.1:{wire.port}")
+        assert [book.market for book in await upbit.books(["KRW-B", "KRW-A"])] == ["KRW-B", "KRW-A"]
+        with pytest.raises(OutcomeUnknown, match="no order book of KRW-C, KRW-D") as caught:
+            await upbit.books(["KRW-C", "KRW-A", "KRW-D"])
+    assert caught.value.status == 200
+
+
+async def test_as_many_candles_as_were_asked_for_are_an_answer_and_more_are_none() -> None:
+    """Newest first, each once, of the market that was asked for."""
+    candle = dict.fromkeys(("opening_price", "high_price", "low_price", "trade_price"), 1) | {
+        "candle_acc_trade_price": 1,
+        "candle_acc_trade_volume": 1,
+        "market": "KRW-A",
+    }
+    newest, older = ({**candle, "candle_date_time_utc": f"2026-11-02T00:0{minute}:00"} for minute in (1, 0))
+    async with serving() as wire, open_session() as session:
+        upbit = Upbit(session, base_url=f"http://127.0.0.1:{wire.port}")
+
+        async def ask(*told: dict[str, object], count: int = 2) -> int:
+            wire.answers = [http(200, list(told))]
+            return len(await upbit.candles("KRW-A", timedelta(minutes=1), count=count))
+
+        assert [await ask(newest, older), await ask(newest, count=1)] == [2, 1]
+        with pytest.raises(OutcomeUnknown, match="another shape: 2 instead of 1"):
+            await ask(newest, older, count=1)
+        with pytest.raises(OutcomeUnknown, match="another shape: KRW-B instead of KRW-A"):
+            await ask(newest, {**older, "market": "KRW-B"})
+        for wrong in ((older, newest), (newest, newest)):
+            with pytest.raises(OutcomeUnknown, match="another shape: not the newest first, each once"):
+                await ask(*wrong)
