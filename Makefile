@@ -114,6 +114,16 @@ $(NAUTILUS)/.installed: requirements/nautilus.txt
 	@sh requirements/install.sh $(NAUTILUS)/bin/python requirements/nautilus.txt
 	@touch $@
 
+CLIENTS := .venv-clients
+.PHONY: clients
+clients: $(CLIENTS)/.installed # other clients of Upbit on the same frames, in an environment of their own
+	@$(CLIENTS)/bin/python bench/feed.py
+
+$(CLIENTS)/.installed: requirements/clients.txt
+	@$(PYTHON) -m venv $(CLIENTS)
+	@sh requirements/install.sh $(CLIENTS)/bin/python requirements/clients.txt
+	@touch $@
+
 DATA ?= data
 .PHONY: strategy-report
 strategy-report: $(STAMP) # every figure and picture of Strategy.md, from the history below $(DATA)
@@ -151,13 +161,15 @@ lock: # needs uv
 	$(LOCK) --extra research -o requirements/research.txt
 	$(LOCK) --extra chat -c requirements.txt -o requirements/chat.txt
 	$(LOCK) --extra tape -c requirements.txt -o requirements/tape.txt
-	$(LOCK) --extra research --extra chat --extra tape --extra dev -o requirements/dev.txt
+	$(LOCK) --extra picows -c requirements.txt -o requirements/picows.txt
+	$(LOCK) --extra research --extra chat --extra tape --extra picows --extra dev -o requirements/dev.txt
+	$(LOCK) --extra picows --extra clients -o requirements/clients.txt
 	$(LOCK) --extra bench -c requirements.txt -o requirements/bench.txt
 	$(COMPILE) --universal --group nautilus -o requirements/nautilus.txt
 	$(COMPILE) --universal --group build -c requirements.txt -o requirements/build.txt
 
 clean:
-	rm -rf mutants .venv $(PEERS) $(NAUTILUS) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf mutants .venv $(PEERS) $(NAUTILUS) $(CLIENTS) .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'

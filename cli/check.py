@@ -9,6 +9,7 @@ import uuid
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from cli.common.exits import CONFIGURATION, ERROR, OK
@@ -23,6 +24,7 @@ from trader.network import network_of
 from upbit.errors import ExchangeError, InsufficientFunds, Unauthorized
 from upbit.models import NewOrder, Side
 from upbit.rest import Upbit
+from upbit.sockets.choice import FAST, library
 from upbit.transport import open_session
 
 if TYPE_CHECKING:
@@ -79,7 +81,7 @@ async def examine(config: Config) -> list[Finding]:
         from strategy import registry  # noqa: PLC0415 - it takes a while, and the default is one of ours
 
         registry.load(config.strategy.name, config.strategy.parameters)
-    findings = [folder(config)]
+    findings = [folder(config), stream()]
     keys = (config.access_key, config.secret_key)
     access, secret = (key.reveal() if key else None for key in keys)
     async with open_session(network_of(config), url=config.base_url) as session:
@@ -89,7 +91,7 @@ async def examine(config: Config) -> list[Finding]:
             findings.append(clock_skew(upbit))
         if access is None:
             findings.append(missing_keys())
-        elif findings[1].level == "ok":
+        elif findings[2].level == "ok":
             findings += await permissions(upbit, config)
     findings.append(await webhook(config))
     return findings
@@ -109,6 +111,13 @@ def folder(config: Config) -> Finding:
         "or change BOT_DATA_DIR.",
         code=ERROR,
     )
+
+
+def stream() -> Finding:
+    """Tell which library will read the stream."""
+    name = library(on_uvloop=find_spec("uvloop") is not None)
+    ko, en = ("", "") if name == FAST else ("; picows를 설치하면 더 가볍습니다", "; lighter with picows installed")
+    return Finding(name="stream", level="ok", ko=f"{name} 사용{ko}", en=f"uses {name}{en}")
 
 
 async def tried(name: str, ask: Callable[[], Awaitable[object]], config: Config) -> Finding:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from sandbox.wire import Json
     from upbit.network import Network
+    from upbit.sockets.common import Message
 
     Asked = tuple[str, tuple[tuple[str, str], ...]]
 
@@ -74,6 +75,8 @@ class Quotation(Transport):
 class Feed(Stream["Json"]):
     """One kind of frames, of a set of markets that changes; numbers are exact."""
 
+    bundled_s = 0.0  # the moment at which a book comes decides what it fills
+
     def __init__(self, url: str, kind: str, rng: random.Random, network: Network) -> None:
         super().__init__(url, dict[str, Any], rng, network)
         self.kind = kind
@@ -87,7 +90,7 @@ class Feed(Stream["Json"]):
     def _code(self, market: str) -> str:
         return f"{market}.30" if self.kind == BOOKS else market
 
-    def _decode(self, frame: str | bytes) -> Json:
+    def _decode(self, frame: Message) -> Json:
         told = decode(frame)
         if not isinstance(told, dict) or told.get("type") != self.kind or not isinstance(told.get("code"), str):
             raise msgspec.ValidationError("not a frame of what was asked for")

@@ -10,6 +10,6 @@ import msgspec
 _DECODER = msgspec.json.Decoder(float_hook=Decimal)
 
 
-def decode(text: str | bytes) -> Any:
+def decode(text: str | bytes | bytearray) -> Any:
     """Return what JSON says; numbers with a point or an exponent are Decimals, to the last digit."""
     return _DECODER.decode(text)

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Install locked packages from wheels: requirements/install.sh PYTHON FILE. Three have none and are built here, by the tools of
+# Install locked packages from wheels: requirements/install.sh PYTHON FILE. Some have none and are built here, by the tools of
 # build.txt: tulipy below Python 3.12, whose C gcc 14 is told to take as older ones did; peewee, without its C, which a
-# library of the developers wants; and sdnotify, which a peer of the benchmark does.
+# library of the developers wants; and sdnotify and, below Python 3.12, cryptofeed, which are peers of benchmarks or needed by one.
 set -eu
 python=$1 file=$2 here=$(dirname "$0")
 
@@ -12,6 +12,7 @@ if "$python" -c 'import sys; sys.exit(sys.version_info >= (3, 12))'; then built=
 for name in peewee sdnotify; do
     if grep -q "^$name==" "$file"; then built=$built,$name; fi
 done
+if [ "$built" != "${built#tulipy}" ] && grep -q "^cryptofeed==" "$file"; then built=$built,cryptofeed; fi
 if [ -z "$built" ]; then
     install -r "$file"
 else

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 
+from upbit.sockets.choice import FAST, PLAIN
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -42,6 +44,18 @@ def log_given_back() -> Iterator[None]:
     yield
     root.handlers[:] = before
     root.setLevel(level)
+
+
+@pytest.fixture(params=[PLAIN, FAST])
+def sockets(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Have streams use sockets of each kind in turn, on any loop; those of the extra where it is installed."""
+    kind: str = request.param
+    if kind == FAST:
+        pytest.importorskip(FAST)
+        from upbit.sockets.fast import open_fast  # noqa: PLC0415 - an extra
+
+        monkeypatch.setattr("upbit.stream.opener", lambda: open_fast)
+    return kind
 
 
 def cost(item: pytest.Item) -> tuple[bool, bool, bool, int]:

@@ -54,13 +54,19 @@ async def every(period: float, stop: asyncio.Event, wake: asyncio.Event | None =
 
     With a `wake`, a stop is noticed when the period is over: waiting for both would cost two tasks a second.
     """
-    waker = stop if wake is None else wake
+    loop = asyncio.get_running_loop()
     while not stop.is_set():
         if wake is not None:
             wake.clear()
         yield
-        if wake is None or not wake.is_set():
-            await pause(period, waker)
+        if wake is None:
+            await pause(period, stop)
+        elif not wake.is_set():
+            timer = loop.call_later(period, wake.set)  # half the work of a timeout around the wait
+            try:
+                await wake.wait()
+            finally:
+                timer.cancel()
 
 
 async def each_minute(clock: Callable[[], datetime], stop: asyncio.Event) -> AsyncGenerator[None]:

@@ -33,6 +33,8 @@ ASK_AFTER = timedelta(seconds=3)
 """A price older than this is asked over REST."""
 ASK_EVERY_S = 1.0
 """REST is asked no more often, however often frames wake the loop."""
+LOOK_EVERY_S = 0.25
+"""Old prices, and markets that are followed from now on, are looked for no more often."""
 UNLISTED_RESTS_S = 60.0
 """How long a market that Upbit does not know is not asked for again: it fails a question about others with it."""
 SILENT_AFTER = timedelta(seconds=15)
@@ -44,19 +46,20 @@ class Inbox:
 
     def __init__(self, app: App) -> None:
         self._app = app
-        self._prices: dict[str, Price] = {}
-        self._closing: dict[str, str | None] = {}
         self._newest: dict[str, StreamTicker] = {}  # of this connection
+        self._fresh: dict[str, tuple[StreamTicker, datetime]] = {}  # with when it came
+        self._told: dict[str, StreamTicker] = {}
+        self._ordinary: set[str] = set()  # of which the last look told so, too
         self.arrived = asyncio.Event()
 
     def put(self, ticker: StreamTicker) -> None:
         """Take a frame of the socket, unless one after it came before; called for every one, so it only keeps one."""
-        known = self._newest.get(ticker.market)
+        market = ticker.market
+        known = self._newest.get(market)
         if known is not None and not is_newer(ticker, known):
             return
-        self._newest[ticker.market] = ticker
-        self._prices[ticker.market] = Price(price=ticker.price, as_of=true_at(self._app.clock, self._app.upbit, ticker))
-        self._closing[ticker.market] = ticker.closing
+        self._newest[market] = self._told[market] = ticker
+        self._fresh[market] = ticker, self._app.clock()
         self.arrived.set()
 
     def on_state(self, state: str) -> None:
@@ -66,13 +69,23 @@ class Inbox:
 
     def take(self) -> dict[str, Price]:
         """Return and forget what arrived."""
-        prices, self._prices = self._prices, {}
-        return prices
+        fresh, self._fresh = self._fresh, {}
+        if not fresh:
+            return {}
+        now = self._app.clock()
+        ahead = now - (self._app.upbit.exchange_time() or now)
+        return {
+            market: Price(price=ticker.price, as_of=true_at(ticker, arrived, ahead))
+            for market, (ticker, arrived) in fresh.items()
+        }
 
     def take_closing(self) -> dict[str, str | None]:
-        """Return and forget what arrived about markets that open or end; None of one that trades as ever."""
-        closing, self._closing = self._closing, {}
-        return closing
+        """Return and forget what arrived about markets that open or end; None of one that is an ordinary one again."""
+        told = {market: ticker.closing for market, ticker in self._told.items()}
+        self._told.clear()
+        news = {market: why for market, why in told.items() if why is not None or market not in self._ordinary}
+        self._ordinary = {market for market in self._ordinary | told.keys() if told.get(market) is None}
+        return news
 
 
 def is_newer(ticker: StreamTicker, known: StreamTicker) -> bool:
@@ -81,18 +94,30 @@ def is_newer(ticker: StreamTicker, known: StreamTicker) -> bool:
     return moment > before or (moment == before and ticker.price != known.price)
 
 
-def true_at(clock: Callable[[], datetime], upbit: Upbit, ticker: StreamTicker) -> datetime:
-    """Return when a frame was true, by our clock: as long ago as it is at the exchange, and never in the future."""
-    now = clock()
-    return now - max((upbit.exchange_time() or now) - ticker.told_at, timedelta(0))
+def true_at(ticker: StreamTicker, arrived: datetime, ahead: timedelta) -> datetime:
+    """Return when a frame was true, by our clock: as long ago as it is at the exchange, and never after it came.
+
+    Args:
+        ticker: the frame.
+        arrived: when it came, by our clock.
+        ahead: how far our clock is ahead of the exchange's.
+    """
+    return min(arrived, ticker.told_at + ahead)
 
 
 class Questions:
     """When REST may be asked for prices again, and for which: no more than once a second, and not for what is gone."""
 
     def __init__(self) -> None:
-        self._asked_s = -math.inf
+        self._asked_s = self._looked_s = -math.inf
         self._unlisted: dict[str, float] = {}  # market: loop time until which it is left out
+
+    def is_time(self, now_s: float) -> bool:
+        """Return whether to look for old prices: not with each of a flood of new ones."""
+        if now_s - self._looked_s < LOOK_EVERY_S:
+            return False
+        self._looked_s = now_s
+        return True
 
     def due(self, aging: Iterable[str], now_s: float) -> list[str]:
         """Return which of some markets to ask for now; `now_s` is loop time."""
@@ -122,13 +147,18 @@ async def update_prices(app: App) -> None:
 
 async def refresh(app: App, inbox: Inbox, questions: Questions) -> None:
     """Apply what the socket told, then ask REST for every market whose price is getting old."""
-    await share_closing(app.clock, app.state, inbox.take_closing())
-    await share(app, inbox.take())
+    if told := inbox.take_closing():
+        await share_closing(app.clock, app.state, told)
+    if prices := inbox.take():
+        await share(app, prices)
+    now_s = asyncio.get_running_loop().time()
+    if not questions.is_time(now_s):
+        return
     trading = await app.state.trading_dict.snapshot()
     app.tickers.wanted(frozenset(trading))
     oldest = app.clock() - ASK_AFTER
     aging = (market for market, price in trading.items() if price is None or price.as_of < oldest)
-    if markets := questions.due(aging, asyncio.get_running_loop().time()):
+    if markets := questions.due(aging, now_s):
         asked_at = app.clock()
         tickers = [ticker for ticker in await ask(app.upbit, markets, questions) if app.tickers.heard(ticker)]
         await share(app, {ticker.market: Price(price=ticker.price, as_of=asked_at) for ticker in tickers})

@@ -10,37 +10,38 @@ from __future__ import annotations
 import asyncio
 import logging
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+from functools import partial
+from math import inf
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import msgspec
-from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 
 from upbit.auth import token
 from upbit.errors import UNREADABLE
 from upbit.models import StreamCandle, StreamOrder, StreamTicker, from_ms
 from upbit.network import DIRECT, is_safe
+from upbit.sockets.choice import opener
+from upbit.sockets.common import BUNDLED_S, OPEN_S, Way
 
 if TYPE_CHECKING:
     import random
     import ssl
     from collections.abc import Callable
 
-    from websockets.asyncio.client import ClientConnection
-
     from upbit.models import Ticker
     from upbit.network import Network
+    from upbit.sockets.common import Message, Socket
 
 log = logging.getLogger("upbit.stream")
 
 T = TypeVar("T")
+Moment = tuple[int, int]
+"""When a market traded last and, of a frame, when that was told: milliseconds by the exchange's clock. 0: unknown."""
 
-PING_S = 20.0
-OPEN_S, CLOSE_S = 10.0, 2.0
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 30.0
 BETWEEN_SUBSCRIPTIONS_S = 1.0
 """Upbit allows 5 messages a second and 100 a minute on a connection; one a second stays clear of both."""
-LARGEST_FRAME = 1024 * 1024
 STEADY_S = 10.0
 """An attempt that lived this long after it opened was a good one: the next failure starts from a short pause."""
 SHORTEST_PAUSE_S = 0.25
@@ -48,29 +49,23 @@ SHORTEST_PAUSE_S = 0.25
 COMPLAIN_EVERY_S = 60.0
 FUTURE = timedelta(minutes=1)
 """Frames from further ahead are nonsense; clocks that far apart stop the daemon for another reason."""
+HORIZON_S = 1.0
+"""How often the time at the exchange is looked up for that: more often than once for each frame would cost more."""
 CANDLE_AHEAD = timedelta(seconds=5)
 """The same of a candle's start: what is known of the exchange's time may be some seconds behind it."""
 MIDNIGHT = datetime(2000, 1, 1, tzinfo=UTC)
 """Candles of all units that divide a day start a whole number of units after any midnight."""
 
 
-class ToldOff(Exception):
-    """Upbit sent an error frame; it closes the connection right after."""
-
-
 class _Error(msgspec.Struct):
     error: dict[str, Any]
 
 
-class _Direct(connect):
-    """A connection that follows no redirects: our token is for Upbit alone."""
-
-    def process_redirect(self, exc: Exception) -> Exception:
-        return exc
-
-
 class Stream(Generic[T]):
     """One subscription that lives as long as its `run`."""
+
+    bundled_s = BUNDLED_S
+    """How long a frame may wait for others."""
 
     def __init__(self, url: str, kind: type[T], rng: random.Random, network: Network = DIRECT) -> None:
         self._url = url
@@ -78,12 +73,12 @@ class Stream(Generic[T]):
         self._rng = rng
         self._subscription: list[dict[str, Any]] | None = None
         self._changed = asyncio.Event()
-        self._connection: ClientConnection | None = None
+        self._socket: Socket | None = None
         self._complained: float | None = None
         self._tls = tls_for(url, network)
         self._proxy = network.proxy_for(url)
         self.last_frame: float | None = None  # loop time since which frames are missing
-        self.on_raw: Callable[[str | bytes], None] | None = None  # who keeps every frame as it came
+        self.on_raw: Callable[[bytes], None] | None = None  # who keeps every frame as it came
 
     def _headers(self) -> dict[str, str]:
         return {}
@@ -98,8 +93,8 @@ class Stream(Generic[T]):
 
     def reconnect(self) -> None:
         """Drop the connection; `run` makes a new one."""
-        if self._connection is not None:
-            self._connection.transport.abort()
+        if self._socket is not None:
+            self._socket.abort()
 
     async def run(self, on_frame: Callable[[T], None], on_state: Callable[[str], None] | None = None) -> None:
         """Deliver frames until cancelled. A connection that ends is made again, ever more patiently while it fails.
@@ -115,10 +110,10 @@ class Stream(Generic[T]):
             tell("connecting")
             try:
                 await self._converse(on_frame, tell)
-            except* (OSError, WebSocketException, ToldOff) as group:
+            except* (OSError, WebSocketException) as group:
                 log.info("stream ended url=%s error=%r", self._url, group.exceptions[0])
             finally:
-                self._connection = None
+                self._socket = None
                 tell("closed")
             pause = FIRST_PAUSE_S if loop.time() - began >= STEADY_S + OPEN_S else min(LONGEST_PAUSE_S, pause * 2)
             await asyncio.sleep(max(SHORTEST_PAUSE_S, self._rng.uniform(0.0, pause)))
@@ -130,73 +125,69 @@ class Stream(Generic[T]):
 
     async def _converse(self, on_frame: Callable[[T], None], tell: Callable[[str], None]) -> None:
         """Hold one connection: subscribe, and deliver until it closes."""
-        tls: dict[str, Any] = {"ssl": self._tls} if self._tls else {}
-        async with _Direct(
-            self._url,
-            additional_headers=self._headers(),
-            compression=None,
-            open_timeout=OPEN_S,
-            close_timeout=CLOSE_S,
-            ping_interval=PING_S,
-            ping_timeout=PING_S,
-            max_size=LARGEST_FRAME,
+        way = Way(
+            url=self._url,
+            headers=self._headers(),
+            tls=self._tls,
             proxy=self._proxy,
-            **tls,
-        ) as connection:
-            self._connection = connection
+            patience=lambda: (
+                self.bundled_s if self.on_raw is None else 0.0
+            ),  # who keeps frames keeps when they came, too
+        )
+        async with opener()(way, partial(self._take, on_frame=on_frame)) as socket:
+            self._socket = socket
             self.last_frame = asyncio.get_running_loop().time()
             tell("open")
             async with asyncio.TaskGroup() as tasks:
-                sender = tasks.create_task(self._send_subscriptions(connection), name="subscriptions")
-                async for frame in connection:
-                    self._take(frame, on_frame)
+                sender = tasks.create_task(self._send_subscriptions(socket), name="subscriptions")
+                await socket.wait_closed()
                 sender.cancel()
 
-    async def _send_subscriptions(self, connection: ClientConnection) -> None:
+    async def _send_subscriptions(self, socket: Socket) -> None:
         sent = None
         while True:
             self._changed.clear()
             if self._subscription is None:
-                await connection.close()
+                await socket.close()
                 return
             if sent != self._subscription:
                 sent = self._subscription
                 message = [{"ticket": f"{self._rng.getrandbits(64):016x}"}, *sent]
-                await connection.send(msgspec.json.encode(message).decode())
+                await socket.send(msgspec.json.encode(message).decode())
                 await asyncio.sleep(BETWEEN_SUBSCRIPTIONS_S)
             await self._changed.wait()
 
-    def _take(self, frame: str | bytes, on_frame: Callable[[T], None]) -> None:
+    def _take(self, message: Message, on_frame: Callable[[T], None]) -> bool:
+        """Take a message; return False after one with which Upbit ends the conversation."""
         if self.on_raw is not None:
-            self.on_raw(frame)
+            self.on_raw(bytes(message))
         try:
-            decoded = self._decode(frame)
+            frame = self._decode(message)
         except UNREADABLE:
-            self._not_understood(frame)
-            return
+            return self._is_harmless(message)
         self.last_frame = asyncio.get_running_loop().time()
-        if not self._is_news(decoded):
-            return
-        try:
-            on_frame(decoded)
-        except Exception:  # the loop protects its next frame from whoever listens
-            log.exception("a frame was not handled url=%s", self._url)
+        if self._is_news(frame):
+            try:
+                on_frame(frame)
+            except Exception:  # the loop protects its next frame from whoever listens
+                log.exception("a frame was not handled url=%s", self._url)
+        return True
 
-    def _decode(self, frame: str | bytes) -> T:
+    def _decode(self, frame: Message) -> T:
         return self._decoder.decode(frame)
 
     def _is_news(self, frame: T) -> bool:  # noqa: ARG002 - every frame is, unless a stream knows better
         return True
 
-    def _not_understood(self, frame: str | bytes) -> None:
-        """Leave on an error frame; complain now and then about anything else, and go on."""
+    def _is_harmless(self, message: Message) -> bool:
+        """Return whether what was not understood is no error frame, which ends a connection; complain now and then."""
         try:
-            told = msgspec.json.decode(frame, type=_Error)
+            told = msgspec.json.decode(message, type=_Error)
         except UNREADABLE:
-            self._complain(f"of another shape: {frame[:200]!r}")
-        else:
-            log.warning("error frame url=%s error=%.200r", self._url, told.error)
-            raise ToldOff(str(told.error.get("name")))
+            self._complain(f"of another shape: {bytes(message[:200])!r}")
+            return True
+        log.warning("error frame url=%s error=%.200r", self._url, told.error)
+        return False
 
     def _complain(self, what: str) -> None:
         now = asyncio.get_running_loop().time()
@@ -224,31 +215,56 @@ class TickerStream(Stream[StreamTicker]):
     ) -> None:
         """`latest` returns the time it is at the exchange, at the latest; None: no frame is from the future."""
         super().__init__(url, StreamTicker, rng, network)
-        self._latest = latest
+        self._markets = frozenset[str]()
+        self._ahead = Horizon(latest)
         self._newest: dict[str, Moment] = {}
 
     def wanted(self, markets: frozenset[str]) -> None:
         """Follow exactly these markets from now on."""
+        if markets == self._markets:
+            return
+        self._markets = markets
         self._newest = {market: newest for market, newest in self._newest.items() if market in markets}
         self._subscribe([{"type": "ticker", "codes": sorted(markets)}] if markets else None)
 
     def heard(self, ticker: Ticker) -> bool:
         """Take note of a trade that REST told; return False for one that is older than what is known already."""
-        return self._follows(ticker.market, Moment(ticker.traded_at_ms))
+        return self._follows(ticker.market, ticker.traded_at_ms, 0)
 
     def _is_news(self, frame: StreamTicker) -> bool:
-        return self._follows(frame.market, Moment(frame.traded_at_ms, frame.sent_at_ms))
+        return self._follows(frame.market, frame.traded_at_ms, frame.sent_at_ms)
 
-    def _follows(self, market: str, moment: Moment) -> bool:
+    def _follows(self, market: str, traded_at_ms: int, sent_at_ms: int) -> bool:
         """Keep a moment that is not older than the newest one of its market."""
-        if self._latest is not None and from_ms(max(moment)) > self._latest() + FUTURE:
-            self._complain(f"from the future: {market} {from_ms(max(moment)):%Y-%m-%d %H:%M:%S}")
+        if self._ahead.is_beyond(max(traded_at_ms, sent_at_ms)):
+            self._complain(f"from the future: {market} {from_ms(max(traded_at_ms, sent_at_ms)):%Y-%m-%d %H:%M:%S}")
             return False
-        known = self._newest.get(market, Moment(0))
-        if moment < (known if moment.sent_at_ms else Moment(known.traded_at_ms)):
+        known = self._newest.get(market)
+        moment = (traded_at_ms, sent_at_ms)
+        if known is not None and moment < (known if sent_at_ms else (known[0], 0)):
             return False
-        self._newest[market] = max(known, moment)
+        if known is None or moment > known:
+            self._newest[market] = moment
         return True
+
+
+class Horizon:
+    """Up to when frames may claim to be; looked up anew once a second."""
+
+    def __init__(self, latest: Callable[[], datetime] | None) -> None:
+        self._latest = latest
+        self._until_ms = -inf
+        self._good_until = -inf  # loop time
+
+    def is_beyond(self, moment_ms: int) -> bool:
+        """Return whether a moment is of the future; `latest` returns the time it is at the exchange, at the latest."""
+        if self._latest is None:
+            return False
+        now = asyncio.get_running_loop().time()
+        if now >= self._good_until:
+            self._until_ms = 1000 * (self._latest() + FUTURE).timestamp()
+            self._good_until = now + HORIZON_S
+        return moment_ms > self._until_ms
 
 
 class CandleStream(Stream[StreamCandle]):
@@ -316,13 +332,6 @@ class MarketStream(Stream[Heard]):
         codes = sorted(markets)
         kinds = [{"type": "trade", "codes": codes}, {"type": "orderbook", "codes": codes}]
         self._subscribe(kinds if markets else None)
-
-
-class Moment(NamedTuple):
-    """When a market traded last and, of a frame, when that was told, by the exchange's clock."""
-
-    traded_at_ms: int
-    sent_at_ms: int = 0  # 0: REST does not say
 
 
 class OrderStream(Stream[StreamOrder]):

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 def vectorbt(prices: Prices) -> int:
     """Run vectorbt on whole arrays; its first call compiles."""
-    import pandas as pd  # noqa: PLC0415 - only with the peers
-    import vectorbt as vbt  # noqa: PLC0415 - a peer
+    import pandas as pd
+    import vectorbt as vbt
 
     index = pd.date_range(START, periods=prices.close.shape[1], freq="min")
     close, open_ = (pd.DataFrame(values.T, index=index) for values in (prices.close, prices.open))
@@ -29,8 +29,8 @@ def vectorbt(prices: Prices) -> int:
 
 def fast_trade(prices: Prices) -> int:
     """Run fast-trade, market by market: it knows one at a time."""
-    import polars as pl  # noqa: PLC0415 - only with the peers
-    from fast_trade import run_backtest  # noqa: PLC0415 - a peer
+    import polars as pl
+    from fast_trade import run_backtest
 
     begin = START.replace(tzinfo=None)
     at = pl.datetime_range(begin, begin + (prices.close.shape[1] - 1) * UNIT, interval="1m", eager=True)
@@ -55,7 +55,7 @@ def numba_loop(prices: Prices) -> int:
 @cache
 def fused() -> Any:  # noqa: C901 - one loop, by hand, as fast as it goes
     """Return the compiled loop."""
-    import numba  # noqa: PLC0415 - a peer
+    import numba
 
     @numba.njit  # type: ignore[untyped-decorator] # the peer has no types
     def run(  # noqa: C901, PLR0917 - one loop, by hand, as fast as it goes

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def backtesting_py(prices: Prices) -> int:
     """Run backtesting.py, market by market."""
-    from backtesting import Backtest, Strategy  # noqa: PLC0415 - a peer
+    from backtesting import Backtest, Strategy
 
     def ema(values: Any, length: int) -> Any:
         return values.s.ewm(span=length, adjust=False).mean()
@@ -37,7 +37,7 @@ def backtesting_py(prices: Prices) -> int:
 
 def backtrader(prices: Prices) -> int:
     """Run backtrader with one feed a market."""
-    import backtrader as bt  # noqa: PLC0415 - a peer
+    import backtrader as bt
 
     class Cross(bt.Strategy):  # type: ignore[misc] # the peer has no types
         def __init__(self) -> None:
@@ -68,11 +68,11 @@ def backtrader(prices: Prices) -> int:
 
 def basana(prices: Prices) -> int:  # noqa: C901 - a whole strategy of theirs, in one place
     """Run basana with one source of bars for all markets, prices as the decimals it wants."""
-    import asyncio  # noqa: PLC0415 - only here
+    import asyncio
 
-    import basana as bs  # noqa: PLC0415 - a peer
-    from basana.backtesting import exchange as box  # noqa: PLC0415 - same
-    from basana.backtesting import fees, liquidity  # noqa: PLC0415 - same
+    import basana as bs
+    from basana.backtesting import exchange as box
+    from basana.backtesting import fees, liquidity
 
     markets, count = prices.close.shape
     pairs = [bs.Pair(f"M{row}", "KRW") for row in range(markets)]

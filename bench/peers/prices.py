@@ -46,7 +46,7 @@ def make_prices(markets: int, candles: int) -> Prices:
 
 def frame_of(prices: Prices, row: int) -> Any:
     """Return one market as a pandas frame, columns as most libraries call them, at the openings of its candles."""
-    import pandas as pd  # noqa: PLC0415 - only with the peers
+    import pandas as pd
 
     at = pd.date_range(START, periods=prices.close.shape[1], freq="min")
     return pd.DataFrame({name: getattr(prices, name)[row] for name in COLUMNS}, index=at)

@@ -110,6 +110,7 @@ async def test_a_certificate_of_an_unknown_authority_is_not_believed(own: Author
 
 
 @pytest.mark.case("S3")
+@pytest.mark.usefixtures("sockets")
 async def test_an_authority_of_ones_own_is_believed_when_it_is_named(own: Authority) -> None:
     """For REST, and only for the names on its certificates, and not after their end."""
     network = Network(ca_file=own.path)
@@ -122,6 +123,7 @@ async def test_an_authority_of_ones_own_is_believed_when_it_is_named(own: Author
             await listed(f"https://localhost:{wire.port}", network)
 
 
+@pytest.mark.usefixtures("sockets")
 async def test_a_socket_believes_no_certificate_of_an_unknown_authority(own: Authority) -> None:
     """Neither an unknown authority nor another name opens a stream; a named authority does."""
     network = Network(ca_file=own.path)
@@ -147,6 +149,7 @@ def test_a_file_that_holds_no_authority_is_told_at_once(tmp_path: Path) -> None:
 # --- redirects -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("sockets")
 async def test_a_socket_follows_no_redirect_and_keeps_its_token() -> None:
     """Whoever answers with another address hears nothing more, and that address hears nothing at all."""
     visits: list[str] = []
@@ -210,6 +213,7 @@ async def site(handle: Handler) -> AsyncIterator[Site]:
 
 
 @pytest.mark.case("S3")
+@pytest.mark.usefixtures("sockets")
 async def test_requests_and_sockets_go_through_the_proxy_that_is_named(own: Authority) -> None:
     """A tunnel, so that the proxy sees a name and no key; certificates are verified behind it as ever."""
     tls = own.server("upbit.test")

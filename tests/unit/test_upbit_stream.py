@@ -6,17 +6,23 @@ import asyncio
 import json
 import logging
 import random
+import sys
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import jwt
 import pytest
+import uvloop
 from websockets.asyncio.server import ServerConnection, serve
 
+from simulation.loop import PacedLoop
 from tests.helpers.patience import PATIENCE_S
 from upbit import stream
 from upbit.models import StreamCandle, StreamTicker, Ticker
+from upbit.sockets import choice
+from upbit.sockets.common import BUNDLED_S, LARGEST_MESSAGE, Bundle
 from upbit.stream import CandleStream, OrderStream, TickerStream
 
 if TYPE_CHECKING:
@@ -53,8 +59,9 @@ class Script:
 
 
 @pytest.fixture
-async def script(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Script]:
-    """Serve on a free port, and let the client hurry."""
+async def script(monkeypatch: pytest.MonkeyPatch, sockets: str) -> AsyncIterator[Script]:
+    """Serve on a free port, for a client with sockets of each kind, and let it hurry."""
+    del sockets
     for name in ("SHORTEST_PAUSE_S", "FIRST_PAUSE_S", "LONGEST_PAUSE_S", "BETWEEN_SUBSCRIPTIONS_S"):
         monkeypatch.setattr(stream, name, 0.0)
     script = Script()
@@ -191,7 +198,7 @@ async def told_of(stream: TickerStream, *frames: tuple[int, int]) -> list[int]:
     for place, (traded, told) in enumerate(frames):
         content = {"code": "KRW-BTC", "trade_price": 1, "trade_timestamp": traded, "timestamp": told}
         before = len(heard)
-        stream._take(json.dumps(content), heard.append)
+        stream._take(json.dumps(content).encode(), heard.append)
         passed += [place] * (len(heard) - before)
     return passed
 
@@ -248,7 +255,7 @@ async def test_a_frame_nested_without_end_is_skipped() -> None:
     stream, passed = following("ws://127.0.0.1:9", "KRW-BTC"), list[object]()
     deep = "[" * 100_000 + "]" * 100_000
     for frame in (deep, '{"code":"KRW-BTC","x":' + deep + "}", '{"error":' + deep + "}"):
-        stream._take(frame, passed.append)
+        stream._take(frame.encode(), passed.append)
     assert passed == []
 
 
@@ -349,3 +356,77 @@ async def test_a_candle_that_cannot_be_one_is_left_out(script: Script, caplog: p
     assert found.opened_at == datetime(2026, 11, 2, 0, 3, tzinfo=UTC)
     assert script.told[0][1:] == [{"type": "candle.3m", "codes": ["KRW-BTC"]}]
     assert "of another unit: KRW-BTC candle.1m" in caplog.text
+
+
+async def test_a_message_in_pieces_is_one_and_one_without_end_is_none(script: Script) -> None:
+    """Whole frames stand between; what grows beyond any message ends its connection."""
+
+    async def pieces(connection: ServerConnection) -> None:
+        text = ticker().encode()
+        await connection.send([text[:10], b"", text[10:]])
+        await connection.send(ticker("KRW-ETH").encode())
+        await connection.send([b" " * LARGEST_MESSAGE, b" " * 9, ticker("KRW-XRP").encode()])
+        await connection.wait_closed()
+
+    script.acts = [pieces]
+    found = await until(asyncio.Queue(), following(script.url, "KRW-BTC"), 4)
+    assert [frame.market for frame in found] == ["KRW-BTC", "KRW-ETH"] * 2
+
+
+@pytest.mark.failure("C9")
+async def test_of_a_flood_nothing_is_lost_and_nothing_overtakes(script: Script) -> None:
+    """Frames are looked at together: all of them, in their order, also the last ones before an abrupt end."""
+
+    async def flood(connection: ServerConnection) -> None:
+        for number in range(1, 301):
+            await connection.send(ticker(price=str(number)).encode())
+        await connection.close()
+
+    script.acts = [flood]
+    found = await until(asyncio.Queue(), following(script.url, "KRW-BTC"), 600)
+    assert [int(frame.price) for frame in found] == [*range(1, 301)] * 2
+
+
+def test_what_comes_after_a_while_is_handed_over_at_once_and_a_flood_now_and_then() -> None:
+    """Nothing waits longer than others are waited for."""
+
+    async def story() -> None:
+        loop, told = asyncio.get_running_loop(), list[tuple[int, float]]()
+        bundle = Bundle[int](lambda number: told.append((number, loop.time())), lambda: BUNDLED_S)
+        for number in range(5):
+            bundle.add(number)
+            await asyncio.sleep(BUNDLED_S * 0.4)
+        await asyncio.sleep(1)
+        bundle.add(5)
+        bundle.add(6)
+        bundle.empty()
+        assert [number for number, _ in told] == list(range(7))
+        rests = [round(at / BUNDLED_S, 1) for _, at in told]
+        assert rests[:5] == [0, 1, 1, 2, 2]
+        assert told[5][1] == told[6][1] >= 1
+
+    with asyncio.Runner(loop_factory=PacedLoop) as runner:
+        runner.run(story())
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_picows_is_used_where_it_is_installed_and_only_on_uvloop(
+    monkeypatch: pytest.MonkeyPatch, *, installed: bool
+) -> None:
+    """Loops that are none, as the simulated one, have the sockets that go through any loop."""
+
+    async def used() -> str:
+        return choice.opener().__name__
+
+    fast = ModuleType("fast")
+    monkeypatch.setattr(fast, "open_fast", open_nothing, raising=False)
+    monkeypatch.setitem(sys.modules, "upbit.sockets.fast", fast)
+    monkeypatch.setattr(choice, "find_spec", lambda name: object() if installed and name == "picows" else None)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert runner.run(used()) == ("open_nothing" if installed else "open_plain")
+    with asyncio.Runner() as runner:
+        assert runner.run(used()) == "open_plain"
+
+
+def open_nothing() -> None:
+    """Stand for what opens sockets of an extra that need not be installed."""

@@ -1,0 +1,313 @@
+"""Measure what a frame of the stream costs in processor time, from TLS to the shared dicts, beside other clients.
+
+A server in a process of its own sends a thousand frames a second, evenly, over TLS. Everybody follows five markets in
+turn, each in a process of its own, several rounds in one run; processor time is the process' own, user and system, all
+threads, from one frame to another well after the start. Ours runs `update_prices` of a whole daemon: every frame is
+decoded, checked, kept in exchange time and shared. The floor reads a blocking socket and unpacks the headers of frames
+with `struct`; nothing of what they say is looked at. The line below it also decodes with msgspec what we read of it.
+
+    make clients
+
+A peer that is not installed is left out, and so is picows. cryptofeed gets trades in Upbit's short form, a third as
+long as tickers: it knows nothing else of Upbit's but books. On a busy machine compare only ratios of one run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import gc
+import importlib.metadata
+import json
+import os
+import random
+import socket
+import ssl
+import statistics
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+import msgspec  # noqa: E402 - all of these: run by path
+import uvloop  # noqa: E402
+from websockets.exceptions import ConnectionClosed  # noqa: E402
+from websockets.sync.server import serve  # noqa: E402
+
+from bench.peers.counting import MARKETS, Counter, Enough  # noqa: E402
+from config.reading import load  # noqa: E402
+from state import Price  # noqa: E402
+from trader.clock import wall_clock  # noqa: E402
+from trader.daemon import build  # noqa: E402
+from trader.prices import update_prices  # noqa: E402
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from websockets.sync.server import ServerConnection
+
+    from trader.app import App
+
+A_SECOND = 1000
+SHORT, LONG = 4, 126
+"""Bytes of a header whose length takes two more, and what stands then for the length itself (RFC 6455, 5.2)."""
+WARM = 1000
+OURS = {"ours": "websockets", "ours, picows": "picows"}
+PEERS = {"cryptofeed": "cryptofeed", "sdk": "upbit-sdk", "ccxt": "ccxt"}
+FLOOR, DECODED = "floor", "floor, decoded"
+KEYS = {"ACCESS_KEY": "bench-access-key", "SECRET_KEY": "bench-secret-key-0123456789abcdef01234567"}
+Pace = Callable[[], Any]
+
+
+# --- what is sent
+
+
+def ticker(market: str, price: float, now_ms: int) -> bytes:
+    """Return a ticker frame as Upbit sends it, in the long form."""
+    return (
+        f'{{"type":"ticker","code":"{market}","opening_price":1.09715E8,"high_price":1.10756E8,"low_price":1.08714E8,'
+        f'"trade_price":{price},"prev_closing_price":1.09500E8,"acc_trade_price":1.7826952864757E11,"change":"RISE",'
+        f'"change_price":256000.0,"signed_change_price":256000.0,"change_rate":0.0023378995,'
+        f'"signed_change_rate":0.0023378995,"ask_bid":"BID","trade_volume":0.00132661,"acc_trade_volume":1622.71326612,'
+        f'"trade_date":"20260826","trade_time":"080837","trade_timestamp":{now_ms - 40},"acc_ask_volume":801.11823331,'
+        f'"acc_bid_volume":821.59503281,"highest_52_week_price":1.63325E8,"highest_52_week_date":"2026-01-14",'
+        f'"lowest_52_week_price":8.2E7,"lowest_52_week_date":"2025-09-30","market_state":"ACTIVE",'
+        f'"is_trading_suspended":false,"delisting_date":null,"market_warning":"NONE","timestamp":{now_ms},'
+        f'"acc_trade_price_24h":2.0213852864757E11,"acc_trade_volume_24h":1843.66120912,"stream_type":"REALTIME"}}'
+    ).encode()
+
+
+def trade(market: str, price: float, now_ms: int) -> bytes:
+    """Return a trade frame in the short form."""
+    return (
+        f'{{"ty":"trade","cd":"{market}","tms":{now_ms},"td":"2026-08-26","ttm":"08:08:37","ttms":{now_ms - 40},'
+        f'"tp":{price},"tv":0.00132661,"ab":"BID","pcp":109500000,"c":"RISE","cp":256000,"sid":{now_ms}0000,'
+        f'"bap":{price + 1000},"bas":0.4744314,"bbp":{price - 1000},"bbs":0.00545511,"st":"REALTIME"}}'
+    ).encode()
+
+
+def evenly(a_second: float) -> Iterator[None]:
+    """Yield so many times a second, from now on."""
+    began = time.perf_counter()
+    number = 0
+    while True:
+        number += 1
+        time.sleep(max(0.0, began + number / a_second - time.perf_counter()))
+        yield
+
+
+def play(connection: ServerConnection) -> None:
+    """Send frames of what is subscribed, for ever."""
+    asked = json.loads(connection.recv())
+    kind = next(part["type"] for part in asked if "type" in part)
+    made = {"ticker": ticker, "trade": trade}[kind]
+    rng, price = random.Random(1), 1e8
+    with contextlib.suppress(ConnectionClosed):
+        for number, _ in enumerate(evenly(A_SECOND)):
+            price = max(1e6, price + 1000 * rng.choice((-1, 1)))
+            connection.send(made(MARKETS[number % len(MARKETS)], price, time.time_ns() // 1_000_000))
+
+
+def certificate(folder: Path) -> Path:
+    """Make a certificate for this machine, which is the authority to believe, too; its file holds the key."""
+    made = folder / "authority.pem"
+    asked = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -noenc -days 2 -subj /CN=bench"
+    names = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(folder / "key.pem"), "-out", str(made)]
+    subprocess.run(["openssl", *asked.split(), *names], check=True, capture_output=True)  # noqa: S603, S607
+    made.write_bytes(made.read_bytes() + (folder / "key.pem").read_bytes())
+    return made
+
+
+def server(folder: Path) -> None:
+    """Serve until killed; the port is printed."""
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate(folder))
+    with serve(play, "127.0.0.1", 0, ssl=tls, compression=None, ping_interval=None) as serving:
+        print(serving.socket.getsockname()[1], flush=True)
+        serving.serve_forever()
+
+
+# --- the floor
+
+
+class Told(msgspec.Struct):
+    """What we read of a ticker."""
+
+    code: str
+    trade_price: float
+    trade_timestamp: int
+    timestamp: int
+
+
+def floor(port: int, ca_file: Path, counter: Counter, *, decoded: bool) -> None:
+    """Read frames from a blocking socket."""
+    tls = ssl.create_default_context(cafile=ca_file)
+    read = msgspec.json.Decoder(Told).decode
+    subscription = json.dumps([{"ticket": "bench"}, {"type": "ticker", "codes": MARKETS}]).encode()
+    with (
+        socket.create_connection(("127.0.0.1", port)) as bare,
+        tls.wrap_socket(bare, server_hostname="127.0.0.1") as sock,
+    ):
+        sock.sendall(
+            b"GET /websocket/v1 HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+        )
+        held = b""
+        while b"\r\n\r\n" not in held:
+            held += sock.recv(65536)
+        held = held.split(b"\r\n\r\n", 1)[1]
+        # fin and text; the length of a masked frame; a mask of zeros leaves what is masked as it is
+        sock.sendall(struct.pack("!BBI", 0x81, 0x80 | len(subscription), 0) + subscription)
+        while True:
+            held = held or sock.recv(65536)
+            begin, length = header(held)
+            while len(held) < begin + length:
+                held += sock.recv(65536)
+                begin, length = header(held)
+            payload, held = held[begin : begin + length], held[begin + length :]
+            if decoded:
+                read(payload)
+            counter.frame()
+
+
+def header(held: bytes) -> tuple[int, int]:
+    """Return where the payload of a frame begins and how long it is; a length nobody has while it is not known."""
+    if len(held) < SHORT:
+        return SHORT, 1
+    _, length, long = struct.unpack_from("!BBH", held)
+    return (SHORT, long) if length == LONG else (2, length)
+
+
+# --- ours
+
+
+async def ours(port: int, ca_file: Path, folder: Path, counter: Counter) -> None:
+    """Run `update_prices` of a daemon that trades five markets."""
+    environ = {
+        **KEYS,
+        "UPBIT_BASE_URL": f"https://127.0.0.1:{port}",
+        "SSL_CERT_FILE": str(ca_file),
+        "BOT_DATA_DIR": str(folder / f"data-{os.getpid()}"),
+    }
+    async with build(load(environ), wall_clock, asyncio.Event()) as app:
+        await app.state.trading_dict.replace(dict.fromkeys(MARKETS, Price(price=Decimal(1), as_of=wall_clock())))
+        counted(app, counter)
+        gc.collect()
+        gc.freeze()  # as `run` does
+        await update_prices(app)
+
+
+def counted(app: App, counter: Counter) -> None:
+    """Count every frame after the daemon has taken it, and leave at the last one."""
+    take = app.tickers._take  # noqa: SLF001
+
+    def taken(*arguments: Any, **named: Any) -> bool:
+        wanted = take(*arguments, **named)
+        try:
+            counter.frame()
+        except Enough:
+            os._exit(0)  # whatever is raised into a connection would only end that
+        return wanted
+
+    app.tickers._take = taken  # type: ignore[method-assign]  # noqa: SLF001
+
+
+def alone(options: argparse.Namespace) -> None:
+    """Run one of ours in this process."""
+    counter = Counter(WARM, options.frames)
+    ca_file = options.folder / "authority.pem"
+    if options.alone in OURS:
+        if OURS[options.alone] == "websockets":
+            sys.modules["picows"] = None  # type: ignore[assignment]
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(ours(options.port, ca_file, options.folder, counter))
+    else:
+        with contextlib.suppress(Enough):
+            floor(options.port, ca_file, counter, decoded=options.alone == DECODED)
+
+
+# --- all of them
+
+
+def there(package: str) -> bool:
+    """Return whether a package is installed; the SDK is called as our room, so it is found by its metadata."""
+    try:
+        importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def measured(who: str, port: int, folder: Path, frames: int) -> float:
+    """Run one client; return processor microseconds a frame."""
+    if who in PEERS:
+        script = [str(ROOT / "bench" / "peers" / "feed.py"), who, str(port), str(folder / "authority.pem"), str(WARM)]
+        command = [sys.executable, "-I", *script, str(frames)]
+    else:
+        told = ["--alone", who, "--port", str(port), "--folder", str(folder), "--frames", str(frames)]
+        command = [sys.executable, str(Path(__file__)), *told]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)  # noqa: S603
+    lines = done.stdout.splitlines()
+    if not lines:
+        raise SystemExit(f"{who} told nothing:\n{done.stderr[-3000:]}")
+    return float(json.loads(lines[-1])["us"])
+
+
+@contextlib.contextmanager
+def serving(folder: Path) -> Iterator[int]:
+    """Run the server; yield its port."""
+    command = [sys.executable, str(Path(__file__)), "--serve", "--folder", str(folder)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603
+        assert process.stdout is not None
+        try:
+            yield int(process.stdout.readline())
+        finally:
+            process.terminate()
+
+
+def main() -> None:
+    """Print what a frame costs everybody, and the ratios."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--frames", type=int, default=3000, help="in a round")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--only", nargs="*", help="some of them")
+    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--alone", help=argparse.SUPPRESS)
+    parser.add_argument("--port", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.serve:
+        return server(options.folder)
+    if options.alone:
+        return alone(options)
+
+    needed = {FLOOR: None, DECODED: None, "ours": None, "ours, picows": "picows", **PEERS}
+    everybody = [who for who, package in needed.items() if package is None or there(package)]
+    everybody = [who for who in everybody if not options.only or who in options.only]
+    found: dict[str, list[float]] = {who: [] for who in everybody}
+    about = f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, Python {sys.version.split()[0]}"
+    print(f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {about}")
+    with tempfile.TemporaryDirectory() as made, serving(Path(made)) as port:
+        for _ in range(options.rounds):
+            for who in everybody:
+                found[who].append(measured(who, port, Path(made), options.frames))
+    middle = {who: statistics.median(values) for who, values in found.items()}
+    print(f"{'':16}{'us a frame':>12}{'least':>8}{'most':>8}{'x floor':>9}{'x cryptofeed':>14}")
+    for who, value in middle.items():
+        ratios = [value / middle[base] if base in middle else float("nan") for base in (FLOOR, "cryptofeed")]
+        print(f"{who:16}{value:12.1f}{min(found[who]):8.1f}{max(found[who]):8.1f}{ratios[0]:9.2f}{ratios[1]:14.2f}")
+    return None
+
+
+if __name__ == "__main__":
+    main()
