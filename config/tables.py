@@ -106,11 +106,11 @@ ENVIRONMENT = (
 
 
 def effective(config: Config) -> list[tuple[str, str, str]]:
-    """Return every setting with its value and where that came from; secrets are masked."""
+    """Return every setting with its value as config.toml writes it, and where that came from; secrets are masked."""
     rows = []
     for variable in ENVIRONMENT:
         value = getattr(config, variable.field, None)
         rows.append((variable.name, "" if value is None else str(value), config.sources.get(variable.name, "default")))
     return rows + [
-        (setting.key, str(setting.of(config)), config.sources.get(setting.key, "default")) for setting in SETTINGS
+        (setting.key, toml(setting.of(config)), config.sources.get(setting.key, "default")) for setting in SETTINGS
     ]

@@ -95,7 +95,7 @@ class Digests(Writer):
         change, days = curve[-1] - curve[0], len(curve) - 1
         told = self._say(
             f"최근 {days}일의 총 보유자산: {won(curve[0], 'ko')} → {won(curve[-1], 'ko')}",
-            f"Equity of {days} days: {won(curve[0], 'en')} → {won(curve[-1], 'en')}",
+            f"Equity of {days} {'day' if days == 1 else 'days'}: {won(curve[0], 'en')} → {won(curve[-1], 'en')}",
         )
         drawn = Curve(levels=tuple(curve), color=SHADES[PALETTES[self.colors].of(change)], told=told)
         return replace(note, body={**note.body, KEPT: msgspec.to_builtins(drawn)})

@@ -287,7 +287,7 @@ def data_of(found: Chart, names: Sequence[tuple[str, Words]], sight: Sight) -> d
         "gates": [[name.say(sight.language), shade(place, names)] for place, (_, name) in enumerate(names)],
         "asked": [
             [
-                f"{one.name.say(sight.language)} ({OPEN[one.relation]})",
+                f"{one.name.say(sight.language)} ({sight.say('통과', 'open')}: {OPEN[one.relation]})",
                 [short(value) for value in one.values],
                 [short(value) for value in one.thresholds],
             ]

@@ -12,11 +12,14 @@ from dashboard.pages.parts import Page, facts, section, table, warning
 from dashboard.passes import Role
 from notifier import watchers
 from notifier.labels import MODES
+from notifier.words import readable
+from trader.health import LIMITS_S
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from dashboard.desk import Sight
+    from dashboard.html import Node
     from trader.app import App
 
 
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 class Pulse:
     """How a daemon is at this moment; asked of it on its own loop."""
 
+    quiet_s: Mapping[str, float]  # loop: seconds since it last finished a step
     dead: Mapping[str, str]  # loop: error
     waiting: Mapping[str, str]  # those of them that only lack an answer
     rates: Mapping[str, int]  # requests left, by group
@@ -36,6 +40,7 @@ class Pulse:
 def pulse_of(app: App, viewers: int, journal_bytes: int) -> Pulse:
     """Return how a daemon is."""
     return Pulse(
+        quiet_s={loop: app.health.quiet_s(loop) for loop in LIMITS_S},
         dead=app.health.dead(),
         waiting=app.health.waiting(),
         rates=app.upbit.rates(),
@@ -69,6 +74,22 @@ def page(pulse: Pulse, sight: Sight) -> Page:
         section("head", None, el("h1", title), *(stopped or [fine])),
         section("daemon", sight.say("데몬", "The daemon"), facts(pairs)),
     ]
+    parts.append(section("loops", sight.say("부분", "Its parts"), loops(pulse, sight)))
     if sight.role is Role.OWNER:
         parts.append(section("settings", settings, table(settings, heads, rows)))
     return Page(title, tuple(parts))
+
+
+def loops(pulse: Pulse, sight: Sight) -> Node:
+    """Return when each part last finished a step, and how long it may take."""
+    heads = (("부분", "part"), ("마지막 동작", "last step"), ("허용 시간", "may take"), ("오류", "error"))
+    rows = [
+        [
+            watchers.name_of(loop, sight.language),
+            sight.say(f"{quiet_s:,.0f}초 전", f"{quiet_s:,.0f} s ago"),
+            sight.say(f"{LIMITS_S[loop]:,.0f}초", f"{LIMITS_S[loop]:,.0f} s"),
+            readable(pulse.dead.get(loop, "-")),
+        ]
+        for loop, quiet_s in pulse.quiet_s.items()
+    ]
+    return table(sight.say("부분", "parts"), [sight.say(*head) for head in heads], rows)

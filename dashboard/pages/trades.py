@@ -123,7 +123,7 @@ def profit(journal: Queries, sight: Sight) -> Page:
     title, language = sight.say("수익", "Profit"), sight.language
     trades = journal.closed_trades(-1)
     whole = sum((one.profit_krw for one in trades), Decimal(0))
-    names = reasons(trades, language)
+    names = reasons(trades, language) | {market: f"{name} {market}" for market, name in sight.names.items()}
     amount = fact("realised", whole, signed_won(whole, language))
     parts = [
         section("head", None, el("h1", sight.say("누적 실현손익 ", "Realised "), amount)),

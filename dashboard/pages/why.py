@@ -185,11 +185,9 @@ def shared(gates: Iterable[GateView]) -> GateView | None:
 def head_of(name: Words, equal: GateView | None, sight: Sight) -> str:
     """Return what stands over a gate: its name, and what it asks of all markets."""
     told = name.say(sight.language)
-    return (
-        told
-        if equal is None or equal.threshold is None
-        else f"{told} ({OPEN[equal.relation]} {number(equal.threshold)})"
-    )
+    if equal is None or equal.threshold is None:
+        return told
+    return f"{told} ({sight.say('통과', 'open')}: {OPEN[equal.relation]} {number(equal.threshold)})"
 
 
 def every(sight: Sight, turn: int = 1) -> str:
@@ -294,6 +292,9 @@ def gate_row(path: str, gate: GateView, sight: Sight) -> list[Node | str]:
     """Return value, threshold and distance of one gate; an open one has nothing missing."""
     value, threshold = (number(side) if side is not None else "?" for side in (gate.value, gate.threshold))
     missing = gate.distance is not None and not gate.passed
+    named = words(
+        f"{path}.name", gate.name, sight.language
+    )  # of what is so while it is shut: struck out while it is not
     asked = fact(f"{path}.relation", gate.relation, OPEN[gate.relation])
     return [
         el(
@@ -301,7 +302,7 @@ def gate_row(path: str, gate: GateView, sight: Sight) -> list[Node | str]:
             fact(f"{path}.passed", gate.passed, "✓" if gate.passed else "✗"),
             class_=None if gate.passed else "shut",
         ),
-        words(f"{path}.name", gate.name, sight.language),
+        named if not gate.passed else el("s", named),
         fact(f"{path}.value", gate.value, value),
         el("span", asked, " ", fact(f"{path}.threshold", gate.threshold, threshold)),
         fact(f"{path}.distance", gate.distance, f"{100 * gate.distance:.2f} %" if missing and gate.distance else "-"),

@@ -382,8 +382,18 @@ def test_effective_settings_name_their_source_and_hide_secrets() -> None:
     """`config` shows where each value came from."""
     rows = {key: (value, source) for key, value, source in effective(load(KEYS, overrides=["strategy.unit=1"]))}
     assert rows["ACCESS_KEY"] == ("***", "ACCESS_KEY")
-    assert rows["strategy.unit"] == ("0:01:00", "--set")
+    assert rows["strategy.unit"] == ("1", "--set")
     assert rows["trading.order_krw"] == ("50000", "default")
+
+
+def test_effective_settings_are_written_as_people_write_them() -> None:
+    """No None, no capital True, no tuple: what stands there could stand in config.toml, or is not set."""
+    given = ["strategy.parameters={fast=5, slow=20}", "risk.exclude=['KRW-A', 'KRW-B']", "risk.allow_withdrawal=true"]
+    rows = {key: value for key, value, _ in effective(load({}, overrides=given))}
+    assert rows["strategy.parameters"] == "{fast = 5, slow = 20}"
+    assert rows["risk.exclude"] == '["KRW-A", "KRW-B"]'
+    assert rows["risk.allow_withdrawal"] == "true"
+    assert (rows["trading.seed"], rows["dashboard.hosts"], rows["strategy.unit"]) == ("", "[]", "240")
 
 
 def test_secrets_leave_the_environment() -> None:
