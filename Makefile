@@ -34,6 +34,11 @@ plans: $(STAMP) # the daemon trades for twenty market minutes under every fault 
 page: $(STAMP) # the page in Chromium beside the command line, at 200 moments of a life with faults, over 50 cut streams
 	@$(BIN)/python -m pytest -q -m slow tests/scenarios/test_page.py
 
+PAPER_HOURS ?= 1
+.PHONY: paper
+paper: $(STAMP) # the daemon on paper, in front of a sandbox with faults that counts broken rules; PAPER_HOURS=24 is a day
+	@PAPER_HOURS=$(PAPER_HOURS) $(BIN)/python -m pytest -q -rP -m slow tests/scenarios/test_paper.py tests/scenarios/test_paper_day.py tests/scenarios/test_paper_process.py
+
 FUZZ_CASES ?= 20000
 FUZZ_SEED ?= $(shell date +%Y%m%d)
 .PHONY: fuzz

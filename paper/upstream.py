@@ -44,6 +44,7 @@ FRESH_S = {"market": 5.0, "orderbook": 0.2}
 """How long an answer is thought to be one of now, by group; a price step changes with the price."""
 USUALLY_FRESH_S = 0.5
 MOST_KEPT = 512
+BETWEEN_CONNECTS_S, LINGER_S = 0.5, 60.0
 LOOK_EVERY_S, LIST_EVERY = 15.0, 4
 """How often feeds are looked after, and every how manieth time also what is listed."""
 SILENT_S = 30.0
@@ -72,14 +73,34 @@ class Quotation(Transport):
         return bytes(raw)
 
 
+class Turns:
+    """Lets one after another begin: Upbit allows five connects a second, for all on an address."""
+
+    def __init__(self) -> None:
+        self._turn = asyncio.Lock()
+        self._next = 0.0
+
+    async def take(self) -> None:
+        """Wait for one's turn."""
+        loop = asyncio.get_running_loop()
+        async with self._turn:
+            await asyncio.sleep(self._next - loop.time())
+            self._next = loop.time() + BETWEEN_CONNECTS_S
+
+
 class Feed(Stream["Json"]):
     """One kind of frames, of a set of markets that changes; numbers are exact."""
 
     bundled_s = 0.0  # the moment at which a book comes decides what it fills
 
-    def __init__(self, url: str, kind: str, rng: random.Random, network: Network) -> None:
+    def __init__(self, url: str, kind: str, turns: Turns, rng: random.Random, network: Network) -> None:
         super().__init__(url, dict[str, Any], rng, network)
         self.kind = kind
+        self._turns = turns
+
+    async def _converse(self, on_frame: Callable[[Json], None], tell: Callable[[str], None]) -> None:
+        await self._turns.take()
+        await super()._converse(on_frame, tell)
 
     def wanted(self, markets: frozenset[str]) -> None:
         """Follow exactly these markets from now on."""
@@ -109,6 +130,8 @@ class Upstream:
         self._rng = rng
         self._network = network
         self._feeds: dict[str, Feed] = {}
+        self._wanted_at: dict[str, float] = {}  # kind: when somebody last wanted it
+        self._turns = Turns()
         self._source: LiveSource | None = None
         self._asking: dict[Asked, asyncio.Task[Told]] = {}
         self._answers: OrderedDict[Asked, tuple[float, Told]] = OrderedDict()  # with until when they are of now
@@ -201,14 +224,16 @@ class Upstream:
     # -- heard
 
     def listen(self, kind: str, markets: frozenset[str]) -> None:
-        """Follow exactly these markets."""
-        feed = self._feeds.get(kind)
-        if feed is None:
-            if not markets:
-                return
-            feed = self._feeds[kind] = Feed(self._socket_url, kind, self._rng, self._network)
-            self._begin(self._follow(feed), f"feed {kind}")
-        feed.wanted(markets)
+        """Follow exactly these markets; a feed that nobody wants any more goes on for a while, for who comes back."""
+        feed, now = self._feeds.get(kind), asyncio.get_running_loop().time()
+        if markets:
+            self._wanted_at[kind] = now
+            if feed is None:
+                feed = self._feeds[kind] = Feed(self._socket_url, kind, self._turns, self._rng, self._network)
+                self._begin(self._follow(feed), f"feed {kind}")
+            feed.wanted(markets)
+        elif feed is not None and now - self._wanted_at[kind] >= LINGER_S:
+            feed.wanted(markets)
 
     async def _follow(self, feed: Feed) -> None:
         def on_state(state: str) -> None:
@@ -218,6 +243,11 @@ class Upstream:
                 self.source.closed(feed.kind)
 
         await feed.run(lambda frame: self.source.hear(feed.kind, frame), on_state)
+
+    def reconnect(self, kind: str) -> None:
+        """Begin a feed anew."""
+        if kind in self._feeds:
+            self._feeds[kind].reconnect()
 
     # -- tended
 
@@ -238,7 +268,7 @@ class Upstream:
             return
         for kind in silent:
             log.warning("paper_feed_silent kind=%s", kind)
-            self._feeds[kind].reconnect()
+            self.reconnect(kind)
 
     async def _tickers(self) -> list[object]:
         told = await self.answer("ticker", "/v1/ticker/all", (("quote_currencies", "KRW"),))
@@ -248,9 +278,10 @@ class Upstream:
 
 def refusal(error: ExchangeError) -> Told:
     """Return what a client is told instead of an answer: a refusal as it came, or that nobody answers."""
-    rest = error.retry_after if isinstance(error, RateLimited) else None
     status = error.status if error.status and error.status != HTTPStatus.OK else UNREACHABLE
-    name: str | int = int(error.name) if error.name.isdigit() else error.name or "upstream_unavailable"
+    rest = error.retry_after if isinstance(error, RateLimited) else None
+    said = error.name or ("upstream_unavailable" if rest is None else str(status))
+    name = int(said) if said.isdigit() else said  # of the quotation side they are numbers
     return Told(status, msgspec.json.encode({"error": {"name": name, "message": error.message}}), rest)
 
 

@@ -133,6 +133,8 @@ class Engine:
 
     def end_cancelled(self, order: Order) -> None:
         """End an order before it is filled completely."""
+        if not order.met_ms:
+            self._clearing.tell(order, "wait")  # nobody was told of it yet
         self._forget(order)
         self._clearing.end(order, "cancel")
 

@@ -71,7 +71,7 @@ class OwnMarket:
         if kind == "trade":
             trades = self._markets.recent_trades(market, 1)
             return [Shown(self._trade_frame(trade, now_ms, "SNAPSHOT"), frames.TRADE) for trade in trades]
-        candles = self._markets.forming(market, CANDLE_UNITS[kind], 1)
+        candles = self._markets.forming(market, CANDLE_UNITS[kind], 1) if kind in CANDLE_UNITS else []
         return [Shown(views.candle_frame(kind, market, candle, "SNAPSHOT"), frames.CANDLE) for candle in candles]
 
     def changed(self) -> None:

@@ -35,6 +35,8 @@ class Relayed:
 
     def snapshot(self, kind: str, market: str, depth: Depth, now_ms: int) -> list[Shown] | None:  # noqa: ARG002 - as told
         """Return what was told last; None where nothing was yet: it comes as soon as it is told."""
+        if kind not in PUBLIC_TYPES:
+            return []
         frame = self._live.last(kind, market)
         return None if frame is None else [self._shown(kind, market, frame, "SNAPSHOT", depth)]
 

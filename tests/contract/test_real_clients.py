@@ -8,11 +8,18 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.helpers.judges import ACCESS_KEY, SECRET_KEY, Box, judge, open_box
+from tests.helpers.judges import ACCESS_KEY, SECRET_KEY, Box, judge, open_box, open_paper_box
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+    Exchange = Callable[[], AbstractContextManager[Box]]
 
 pytestmark = pytest.mark.slow  # live streams beside other tests on a busy machine come late; `make contract`
 
@@ -29,6 +36,12 @@ REST = [
     pytest.param("ccxt_rest.py", (*KEYS, "async"), id="ccxt-async", marks=pytest.mark.slow),
     pytest.param("pyupbit_rest.py", KEYS, id="pyupbit", marks=pytest.mark.slow),
 ]
+
+
+HURRIED = partial(open_box, "--speed", "10")
+EXCHANGES = [pytest.param(open_box, id="sandbox"), pytest.param(open_paper_box, id="paper")]
+STREAMING = [pytest.param(HURRIED, id="sandbox"), pytest.param(open_paper_box, id="paper")]
+"""A market of ours, which may be in a hurry; and one on paper, which is as fast as the market it is in front of."""
 
 
 def exact(balances: dict[str, list[str]]) -> dict[str, tuple[Decimal, Decimal]]:
@@ -52,10 +65,11 @@ def opened(stamp: object) -> datetime:
 @pytest.mark.statement(10)
 @pytest.mark.statement(18)
 @pytest.mark.statement(37)
+@pytest.mark.parametrize("exchange", EXCHANGES)
 @pytest.mark.parametrize(("name", "arguments"), REST)
-def test_a_client_reads_trades_and_cancels(name: str, arguments: tuple[str, ...]) -> None:
+def test_a_client_reads_trades_and_cancels(name: str, arguments: tuple[str, ...], exchange: Exchange) -> None:
     """Markets, candles in pages, prices, an account, six orders and their ends: all as a second reading has it."""
-    with open_box() as box:
+    with exchange() as box:
         story = judge(name, box, *arguments)
         check_market(story, box, korean=name.startswith("pyupbit"))
         check_orders(story)
@@ -144,10 +158,11 @@ def check_rest(story: dict[str, Any], box: Box) -> None:
 
 @pytest.mark.statement(43)
 @pytest.mark.statement(45)
+@pytest.mark.parametrize("exchange", STREAMING)
 @pytest.mark.parametrize("kind", ["sync", pytest.param("async", marks=pytest.mark.slow)])
-def test_the_sdk_streams(kind: str) -> None:
+def test_the_sdk_streams(kind: str, exchange: Exchange) -> None:
     """Every public type in the SDK's own classes, four formats, orders and balances; an indicator is refused."""
-    with open_box("--speed", "10") as box:
+    with exchange() as box:
         story = judge("sdk_streams.py", box, *KEYS, kind)
         check_sdk_public(story, box)
         check_formats(story["formats"])
@@ -206,9 +221,10 @@ def check_sdk_private(story: dict[str, Any], box: Box) -> None:
 
 
 @pytest.mark.statement(43)
-def test_ccxt_pro_watches() -> None:
+@pytest.mark.parametrize("exchange", STREAMING)
+def test_ccxt_pro_watches(exchange: Exchange) -> None:
     """Tickers, trades, books and seconds on one socket that accumulates; orders, fills and balances on another."""
-    with open_box("--speed", "10") as box:
+    with exchange() as box:
         story = judge("ccxt_pro.py", box, *KEYS)
         public = [box.trade(MARKET, trade["sequential_id"]) for trade in story["trades"]]
         balances = box.balances()
@@ -237,9 +253,10 @@ def test_ccxt_pro_watches() -> None:
 
 
 @pytest.mark.statement(43)
-def test_pyupbit_listens() -> None:
+@pytest.mark.parametrize("exchange", STREAMING)
+def test_pyupbit_listens(exchange: Exchange) -> None:
     """Its manager, which decodes binary frames and knows one old flag, gets live frames of its three types."""
-    with open_box("--speed", "10") as box:
+    with exchange() as box:
         story = judge("pyupbit_stream.py", box)
         public = [box.trade(trade["code"], trade["sequential_id"]) for trade in story["trade"]]
     for kind, frames in story.items():

@@ -90,19 +90,39 @@ def token(hashed: str) -> str:
 @contextmanager
 def open_box(*options: str) -> Iterator[Box]:
     """Start a sandbox as a user does, on a port of its own, and insist that it ends cleanly and in peace."""
+    with started("--seed", "7", "--markets", "8", *options) as (box, _):
+        yield box
+
+
+@contextmanager
+def open_paper_box() -> Iterator[Box]:
+    """Start another one in front of its market, and insist that it breaks no rule there."""
+    with (
+        started("--seed", "7", "--markets", "8") as (upbit, ended),
+        started("--live", "--upstream", upbit.url) as (box, _),
+    ):
+        yield box
+    assert json.loads(ended[-1]) == {"violations": {}}
+
+
+@contextmanager
+def started(*options: str) -> Iterator[tuple[Box, list[str]]]:
+    """Start a sandbox, and say what it said when it has ended."""
     keys = ("--access-key", ACCESS_KEY, "--secret-key", SECRET_KEY)
-    command = [sys.executable, "main.py", "sandbox", "--json", "--seed", "7", "--markets", "8", *keys, *options]
+    command = [sys.executable, "main.py", "sandbox", "--json", *keys, *options]
     process = subprocess.Popen(  # noqa: S603 - our own program
         command, cwd=ROOT, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
+    ended: list[str] = []
     try:
         assert process.stdout is not None
-        yield Box(json.loads(process.stdout.readline())["url"])
+        yield Box(json.loads(process.stdout.readline())["url"]), ended
     finally:
         process.send_signal(signal.SIGTERM)
-        _, errors = process.communicate(timeout=PATIENCE_S)
+        last, errors = process.communicate(timeout=PATIENCE_S)
+        ended += last.splitlines()
     assert process.returncode == 0
-    assert errors == "", "the sandbox logs only its own failures"
+    assert errors == "", f"the sandbox logs only its own failures: {errors}"
 
 
 def judge(name: str, box: Box, *arguments: str) -> dict[str, Any]:

@@ -51,6 +51,10 @@ class Silence:
         """Take note."""
         self.followed[kind] = markets
 
+    def reconnect(self, kind: str) -> None:
+        """Take note."""
+        del self.followed[kind]
+
 
 class LiveDesk:
     """The exchange, with a million won; with a wallet as that says, and written down there."""

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import Counter
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
+from cli.demo import ledger_equal
 from config.reading import load
 from paper.upstream import open_live
 from sandbox.faults.plan import FaultPlan
@@ -27,7 +29,10 @@ if TYPE_CHECKING:
     from config.settings import Config
     from paper.wallet import Wallet
     from sandbox.exchange.orders import Fill, Order
+    from sandbox.market.feed import Book
     from sandbox.market.sources.live import LiveSource
+    from sandbox.wire import Json
+    from trader.app import App
 
 START = datetime(2026, 11, 2, tzinfo=UTC)
 LATENCY_MS = 50
@@ -43,6 +48,15 @@ class PaperDesk:
     clock: LoopClock
     fills: Fills
 
+    def check(self, app: App) -> None:
+        """Insist that nothing was filled that could not have been, that both books say the same, and on manners."""
+        assert Counter(why for seen in self.fills.all if (why := seen.wrong())) == Counter()
+        assert self.upbit.violations == Counter()
+        assert self.upbit.orders_received == 0
+        assert self.upbit.internal_errors == self.box.internal_errors == 0
+        assert ledger_equal(app.journal.totals(), self.box.balances(), self.box.options.krw)
+        self.box.exchange.verify()
+
     def config(self, folder: Path, *overrides: str) -> Config:
         """Return the settings of a daemon that trades here."""
         environ = {**KEYS, "UPBIT_BASE_URL": self.box.url, "BOT_DATA_DIR": str(folder), "BOT_LANGUAGE": "en"}
@@ -50,19 +64,52 @@ class PaperDesk:
 
 
 class Fills:
-    """Every fill, with whether the market was known when it happened."""
+    """Every fill, and what was known when it happened."""
 
     def __init__(self, live: LiveSource) -> None:
-        self.all: list[tuple[Order, Fill, bool]] = []
+        self.all: list[Seen] = []
         self._live = live
+        self._looked: dict[str, int] = {}  # market: when a book was last asked for
+        look = live.looked
+
+        def looked(market: str, row: Json, asked_ms: int) -> None:
+            self._looked[market] = asked_ms
+            look(market, row, asked_ms)
+
+        live.looked = looked  # type: ignore[method-assign]  # it goes on as before
 
     def on_order(self, order: Order, _event: str, fill: Fill | None) -> None:
         """Take note."""
         if fill is not None:
-            self.all.append((order, fill, self._live.flowing))
+            market = order.asked.market
+            book = self._live.known_book(market)
+            assert book is not None
+            known_ms = max(book.at_ms, self._looked.get(market, 0))
+            self.all.append(Seen(order, fill, book, known_ms, self._live.flowing))
 
     def on_assets(self, *_: object) -> None:
         """Balances are looked at in the end."""
+
+
+class Seen(NamedTuple):
+    """A fill, the book that was known then, until when it is known to have been true, and whether all was heard."""
+
+    order: Order
+    fill: Fill
+    book: Book
+    known_ms: int
+    flowing: bool
+
+    def wrong(self) -> str:
+        """Return what about it cannot be; nothing when all is well."""
+        if not self.flowing:
+            return "filled in a gap"
+        if self.known_ms < self.order.created_ms + LATENCY_MS:
+            return "filled by a book of before"
+        levels = self.book.asks if self.order.asked.side == "bid" else self.book.bids
+        if not self.fill.maker and self.fill.price not in {level.price for level in levels}:
+            return "filled at a price nobody showed"
+        return ""
 
 
 def plan(rules: Sequence[Mapping[str, Any]]) -> FaultPlan | None:

@@ -73,6 +73,9 @@ class Upstream(Protocol):
     def listen(self, kind: str, markets: frozenset[str]) -> None:
         """Follow exactly these markets."""
 
+    def reconnect(self, kind: str) -> None:
+        """Begin a feed anew."""
+
 
 class Floor(Protocol):
     """Where books and trades are wanted: the exchange, and who listens to it."""
@@ -324,14 +327,17 @@ class LiveSource:
     def _hear_trade(self, frame: Json) -> None:
         trade = read_trade(frame)
         self._believe(trade.at_ms)
+        first = frame.get("stream_type") == "SNAPSHOT"  # the last trade before the feed began
         seen = self._seen.setdefault(trade.market, OrderedDict())
         if trade.sequential_id in seen:
+            if first:
+                return
             raise NotTold("a trade again")
         seen[trade.sequential_id] = None
         if len(seen) > TRADES_KNOWN:
             seen.popitem(last=False)
         self._traded_ms = max(self._traded_ms, trade.at_ms)
-        if frame.get("stream_type") != "SNAPSHOT" and self.flowing:
+        if self.flowing and not first:
             self.floor.on_trade(trade)
 
     def _hear_book(self, book: Book) -> None:
