@@ -22,6 +22,7 @@ import tempfile
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,6 +45,19 @@ if TYPE_CHECKING:
 SAMPLE_S = 0.005
 WARM_S = 30.0
 """Until the daemon has looked at all markets, and somebody at the page: what is loaded once is no viewer's."""
+EAGER = {
+    "fast": 2,
+    "slow": 4,
+    "btc_ema": 3,
+    "atr_period": 3,
+    "min_candles": 5,
+    "cooldown_candles": 1,
+    "max_natr": 100.0,
+    "stop_atr": 1.0,
+    "min_turnover_krw": 0.0,
+}
+"""Parameters with which there is always something to buy and to sell: orders are what is measured."""
+PLACES, ORDER_KRW = 20, 10_000
 SECRET = "bench-secret-key-0123456789abcdef01234567"  # noqa: S105 - opens nothing but the sandbox started here
 
 
@@ -169,6 +183,7 @@ def report(turns: list[Turn], wire: dict[int, list[float]], viewers: int) -> Non
         f"decision to wire, median ms (n={len(wire[0])}, {len(wire[viewers])})": {
             count: statistics.median(wire[count]) if wire[count] else float("nan") for count in by
         },
+        "decision to wire, p99 ms": {count: p99(wire[count]) for count in by},
         "resident, MB": {count: statistics.median(turn.resident_mb for turn in by[count]) for count in by},
     }
     for name, values in rows.items():
@@ -208,9 +223,11 @@ def main() -> None:
             assert box.stdout is not None
             url = json.loads(box.stdout.readline())["url"]
             plain = Config(base_url=url, access_key=Secret("b"), secret_key=Secret(SECRET), data_dir=Path(folder))
-            strategy = dataclasses.replace(plain.strategy, unit=timedelta(minutes=1))
+            strategy = dataclasses.replace(plain.strategy, unit=timedelta(minutes=1), parameters=EAGER)
+            trading = dataclasses.replace(plain.trading, max_open_trades=PLACES, order_krw=Decimal(ORDER_KRW))
+            eager = dataclasses.replace(plain, strategy=strategy, trading=trading)
             with asyncio.Runner(loop_factory=new_loop) as runner:
-                turns, wire = runner.run(measure(dataclasses.replace(plain, strategy=strategy), options))
+                turns, wire = runner.run(measure(eager, options))
         finally:
             box.send_signal(signal.SIGTERM)
             box.wait(timeout=30)
