@@ -56,6 +56,8 @@ BOUNDS = {1: 15.0, 240: 3.0}
 """MB a day, by minutes of a candle."""
 WHY_S = 0.3
 """Processor seconds of one `why`."""
+MISSES = 1 / 60
+"""Of all minutes, those in which the candles of some market are not there yet."""
 FATES = 3
 """Of as many kinds must the verdicts be, or nothing was shown."""
 ASKED = 12
@@ -121,7 +123,7 @@ def written(journal: Journal, lives: Sequence[Life], unit: int) -> Iterator[dict
     for at in range(MINUTES):
         now = BEGIN + timedelta(minutes=at + 1)
         closed_at = datetime.fromtimestamp(now.timestamp() // (60 * unit) * 60 * unit, UTC)
-        missing = rng.choice(lives[1:]).market if at % 20 == 0 else ""  # bitcoin comes first
+        missing = rng.choice(lives[1:]).market if rng.random() < MISSES else ""  # bitcoin comes first
         barred: dict[str, Gate] = {lives[-1].market: EXCLUDED}
         barred |= {missing: NOT_LOADED} if missing else {}
         tickers = {

@@ -28,8 +28,10 @@ NOT_HELD = {
     "en": "The bot holds nothing of {market}. Nothing was done.",
 }
 SELLING = {
-    "ko": "데몬이 {market} 보유분을 팝니다. python main.py status 로 확인하세요. 매수가 멈추지는 않습니다.",
-    "en": "The daemon sells what it holds of {market}. Look with `python main.py status`. Buys do not stop.",
+    "ko": "데몬이 {market} 보유분을 팝니다. python main.py status 로 확인하세요. 매수가 멈추지는 않습니다. "
+    "전체 주문이 멈춰 있으면 재개한 뒤에 팝니다.",
+    "en": "The daemon sells what it holds of {market}. Look with `python main.py status`. Buys do not stop. "
+    "While all trading is halted the sale waits for its end.",
 }
 ALREADY = {
     "ko": "{market} 보유분은 이미 팔렸거나 이미 팔라고 한 것입니다.",

@@ -6,7 +6,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from journal.records import IntentState, Level, Order
+from journal.records import IntentState, Level, Order, worst
 from notifier.formats import price, units
 from notifier.labels import STATES
 from notifier.words import Words, readable
@@ -50,6 +50,7 @@ WHAT = {
 """What a command does, to who is about to give it."""
 OUTCOMES = {"done": Words("실행됨", "done"), "nothing": Words("바뀐 것이 없음", "nothing was to be changed")}
 SELLING = Words("접수됨, 파는 중", "taken, it is being sold")
+WAITS = Words("접수됨, 전체 주문 중단이 끝나면 팝니다", "taken, it is sold once trading is not halted any more")
 """What `done` means of a command that sells: how the sale ended says its trade."""
 ORDERS = {
     IntentState.REJECTED: Words("업비트가 주문을 거절함", "Upbit refused the order"),
@@ -61,6 +62,8 @@ ORDERS = {
 def what_came_of(journal: Queries, command: Command) -> Words:
     """Return what became of a command; without an outcome it is under way."""
     name, came = name_of(journal, command), outcome_of(command)
+    if came is SELLING and worst(journal.standing_halts()) is Level.HALTED:
+        came = WAITS
     return Words(f"{name.ko}: {came.ko}", f"{name.en}: {came.en}")
 
 

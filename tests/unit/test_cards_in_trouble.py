@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from journal.records import Note
     from tests.helpers.webhook_desk import Desk, Script
 
-SEEDS = range(3)
+SEEDS = range(2)
 TRADES = 4
 MESSAGES = Messages(language="ko", mode="live")
 NOT_TAKEN: tuple[Script, ...] = (

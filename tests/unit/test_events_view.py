@@ -100,6 +100,13 @@ def test_commands_and_moved_coins_are_told(book: Book) -> None:
         "명령을 받음 (디스코드): KRW-BTC 매도",
         "명령 'KRW-BTC 매도': 바뀐 것이 없음",
     ]
+    assert what_came_of(book.journal, replace(alone, outcome=DONE)).ko == "KRW-BTC 매도: 접수됨, 파는 중"
+    halt = Halt(code="breach", level=Level.HALTED, ends=EndsBy.PERSON, ko="까닭", en="reason", since=NOW)
+    book.journal.begin_halt(halt, [])
+    assert what_came_of(book.journal, replace(alone, outcome=DONE)).en == (
+        "sell KRW-BTC: taken, it is sold once trading is not halted any more"
+    )
+    book.journal.end_halt("breach", "person", [])
     nobodys = Command(id="c3", name=Order.SELL, by="a script", asked_at=NOW, codes=("no trade",))
     assert what_came_of(book.journal, nobodys).en == "sell: under way"
     seen = book.journal.last_event()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 from dataclasses import replace
 from decimal import Decimal
@@ -145,7 +146,7 @@ def test_a_verb_speaks_the_language_of_the_settings_alone(
     numbers = set()
     for language in ("en", "ko"):
         monkeypatch.setenv("BOT_LANGUAGE", language)
-        for columns in (50, 80, 120, 300):
+        for columns in (50, 80, 200):
             monkeypatch.setenv("COLUMNS", str(columns))
             main([*words])
             told = capsys.readouterr()
@@ -158,6 +159,18 @@ def test_a_verb_speaks_the_language_of_the_settings_alone(
             numbers.add((language, tuple(sorted(found[0] for found in NUMBER.finditer(shown)))))
     assert len({told for language, told in numbers if language == "en"}) == 1, numbers
     assert len({told for language, told in numbers if language == "ko"}) == 1, numbers
+
+
+@pytest.mark.parametrize("words", [words for words in READING if "--csv" not in words], ids=" ".join)
+def test_a_machine_is_told_one_document_and_nothing_else(
+    words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What cannot be answered is a sentence beside it, and the document is left out."""
+    a_rich_journal(tmp_path)
+    monkeypatch.setenv("BOT_DATA_DIR", str(tmp_path))
+    code = main([*words, "--json"])
+    told = capsys.readouterr()
+    assert json.loads(told.out) if told.out else (code and told.err.strip())
 
 
 def test_no_word_from_outside_moves_a_terminal(
