@@ -129,6 +129,13 @@ $(CLIENTS)/.installed: requirements/clients.txt
 	@sh requirements/install.sh $(CLIENTS)/bin/python requirements/clients.txt
 	@touch $@
 
+.PHONY: readers
+readers: $(STAMP) $(PEERS)/.installed $(NAUTILUS)/.installed # the programs themselves read what `tape export` writes
+	@folder=$$(mktemp -d) && trap 'rm -r "$$folder"' EXIT && \
+	    $(BIN)/python bench/tape_readers.py write $$folder && \
+	    $(PEERS)/bin/python bench/tape_readers.py hftbacktest $$folder && \
+	    $(NAUTILUS)/bin/python bench/tape_readers.py nautilus $$folder
+
 DATA ?= data
 .PHONY: strategy-report
 strategy-report: $(STAMP) # every figure and picture of Strategy.md, from the history below $(DATA)
