@@ -6,21 +6,26 @@ import asyncio
 import contextlib
 import json
 import socket
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import aiohttp
+import pytest
+
+from config.settings import Config, DashboardSettings
+from dashboard.desk import Desk
 from dashboard.html import to_tree
 from dashboard.pages import now
 from dashboard.passes import Role
+from dashboard.server import Site
 from journal.errors import JournalBusy
 from tests.helpers.journals import buy, sell
+from tests.helpers.parts import make_app
 from tests.helpers.web_page import Served, served
 from views.events import told
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import aiohttp
-    import pytest
 
     from dashboard.desk import Sight
     from dashboard.pages.parts import Page
@@ -109,6 +114,7 @@ async def test_equal_looks_are_made_once_and_only_when_something_was_written(
         assert made.count(Role.OWNER) == made.count(Role.GUEST) <= 2
 
 
+@pytest.mark.failure("G7")
 async def test_who_does_not_read_is_dropped_and_nobody_else_waits(tmp_path: Path) -> None:
     """Its connection ends; meanwhile others see everything."""
     async with asyncio.TaskGroup() as tasks, served(tasks, tmp_path) as page:
@@ -154,6 +160,7 @@ async def test_a_journal_that_cannot_be_read_now_is_read_later(tmp_path: Path, m
         assert picture == [to_tree(section) for section in sections]
 
 
+@pytest.mark.failure("G7")
 async def test_no_more_can_look_than_the_daemon_bears(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One more is told so, and finds a place when another leaves."""
     monkeypatch.setattr("dashboard.feed.MOST_VIEWERS", 2)
@@ -165,3 +172,35 @@ async def test_no_more_can_look_than_the_daemon_bears(tmp_path: Path, monkeypatc
             await open_stream(page, owner, 0) as third,
         ):
             assert [first.status, second.status, third.status] == [200, 200, 503]
+
+
+@pytest.mark.failure("G8")
+async def test_a_port_that_is_taken_is_told_and_served_once_it_is_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The daemon trades meanwhile: the page is a task beside it, and waits by itself."""
+    opened, refused = asyncio.Event(), asyncio.Event()
+    said: list[tuple[object, ...]] = []
+
+    def warn(_: str, *facts: object) -> None:
+        said.append(facts)
+        refused.set()
+
+    monkeypatch.setattr("dashboard.server.log.warning", warn)
+    app = make_app(config=replace(Config(), data_dir=tmp_path))
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        app.config = replace(app.config, dashboard=DashboardSettings(port=port))
+        site = Site(Desk.of(app, 0.001), lambda *_: opened.set())
+        serving = asyncio.create_task(site.run())
+        await refused.wait()
+        assert not opened.is_set()
+        assert said[0][:2] == ("127.0.0.1", port)
+    await opened.wait()
+    async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}/login") as answer:
+        assert answer.status == 200
+    serving.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await serving
