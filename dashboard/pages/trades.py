@@ -5,14 +5,16 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import accumulate
+from math import isnan, nan
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from dashboard.html import el
 from dashboard.pages.parts import Page, coin, colour, fact, link, section, table, warning, words
-from notifier.formats import KST, gain, kst, signed_won, won
+from notifier.formats import KST, gain, kst, percent, signed_won, won
 from notifier.formats import held as duration
 from notifier.words import Words, readable
+from views.equity import marks
 from views.history import GROUPS, ended, outcome, story, sums
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from dashboard.html import Node
     from journal.queries import Queries
     from journal.records import Trade
+    from views.equity import Mark
     from views.history import Sum
 
 NEWEST = 50
@@ -125,8 +128,10 @@ def profit(journal: Queries, sight: Sight) -> Page:
     whole = sum((one.profit_krw for one in trades), Decimal(0))
     names = reasons(trades, language) | {market: f"{name} {market}" for market, name in sight.names.items()}
     amount = fact("realised", whole, signed_won(whole, language))
+    worth = equity(marks(journal), sight)
     parts = [
         section("head", None, el("h1", sight.say("누적 실현손익 ", "Realised "), amount)),
+        *([] if worth is None else [worth]),
         section("curve", sight.say("누적 실현손익", "Realised profit"), curve(trades[::-1], sight)),
         *(section(f"by-{by}", KINDS[by].say(language), summed(by, sums(trades, by), names, sight)) for by in GROUPS),
     ]
@@ -168,19 +173,48 @@ def curve(trades: Sequence[Trade], sight: Sight) -> Node:
     low, high = min(levels), max(levels)
     if low == high:
         return el("p", sight.say("끝난 거래가 없습니다.", "No trade has ended."))
-
-    def y(level: float) -> str:
-        return f"{HEIGHT - 4 - (HEIGHT - 8) * (level - low) / (high - low):.1f}"
-
-    points = " L".join(f"{WIDTH * at / (len(levels) - 1):.1f} {y(level)}" for at, level in enumerate(levels))
     most, least = (won(Decimal(round(level)), sight.language) for level in (high, low))
     told = sight.say(
         f"거래 {len(trades)}건, 최고 {most}, 최저 {least}", f"{len(trades)} trades, highest {most}, lowest {least}"
     )
-    drawn = (
-        el("path", d=f"M0 {y(0.0)} L{WIDTH} {y(0.0)}", class_="zero"),
-        el("path", d=f"M{points}", class_="line"),
+    return plot({"line": levels}, told)
+
+
+def equity(mornings: Sequence[Mark], sight: Sight) -> Node | None:
+    """Return what the account was worth each morning, beside the same won in bitcoin; None before two mornings."""
+    if len(mornings) < 2:  # noqa: PLR2004 - one is no line
+        return None
+    first, last = mornings[0], mornings[-1]
+    base = float(first.equity)
+    lines = {"line": [float(one.equity) for one in mornings]}
+    names = [("line", sight.say("총 보유자산 (입출금 포함)", "equity, deposits included"))]
+    told = [f"{sight.say('총 보유자산', 'equity')} {gain(last.equity - first.equity, first.equity, sight.language)}"]
+    if first.bitcoin is not None and last.bitcoin is not None:
+        shares = [nan if one.bitcoin is None else float(one.bitcoin / first.bitcoin) for one in mornings]
+        lines["line l0"] = [base * share for share in shares]
+        names.append(("l0", sight.say("같은 돈의 비트코인", "the same won in bitcoin")))
+        told.append(f"{sight.say('비트코인', 'bitcoin')} {percent(last.bitcoin / first.bitcoin - 1)}")
+    legend = el(
+        "ul", *(el("li", el("span", "", class_=f"dash {kind}"), f" {name}") for kind, name in names), class_="legend"
     )
+    heading = sight.say(
+        f"매일 09:00(KST)의 총 보유자산, {first.day} ~ {last.day}", f"Equity at 09:00 KST, {first.day} to {last.day}"
+    )
+    return section("equity", heading, plot(lines, " · ".join(told), base=base), legend)
+
+
+def plot(lines: Mapping[str, Sequence[float]], told: str, *, base: float = 0.0) -> Node:
+    """Return lines over equal distances, by class, above and below a base; what is not known (NaN) is left out."""
+    levels = [base, *(level for line in lines.values() for level in line if not isnan(level))]
+    low, room = min(levels), (max(levels) - min(levels)) or 1.0
+
+    def y(level: float) -> str:
+        return f"{HEIGHT - 4 - (HEIGHT - 8) * (level - low) / room:.1f}"
+
+    drawn = [el("path", d=f"M0 {y(base)} L{WIDTH} {y(base)}", class_="zero")]
+    for kind, line in lines.items():
+        places = ((WIDTH * at / (len(line) - 1), level) for at, level in enumerate(line) if not isnan(level))
+        drawn.append(el("path", d="M" + " L".join(f"{x:.1f} {y(level)}" for x, level in places), class_=kind))
     return el(
         "figure",
         el("svg", *drawn, viewBox=f"0 0 {WIDTH} {HEIGHT}", preserveAspectRatio="none", role="img", aria_label=told),

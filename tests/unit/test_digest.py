@@ -18,7 +18,6 @@ from tests.helpers.parts import make_app
 from tests.helpers.scans import a_scan
 from trader.control import Control
 from trader.guards.digest import (
-    MOST_DAYS,
     bitcoin_between,
     days_until,
     equity_of,
@@ -26,6 +25,7 @@ from trader.guards.digest import (
     tell_digest,
     what_stands_in_the_way,
 )
+from views.equity import FACT, MOST_DAYS, marks
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -116,6 +116,9 @@ async def test_the_curve_has_one_level_a_day_and_a_restart_adds_none(tmp_path: P
             await tell_digest(app, [])  # the daemon has started again
             book.now += timedelta(days=1)
         notes = journal.pending_notes(1000)
+        kept = marks(journal)
+        journal.keep_fact(FACT, "1234.5")  # of an older version
+        assert marks(journal) == []
     assert len(notes) == MOST_DAYS + 3
     curves = [curve_of(one) for one in notes]
     assert curves[0] is None  # one level is no curve
@@ -129,3 +132,5 @@ async def test_the_curve_has_one_level_a_day_and_a_restart_adds_none(tmp_path: P
     assert last.told == f"Equity of {MOST_DAYS} days: 1,002 KRW → 1,092 KRW"
     assert "Nothing was bought for a day. What stands in the way now" in str(notes[0].body)
     assert "▲ +1 KRW" in str(notes[1].body)
+    assert [mark.equity for mark in kept] == [Decimal(1000 + day) for day in range(3, MOST_DAYS + 3)]
+    assert kept[0].day == "2026-11-04"

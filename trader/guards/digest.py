@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from datetime import datetime, timedelta
-from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from journal.records import ZERO
@@ -14,10 +12,12 @@ from notifier.words import Words
 from strategy.portfolio import KST, start_of_day
 from trader.guards.account import KEY_ENDS
 from trader.guards.equity import gained
+from views.equity import FACT, Mark, as_fact, marks
 from views.why import NothingKnown, funnel
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from decimal import Decimal
 
     from journal.queries import Queries
     from journal.records import Trade
@@ -25,10 +25,6 @@ if TYPE_CHECKING:
     from state import Balance, Price
     from trader.app import App
 
-EQUITY = "digest_equity"
-"""A fact the journal keeps: equity at the newest digests, KRW, by day (JSON)."""
-MOST_DAYS = 90
-"""Digests whose equity is kept: the picture shows no more."""
 DAY = timedelta(days=1)
 BITCOIN = "KRW-BTC"
 SAME_TIME = timedelta(minutes=10)
@@ -42,8 +38,8 @@ async def tell_digest(app: App, dead: Iterable[str]) -> None:
     prices = await app.state.trading_dict.snapshot()
     equity = equity_of(await app.state.wallet_dict.snapshot(), trades, prices)
     day = (today - DAY + KST).date()
-    known = equity_by_day(app.journal.meta(EQUITY))
-    before = [level for one, level in known.items() if one < f"{day}"]
+    known = marks(app.journal)
+    before = [mark.equity for mark in known if mark.day < f"{day}"]
     digest = Digest(
         day=day,
         ended=app.journal.closed_between(today - DAY, today),
@@ -61,14 +57,8 @@ async def tell_digest(app: App, dead: Iterable[str]) -> None:
     )
     app.inform(app.messages.digest(digest, at=now))
     if equity is not None:
-        kept = list((known | {f"{day}": equity}).items())[-MOST_DAYS:]
-        app.journal.keep_fact(EQUITY, json.dumps({one: f"{level:f}" for one, level in kept}))
-
-
-def equity_by_day(kept: str | None) -> dict[str, Decimal]:
-    """Read the equity of the newest digests, by day, oldest first; of an older version nothing."""
-    told = json.loads(kept or "{}")
-    return {day: Decimal(level) for day, level in sorted(told.items())} if isinstance(told, dict) else {}
+        mark = Mark(day=f"{day}", equity=equity, bitcoin=bitcoin_at(app.journal, today))
+        app.journal.keep_fact(FACT, as_fact(known, mark))
 
 
 def what_stands_in_the_way(journal: Queries, now: datetime) -> Words | None:
