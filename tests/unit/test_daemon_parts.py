@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
@@ -10,8 +13,9 @@ import pytest
 from config.settings import Config, Secret
 from journal.journal import Journal
 from notifier.discord import Discord
-from tests.helpers.parts import make_app, mock, only
+from tests.helpers.parts import NOW, make_app, mock, only
 from trader import daemon
+from trader.books.owner import WrongModeError
 from trader.guards.watchdog import SystemWatchdog
 from trader.network import network_of
 from upbit.network import Network
@@ -83,3 +87,16 @@ def test_nobody_watches_what_is_not_there() -> None:
     assert daemon.absent(make_app()) == {"files", "discord"}
     assert daemon.absent(make_app(discord=discord)) == {"files"}
     assert daemon.absent(make_app(discord=discord, watchdog=only(SystemWatchdog))) == set()
+
+
+async def test_real_and_rehearsed_trades_never_stand_in_one_journal(tmp_path: Path) -> None:
+    """Whichever was first: the other ends before anything is asked, and the folder stays the first one's."""
+    keys = Config(access_key=Secret("a" * 40), secret_key=Secret("s" * 40))
+    for first, other in (("http://127.0.0.1:1", "https://10.0.0.7"), ("https://10.0.0.7", "http://127.0.0.1:1")):
+        mine = replace(keys, base_url=first, data_dir=tmp_path / urlsplit(first).scheme)
+        for _ in range(2):
+            async with daemon.build(mine, lambda: NOW, asyncio.Event()) as app:
+                assert app.mode == mine.mode
+            with pytest.raises(WrongModeError):
+                async with daemon.build(replace(mine, base_url=other), lambda: NOW, asyncio.Event()):
+                    pass

@@ -13,6 +13,7 @@ from urllib.parse import unquote
 import pytest
 
 from tests.helpers.wire import SECRET, http, serving
+from upbit import rest
 from upbit.errors import ExchangeError, OutcomeUnknown
 from upbit.limits import RateLimiter
 from upbit.models import BookLevel, Fence, NewOrder, Side
@@ -271,6 +272,9 @@ async def test_as_many_candles_as_were_asked_for_are_an_answer_and_more_are_none
             return len(await upbit.candles("KRW-A", timedelta(minutes=1), count=count))
 
         assert [await ask(newest, older), await ask(newest, count=1)] == [2, 1]
+        wire.answers = [http(200, [newest, older])]
+        before = await upbit.candles("KRW-A", timedelta(minutes=1), to=datetime(2026, 11, 2, 0, 1, tzinfo=UTC))
+        assert [candle.opened_at.minute for candle in before] == [0]  # what opened at that moment is not before it
         with pytest.raises(OutcomeUnknown, match="another shape: 2 instead of 1"):
             await ask(newest, older, count=1)
         with pytest.raises(OutcomeUnknown, match="another shape: KRW-B instead of KRW-A"):
@@ -278,3 +282,32 @@ async def test_as_many_candles_as_were_asked_for_are_an_answer_and_more_are_none
         for wrong in ((older, newest), (newest, newest)):
             with pytest.raises(OutcomeUnknown, match="another shape: not the newest first, each once"):
                 await ask(*wrong)
+
+
+async def test_resting_orders_are_asked_for_page_by_page_and_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Until a page is not full; an account whose pages never end is not asked without end."""
+    monkeypatch.setattr(rest, "OPEN_PAGE", 2)
+    monkeypatch.setattr(rest, "MOST_PAGES", 3)
+    full, short = [{"identifier": "a"}, {"identifier": "b"}], [{"identifier": "c"}]
+    async with serving() as wire, open_session() as session:
+        upbit = Upbit(session, base_url=f"http://127.0.0.1:{wire.port}", access_key="AK", secret_key=SECRET)
+        for pages in ([short], [full, short], [full, full, full]):
+            wire.seen.clear()
+            wire.answers = [http(200, page) for page in pages]
+            assert await upbit.open_orders(prefix="ub1-") == []
+            asked = [head.split()[1].partition("page=")[2] for head in wire.seen]
+            assert asked == [f"{number}&limit=2" for number in range(1, len(pages) + 1)]
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (ExchangeError("no answer"), "no answer"),
+        (ExchangeError("no", status=503), "503: no"),
+        (ExchangeError("no", name="odd"), "odd: no"),
+        (ExchangeError("no", name="odd", status=400), "400 odd: no"),
+    ],
+)
+def test_a_failure_says_what_is_known_of_it(error: ExchangeError, told: str) -> None:
+    """Status and Upbit's name for it, where there are any."""
+    assert str(error) == told
