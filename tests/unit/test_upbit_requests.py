@@ -311,3 +311,34 @@ async def test_resting_orders_are_asked_for_page_by_page_and_not_for_ever(monkey
 def test_a_failure_says_what_is_known_of_it(error: ExchangeError, told: str) -> None:
     """Status and Upbit's name for it, where there are any."""
     assert str(error) == told
+
+
+async def test_a_window_of_ended_orders_is_cut_in_halves_that_share_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether Upbit counts the ends of a window in nobody knows: an order of that moment must be in one of them."""
+    monkeypatch.setattr(rest, "CLOSED_PAGE", 1)
+    week, second = timedelta(days=7), timedelta(seconds=1)
+    full, empty = [{"identifier": "a"}], list[object]()
+    stories: list[tuple[timedelta, list[list[object]], list[tuple[timedelta, timedelta]]]] = [
+        (week, [empty], [(-week, 0 * second)]),
+        (week + second, [empty, empty], [(-(week + second) / 2, 0 * second), (-week - second, -week / 2)]),
+        (2 * second, [[*full]], [(-2 * second, 0 * second)]),
+        (
+            4 * second,
+            [[*full], empty, empty],
+            [(-4 * second, 0 * second), (-2 * second, 0 * second), (-4 * second, -1.5 * second)],
+        ),
+    ]
+    async with serving() as wire, open_session() as session:
+        upbit = Upbit(session, base_url=f"http://127.0.0.1:{wire.port}", access_key="AK", secret_key=SECRET)
+        for length, pages, windows in stories:
+            wire.seen.clear()
+            wire.answers = [http(200, page) for page in pages]
+            assert await upbit.closed_orders(start=NOON - length, end=NOON, prefix="ub1-") == []
+            asked = [
+                dict(pair.split("=") for pair in head.split()[1].partition("?")[2].split("&")) for head in wire.seen
+            ]
+            found = [
+                tuple(datetime.fromtimestamp(int(one[f"{end}_time"]) / 1000, UTC) - NOON for end in ("start", "end"))
+                for one in asked
+            ]
+            assert found == windows
