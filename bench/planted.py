@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,6 +38,7 @@ class Fault:
     file: str
     old: str
     new: str
+    tests: list[str] = field(default_factory=list)  # that judge it; none: those that name the module
 
     def put_into(self, text: str) -> str:
         """Return the text of the file with the fault in it.
@@ -54,6 +55,8 @@ class Fault:
 
         One that no test imports is judged by the tests of the modules that do.
         """
+        if self.tests:
+            return self.tests
         module = self.file.removesuffix(".py").replace("/", ".")
         tests = importers((root / "tests").glob("*/test_*.py"), {module})
         if not tests:
