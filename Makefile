@@ -176,7 +176,7 @@ lock: # needs uv
 	$(LOCK) --extra picows -c requirements.txt -o requirements/picows.txt
 	$(LOCK) --extra research --extra chat --extra tape --extra picows --extra dev -o requirements/dev.txt
 	$(LOCK) --extra picows --extra clients -o requirements/clients.txt
-	$(LOCK) --extra bench -c requirements.txt -o requirements/bench.txt
+	$(LOCK) --no-strip-extras --extra bench -c requirements.txt -o requirements/bench.txt
 	$(COMPILE) --universal --group nautilus -o requirements/nautilus.txt
 	$(COMPILE) --universal --group build -c requirements.txt -o requirements/build.txt
 
