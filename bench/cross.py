@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 PLENTY_KRW = 1e10
 """24 h turnover of every made-up market: each is in the best class of slippage."""
 
+RISES = Gate(code="below", ko="아래", en="below")
 REASON = Reason(code="cross", ko="교차", en="the averages crossed")
 
 
@@ -39,7 +40,7 @@ class Cross(Strategy):
     ko: ClassVar[str] = "교차"
     en: ClassVar[str] = "cross"
     parameter_class: ClassVar[type[Parameters]] = Parameters
-    gates: ClassVar[tuple[Gate, ...]] = (Gate(code="below", ko="아래", en="below"),)
+    gates: ClassVar[tuple[Gate, ...]] = (RISES,)
     exits: ClassVar[tuple[Cause, ...]] = (Cause(code="cross", ko="교차", en="the averages crossed", of_market=True),)
 
     def history(self, parameters: Parameters, unit: timedelta) -> int:
@@ -62,7 +63,7 @@ class Cross(Strategy):
     def select(self, window: Window, numbers: Numbers, at: int | slice, parameters: Parameters) -> Selection:
         """Say which markets rise."""
         del window, parameters
-        return choose(numbers, at, tuple(numbers), (numbers["fast"][:, at] > numbers["slow"][:, at],))
+        return choose(numbers, at, tuple(numbers), (RISES.asks(numbers["fast"][:, at], ">", numbers["slow"][:, at]),))
 
     def enter(self, snapshot: Snapshot, parameters: Parameters) -> Entry:
         """Buy at once."""

@@ -54,8 +54,9 @@ def choose(numbers: Numbers, at: int | slice, shown: Sequence[str], tests: Seque
     asked = tuple(test if isinstance(test, Condition) else bare(test) for test in tests)
     answers = [condition.holds() for condition in asked]
     gate = np.full(np.shape(answers[0]), PASSED, dtype=np.int8)
-    for index, answer in reversed(list(enumerate(answers))):
-        gate += (index - gate) * ~answer  # an earlier gate overwrites a later one: the first that failed is left
+    for index, answer in reversed(list(enumerate(answers))):  # an earlier gate overwrites a later one
+        failed = np.subtract(answer, 1, dtype=np.int8)  # all bits where it is closed, none where it is open
+        gate ^= (gate ^ index) & failed
     return Selection(gate=gate, numbers={name: numbers[name][:, at] for name in shown}, tests=asked)
 
 

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
+from backtest.engine.leaving import Leaving
 from strategy.portfolio import Caps, start_of_day
 
 if TYPE_CHECKING:
     import random
     from datetime import datetime, timedelta
 
-    from backtest.engine.leaving import Leaving
     from backtest.engine.prepare import Prepared
     from backtest.engine.rules import Rules
     from strategy.base import Bools
@@ -60,8 +60,7 @@ class AccountOutcome:
     refused: Counter[str]  # purchases that were not made, by why
 
 
-@dataclass(slots=True)
-class Waiting:
+class Waiting(msgspec.Struct):
     """A market that was drawn and is not bought yet."""
 
     row: int
@@ -69,8 +68,7 @@ class Waiting:
     due: int  # first column at whose open it may be bought
 
 
-@dataclass(slots=True)
-class Holding:
+class Holding(msgspec.Struct):
     """A position while it is held, and the end it will come to."""
 
     market: str

@@ -116,13 +116,21 @@ def due_of(ready: Prepared, rules: Rules, row: int, entered: int, end: int) -> t
     first = int(says.argmax()) if len(says) else 0
     if not len(says) or not says[first]:
         return end, 0
-    cause = next(at for at, answers in ready.exits.items() if answers.item(row, entered - 1 + first))
+    cause = first_cause(ready, row, entered - 1 + first)
     late = entered + first + rules.delay
     if late < end and ready.panel.real.item(row, late):
         return late, cause
     trades = ready.panel.real[row, late:end]
     wait = int(trades.argmax()) if len(trades) else 0
     return (late + wait if len(trades) and trades[wait] else end), cause
+
+
+def first_cause(ready: Prepared, row: int, column: int) -> int:
+    """Return the most urgent cause that says sell at a close at which one does."""
+    for at, answers in ready.exits.items():
+        if answers.item(row, column):
+            return at
+    raise AssertionError(row, column)
 
 
 def stopped_in(ready: Prepared, stop: float, row: int, begin: int, until: int) -> Leaving | None:

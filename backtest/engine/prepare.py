@@ -16,7 +16,7 @@ from backtest.problems import NothingThere
 from strategy.base import PASSED, Moments, Position
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from backtest.engine.panel import Panel
     from strategy.base import Bools, Numbers, Strategy
@@ -33,7 +33,7 @@ class Prepared:
     strategy: Strategy
     parameters: Any
     numbers: Numbers  # arrays ``(series, candles)``
-    listed: Bools  # (series, candles): whether the market may be bought and is there
+    barred: Bools  # (series,): whether the market is never bought
     passed: Bools  # (series, candles): which are targets at the close of a candle
     exits: Mapping[
         int, Bools
@@ -55,8 +55,16 @@ class Prepared:
         counts = np.zeros(len(self.strategy.gates), dtype=np.int64)
         for at in chunks(self.panel):
             gate = self.strategy.select(self.panel.window, self.numbers, at, self.parameters).gate
-            counts += np.bincount(gate[self.listed[:, at] & (gate != PASSED)], minlength=len(counts))
+            judged = listed(self.panel, self.barred, at) & (gate != PASSED)
+            counts += np.bincount(gate[judged], minlength=len(counts))
         return {gate.code: int(count) for gate, count in zip(self.strategy.gates, counts, strict=True)}
+
+
+def listed(panel: Panel, barred: Bools, at: slice) -> Bools:
+    """Return which markets may be bought and are there, (series, candles) of a stretch."""
+    there: Bools = np.isfinite(panel.window.close[:, at])
+    there[barred] = False
+    return there
 
 
 def chunks(panel: Panel) -> list[slice]:
@@ -80,22 +88,16 @@ def prepare(
     Raises:
         NothingThere: when no market has enough candles for the strategy to judge.
     """
-    listed = np.isfinite(panel.window.close)
     need = strategy.history(parameters, panel.window.unit)
-    if check and (most := max(np.count_nonzero(row) for row in listed)) < need:
-        raise NothingThere(
-            f"지표를 계산할 캔들이 부족합니다: {need}개가 필요한데 {most}개뿐입니다. "
-            "더 이른 캔들을 받거나 기간을 늘리세요.",
-            f"There are too few candles for the indicators: {need} are needed, there are {most}. "
-            "Fetch earlier ones, or choose a longer period.",
-        )
+    if check and all(candles < need for candles in lengths(panel)):
+        raise too_few(need, max(lengths(panel)))
     with np.errstate(divide="ignore", invalid="ignore"):
         numbers = strategy.compute(panel.window, parameters)
-    listed[np.isin(panel.window.markets, list(exclude))] = False
-    passed = np.zeros_like(listed)
+    barred = np.isin(panel.window.markets, list(exclude))
+    passed = np.zeros(panel.real.shape, dtype=np.bool_)
     for at in chunks(panel):
-        passed[:, at] = strategy.select(panel.window, numbers, at, parameters).passed()
-    passed &= listed
+        selection = strategy.select(panel.window, numbers, at, parameters)
+        passed[:, at] = selection.passed() & listed(panel, barred, at)
     exits = ask_exits(strategy, numbers, parameters)
     patient = {at for at, cause in enumerate(strategy.exits) if not cause.at_once}
     sells = reduce(np.logical_or, exits.values()) if exits and patient == exits.keys() else None
@@ -104,11 +106,26 @@ def prepare(
         strategy=strategy,
         parameters=parameters,
         numbers=numbers,
-        listed=listed,
+        barred=barred,
         passed=passed,
         exits=exits,
         sells=sells,
         plain=sells is not None and all(cause.at_stop for cause in strategy.exits if cause.at_once),
+    )
+
+
+def lengths(panel: Panel) -> Iterator[int]:
+    """Yield how many candles each series has."""
+    return (int(np.count_nonzero(np.isfinite(row))) for row in panel.window.close)
+
+
+def too_few(need: int, most: int) -> NothingThere:
+    """Return the error of a history in which no number settles."""
+    return NothingThere(
+        f"지표를 계산할 캔들이 부족합니다: {need}개가 필요한데 {most}개뿐입니다. "
+        "더 이른 캔들을 받거나 기간을 늘리세요.",
+        f"There are too few candles for the indicators: {need} are needed, there are {most}. "
+        "Fetch earlier ones, or choose a longer period.",
     )
 
 

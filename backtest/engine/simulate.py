@@ -145,8 +145,9 @@ def draw_targets(account: Account, column: int) -> bool:
     rows = (account.ready.passed[:, column - 1] > account.taken).nonzero()[0].tolist()
     if not rows:
         return False
-    now, cooldown = account.opened_at(column), account.cooldown
-    account.ended = {market: at for market, at in account.ended.items() if is_resting(at, now, cooldown)}
+    if account.ended:
+        now, cooldown = account.opened_at(column), account.cooldown
+        account.ended = {market: at for market, at in account.ended.items() if is_resting(at, now, cooldown)}
     awake = [row for row in rows if markets[row] not in account.ended] if account.ended else rows
     for row in pick(account.rng, awake, account.free()):
         account.waiting[markets[row]] = Waiting(row, column - 1, column + account.rules.delay)
