@@ -121,8 +121,9 @@ $(NAUTILUS)/.installed: requirements/nautilus.txt
 
 CLIENTS := .venv-clients
 .PHONY: clients
-clients: $(CLIENTS)/.installed # other clients of Upbit on the same frames, in an environment of their own
+clients: $(CLIENTS)/.installed # other clients of Upbit on the same frames and orders, in an environment of their own
 	@$(CLIENTS)/bin/python bench/feed.py
+	@$(CLIENTS)/bin/python bench/orders.py
 
 $(CLIENTS)/.installed: requirements/clients.txt
 	@$(PYTHON) -m venv $(CLIENTS)

@@ -44,7 +44,8 @@ import uvloop  # noqa: E402
 from websockets.exceptions import ConnectionClosed  # noqa: E402
 from websockets.sync.server import serve  # noqa: E402
 
-from bench.peers.counting import MARKETS, Counter, Enough  # noqa: E402
+from bench.certificate import AUTHORITY, serving_tls  # noqa: E402
+from bench.peers.counting import ACCESS_KEY, MARKETS, SECRET_KEY, Counter, Enough  # noqa: E402
 from config.reading import load  # noqa: E402
 from state import Price  # noqa: E402
 from trader.clock import wall_clock  # noqa: E402
@@ -65,7 +66,6 @@ WARM = 1000
 OURS = {"ours": "websockets", "ours, picows": "picows"}
 PEERS = {"cryptofeed": "cryptofeed", "sdk": "upbit-sdk", "ccxt": "ccxt"}
 FLOOR, DECODED = "floor", "floor, decoded"
-KEYS = {"ACCESS_KEY": "bench-access-key", "SECRET_KEY": "bench-secret-key-0123456789abcdef01234567"}
 Pace = Callable[[], Any]
 
 
@@ -118,21 +118,9 @@ def play(connection: ServerConnection) -> None:
             connection.send(made(MARKETS[number % len(MARKETS)], price, time.time_ns() // 1_000_000))
 
 
-def certificate(folder: Path) -> Path:
-    """Make a certificate for this machine, which is the authority to believe, too; its file holds the key."""
-    made = folder / "authority.pem"
-    asked = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -noenc -days 2 -subj /CN=bench"
-    names = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(folder / "key.pem"), "-out", str(made)]
-    subprocess.run(["openssl", *asked.split(), *names], check=True, capture_output=True)  # noqa: S603, S607
-    made.write_bytes(made.read_bytes() + (folder / "key.pem").read_bytes())
-    return made
-
-
 def server(folder: Path) -> None:
     """Serve until killed; the port is printed."""
-    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    tls.load_cert_chain(certificate(folder))
-    with serve(play, "127.0.0.1", 0, ssl=tls, compression=None, ping_interval=None) as serving:
+    with serve(play, "127.0.0.1", 0, ssl=serving_tls(folder), compression=None, ping_interval=None) as serving:
         print(serving.socket.getsockname()[1], flush=True)
         serving.serve_forever()
 
@@ -194,7 +182,8 @@ def header(held: bytes) -> tuple[int, int]:
 async def ours(port: int, ca_file: Path, folder: Path, counter: Counter) -> None:
     """Run `update_prices` of a daemon that trades five markets."""
     environ = {
-        **KEYS,
+        "ACCESS_KEY": ACCESS_KEY,
+        "SECRET_KEY": SECRET_KEY,
         "UPBIT_BASE_URL": f"https://127.0.0.1:{port}",
         "SSL_CERT_FILE": str(ca_file),
         "BOT_DATA_DIR": str(folder / f"data-{os.getpid()}"),
@@ -225,7 +214,7 @@ def counted(app: App, counter: Counter) -> None:
 def alone(options: argparse.Namespace) -> None:
     """Run one of ours in this process."""
     counter = Counter(WARM, options.frames)
-    ca_file = options.folder / "authority.pem"
+    ca_file = options.folder / AUTHORITY
     if options.alone in OURS:
         if OURS[options.alone] == "websockets":
             sys.modules["picows"] = None  # type: ignore[assignment]
@@ -251,7 +240,7 @@ def there(package: str) -> bool:
 def measured(who: str, port: int, folder: Path, frames: int) -> float:
     """Run one client; return processor microseconds a frame."""
     if who in PEERS:
-        script = [str(ROOT / "bench" / "peers" / "feed.py"), who, str(port), str(folder / "authority.pem"), str(WARM)]
+        script = [str(ROOT / "bench" / "peers" / "feed.py"), who, str(port), str(folder / AUTHORITY), str(WARM)]
         command = [sys.executable, "-I", *script, str(frames)]
     else:
         told = ["--alone", who, "--port", str(port), "--folder", str(folder), "--frames", str(frames)]

@@ -1,10 +1,16 @@
-"""How a process measures what a frame costs it, whatever client it runs. It imports nothing of ours."""
+"""How a process measures what frames and orders cost it, whatever client it runs. It imports nothing of ours."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
+from typing import TYPE_CHECKING, Any
 
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+ACCESS_KEY, SECRET_KEY = "bench-access-key", "bench-secret-key-0123456789abcdef01234567"
 MARKETS = ("KRW-BTC", "KRW-ETH", "KRW-XRP", "KRW-SOL", "KRW-DOGE")
 
 
@@ -28,3 +34,13 @@ class Counter:
             cpu, passed = time.process_time() - self._cpu, time.perf_counter() - self._at
             print(json.dumps({"us": 1e6 * cpu / self._frames, "a_second": self._frames / passed}), flush=True)
             raise Enough
+
+
+async def repeat(place: Callable[[int], Awaitable[Any]], orders: int, pause_s: float) -> None:
+    """Place so many orders, one after the other's answer and a pause; print when each was decided, monotonic ns."""
+    decided = []
+    for number in range(orders):
+        await asyncio.sleep(pause_s)
+        decided.append(time.monotonic_ns())
+        await place(number)
+    print(json.dumps(decided), flush=True)

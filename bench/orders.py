@@ -1,0 +1,269 @@
+"""Measure the time from a decision to its order on the wire, warm, beside other clients of Upbit.
+
+A server in a process of its own takes orders over TLS and notes when each had arrived whole, by the clock that all
+processes share. Everybody places one order after another on a connection that is open, a tenth of a second apart, each
+client in a process of its own, several rounds in one run. Ours is asked as the daemon asks it, its gate included; once
+without the journal, and once as the daemon does it, where an order is written down, and on the disk, before its first
+byte. Bare asyncio writes a finished request: the road to the server and its waking up, which is in everybody's figure.
+
+    make clients
+
+A peer that is not installed is left out. On a busy machine compare only ratios of one run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import gc
+import importlib.metadata
+import json
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+import uvloop  # noqa: E402 - all of these: run by path
+
+from bench.certificate import AUTHORITY, serving_tls  # noqa: E402
+from bench.peers.counting import ACCESS_KEY, SECRET_KEY, repeat  # noqa: E402
+from config.reading import load  # noqa: E402
+from journal.records import IntentState, Trade  # noqa: E402
+from trader.clock import wall_clock  # noqa: E402
+from trader.daemon import build  # noqa: E402
+from trader.orders.plans import new_intent  # noqa: E402
+from upbit.models import NewOrder, Side  # noqa: E402
+from upbit.network import Network  # noqa: E402
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Iterator
+
+    from trader.app import App
+
+BARE, OURS, WHOLE = "bare asyncio", "ours", "ours, journal"
+PEERS = {"sdk": "upbit-sdk", "ccxt": "ccxt"}
+PAUSE_S = 0.1
+"""Ours would wait for Upbit's limit of 12 orders a second."""
+WARM = 10
+ORDER = {
+    "uuid": "cdd92199-2897-4e14-9448-f923320408ad",
+    "side": "bid",
+    "ord_type": "price",
+    "price": "6000",
+    "state": "wait",
+    "market": "KRW-BTC",
+    "created_at": "2026-11-30T12:00:00+09:00",
+    "reserved_fee": "3",
+    "remaining_fee": "3",
+    "paid_fee": "0",
+    "locked": "6003",
+    "executed_volume": "0",
+    "trades_count": 0,
+}
+
+
+# --- the server
+
+
+def take_orders(connection: ssl.SSLSocket, arrived: Path) -> None:
+    """Answer requests until the connection ends, and note when each was there."""
+    body = json.dumps(ORDER).encode()
+    head = b"HTTP/1.1 201 Created\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)
+    with arrived.open("a") as told:
+        while whole(connection):
+            print(time.monotonic_ns(), file=told, flush=True)
+            connection.sendall(head + body)
+
+
+def whole(connection: ssl.SSLSocket) -> bool:
+    """Read one request to its end; return False when there is none any more."""
+    held = b""
+    while b"\r\n\r\n" not in held:
+        if not (more := connection.recv(65536)):
+            return False
+        held += more
+    head, _, body = held.partition(b"\r\n\r\n")
+    length = int(head.lower().partition(b"content-length:")[2].split(b"\r\n")[0])
+    while len(body) < length:
+        body += connection.recv(65536)
+    return True
+
+
+def serve(folder: Path) -> None:
+    """Serve one client after the other until killed; the port is printed."""
+    tls = serving_tls(folder)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        print(listening.getsockname()[1], flush=True)
+        while True:
+            bare, _ = listening.accept()
+            bare.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            with contextlib.suppress(OSError), tls.wrap_socket(bare, server_side=True) as connection:
+                take_orders(connection, folder / "arrived")
+
+
+# --- who places orders
+
+
+async def bare(port: int, ca_file: Path, orders: int) -> None:
+    """Write a finished request."""
+    tls = Network(ca_file=ca_file).tls()
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=tls)
+    body = json.dumps({"market": "KRW-BTC", "side": "bid", "ord_type": "price", "price": "6000"}).encode()
+    head = f"POST /v1/orders HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {'x' * 400}\r\n"
+    request = f"{head}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+
+    async def place(_: int) -> None:
+        writer.write(request)
+        await reader.readuntil(b"\r\n\r\n")
+        await reader.readexactly(len(json.dumps(ORDER)))
+
+    await repeat(place, orders, PAUSE_S)
+    writer.close()
+
+
+async def ours(port: int, ca_file: Path, folder: Path, orders: int, *, journal: bool) -> None:
+    """Place orders as the daemon does."""
+    environ = {
+        "ACCESS_KEY": ACCESS_KEY,
+        "SECRET_KEY": SECRET_KEY,
+        "UPBIT_BASE_URL": f"https://127.0.0.1:{port}",
+        "SSL_CERT_FILE": str(ca_file),
+        "BOT_DATA_DIR": str(folder / f"data-{os.getpid()}"),
+    }
+    async with build(load(environ, overrides=["risk.max_day_krw=10000000000"]), wall_clock, asyncio.Event()) as app:
+
+        async def place(number: int) -> None:
+            order = NewOrder(
+                market=f"KRW-B{number}", side=Side.BID, total=Decimal(6000), identifier=f"bench-{os.getpid()}-{number}"
+            )
+            if journal:
+                write_down(app, order)
+            await app.upbit.place(order)
+            if journal:  # make room for the next one
+                app.journal.end_attempt(order.identifier, IntentState.REJECTED, outcome="bench", http=400)
+                app.journal.abandon_trade(order.identifier, "bench")
+
+        gc.collect()
+        gc.freeze()  # as `run` does
+        await repeat(place, orders, PAUSE_S)
+
+
+def write_down(app: App, order: NewOrder) -> None:
+    """Write a trade, its buy and that it is about to be sent, as before every first byte."""
+    now = app.clock()
+    trade = Trade(
+        id=order.identifier,
+        market=order.market,
+        strategy=app.strategy.name,
+        unit=timedelta(minutes=1),
+        decided_at=now,
+        entry_reason={},
+        stop_distance=None,
+    )
+    key = f"{order.identifier}:key"
+    assert app.journal.begin_trade(trade, new_intent(trade, order, decision_key=key, number=0, now=now, deadline=None))
+    app.journal.begin_attempt(order.identifier)
+
+
+def alone(options: argparse.Namespace) -> None:
+    """Run one of those that need no peer, in this process."""
+    ca_file, orders = options.folder / AUTHORITY, options.orders + WARM
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop if options.alone != BARE else None) as runner:
+        if options.alone == BARE:
+            runner.run(bare(options.port, ca_file, orders))
+        else:
+            runner.run(ours(options.port, ca_file, options.folder, orders, journal=options.alone == WHOLE))
+
+
+# --- all of them
+
+
+def there(package: str) -> bool:
+    """Return whether a package is installed."""
+    try:
+        importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def measured(who: str, port: int, folder: Path, orders: int) -> list[float]:
+    """Run one client; return microseconds from each decision to its order's arrival."""
+    (folder / "arrived").unlink(missing_ok=True)
+    if who in PEERS:
+        script = str(ROOT / "bench" / "peers" / "orders.py")
+        told = [who, str(port), str(folder / AUTHORITY), str(orders + WARM), str(PAUSE_S)]
+        command = [sys.executable, "-I", script, *told]
+    else:
+        told = ["--alone", who, "--port", str(port), "--folder", str(folder), "--orders", str(orders)]
+        command = [sys.executable, str(Path(__file__)), *told]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300)  # noqa: S603
+    arrived = [int(line) for line in (folder / "arrived").read_text().split()] if (folder / "arrived").exists() else []
+    if done.returncode or len(arrived) != orders + WARM:
+        raise SystemExit(f"{who}: {len(arrived)} orders came\n{done.stderr[-3000:]}")
+    decided = json.loads(done.stdout.splitlines()[-1])
+    return [(there - here) / 1000 for here, there in zip(decided, arrived, strict=True)][WARM:]
+
+
+@contextlib.contextmanager
+def serving(folder: Path) -> Iterator[int]:
+    """Run the server; yield its port."""
+    command = [sys.executable, str(Path(__file__)), "--serve", "--folder", str(folder)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603
+        assert process.stdout is not None
+        try:
+            yield int(process.stdout.readline())
+        finally:
+            process.terminate()
+
+
+def main() -> None:
+    """Print how long an order takes everybody, and the ratios."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--orders", type=int, default=60, help="in a round")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", nargs="*", help="some of them")
+    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--alone", help=argparse.SUPPRESS)
+    parser.add_argument("--port", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.serve:
+        return serve(options.folder)
+    if options.alone:
+        return alone(options)
+
+    everybody = [BARE, OURS, WHOLE, *(who for who, package in PEERS.items() if there(package))]
+    everybody = [who for who in everybody if not options.only or who in options.only]
+    found: dict[str, list[float]] = {who: [] for who in everybody}
+    about = f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, Python {sys.version.split()[0]}"
+    print(f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {about}")
+    with tempfile.TemporaryDirectory() as made, serving(Path(made)) as port:
+        for _ in range(options.rounds):
+            for who in everybody:
+                found[who] += measured(who, port, Path(made), options.orders)
+    middle = {who: statistics.median(values) for who, values in found.items()}
+    print(f"{'':16}{'us, median':>12}{'p90':>8}{'x ccxt':>9}{'x bare':>9}")
+    for who, value in middle.items():
+        ratios = [value / middle[base] if base in middle else float("nan") for base in ("ccxt", BARE)]
+        late = statistics.quantiles(found[who], n=10)[-1]
+        print(f"{who:16}{value:12.0f}{late:8.0f}{ratios[0]:9.2f}{ratios[1]:9.2f}")
+    if {OURS, WHOLE} <= middle.keys():
+        print(f"what the journal adds: {middle[WHOLE] - middle[OURS]:.0f} us")
+    return None
+
+
+if __name__ == "__main__":
+    main()
