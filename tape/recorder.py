@@ -36,7 +36,8 @@ class Recorder:
         self._lines: list[bytes] = []
         self._bytes = self._first_us = self._last_us = 0
         self._heard: dict[str, int] = {}  # channel: when its last frame came
-        self._dropped: Gap | None = None
+        self._dropped: Gap | None = None  # not told yet
+        self._telling: Gap | None = None  # told by the batch that was taken last
         self.records = self.lost = 0
 
     def frame(self, channel: str, content: str | bytes) -> None:
@@ -60,14 +61,17 @@ class Recorder:
         self._take(Kind.ANSWER, "rest", f"{status} {method} {path}\n".encode() + content)
 
     def failed(self, batch: Batch) -> None:
-        """Take note that a batch could not be written."""
-        self._drop(Gap(from_us=batch.first_us, to_us=batch.last_us, why="disk", records=batch.records))
+        """Take note that the batch that was taken last could not be written, nor what it told of a gap before."""
+        told = self._telling is not None
+        self._drop(Gap(from_us=batch.first_us, to_us=batch.last_us, why="disk", records=batch.records - told))
+        if self._telling is not None:
+            self._note(self._telling)
 
     def take(self) -> Batch | None:
         """Return and forget what waits; None when nothing does."""
-        if self._dropped is not None:
-            gap, self._dropped = self._dropped, None
-            self._append(Record(micros(self._clock()), Kind.GAP, "tape", msgspec.json.encode(gap)))
+        self._telling, self._dropped = self._dropped, None
+        if self._telling is not None:
+            self._append(Record(micros(self._clock()), Kind.GAP, "tape", msgspec.json.encode(self._telling)))
         if not self._lines:
             return None
         batch = Batch(self._first_us, self._last_us, len(self._lines), b"".join(self._lines))
@@ -95,8 +99,12 @@ class Recorder:
         self.records += 1
 
     def _drop(self, gap: Gap) -> None:
-        known = self._dropped
         self.lost += gap.records
+        self._note(gap)
+
+    def _note(self, gap: Gap) -> None:
+        """Add a gap to the one that is to be told."""
+        known = self._dropped
         self._dropped = (
             gap
             if known is None

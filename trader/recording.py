@@ -35,8 +35,8 @@ WRITE_EVERY_S = 0.5
 """What a kill can cost is this and the time a write takes: less than a second."""
 LIST_EVERY_S = 600.0
 """How often it is asked whether a market is new."""
-ASK_EVERY_S = 0.25
-"""Between two questions for candles: less than half of what Upbit allows an address."""
+ASK_EVERY_S, ASK_BESIDE_S = 0.25, 1.0
+"""Between two questions for candles: less than half of what Upbit allows an address, and beside a daemon a tenth."""
 AFTER_MINUTE_S = 3.0
 """When candles of before are asked for: a tape is repeated from its first full minute on, and they must reach it."""
 PAGE = 200
@@ -49,6 +49,7 @@ class Wish:
     markets: frozenset[str] | None = None  # None: every KRW market
     before: Mapping[timedelta, int] = field(default_factory=dict)
     """How many candles of before the beginning, of each unit and market."""
+    ask_every_s: float = ASK_EVERY_S
 
 
 @dataclass(slots=True, kw_only=True)
@@ -146,7 +147,7 @@ class Recording:
             except ExchangeError as error:
                 log.warning("candles not on the tape market=%s error=%s", market, error)
                 return
-            await pause(ASK_EVERY_S, self.stop)
+            await pause(self.wish.ask_every_s, self.stop)
             if len(candles) < page:
                 return
             count, to = count - page, candles[-1].opened_at

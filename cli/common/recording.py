@@ -12,7 +12,7 @@ from tape.errors import TapeError
 from tape.recorder import Recorder
 from tape.writing import Writer
 from trader.network import network_of
-from trader.recording import Recording, Wish
+from trader.recording import ASK_BESIDE_S, ASK_EVERY_S, Recording, Wish
 from upbit.stream import MarketStream
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ def recording_of(
     folder: Path,
     markets: frozenset[str] | None = None,
     keep: timedelta | None = None,
+    ask_every_s: float = ASK_EVERY_S,
 ) -> Recording:
     """Return what records the exchange of the settings.
 
@@ -58,7 +59,7 @@ def recording_of(
         recorder=Recorder(clock),
         writer=Writer(folder, config.base_url, keep=keep),
         clock=clock,
-        wish=Wish(markets=markets, before=candles_before(config)),
+        wish=Wish(markets=markets, before=candles_before(config), ask_every_s=ask_every_s),
         stop=stop,
     )
 
@@ -82,7 +83,9 @@ async def record_beside(app: App) -> None:
     """Record the market and what the daemon hears, until cancelled; without a tape trading goes on."""
     config = app.config
     try:
-        recording = recording_of(config, app.upbit, app.stop, clock=app.clock, folder=tape_folder(config))
+        recording = recording_of(
+            config, app.upbit, app.stop, clock=app.clock, folder=tape_folder(config), ask_every_s=ASK_BESIDE_S
+        )
     except TapeError as error:
         log.error("no tape: %s", error.sentence(config.language))  # noqa: TRY400 - the sentence says all
         return
