@@ -181,7 +181,7 @@ class Upstream:
         try:
             told = Told(HTTPStatus.OK, await self._quotation.fetch(group, path, fields))
         except ExchangeError as error:
-            log.warning("paper_not_answered path=%s why=%s", path, error)
+            log.warning("paper_not_answered path=%s why=%s", path, brief(error))
             return refusal(error)
         until = asyncio.get_running_loop().time() + FRESH_S.get(group, USUALLY_FRESH_S)
         self._answers[asked] = (until, told)
@@ -212,7 +212,7 @@ class Upstream:
         try:
             body = await self._quotation.fetch("orderbook", "/v1/orderbook", [("markets", market)])
         except ExchangeError as error:
-            log.warning("paper_book_not_read market=%s why=%s", market, error)
+            log.warning("paper_book_not_read market=%s why=%s", market, brief(error))
             return
         finally:
             del self._looking[market]
@@ -276,6 +276,11 @@ class Upstream:
         return rows if isinstance(rows, list) else []
 
 
+def brief(error: ExchangeError) -> str:
+    """Return what a person needs of a failure: a page of HTML says no more than its status."""
+    return f"HTTP {error.status}" if error.message.startswith("<") else str(error)
+
+
 def refusal(error: ExchangeError) -> Told:
     """Return what a client is told instead of an answer: a refusal as it came, or that nobody answers."""
     status = error.status if error.status and error.status != HTTPStatus.OK else UNREACHABLE
@@ -299,7 +304,7 @@ async def open_live(
         try:
             listings = read_listings(decode(await quotation.fetch(*LISTINGS)))
         except ExchangeError as error:
-            raise NoUpstream(base_url, str(error)) from error
+            raise NoUpstream(base_url, brief(error)) from error
         if not listings:
             raise NoUpstream(base_url, "no KRW market")
         async with asyncio.TaskGroup() as tasks:

@@ -8,17 +8,24 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+from contextlib import suppress
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from sandbox.exchange.orders import floor_volume
+from sandbox.keys import PocketId
+from sandbox.refusals import ApiError
+from sandbox.wire import plain
 from tests.helpers.daemon_desk import serving, told
-from tests.helpers.paper_desk import paper_desk
+from tests.helpers.paper_desk import PaperDesk, paper_desk
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from sandbox.market.sources.live import LiveSource
+    from sandbox.server import Sandbox
 
 pytestmark = pytest.mark.slow
 
@@ -46,6 +53,38 @@ def faults() -> list[dict[str, Any]]:
     return [{**rule, "minutes": [60 * hour + minute for minute in rule["minutes"]]} for hour in hours for rule in HOUR]
 
 
+async def trade_at_random(desk: PaperDesk) -> None:
+    """Be another account, which bids, buys, sells and cancels every few seconds in busy and in quiet markets."""
+    rng, pocket, exchange = random.Random(2), PocketId("stranger"), desk.box.exchange
+    exchange.open_pocket(pocket)
+    exchange.deposit("KRW", Decimal(10_000_000), pocket)
+    markets = [*list(desk.box.markets.listed)[:6], *list(desk.box.markets.listed)[-3:]]
+    while True:
+        await asyncio.sleep(rng.uniform(1, 9))
+        market = rng.choice(markets)
+        await desk.live.look(market)
+        with suppress(ApiError):  # no book is known, there is no money, or nothing to cancel
+            trade_once(rng, desk.box, pocket, market)
+
+
+def trade_once(rng: random.Random, box: Sandbox, pocket: PocketId, market: str) -> None:
+    """Do one thing."""
+    exchange, book = box.exchange, box.exchange.book(market)
+    held = exchange.pockets[pocket].accounts.of(market.removeprefix("KRW-"))[0]
+    waiting = list(exchange.pockets[pocket].waiting(newest_first=False))
+    body: dict[str, object] = {"market": market, "side": "bid", "smp_type": "none"}
+    if len(waiting) > 3:
+        exchange.cancel(waiting[0])
+    elif held * book.bids[0].price > 5_000 and rng.random() < 0.5:
+        exchange.place({**body, "side": "ask", "ord_type": "market", "volume": plain(held)}, pocket)
+    elif rng.random() < 0.5:
+        exchange.place({**body, "ord_type": "price", "price": str(rng.randint(6_000, 2_000_000))}, pocket)
+    else:
+        price = rng.choice(book.bids[:3]).price
+        volume = plain(floor_volume(Decimal(20_000) / price))
+        exchange.place({**body, "ord_type": "limit", "price": plain(price), "volume": volume}, pocket)
+
+
 async def break_at_random(live: LiveSource) -> None:
     """Cut a feed of the paper exchange every few minutes, at any moment."""
     rng = random.Random(1)
@@ -63,15 +102,17 @@ def test_hours_on_paper(tmp_path: Path) -> None:
             serving(desk.config(tmp_path), desk.clock) as app,
             asyncio.TaskGroup() as tasks,
         ):
-            breaking = tasks.create_task(break_at_random(desk.live))
+            others = [tasks.create_task(work) for work in (break_at_random(desk.live), trade_at_random(desk))]
             await asyncio.sleep(HOURS * 3600)
-            breaking.cancel()
+            for other in others:
+                other.cancel()
             print(  # noqa: T201 - what `make paper` shows
-                f"{HOURS:g} h, {MARKETS} markets: {len(desk.fills.all)} fills, {len(desk.live.gaps)} gaps, "
+                f"{HOURS:g} h, {MARKETS} markets: {len(desk.fills.all)} fills "
+                f"({sum(seen.fill.maker for seen in desk.fills.all)} of resting orders), {len(desk.live.gaps)} gaps, "
                 f"{desk.live.given_up} orders given up, frames left out {dict(desk.live.odd)}"
             )
             desk.check(app)
-            assert desk.fills.all
+            assert {seen.fill.maker for seen in desk.fills.all} == {True, False}
             assert desk.live.gaps
 
     told(story)
