@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from journal.records import Order
+from trader.control import meant_by_resume
 
 if TYPE_CHECKING:
     from journal.journal import Journal
@@ -28,13 +29,13 @@ NEED_THE_JOURNAL = frozenset({Order.RESUME, Order.SELL})
 def obey(control: Control, journal: Journal, command: Command) -> str:
     """Do what was ordered, unless that was done before; return its outcome, `DONE` or `NOTHING`.
 
-    A `resume` without codes is one of every reason that waits for a person.
+    A `resume` without codes is one of every reason that waits for a person (`meant_by_resume`).
 
     Raises:
         JournalError: the disk takes nothing, so it is not done; what stops buys is done all the same.
     """
     if command.name is Order.RESUME and not command.codes:  # whatever stands now, and nothing that comes later
-        command = replace(command, codes=tuple(halt.code for halt in control.waiting_for_a_person()))
+        command = replace(command, codes=meant_by_resume(control.reasons))
     known = journal.command(command.id)
     if known is not None and known.outcome is not None:
         return known.outcome

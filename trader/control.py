@@ -19,7 +19,7 @@ from upbit.errors import Withheld
 from upbit.models import Fence, Side
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Iterable
     from datetime import datetime
 
     from journal.journal import Journal
@@ -32,6 +32,15 @@ SELL_ALL = "sell_all"
 """While this reason stands, everything that is held is sold: over restarts, and once, however often it is asked for."""
 STOPPED = "stopped_by_person"
 """While this reason stands nothing is bought, because a person said so."""
+
+
+def meant_by_resume(halts: Iterable[Halt]) -> tuple[str, ...]:
+    """Return the reasons that a resume without a name ends: all that wait for a person, `sell-all` only alone.
+
+    Who resumes after a breach has not said that what he wanted sold may be bought again.
+    """
+    codes = tuple(halt.code for halt in halts if halt.ends is Ends.PERSON)
+    return tuple(code for code in codes if code != SELL_ALL) or codes
 
 
 class Control:

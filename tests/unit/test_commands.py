@@ -119,6 +119,9 @@ def test_resume_ends_the_reasons_it_names_and_no_other(book: Book) -> None:
     control.halt_buys("late", ko="까닭", en="the reason", by_itself=True)
     obey(control, book.journal, command(Order.RESUME, "c1", "breach"))
     assert codes(control.reasons) == [SELL_ALL, "late"]
+    breach(control)
+    obey(control, book.journal, command(Order.RESUME, "c0"))
+    assert codes(control.reasons) == [SELL_ALL, "late"]  # it stands beside others: nobody has spoken of it
     obey(control, book.journal, command(Order.RESUME, "c2"))
     assert codes(control.reasons) == ["late"]
     taken = book.journal.command("c2")

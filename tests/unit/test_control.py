@@ -401,6 +401,22 @@ def test_resume_shows_the_reason_and_ends_it(tmp_path: Path, capsys: pytest.Capt
     assert capsys.readouterr().out == "멈춘 것이 없습니다. 할 일이 없습니다.\n"
 
 
+def test_a_resume_without_a_reason_never_ends_sell_all_by_the_way(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It says that it goes on, and with which words it ends; alone it is what was meant."""
+    with Journal.open(tmp_path / "journal.sqlite3", lambda: NOW) as opened:
+        control(opened).halt("breach", **WORDS)
+        control(opened).sell_all()
+    assert resume.run(config(tmp_path), Namespace(json=False, reason=None)) == 1
+    assert "resume sell_all" in capsys.readouterr().out
+    with Journal.open(tmp_path / "journal.sqlite3", lambda: NOW) as opened:
+        assert [halt.code for halt in opened.standing_halts()] == [SELL_ALL]
+    assert resume.run(config(tmp_path), Namespace(json=False, reason=None)) == 0
+    with Journal.open(tmp_path / "journal.sqlite3", lambda: NOW) as opened:
+        assert opened.standing_halts() == []
+
+
 def test_resume_tells_a_machine_what_it_ended(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """One JSON document."""
     stopped(tmp_path)
