@@ -76,7 +76,7 @@ def page(pulse: Pulse, sight: Sight) -> Page:
     ]
     parts.append(section("loops", sight.say("부분", "Its parts"), loops(pulse, sight)))
     if sight.role is Role.OWNER:
-        parts.append(section("settings", settings, table(settings, heads, rows)))
+        parts.append(section("settings", None, el("details", el("summary", settings), table(settings, heads, rows))))
     return Page(title, tuple(parts))
 
 
