@@ -22,6 +22,7 @@ from config.settings import Secret
 from dashboard.passes import Role
 from notifier.words import Words
 from paper.wallet import WALLET_FILE, open_wallet
+from sandbox.market.sources.live import PATIENCE_MS
 from sandbox.server import Sandbox, SandboxOptions
 from sandbox.wire import from_ms
 from trader.admission import come_up
@@ -59,6 +60,11 @@ PAGE = Words("브라우저로 보기 (한 번만 열림)", "To look in a browser
 GAP = Words(
     "시세가 {seconds:.0f}초 동안 끊겨 그동안 아무 주문도 체결하지 않았습니다. 지금은 다시 들립니다.",
     "The market was not heard for {seconds:.0f} s, and nothing was filled meanwhile. It is heard again.",
+)
+GIVEN_UP = Words(
+    "{market} 주문이 {seconds}초 동안 호가를 만나지 못해 체결 없이 취소되었습니다. 시세가 들리는지 확인하세요.",
+    "An order in {market} met no book for {seconds} s and was cancelled with nothing filled. "
+    "See whether the market is heard.",
 )
 
 
@@ -119,14 +125,18 @@ async def opened(config: Config, options: argparse.Namespace, clock: Callable[[]
 
 
 def tell_of_gaps(app: App, live: LiveSource) -> None:
-    """Let a person know of a time in which the market was not heard."""
+    """Let a person know of a time in which the market was not heard, and of orders that came to nothing then."""
 
     def tell(begin_ms: int, end_ms: int) -> None:
         if end_ms - begin_ms >= TOLD_FROM_MS:
             text = GAP.say(app.config.language).format(seconds=(end_ms - begin_ms) / 1000)
             app.journal.add_notes([app.messages.problem("paper_feed", text, at=from_ms(end_ms))])
 
-    live.on_gap_end = tell
+    def tell_order(market: str) -> None:
+        text = GIVEN_UP.say(app.config.language).format(market=market, seconds=PATIENCE_MS // 1000)
+        app.journal.add_notes([app.messages.problem(f"paper_order_{market}", text, at=app.clock())])
+
+    live.on_gap_end, live.on_given_up = tell, tell_order
 
 
 def say_what_it_is(config: Config, options: argparse.Namespace) -> None:

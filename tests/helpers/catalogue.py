@@ -106,7 +106,7 @@ This page is written by `make docs` from `tests/contract/statements.toml` and th
         head="""\
 # What can go wrong
 
-115 failures, what the daemon does about each, and the tests that show it.
+122 failures, what is done about each, and the tests that show it.
 This page is written by `make docs` from `tests/failures.toml` and the markers of the tests.""",
     ),
     "cases": Catalogue(

@@ -24,7 +24,7 @@ def test_the_daemon_trades_on_paper_and_breaks_no_rule(tmp_path: Path) -> None:
 
     async def story() -> None:
         async with paper_desk(markets=3) as desk, serving(desk.config(tmp_path), desk.clock) as app:
-            await asyncio.sleep(5 * 60)
+            await asyncio.sleep(3 * 60)
             desk.check(app)
             assert desk.fills.all
             assert (desk.live.gaps, desk.live.odd, desk.live.given_up) == ([], {}, 0)
@@ -34,12 +34,12 @@ def test_the_daemon_trades_on_paper_and_breaks_no_rule(tmp_path: Path) -> None:
 
 
 def test_a_paper_exchange_goes_on_where_it_was_left(tmp_path: Path) -> None:
-    """Three times exchange and daemon end and begin again: wallet and journal agree each time."""
+    """Exchange and daemon end and begin again: wallet and journal agree each time."""
 
     async def story() -> None:
         async with played_upbit(markets=3) as (upbit, clock):
             ended: list[str] = []
-            for _ in range(3):
+            for _ in range(2):
                 with open_wallet(tmp_path / WALLET_FILE, "played") as wallet:
                     async with (
                         on_paper(upbit, clock, wallet=wallet) as desk,

@@ -19,6 +19,7 @@ from journal import JOURNAL_FILE
 from journal.journal import Journal
 from notifier.labels import MODES
 from notifier.messages import Messages
+from sandbox.market.sources.live import PATIENCE_MS
 from tests.helpers.live_desk import NOON_MS, LiveDesk
 from tests.helpers.parts import make_app
 from tests.helpers.values import changed
@@ -51,6 +52,7 @@ def test_an_exchange_elsewhere_is_never_called_paper() -> None:
     assert paper_config(Config()).mode == "live"
 
 
+@pytest.mark.failure("I7")
 @pytest.mark.parametrize(("owner", "other"), [("live", "paper"), ("paper", "live"), ("paper", "sandbox")])
 def test_a_journal_of_paper_never_mixes_with_another(tmp_path: Path, owner: str, other: str) -> None:
     """Whichever was first, the other one is refused in one sentence."""
@@ -84,6 +86,20 @@ def test_a_person_is_told_of_a_long_gap(tmp_path: Path, lasts_ms: int, told: int
         desk.live.opened("trade")
         assert [note.key.split(":")[1] for note in journal.pending_notes(9)] == ["paper_feed"] * told
     assert desk.live.gaps == [(NOON_MS, NOON_MS + lasts_ms)]
+
+
+def test_a_person_is_told_of_an_order_that_met_no_book(tmp_path: Path) -> None:
+    """Once an hour for a market, however often it happens."""
+    desk = LiveDesk()
+    desk.book({2001: "10"}, {2000: "10"})
+    with Journal.open(tmp_path / JOURNAL_FILE, wall_clock) as journal:
+        tell_of_gaps(make_app(journal=journal, messages=Messages(language="en", mode="paper")), desk.live)
+        desk.live.closed("orderbook")
+        for _ in range(2):
+            desk.buy(6_000)
+            desk.pass_ms(PATIENCE_MS)
+        (note,) = journal.pending_notes(9)
+    assert "KRW-XRP 주문이 60초 동안 호가를 만나지 못해" in str(note.body)
 
 
 @pytest.fixture

@@ -170,6 +170,7 @@ def test_a_trade_of_before_is_not_for_an_order_that_has_just_come(desk: LiveDesk
     assert not order.fills
 
 
+@pytest.mark.failure("I1")
 @pytest.mark.parametrize("kind", ["trade", "orderbook"])
 def test_nothing_is_filled_in_a_gap_and_the_place_in_the_queue_is_lost(desk: LiveDesk, kind: str) -> None:
     """Whichever feed is missing. Afterwards an order waits behind all that is shown then."""
@@ -190,6 +191,7 @@ def test_nothing_is_filled_in_a_gap_and_the_place_in_the_queue_is_lost(desk: Liv
     assert desk.live.gaps == [(NOON_MS + 100, NOON_MS + 5_200)]
 
 
+@pytest.mark.failure("I3")
 def test_an_order_that_no_book_is_known_for_is_given_up_whole(desk: LiveDesk) -> None:
     """It waits for a minute; then its money is back."""
     order = desk.buy(30_000)
@@ -217,6 +219,7 @@ def test_where_no_book_was_ever_heard_of_nothing_can_be_ordered() -> None:
         LiveDesk().buy(30_000)
 
 
+@pytest.mark.failure("I2")
 @pytest.mark.parametrize(
     ("asks", "bids", "changes", "why"),
     [
@@ -261,6 +264,7 @@ def test_a_trade_that_cannot_be_moves_nobody(desk: LiveDesk, changes: dict[str, 
     assert (desk.live.odd, order.fills) == ({why: 1}, [])
 
 
+@pytest.mark.failure("I2")
 def test_a_trade_that_is_told_twice_fills_once(desk: LiveDesk) -> None:
     """Its number says that it is the same."""
     order = resting(desk)

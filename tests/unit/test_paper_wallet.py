@@ -84,6 +84,7 @@ def test_what_waited_goes_on_behind_everything_that_is_shown(tmp_path: Path) -> 
         assert (resting.executed_volume, resting.ahead) == (Decimal(1), Decimal(0))
 
 
+@pytest.mark.failure("I5")
 def test_after_a_kill_at_any_line_the_books_balance_and_everything_goes_on(tmp_path: Path) -> None:
     """Also in the middle of a line: that one never happened."""
     path = tmp_path / WALLET_FILE
@@ -104,6 +105,7 @@ def test_after_a_kill_at_any_line_the_books_balance_and_everything_goes_on(tmp_p
             again.exchange.verify()
 
 
+@pytest.mark.failure("I6")
 def test_what_cannot_be_written_down_does_not_happen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The disk is full in the middle of a line: no order, no money moved; later everything is as it should be."""
     path = tmp_path / WALLET_FILE
@@ -134,6 +136,7 @@ def test_two_never_write_one_wallet(tmp_path: Path) -> None:
     assert refused.value.exit_code == 3
 
 
+@pytest.mark.failure("I6")
 @pytest.mark.parametrize(
     ("content", "why"),
     [

@@ -40,7 +40,7 @@ ASKED_FOR_MS = 600_000
 """How long the book of a market is followed after somebody wanted to order there."""
 TARGETS = 30
 """So many markets whose tickers somebody follows are thought to be targets, and their books are followed, too."""
-TRADES_KNOWN = 512
+TRADES_KNOWN = 128
 """Numbers of trades remembered in a market: one that comes again is no other trade."""
 LEVELS = 30
 
@@ -140,6 +140,7 @@ class LiveSource:
         self.given_up = 0
         self.gaps: list[tuple[int, int | None]] = []  # from when to when nothing was heard; None: still
         self.on_gap_end: Callable[[int, int], None] = lambda _begin, _end: None
+        self.on_given_up: Callable[[str], None] = lambda _market: None
         self._floor: Floor | None = None
         self._latency_ms = latency_ms
         self._flowing: set[str] = set()
@@ -235,6 +236,7 @@ class LiveSource:
             self._waiting.remove(one)
             self.given_up += 1
             log.warning("paper_order_given_up order=%s market=%s why=no book", one.order.uuid, one.market)
+            self.on_given_up(one.market)
         if self.flowing:
             waiting = {one.market for one in self._waiting if now_ms - one.arrived_ms >= TEND_MS}
             self.upstream.look_soon(waiting)
