@@ -7,6 +7,8 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from backtest.problems import NothingThere
+from backtest.units import from_ms, name_of
 from cli.backtest import load, load_strategy
 from cli.common.backtested_day import day_of
 from cli.common.exits import OK
@@ -22,6 +24,9 @@ from views.divergence import NAMES, Cause, compare
 from views.traded_day import JournalFacts, deals_of, opening_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from backtest.history.candles import Candles
     from cli.common.backtested_day import Day
     from config.settings import Config
     from journal.queries import Queries
@@ -64,16 +69,48 @@ def load_day(config: Config, period: tuple[datetime, datetime], until: datetime)
 
     Raises:
         ResearchMissing: without the libraries that read them.
-        NothingThere: when there are none, or too few.
+        NothingThere: when there are none, or too few, or not to the day's end.
     """
     unit = config.strategy.unit
     history = load(open_store(config), unit, [])
+    need_candles(history, unit, min(period[1], until))
     return day_of(config, load_strategy(config, unit), history, period, until, fee_rate=FEE_RATE)
+
+
+def need_candles(history: Mapping[str, Candles], unit: timedelta, end: datetime) -> None:
+    """Insist on candles of the whole day: without its end, what the daemon bought then would look like a mistake.
+
+    Raises:
+        NothingThere: when the stored ones end before it.
+    """
+    last = from_ms(max((int(one.opened_at_ms[-1]) for one in history.values()), default=0)) + unit
+    if last < end:
+        told = f"{last:%Y-%m-%d %H:%M}"
+        command = f"python main.py download --unit {name_of(unit)} --days 130"
+        raise NothingThere(
+            f"저장된 캔들이 {told} UTC에서 끝나 그날을 다 비교할 수 없습니다. 먼저 받으세요: {command}",
+            f"The stored candles end at {told} UTC, before that day does. Fetch the rest first: {command}",
+        )
+
+
+def need_looks(journal: Queries, end: datetime) -> None:
+    """Insist on a day of which the journal still says why.
+
+    Raises:
+        NothingThere: when its first look is later, or there is none.
+    """
+    first, _ = journal.looked()
+    if first is None or first >= end:
+        raise NothingThere(
+            "그날의 판단 기록이 없습니다. 판단은 14일 동안 보관합니다.",
+            "The journal holds no look of that day: looks are kept for 14 days.",
+        )
 
 
 def diverge(config: Config, journal: Queries, day: Day, period: tuple[datetime, datetime]) -> Divergence:
     """Compare a day of the journal with the same day of the backtester."""
     begin, end = period
+    need_looks(journal, end)
     unit = config.strategy.unit
     places = [
         (trade.market, None if trade.closed_at is None else opening_of(trade.closed_at, unit))

@@ -7,11 +7,15 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
+from backtest.history.candles import Candles
+from backtest.problems import NothingThere
+from cli.diverge import need_candles, need_looks
 from journal.records import Ends, Halt, IntentState, Level, Note
 from journal.scans import Rest
-from tests.helpers.journals import NOW, Book, begin, buy, sell, trade
+from tests.helpers.journals import MS, NOW, Book, begin, buy, sell, trade
 from tests.helpers.scans import a_scan
 from views.divergence import Cause, Deal
 from views.traded_day import NOT_LOADED, JournalFacts, deals_of, opening_of
@@ -192,3 +196,20 @@ def test_a_candle_opens_at_a_whole_number_of_units_after_midnight() -> None:
     assert opening_of(NOW + timedelta(minutes=239, seconds=59), UNIT) == NOW
     assert opening_of(NOW - timedelta(seconds=1), UNIT) == NOW - UNIT
     assert trade().decided_at == NOW
+
+
+def test_a_day_is_not_taken_apart_without_its_looks_or_its_candles(book: Book) -> None:
+    """What nobody knows any more is no restart, and what is not stored no mistake."""
+    with pytest.raises(NothingThere, match="looks are kept for 14 days"):
+        need_looks(book.journal, NOW)
+    look(book, TARGET)
+    need_looks(book.journal, NOW + timedelta(seconds=1))
+    with pytest.raises(NothingThere, match="looks are kept"):
+        need_looks(book.journal, NOW)
+    numbers = dict.fromkeys(("open", "high", "low", "close", "volume", "turnover"), np.zeros(1))
+    stored = {MARKET: Candles(opened_at_ms=np.array([MS]), **numbers)}
+    need_candles(stored, UNIT, NOW + UNIT)
+    with pytest.raises(NothingThere, match="end at 2026-11-02 16:00 UTC"):
+        need_candles(stored, UNIT, NOW + UNIT + timedelta(minutes=1))
+    with pytest.raises(NothingThere, match="download --unit 240m"):
+        need_candles({}, UNIT, NOW)
