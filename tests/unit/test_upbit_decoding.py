@@ -245,6 +245,44 @@ def test_fills_as_upbit_writes_them_are_taken(price: str, volume: str, funds: st
     assert [fill.notional for fill in told.fills] == [Decimal(funds)]
 
 
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"price": Decimal(0)}, "not a price"),
+        ({"volume": Decimal("-0.1")}, "not an amount"),
+        ({"notional": Decimal("-0.1")}, "not an amount"),
+        ({"price": Decimal(f"1.{'1' * 40}")}, "more digits than money has"),
+        ({"volume": Decimal(f"1.{'1' * 40}")}, "more digits than money has"),
+        ({"notional": Decimal(f"1.{'1' * 40}")}, "more digits than money has"),
+        ({"volume": Decimal("1E-41")}, "more digits than money has"),
+        ({"volume": Decimal(0)}, "a fill of nothing"),
+        ({"notional": Decimal(0)}, "a fill of nothing"),
+        ({"uuid": ""}, "a fill of nothing"),
+    ],
+)
+def test_a_fill_has_a_name_a_price_and_amounts_that_can_be(changed: dict[str, Any], words: str) -> None:
+    """Each by itself: what poisons one sum poisons all that is added to it."""
+    whole: dict[str, Any] = {
+        "uuid": FIRST,
+        "price": Decimal(f"1.{'1' * 39}"),
+        "volume": Decimal(1),
+        "notional": Decimal(1),
+    }
+    assert Fill(**whole).uuid == FIRST
+    with pytest.raises(ValueError, match=words):
+        Fill(**whole | changed)
+
+
+@pytest.mark.parametrize(("funds", "fits"), [("100.01", True), ("99.99", True), ("100.02", False), ("99.98", False)])
+def test_what_a_fill_cost_is_its_price_times_its_volume_to_the_hundredth_of_a_won(
+    funds: str,
+    fits: bool,  # noqa: FBT001 - a column
+) -> None:
+    """Upbit cuts the product off; what is further away is no fill, and of none the order says so."""
+    told = order({"uuid": FIRST, "price": "100", "volume": "1", "funds": funds})
+    assert bool(told.fills) is fits
+
+
 async def test_the_price_step_is_that_of_the_market_asked_for(wire: Wire, upbit: Upbit) -> None:
     """Another market's, none, or none that can be is no answer."""
     told = {"market": "KRW-BTC", "quote_currency": "KRW", "tick_size": "1000", "supported_levels": ["0"]}
