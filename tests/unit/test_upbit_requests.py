@@ -14,7 +14,7 @@ import pytest
 
 from tests.helpers.wire import SECRET, http, serving
 from upbit import rest
-from upbit.errors import ExchangeError, OutcomeUnknown
+from upbit.errors import ExchangeError, OutcomeUnknown, Withheld, error_from
 from upbit.limits import RateLimiter
 from upbit.models import BookLevel, Fence, NewOrder, Side
 from upbit.rest import Upbit
@@ -172,6 +172,49 @@ async def test_a_question_is_asked_as_upbit_reads_it(name: str) -> None:
     assert ("accept-encoding: identity" in headers) is (signed is not None)
     assert ("content-type: application/json; charset=utf-8" in headers) is bool(body)
     assert "accept: application/json" in headers
+
+
+async def test_what_the_gate_keeps_back_never_leaves_and_nothing_else_is_shown_to_it() -> None:
+    """It is asked about each entry, exit and fence right before the first byte; looks and cancellations pass."""
+    shown: list[NewOrder | Fence] = []
+
+    def keep_back(order: NewOrder | Fence) -> None:
+        shown.append(order)
+        raise Withheld("not now")
+
+    async with serving() as wire, open_session() as session:
+        url = f"http://127.0.0.1:{wire.port}"
+        upbit = Upbit(session, base_url=url, access_key="AK", secret_key=SECRET, gate=keep_back)
+        for order in (BUY, SALE, FENCE):
+            with pytest.raises(Withheld):
+                await upbit.place(order)
+        assert (shown, wire.seen) == ([BUY, SALE, FENCE], [])
+        wire.answers = [http(201, {}), http(200, {}), http(200, [])]
+        await upbit.test_order(BUY)
+        await upbit.cancel(uuid="u1")
+        await upbit.accounts()
+    assert len(shown) == len(wire.seen) == 3
+
+
+@pytest.mark.parametrize("name", [{"uuid": "u1"}, {"identifier": "ub1-b"}])
+async def test_an_order_that_was_asked_for_is_returned_by_either_of_its_names(name: dict[str, str]) -> None:
+    """Another one is no answer, although there was one."""
+    told: dict[str, object] = {
+        "uuid": "u1",
+        "market": "KRW-BTC",
+        "side": "bid",
+        "ord_type": "price",
+        "state": "wait",
+        "identifier": "ub1-b",
+    }
+    told |= {"created_at": "2026-11-02T12:00:00+09:00", "executed_volume": "0", "paid_fee": "0", "trades_count": 0}
+    async with serving() as wire, open_session() as session:
+        upbit = Upbit(session, base_url=f"http://127.0.0.1:{wire.port}", access_key="AK", secret_key=SECRET)
+        wire.answers = [http(200, told), http(200, told | {"uuid": "u2", "identifier": "ub1-c"})]
+        assert (await upbit.order(**name)).uuid == "u1"
+        with pytest.raises(OutcomeUnknown, match="told of u2") as caught:
+            await upbit.order(**name)
+    assert caught.value.status == 200
 
 
 async def test_what_is_about_the_account_is_not_asked_without_keys() -> None:
@@ -342,3 +385,13 @@ async def test_a_window_of_ended_orders_is_cut_in_halves_that_share_a_moment(mon
                 for one in asked
             ]
             assert found == windows
+
+
+@pytest.mark.parametrize(
+    ("name", "read"),
+    [("odd", "odd"), ("x" * 70, "x" * 64), ("two\nlines", "two lines"), (400, "400"), (None, "")],
+)
+def test_the_name_of_a_refusal_is_one_short_line(name: str | int | None, read: str) -> None:
+    """It goes into the log, the journal and to a person."""
+    body = json.dumps({"error": {"name": name, "message": "no"}}).encode()
+    assert error_from(400, body).name == read
