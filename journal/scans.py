@@ -6,6 +6,7 @@ import contextlib
 import json
 import zlib
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import Decimal
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 TEXT, FRAME = 1, 2
 """How verdicts were written down: as JSON before format 6, as frames since."""
+SHORTEST = timedelta(milliseconds=1)
 NO_FRAMES: Mapping[int, Frame] = MappingProxyType({})
 BLOCK_MS = 3_600_000
 """Frames differ from the one before them within an hour, and are forgotten an hour at a time."""
@@ -87,15 +89,17 @@ class Scans:
             scan = None
         return to_look(row, scan)
 
-    def looks_at(self, market: str, begin: datetime) -> Iterator[Look]:
+    def looks_at(self, market: str, begin: datetime, unit: timedelta = SHORTEST) -> Iterator[Look]:
         """Yield the first look after the close of each candle from `begin` on, oldest first, at one market alone.
 
-        Those that the file cannot tell any more are left out.
+        Those that the file cannot tell any more are left out. Candles are at least a `unit` long: who knows how long
+        has fewer looks to pass over.
         """
-        first = "SELECT min(minute_ms) FROM scan WHERE minute_ms >= ? AND closed_ms >= ? GROUP BY closed_ms"
-        query = f"SELECT * FROM scan WHERE minute_ms IN ({first}) ORDER BY minute_ms"  # noqa: S608 - ours
+        query = "SELECT * FROM scan WHERE minute_ms >= ? AND closed_ms >= ? ORDER BY minute_ms LIMIT 1"
         known: dict[int, Frame] = {}
-        for row in self._db.execute(query, (to_ms(begin), to_ms(begin))):
+        after, step = to_ms(begin), unit // SHORTEST
+        while (row := self._db.execute(query, (after, after)).fetchone()) is not None:
+            after = row["closed_ms"] + step
             if form_of(row) != FRAME:
                 continue  # it says nothing of gates behind the first
             try:

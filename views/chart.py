@@ -121,7 +121,9 @@ def chart(journal: Queries, kept: Kept, market: str) -> Chart:
     window = window_of(kept, market)
     count = min(SHOWN, kept.history)
     begin = window.closed_at - count * kept.unit
-    looks = {(look.closed_at - begin) // kept.unit - 1: look for look in journal.looks_at(market, begin + kept.unit)}
+    closes = {begin + (at + 1) * kept.unit: at for at in range(count)}
+    told = journal.looks_at(market, begin + kept.unit, kept.unit)
+    looks = {closes[look.closed_at]: look for look in told if look.closed_at in closes}
     lines = {name: shown(values, count) for name, values in levels(kept, window, market).items()}
     prices = [*lines.values(), shown(window.close[window.markets.index(market)], count)]
     return Chart(
@@ -199,8 +201,7 @@ def said_of(scan: Scan | None, market: str) -> Said | None:
 
 def asked_of(looks: Mapping[int, Look], count: int, prices: Sequence[Sequence[float | None]]) -> Iterator[Asked]:
     """Yield what the gates of the newest look asked over time, without those that compare prices of the market."""
-    told = ((at, look.scan) for at, look in looks.items() if 0 <= at < count)
-    seen = {at: scan for at, scan in told if scan is not None and scan.markets}
+    seen = {at: look.scan for at, look in looks.items() if look.scan is not None and look.scan.markets}
     if not seen:
         return
     newest = max(seen)

@@ -108,7 +108,7 @@ def test_hours_stand_by_themselves_and_a_lost_minute_ends_only_its_hour(tmp_path
             journal.record_scan(NOW + timedelta(minutes=minute), "s", NOW, a_scan(float(minute), 3.0))
         journal._db.execute("DELETE FROM scan WHERE minute_ms = ?", (to_ms(NOW + timedelta(minutes=10)),))
         told = [journal.scan_at(NOW + timedelta(minutes=minute)) for minute in (9, 11, 56, 57, 119)]
-        alone = [look.minute for look in journal.looks_at("KRW-A", NOW)]
+        alone = [look.minute for look in journal.looks_at("KRW-A", NOW - timedelta(minutes=1))]
     assert [look is not None and look.scan is not None for look in told] == [True, False, False, True, True]
     assert alone == [NOW]
 
@@ -121,6 +121,7 @@ def test_looks_at_one_market_leave_out_what_cannot_be_told(tmp_path: Path) -> No
             journal.record_scan(moment, "s", moment, a_scan(float(minute), 3.0))
         journal._db.execute("DELETE FROM scan WHERE minute_ms = ?", (to_ms(NOW + timedelta(minutes=10)),))
         looks = list(journal.looks_at("KRW-A", NOW + timedelta(minutes=5)))
+        assert looks == list(journal.looks_at("KRW-A", NOW + timedelta(minutes=5), timedelta(minutes=1)))
         told = [(look.minute - NOW) // timedelta(minutes=1) for look in looks]
         assert told == [5, 6, 7, 8, 9, 57, 58, 59]
         assert [look.scan and look.scan.gates[0].values for look in looks] == [[float(minute)] for minute in told]
