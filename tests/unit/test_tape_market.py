@@ -81,6 +81,16 @@ def test_trades_come_at_the_times_of_the_exchange_from_the_first_full_minute_on(
     assert source.end_ms == ms(START) + 9_990
 
 
+def test_numbers_are_written_as_answers_write_them(hand: Hand) -> None:
+    """Frames have exponents, which no answer of Upbit's has."""
+    at(hand, START + timedelta(seconds=1))
+    hand.trade("KRW-BTC", "9.8E+7", "1.5E-7")
+    hand.trade("KRW-BTC", "1234.50", "1E+1")
+    first, second = replayed(hand).advance(ms(START) + 60_000)
+    assert [str(one) for one in (first.price, second.price, second.volume)] == ["98000000", "1234.50", "10"]
+    assert first.volume == Decimal("0.00000015")
+
+
 def test_a_trade_that_comes_later_than_the_window_happens_when_it_comes(hand: Hand) -> None:
     """Time never goes back: a closed candle stays as it was."""
     at(hand, START + timedelta(seconds=30))

@@ -209,13 +209,18 @@ def candle_of(row: Row) -> Candle:
 
 def trade_of(trade: Trade, at_ms: int) -> PublicTrade:
     """Return a recorded trade at the moment it is repeated."""
-    return PublicTrade(trade.market, trade.price, trade.volume, at_ms, trade.taker, trade.number)
+    return PublicTrade(trade.market, plain(trade.price), plain(trade.volume), at_ms, trade.taker, trade.number)
 
 
 def book_of(book: RecordedBook) -> Book:
     """Return a recorded book."""
-    asks, bids = (tuple(Level(*level) for level in side) for side in (book.asks, book.bids))
+    asks, bids = (tuple(Level(plain(price), plain(size)) for price, size in side) for side in (book.asks, book.bids))
     return Book(book.market, book.at_ms, asks, bids)
+
+
+def plain(number: Decimal) -> Decimal:
+    """Return a number without an exponent: frames write `9.8E+7` where answers write 98000000."""
+    return Decimal(f"{number:f}") if number.adjusted() > 0 and number == number.to_integral_value() else number
 
 
 def timeline(found: Iterable[Trade | RecordedBook | Pause]) -> Iterator[tuple[int, Trade | RecordedBook | Pause]]:
