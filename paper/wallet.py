@@ -112,13 +112,12 @@ class Wallet:
         """Let an exchange be what this says, and say from now on what it does.
 
         Raises:
-            WalletUnusable: when the records do not fit together.
+            WalletUnusable: when the records do not fit together, or nothing can be added to them.
         """
         try:
-            exchange.restore(self.past)
-        except (LedgerError, AssertionError, KeyError, ValueError) as error:
+            exchange.restore(self.past, self.keep)
+        except (LedgerError, AssertionError, KeyError, ValueError, OSError) as error:
             raise WalletUnusable(self._path, f"{type(error).__name__}: {error}") from error
-        exchange.keep(self.keep)
 
 
 @contextmanager

@@ -121,18 +121,16 @@ class Exchange:
 
     # -- what is kept
 
-    def keep(self, record: Callable[[AnyRecord], None]) -> None:
-        """Hand over from now on what is about to happen; what cannot be kept does not happen."""
-        self._clearing.record = record
-
-    def restore(self, records: Iterable[AnyRecord]) -> None:
+    def restore(self, records: Iterable[AnyRecord], keep: Callable[[AnyRecord], None]) -> None:
         """Be what these records make, and go on: orders that had not met the book will, as if they came now.
 
+        `keep` is handed what is about to happen, from then on; where it raises, that does not happen.
         Raises `LedgerError`, `KeyError` or `AssertionError` when they are not the records of an exchange.
         """
         for record in records:
             self._clearing.carry_out(record)
         self.verify()
+        self._clearing.record = keep
         for order in list(self.orders.values()):
             if order.asked.identifier is not None:
                 self._identifiers[order.pocket.account, order.asked.identifier] = order

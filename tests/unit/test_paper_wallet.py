@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from paper.wallet import WALLET_FILE, WalletError, open_wallet
+from sandbox.exchange.orders import floor_volume
+from sandbox.wire import plain
 from tests.helpers.live_desk import MARKET, LiveDesk
 
 if TYPE_CHECKING:
@@ -102,7 +104,11 @@ def test_after_a_kill_at_any_line_the_books_balance_and_everything_goes_on(tmp_p
             again.book(ASKS, BIDS)
             assert again.exchange.in_flight == 0
             assert not any(order.open and order.asked.ord_type == "price" for order in again.exchange.orders.values())
-            again.exchange.verify()
+            won = again.exchange.accounts.of("KRW")[0] / Decimal("1.0005")
+            again.bid(1000, plain(floor_volume(won / 1000)))
+            before = told(again.exchange)
+        with open_wallet(path, UPSTREAM) as wallet:
+            assert told(LiveDesk(wallet, again.now_ms).exchange) == before, "what the first start ended is ended"
 
 
 @pytest.mark.failure("I6")
