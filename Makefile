@@ -19,9 +19,9 @@ contract: $(STAMP) # real, unmodified Upbit clients trade on the sandbox
 
 .PHONY: compare
 compare: $(STAMP) # the daemon and the backtester trade the same recorded day
-	@$(BIN)/python -m pytest -q -s -m 'slow or not slow' tests/scenarios/test_daemon_against_backtest.py tests/scenarios/test_diverge.py
+	@$(BIN)/python -m pytest -q -s -m 'slow or not slow' tests/scenarios/test_daemon_against_backtest.py
 
-LONG := $(addprefix tests/scenarios/test_,whole_daemon.py leaks.py optimize.py guards.py two_bots.py)
+LONG := $(addprefix tests/scenarios/test_,whole_daemon.py leaks.py optimize.py guards.py two_bots.py diverge.py)
 .PHONY: scenarios
 scenarios: $(STAMP) # the long stories of the whole daemon: recorded hours, equal seeds, an hour of broken connections
 	@$(BIN)/python -m pytest -q -n auto -m slow $(LONG)
