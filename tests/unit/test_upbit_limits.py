@@ -411,3 +411,12 @@ def test_several_wait_for_a_place_that_is_free_in_an_instant_on_any_loop() -> No
     for loop_factory in (uvloop.new_event_loop, asyncio.new_event_loop):
         with asyncio.Runner(loop_factory=loop_factory) as runner:
             assert runner.run(story()) == [False] * 50
+
+
+def test_others_who_use_up_what_there_was_get_a_share_and_never_more_than_half() -> None:
+    """One place a window, however often their spending is seen in it."""
+    budget, found = Budget(10, at_first=10.0), list[int]()
+    for now in (1.0, 1.1, 1.5, 2.2, 3.3, 4.4, 5.5, 6.6, 7.7):
+        budget.crowded(now)
+        found.append(budget.places())
+    assert found == [10, 9, 9, 8, 7, 6, 5, 5, 5]
