@@ -11,7 +11,7 @@ from chat.buttons import pressed
 from journal.errors import JournalError
 from notifier.words import Words
 from trader.commands import obey
-from views.events import what_came_of
+from views.events import NOT_DONE, what_came_of
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -23,10 +23,6 @@ log = logging.getLogger("chat")
 TOO_OLD = Words(
     "이 버튼은 10분이 지났습니다. 아무것도 하지 않았습니다. 명령을 다시 입력하세요.",
     "This button is older than ten minutes. Nothing was done. Type the command again.",
-)
-NOT_DONE = Words(
-    "디스크에 기록할 수 없어 실행하지 않았습니다. 디스크를 확인하고 다시 하세요.",
-    "It was not done: the disk takes nothing. See to the disk, and try again.",
 )
 
 

@@ -7,7 +7,9 @@ import contextlib
 import hmac
 import logging
 import re
+import sqlite3
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -28,6 +30,7 @@ from journal.records import OF_ONE_THING, Command, Order
 from notifier.words import Words
 from trader.commands import obey
 from trader.loops import pause
+from views.events import NOT_DONE
 from views.executions import executions, to_csv
 
 if TYPE_CHECKING:
@@ -338,23 +341,33 @@ class Site:
         if form.get("typed") != command.TYPED.get(order):
             return await self._command_page(request, who, order, form, wrong=True)
         codes = (code,) if order in OF_ONE_THING else ()
-        asked_at = app.clock()
-        obey(app.control, app.journal, Command(id=name, name=order, by="page", asked_at=asked_at, codes=codes))
+        given = Command(id=name, name=order, by="page", asked_at=app.clock(), codes=codes)
+        try:
+            outcome = obey(app.control, app.journal, given)
+            written = app.journal.command(name) is not None
+        except (JournalError, sqlite3.Error):
+            log.warning("a command of the page is not done command=%s", order, exc_info=True)
+            return html(shell.door(app.config.language, sentence=NOT_DONE), status=503)
+        if not written:  # the disk takes nothing, and what stops buys is done all the same
+            return await self._told(who, lambda _: replace(given, outcome=outcome))
         return web.Response(status=303, headers={"Location": f"/commanded?id={name}"})
 
     async def commanded(self, request: web.Request, caller: Caller | None) -> web.Response:
         """Show what came of a command."""
-        who, name = known(caller), request.query.get("id", "")
+        name = request.query.get("id", "")
+        return await self._told(known(caller), lambda journal: journal.command(name))
+
+    async def _told(self, who: Caller, find: Callable[[Queries], Command | None]) -> web.Response:
         sight = await self.desk.sight(who.role, {})
 
         def ask(journal: Queries) -> Page | None:
-            given = journal.command(name)
+            given = find(journal)
             return None if given is None else command.told(journal, sight, given)
 
         page = await self.desk.read(ask)
         if page is None:
             raise web.HTTPNotFound
-        return html(shell.framed(page, sight, path=request.path, token=form_token(who.session)))
+        return html(shell.framed(page, sight, path="/commanded", token=form_token(who.session)))
 
 
 def order_of(request: web.Request) -> Order:

@@ -52,6 +52,11 @@ OUTCOMES = {"done": Words("실행됨", "done"), "nothing": Words("바뀐 것이 
 SELLING = Words("접수됨, 파는 중", "taken, it is being sold")
 WAITS = Words("접수됨, 전체 주문 중단이 끝나면 팝니다", "taken, it is sold once trading is not halted any more")
 """What `done` means of a command that sells: how the sale ended says its trade."""
+NOT_DONE = Words(
+    "디스크에 기록할 수 없어 실행하지 않았습니다. 디스크를 확인하고 다시 하세요.",
+    "It was not done: the disk takes nothing. See to the disk, and try again.",
+)
+"""What is told of a command that needs the journal while nothing can be written."""
 ORDERS = {
     IntentState.REJECTED: Words("업비트가 주문을 거절함", "Upbit refused the order"),
     IntentState.UNKNOWN: Words("주문의 결과를 확인하는 중", "it is being found out what became of the order"),

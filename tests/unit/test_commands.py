@@ -365,3 +365,22 @@ async def test_the_page_gives_commands_as_the_command_line_does(tmp_path: Path) 
         address = f"{page.url}/commanded?id={'c' * 32}"
         async with page.client.get(address, cookies=owner) as answer:
             assert "sell KRW-BTC: taken, it is being sold" in await answer.text()
+
+
+async def test_the_page_says_that_a_disk_takes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What needs the journal is not done, and pressed again it is; what stops buys is done at once."""
+
+    def full(*_: object) -> None:
+        raise JournalFull(tmp_path, "full")
+
+    async with asyncio.TaskGroup() as tasks, served(tasks, tmp_path) as page:
+        owner = page.log_in(Role.OWNER)
+        buy(page.book)
+        with monkeypatch.context() as broken:
+            broken.setattr(Journal, "begin_command", full)
+            assert await press(page, owner, Order.SELL, code="t1", typed="sell") == 503
+            assert page.book.journal.ordered_sales() == set()
+            assert await press(page, owner, Order.HALT_BUYS, id="b" * 32) == 200  # nothing is kept to lead to
+            assert page.app.control.stands(STOPPED)
+        assert await press(page, owner, Order.SELL, code="t1", typed="sell") == 303
+        assert page.book.journal.ordered_sales() == {"t1"}
