@@ -35,7 +35,8 @@ table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: 3px 14px 3px 0; text-align: right; border-bottom: 1px solid #e5e5e5; white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; position: sticky; left: 0; background: #fff; }
 div.long th { position: sticky; top: 0; background: #fff; } div.long th:first-child { z-index: 1; }
-div.columns { display: flex; flex-wrap: wrap; gap: 40px; } select { font: inherit; padding: 2px 6px; }
+div.columns { display: flex; flex-wrap: wrap; gap: 40px; } div.columns > div { min-width: 0; max-width: 100%; }
+select { font: inherit; padding: 2px 6px; }
 @media (max-width: 600px) { body { padding: 14px 12px 40px; font-size: 14px; } h1 { font-size: 20px; }
   th, td { padding: 5px 10px 5px 0; } th:first-child, td:first-child { white-space: normal; min-width: 92px; }
   select { min-height: 44px; min-width: 60%; } }

@@ -130,6 +130,20 @@ def test_the_page_shows_every_trade_and_fits_a_phone(report: Path) -> None:
     )
 
 
+@needs_browser
+@pytest.mark.parametrize("width", [390, 1280])
+async def test_nothing_of_the_page_is_wider_than_the_screen(report: Path, width: int) -> None:
+    """On a phone too: what is wider moves in its own box, else the phone shows all of it smaller."""
+    playwright = pytest.importorskip("playwright.async_api", reason="pip install playwright")
+    async with playwright.async_playwright() as driver:
+        browser = await driver.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
+        phone = await browser.new_context(viewport={"width": width, "height": 844}, is_mobile=width < 600)
+        tab = await phone.new_page()
+        await tab.goto(report.as_uri())
+        assert await tab.evaluate("[innerWidth, document.documentElement.scrollWidth]") == [width, width]
+        await browser.close()
+
+
 def test_a_place_that_cannot_be_written_is_said_in_one_sentence(report: Path, tmp_path: Path) -> None:
     """The exit code is 1, and no half page is left."""
     done = run_main(report.parent, "report", "--unit", "240m", "--seeds", "1", "--out", str(tmp_path / "no" / "r.html"))
