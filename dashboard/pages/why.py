@@ -12,6 +12,7 @@ from dashboard.pages.parts import Page, chart_of, coin, fact, link, section, tab
 from dashboard.shell import hidden
 from notifier.formats import KST, kst, number, price
 from notifier.words import Words, readable
+from views.chart import TARGET
 from views.why import OPEN, SHUT, Funnel, NothingKnown, WhyMarket, funnel, market_of, matrix, why_market
 
 if TYPE_CHECKING:
@@ -151,7 +152,7 @@ def everybody(found: Matrix, sight: Sight, ways: Sequence[Node]) -> tuple[Node, 
         [
             coin(market, address(market, sight), sight),
             *(cell(gate, whole=one is None) for gate, one in zip(gates, equal, strict=True)),
-            el("span", "-", class_="open") if barred is None else readable(barred.say(sight.language)),
+            besides(barred, gates, sight),
         ]
         for market, barred, gates in shown
     ]
@@ -165,6 +166,15 @@ def everybody(found: Matrix, sight: Sight, ways: Sequence[Node]) -> tuple[Node, 
         *ways,
         section("everybody-else", None, table(sight.say("조건", "gates"), heads, rows), turns(turn, last, sight)),
     )
+
+
+def besides(barred: Words | None, gates: Sequence[GateView], sight: Sight) -> Node | str:
+    """Return what bars a market besides its gates; of one that nothing stops, that it is a target."""
+    if barred is not None:
+        return readable(barred.say(sight.language))
+    if all(gate.passed for gate in gates):
+        return TARGET.say(sight.language)
+    return el("span", "-", class_="open")
 
 
 def turns(turn: int, last: int, sight: Sight) -> Node | None:

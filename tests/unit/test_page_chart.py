@@ -7,6 +7,7 @@ import hashlib
 import json
 import random
 import re
+from dataclasses import replace
 from html import unescape
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin
@@ -17,6 +18,7 @@ from dashboard.server import STATIC
 from tests.helpers.charts import kept, look_back
 from tests.helpers.journals import NOW
 from tests.helpers.random_life import Life
+from tests.helpers.scans import a_scan
 from tests.helpers.web_page import Served, served
 from upbit.models import Market
 from views.chart import SHOWN, chart
@@ -118,3 +120,29 @@ def test_the_library_is_the_published_one_with_its_notice_and_licence() -> None:
     assert "Apache License" in (STATIC / f"{LIBRARY}.LICENSE.txt").read_text(encoding="utf-8")[:200]
     assert "attributionLogo: false" in (STATIC / "chart.js").read_text(encoding="utf-8")
     assert "script-src 'self';" in HEADERS["Content-Security-Policy"]
+
+
+async def test_all_markets_stand_beside_all_gates_nearest_first_and_a_hundred_at_once(tmp_path: Path) -> None:
+    """Value and distance of each; what all are asked stands in the head; a target and a barred one say so."""
+    values = [2.0, *(1.0 - number / 1000 for number in range(240))]
+    looked = a_scan(*values)
+    markets = [f"KRW-M{number:03}" for number in range(len(values))]
+    gate = {"code": "warning", "ko": "투자유의 종목", "en": "warned of"}
+    async with asyncio.TaskGroup() as tasks, served(tasks, tmp_path) as page:
+        scan = replace(looked, markets=markets, barred={markets[1]: gate})
+        page.book.journal.record_scan(NOW, "s", NOW, scan)
+        shown = []
+        for turn in ("1", "2", "3", "99", "x"):
+            text, _ = await load(page, f"/why?all={turn}")
+            rows = re.findall(r'<tr class="row">(.*?)</tr>', text)
+            shown.append([re.findall(r"<td[^>]*>(.*?)</td>", row) for row in rows])
+        assert "below what is asked (open: &gt; 1)" in text
+    assert [len(rows) for rows in shown] == [100, 100, 41, 41, 100]
+    assert [re.findall(r"KRW-M\d+", row[0])[-1] for rows in shown[:3] for row in rows] == [
+        markets[0],
+        *markets[2:],
+        markets[1],
+    ]
+    assert shown[0][0][1:] == ['<span class="open">✓ 2</span>', "target"]
+    assert shown[0][1][1:] == ['<span class="shut">✗ 0.999 (0.10 %)</span>', '<span class="open">-</span>']
+    assert shown[2][-1][1:] == ['<span class="shut">✗ 1 (0.00 %)</span>', "warned of"]
