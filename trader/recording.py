@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     from tape.recorder import Recorder
     from tape.writing import Writer
-    from trader.app import App
     from upbit.rest import Upbit
     from upbit.stream import MarketStream
 
@@ -64,11 +63,6 @@ class Recording:
     wish: Wish
     stop: asyncio.Event
     _markets: frozenset[str] = frozenset()
-
-    def listen_to(self, app: App) -> None:
-        """Keep what a daemon hears, too; its answers about the account as shapes alone."""
-        app.tickers.on_raw = partial(self.recorder.frame, "ticker")
-        app.candle_stream.on_raw = partial(self.recorder.frame, "candle")
 
     async def run(self) -> None:
         """Record until `stop`, or until cancelled; what was heard until then is on the disk."""

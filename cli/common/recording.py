@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import random
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from strategy import registry
@@ -89,5 +90,9 @@ async def record_beside(app: App) -> None:
     except TapeError as error:
         log.error("no tape: %s", error.sentence(config.language))  # noqa: TRY400 - the sentence says all
         return
-    recording.listen_to(app)
-    await recording.run()
+    app.tickers.on_raw = partial(recording.recorder.frame, "ticker")
+    app.candle_stream.on_raw = partial(recording.recorder.frame, "candle")
+    try:
+        await recording.run()
+    finally:
+        app.tickers.on_raw = app.candle_stream.on_raw = None
