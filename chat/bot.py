@@ -39,6 +39,10 @@ LONGEST_REST_S, STEADY_S, GOODBYE_S = 600.0, 60.0, 2.0
 """Between two tries at most; a connection that held so long was none that failed; a farewell takes no longer."""
 STRANGER = Words("이 봇은 정해진 사용자와 채널에서만 명령을 받습니다.", "This bot obeys its owner in its channel only.")
 NOT_READ = Words("거래 기록을 읽을 수 없습니다. 잠시 뒤 다시 하세요.", "The journal cannot be read. Try again soon.")
+FAILED = Words(
+    "봇에 오류가 있어 답하지 못했습니다. 거래는 계속됩니다. 로그를 확인하세요.",
+    "The bot failed to answer. Trading goes on. See the log.",
+)
 REFUSED = Words(
     "디스코드가 봇 토큰을 거절했습니다. Discord Developer Portal의 Bot에서 토큰을 다시 복사해 DISCORD_BOT_TOKEN에 넣고 "
     "다시 시작하세요. 거래는 계속됩니다.",
@@ -139,12 +143,15 @@ class Bot:
             await self._send_away(interaction)
             return
         await interaction.response.defer(thinking=True, ephemeral=verb.private)
-        sight = await self._desk.sight(Role.OWNER, asked)
         try:
+            sight = await self._desk.sight(Role.OWNER, asked)
             answer = await self._desk.read(lambda journal: answer_of(verb, journal, sight))
         except JournalError:
             log.warning("the journal cannot be read for the chat", exc_info=True)
             answer = Reply([NOT_READ.say(self._language)])
+        except Exception:  # whatever it is, the person who asks does not wait for ever
+            log.exception("a command of the chat has failed verb=%s", verb.name)
+            answer = Reply([FAILED.say(self._language)])
         await interaction.edit_original_response(
             embed=self._embed(text_of(answer, self._language)), view=self._view(answer, interaction.id)
         )

@@ -127,7 +127,7 @@ def assemble(kind: type[P], **given: Unpack[Given]) -> P:
         "mode": "sandbox",
         "parameters": "parameters",
         "strategy": only(Scaffold, name="s", enter=Mock()),
-        "candles": only(CandleStore, unit=timedelta(minutes=1)),
+        "candles": only(CandleStore, unit=timedelta(minutes=1), history=1, series=dict),
     }
     parts |= {name: mock(part) for name, part in MOCKED.items()}
     parts.update(given)

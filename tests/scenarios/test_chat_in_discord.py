@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 from itertools import pairwise
 from typing import TYPE_CHECKING
+from unittest.mock import Mock
 
 import pytest
 
@@ -68,6 +69,14 @@ async def test_every_command_is_answered_in_the_channel(place: Place) -> None:
         "sell-all": 1,
     }
     assert commands(place) == []
+
+
+async def test_a_fault_of_ours_is_answered_as_well(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who asks does not wait for ever, and the next command is answered."""
+    with monkeypatch.context() as patched:
+        patched.setattr(bot, "answer_of", Mock(side_effect=KeyError("x")))
+        assert (await place.ask("status")).text == bot.FAILED.en
+    assert (await place.ask("status")).text != bot.FAILED.en
 
 
 async def test_a_command_alone_does_nothing_and_its_button_does_it(place: Place) -> None:
