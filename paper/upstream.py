@@ -263,11 +263,12 @@ class Upstream:
         """Begin a feed anew that has told nothing while there was something to tell."""
         now = asyncio.get_running_loop().time()
         heard = {kind: feed.last_frame for kind, feed in self._feeds.items() if kind in FEEDS}
-        silent = {kind for kind, last in heard.items() if last is not None and now - last > SILENT_S}
+        silent = {kind: now - last for kind, last in heard.items() if last is not None and now - last > SILENT_S}
         if TRADES in silent and not self.source.missed(await self._tickers()):
             return
-        for kind in silent:
-            log.warning("paper_feed_silent kind=%s", kind)
+        for kind, seconds in silent.items():
+            log.warning("paper_feed_silent kind=%s seconds=%.0f", kind, seconds)
+            self.source.closed(kind, round(1000 * seconds))
             self.reconnect(kind)
 
     async def _tickers(self) -> list[object]:

@@ -199,7 +199,9 @@ def test_a_silent_trade_feed_is_begun_anew() -> None:
             await asyncio.sleep(60)
             assert desk.live.gaps == []
             await asyncio.sleep(60)
-            assert desk.live.gaps
+            begin, end = desk.live.gaps[0]
+            assert end is not None
+            assert end - begin >= 30_000, "it began with the last word"
 
     told(story)
 

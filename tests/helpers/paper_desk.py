@@ -147,11 +147,11 @@ async def on_paper(
 
 @asynccontextmanager
 async def paper_desk(
-    *, markets: int = 8, seed: int = 1, faults: Sequence[Mapping[str, Any]] = ()
+    *, markets: int = 8, seed: int = 1, faults: Sequence[Mapping[str, Any]] = (), wallet: Wallet | None = None
 ) -> AsyncIterator[PaperDesk]:
     """Open both exchanges."""
     async with (
         played_upbit(markets=markets, seed=seed, faults=faults) as (upbit, clock),
-        on_paper(upbit, clock) as desk,
+        on_paper(upbit, clock, wallet=wallet) as desk,
     ):
         yield desk

@@ -14,18 +14,24 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from paper.wallet import WALLET_FILE, open_wallet
 from sandbox.exchange.orders import floor_volume
 from sandbox.keys import PocketId
 from sandbox.refusals import ApiError
 from sandbox.wire import plain
 from tests.helpers.daemon_desk import serving, told
+from tests.helpers.live_desk import LiveDesk
 from tests.helpers.paper_desk import PaperDesk, paper_desk
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
+    from paper.wallet import Wallet
     from sandbox.market.sources.live import LiveSource
     from sandbox.server import Sandbox
+
+    Balances = dict[str, tuple[Decimal, Decimal]]
 
 pytestmark = pytest.mark.slow
 
@@ -96,9 +102,9 @@ async def break_at_random(live: LiveSource) -> None:
 def test_hours_on_paper(tmp_path: Path) -> None:
     """No rule is broken, wallet and journal agree, nothing is filled by a book of before, and nothing in a gap."""
 
-    async def story() -> None:
+    async def story(wallet: Wallet) -> Mapping[PocketId, Balances]:
         async with (
-            paper_desk(markets=MARKETS, faults=faults()) as desk,
+            paper_desk(markets=MARKETS, faults=faults(), wallet=wallet) as desk,
             serving(desk.config(tmp_path), desk.clock) as app,
             asyncio.TaskGroup() as tasks,
         ):
@@ -114,5 +120,15 @@ def test_hours_on_paper(tmp_path: Path) -> None:
             desk.check(app)
             assert {seen.fill.maker for seen in desk.fills.all} == {True, False}
             assert desk.live.gaps
+        return {name: pocket.accounts.all() for name, pocket in desk.box.exchange.pockets.items()}
 
-    told(story)
+    ended: list[Mapping[PocketId, Balances]] = []
+
+    async def recorded() -> None:
+        with open_wallet(tmp_path / WALLET_FILE, "played") as wallet:
+            ended.append(await story(wallet))
+
+    told(recorded)
+    with open_wallet(tmp_path / WALLET_FILE, "played") as wallet:
+        pockets = LiveDesk(wallet).exchange.pockets
+        assert {name: pocket.accounts.all() for name, pocket in pockets.items()} == ended[0], "the records say the same"

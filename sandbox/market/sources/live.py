@@ -299,8 +299,8 @@ class LiveSource:
             )
             self.on_gap_end(begin, end)
 
-    def closed(self, kind: str) -> None:
-        """A feed ends: what was heard of it is the past."""
+    def closed(self, kind: str, silent_ms: int = 0) -> None:
+        """A feed ends, or has said nothing for a while that it should have: what was heard of it is the past."""
         if kind not in self._flowing:
             return
         whole = self.flowing
@@ -308,7 +308,7 @@ class LiveSource:
         self._last = {key: frame for key, frame in self._last.items() if key[0] != kind}
         self.floor.on_lost(kind)
         if whole and not self.flowing:
-            self.gaps.append((self.floor.now_ms(), None))
+            self.gaps.append((self.floor.now_ms() - silent_ms, None))
             log.warning("paper_feed_lost kind=%s nothing is filled until it is back", kind)
             self.floor.on_gap()
 
