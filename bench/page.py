@@ -68,6 +68,7 @@ class Turn:
     viewers: int
     began: datetime
     lags_s: list[float] = field(default_factory=list)
+    busy_s: list[float] = field(default_factory=list)  # processor time of the loop between two wakes
     cpu_s: float = 0.0
     resident_mb: float = 0.0
 
@@ -117,11 +118,16 @@ async def looking(address: str, cookie: str, viewers: int) -> AsyncIterator[None
 
 
 async def sample(turn: Turn, seconds: float) -> None:
-    """Note how late the loop wakes who sleeps, for so long."""
+    """Note how late the loop wakes who sleeps, for so long, and how much of that it worked itself.
+
+    How late it is depends on whatever else the machine does; how long it works does not.
+    """
     loop = asyncio.get_running_loop()
     end, cpu = loop.time() + seconds, time.process_time()
     while (began := loop.time()) < end:
+        worked = time.thread_time()
         await asyncio.sleep(SAMPLE_S)
+        turn.busy_s.append(time.thread_time() - worked)
         turn.lags_s.append(loop.time() - began - SAMPLE_S)
     turn.cpu_s, turn.resident_mb = time.process_time() - cpu, resident_mb()
 
@@ -177,6 +183,9 @@ def report(turns: list[Turn], wire: dict[int, list[float]], viewers: int) -> Non
     rows = {
         "loop lag p50, ms": {count: 1000 * statistics.median(lags[count]) for count in by},
         "loop lag p99, ms": {count: 1000 * p99(lags[count]) for count in by},
+        f"loop busy in {1000 * SAMPLE_S:.0f} ms, p99, ms": {
+            count: 1000 * p99([busy for turn in some for busy in turn.busy_s]) for count, some in by.items()
+        },
         "processor time, % of a core": {
             count: 100 * sum(turn.cpu_s for turn in by[count]) / seconds[count] for count in by
         },
