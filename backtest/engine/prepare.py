@@ -10,7 +10,6 @@ from math import nan
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from backtest.problems import NothingThere
 from strategy.base import PASSED, Moments, Position
@@ -40,10 +39,6 @@ class Prepared:
     ]  # what each cause `of_market` says at a close, (series, candles), by its place in `exits`
     sells: Bools | None  # whether any of them does; None where some other cause waits for candles too
     plain: bool  # whether all causes are of these or the protective stop, so that the end of a position is looked up
-
-    def targets(self, column: int) -> npt.NDArray[np.intp]:
-        """Return the rows that are targets at the close of a candle."""
-        return self.passed[:, column].nonzero()[0]
 
     def is_target(self, row: int, column: int) -> bool:
         """Return whether a row is a target at the close of a candle."""
