@@ -46,6 +46,7 @@ from trader.prices import update_prices
 from trader.restore import recover
 from trader.targets import update_trading_dict
 from trader.wallet import update_wallet_realtime
+from upbit.limits import CAREFUL, RateLimiter
 from upbit.rest import Upbit
 from upbit.stream import CandleStream, TickerStream
 from upbit.transport import open_session
@@ -132,7 +133,15 @@ async def build(config: Config, clock: Callable[[], datetime], stop: asyncio.Eve
             discord = make_discord(config, webhook_session, journal)
             control = Control(journal, make_messages(config), clock)
             gate = Gate(config, control, journal, clock)
-            upbit = Upbit(session, base_url=config.base_url, access_key=access_key, secret_key=secret_key, gate=gate)
+            limiter = RateLimiter({} if (config.data_dir / CANDLES_FILE).exists() else CAREFUL)  # few, or all candles
+            upbit = Upbit(
+                session,
+                base_url=config.base_url,
+                access_key=access_key,
+                secret_key=secret_key,
+                limiter=limiter,
+                gate=gate,
+            )
             candles = make_candles(config, upbit, strategy, parameters)
             kept = keep_candles(config, candles, clock())
 

@@ -9,6 +9,7 @@ clocks and the road do, no second of Upbit's can hold more answered requests tha
 from __future__ import annotations
 
 import asyncio
+import math
 import re
 from collections import deque
 from contextlib import asynccontextmanager, suppress
@@ -53,8 +54,17 @@ PROBE_S, LONGEST_PROBE_S = 5.0, 60.0
 """How soon into a block something urgent leaves all the same, to see whether it is one; refused, ever less often."""
 MOST_WAITING = 1000
 
-CAREFUL = 3.0
-"""Requests of a group that leave at once before anything is known about who else spends from it."""
+CAREFUL: Mapping[str, int] = {"candle": 1}
+"""Requests of a group that leave at once before anything is known about who else spends from it; of others three. A
+first start asks for thousands of candles, and whoever is there may be in the middle of that."""
+ROOM = 2
+"""Places of an address that nobody uses who sees nobody else: who comes with as many is heard without being refused."""
+LISTENS_S = 2.0
+"""Whoever comes asks this long with what it may use at first, and hears who is there."""
+BESIDE_EVERY_S = 3.0
+"""How often one more is used beside others, who have to notice."""
+COMPANY_S = 30.0
+"""So long after others were seen to spend no more than half is used, which is as much as they will use."""
 BEGINNING_EVERY_S = 0.5
 """How often a group that was never refused asks for one more in a window, until it uses all."""
 FASTER_EVERY_S, DARING_EVERY_S = 20.0, 300.0
@@ -67,19 +77,25 @@ REMAINING = re.compile(r"group=([a-z\-]{1,40});.*\bsec=([0-9]{1,6})\b", re.ASCII
 
 
 class Budget:
-    """How many of its places a group uses: others may spend from the same ones, and only refusals tell of them.
+    """How many of its places a group uses: others may spend from the same ones, and Upbit does not say who they are.
 
-    It begins with a few and grows quickly while all is answered. A refusal halves it; then it grows slowly to what was
-    fine, and hardly beyond, for an hour. So several programs behind one address share what it may, and none is banned.
+    It begins with a few and grows quickly while all is answered, but not into what others are seen to use, and beside
+    them not beyond half. A refusal halves it; then it grows slowly to what was fine, and hardly beyond, for an hour. So
+    several programs behind one address share what it may, and none is banned.
     """
 
-    def __init__(self, limit: int, *, at_first: float) -> None:
-        self._limit = float(limit)
+    def __init__(self, limit: int, *, at_first: float, room: int = 0) -> None:
+        self._room = room
+        self._limit = float(limit - room)
+        self._half = limit / 2
+        self._whole = limit
         self._allowed = at_first
-        self._fine = float(limit)  # the most that is thought to be answered
+        self._fine = self._limit  # the most that is thought to be answered
+        self._others = 0  # places that others were lately seen to use
+        self._others_at = -math.inf
         self._refused_at: float | None = None
         self._shared_at: float | None = None  # when others were last seen to spend
-        self._grown_at = 0.0
+        self._grown_at: float | None = None  # None: nothing was answered yet
         self._rest = WINDOW_S
 
     def places(self) -> int:
@@ -88,16 +104,41 @@ class Budget:
 
     def answered(self, now: float) -> None:
         """Grow after an answer, at once or slowly."""
-        if now - self._grown_at < self._pause(now):
+        if self._grown_at is None:
+            self._grown_at = now + LISTENS_S
+        if now - self._grown_at < self._pause(now) or self._allowed + 1 > self._most(now):
             return
         self._grown_at = now
         self._allowed = min(self._limit, self._allowed + 1)
         self._fine = max(self._fine, self._allowed)
 
+    def _most(self, now: float) -> float:
+        """Return how many it may come to use."""
+        if now - self._others_at >= COMPANY_S:
+            return self._whole
+        beside = self._others if now - self._others_at < 2 * WINDOW_S else 0
+        return min(self._half, self._whole - beside)
+
+    def beside(self, others: int, now: float) -> None:
+        """Hear that others used so many places in a second: from now on half is ours at most."""
+        if not self._room:
+            return  # nobody else is expected
+        lately = now - self._others_at < 2 * WINDOW_S
+        self._others, self._others_at = max(others, self._others if lately else 0), now
+        most = max(self._room, min(self._half, self._whole - self._others))
+        if self._allowed > most:
+            self._allowed, self._grown_at = most, now
+
+    def crowded(self, now: float) -> None:
+        """Leave some to others who have used up what there was, but never less than half to ourselves."""
+        if now - (self._grown_at or 0.0) >= WINDOW_S and self._allowed > self._half:
+            self._allowed = self._fine = max(self._half, self._allowed - 1)
+            self._grown_at = self._shared_at = now
+
     def _pause(self, now: float) -> float:
         """Return how long to wait before one more is tried."""
         if self._shared_at is None or now - self._shared_at >= FORGOTTEN_S:
-            return BEGINNING_EVERY_S
+            return BEGINNING_EVERY_S if now - self._others_at >= COMPANY_S else BESIDE_EVERY_S
         return DARING_EVERY_S if self._allowed + 1 > self._fine else FASTER_EVERY_S
 
     def refused(self, now: float) -> float:
@@ -110,13 +151,6 @@ class Budget:
             self._rest = min(LONGEST_REFUSAL_S, 2 * self._rest) if in_a_row else WINDOW_S
         self._refused_at = self._shared_at = self._grown_at = now
         return self._rest
-
-    def crowded(self, now: float) -> None:
-        """Leave some to others who have used up what there was, but never less than half to ourselves."""
-        if now - self._grown_at >= WINDOW_S and self._allowed > self._limit / 2:
-            self._allowed = self._fine = max(self._limit / 2, self._allowed - 1)
-            self._grown_at = now
-            self._shared_at = now
 
 
 class Lane:
@@ -202,6 +236,8 @@ class Lane:
         self._foreign.extend([now + self._window] * foreign)
         if foreign > 1 and not remaining:
             self._budget.crowded(now)
+        if foreign:
+            self._budget.beside(len(self._foreign), now)
 
     def block(self, seconds: float) -> None:
         """Let nothing leave for some seconds, and keep nobody waiting for a long block."""
@@ -271,10 +307,9 @@ class Lane:
 class RateLimiter:
     """All groups of one account on one machine. Groups are separate: candles can never starve an order."""
 
-    def __init__(self) -> None:
+    def __init__(self, at_first: Mapping[str, int] = CAREFUL) -> None:
         self._lanes = {
-            group: Lane(limit, window, Budget(limit, at_first=CAREFUL if group in PER_ADDRESS else limit))
-            for group, (limit, window) in LIMITS.items()
+            group: Lane(limit, window, budget_of(group, limit, at_first)) for group, (limit, window) in LIMITS.items()
         }
 
     @asynccontextmanager
@@ -329,6 +364,13 @@ class RateLimiter:
     def free(self) -> dict[str, int]:
         """Return how many requests could leave at once, by group."""
         return {group: lane.free() for group, lane in self._lanes.items()}
+
+
+def budget_of(group: str, limit: int, at_first: Mapping[str, int]) -> Budget:
+    """Return what a group uses at first and at most: all of a pocket's, for a pocket has one bot."""
+    if group in PER_POCKET:
+        return Budget(limit, at_first=limit)
+    return Budget(limit, at_first=at_first.get(group, 3), room=ROOM)
 
 
 def together(group: str) -> Mapping[str, tuple[int, float]]:

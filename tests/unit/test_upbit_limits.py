@@ -179,14 +179,14 @@ def test_a_418_keeps_nobody_waiting_and_ends() -> None:
         waiting = [asyncio.create_task(ask(limiter, "candle", left)) for _ in range(5)]
         await asyncio.sleep(0)
         limiter.refused("ticker", 30.0, penalty=True)
-        for late in waiting[3:]:
+        for late in waiting[1:]:
             with pytest.raises(RateLimited) as told:
                 await late
             assert told.value.retry_after == pytest.approx(30.0)
         await ask(limiter, "order", left)
         await asyncio.sleep(30.0)
         await ask(limiter, "candle", left)
-        assert len(left) == 5
+        assert len(left) == 3
 
     story(tell())
 
@@ -313,6 +313,50 @@ def test_two_bots_behind_one_address_trade_for_an_hour_without_a_ban(offset: flo
         assert min(answers[200] for answers in told) > 12 * 289 + 1000
 
     story(tell())
+
+
+@pytest.mark.parametrize("later", [0.0, 0.4, 3.0, 20.2])
+@pytest.mark.parametrize("road", [0.02, 0.15])
+def test_two_first_loads_behind_one_address_meet_no_refusal(later: float, road: float) -> None:
+    """Whoever comes listens first, whoever is there makes room, and both end with half of what the address may."""
+
+    async def tell() -> None:
+        upbit, rng = Limits(), random.Random(1)
+        told, ends = [Counter[int](), Counter[int]()], list[float]()
+        await asyncio.sleep(rng.random())
+        began = asyncio.get_running_loop().time()
+        async with asyncio.TaskGroup() as tasks:
+            for answers, wait in zip(told, (0.0, later), strict=True):
+                tasks.create_task(load_all(upbit, answers, rng, begin=began + wait, road=road, ends=ends))
+        assert told == [Counter({200: LOADED})] * 2
+        assert max(ends) - began < later + 2 * LOADED / (10 / WINDOW_S) * 1.35
+
+    story(tell())
+
+
+LOADED = 300
+
+
+async def load_all(
+    upbit: Limits, answers: Counter[int], rng: random.Random, *, begin: float, road: float, ends: list[float]
+) -> None:
+    """Ask for candles four at a time, as a first start does, over a road of so many seconds at most."""
+    limiter, loop, questions = RateLimiter(), asyncio.get_running_loop(), iter(range(LOADED))
+    await asyncio.sleep(begin - loop.time())
+
+    async def work() -> None:
+        for _ in questions:
+            async with limiter.place("candle"):
+                await asyncio.sleep(rng.uniform(0.005, road))
+                answers[answer_of(upbit, "candle", loop.time())] += 1
+                header = upbit.header("candle", "address", int(loop.time() * 1000))
+                await asyncio.sleep(rng.uniform(0.005, road))
+                limiter.observe("candle", header)
+
+    async with asyncio.TaskGroup() as tasks:
+        for _ in range(4):
+            tasks.create_task(work())
+    ends.append(loop.time())
 
 
 async def trade_beside(upbit: Limits, answers: Counter[int], wait: float, rng: random.Random) -> None:
