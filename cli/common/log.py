@@ -29,7 +29,7 @@ NUMBER = re.compile(r"(?<==)[-+]?\d[\d.,]*(?![\w-])")
 AGAIN_AFTER = timedelta(minutes=1)
 MOST_KEPT = 200
 MOST_BYTES, OLD_FILES = 10_000_000, 5
-QUIET = ("aiohttp", "asyncio", "discord", "websockets")
+QUIET = ("aiohttp", "asyncio", "discord", "picows", "websockets")
 
 
 @dataclass(slots=True)
