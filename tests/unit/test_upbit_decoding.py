@@ -378,12 +378,33 @@ async def test_a_candle_that_opened_too_late_is_left_out(wire: Wire, upbit: Upbi
 
 
 @pytest.mark.parametrize(
-    "time", ["", "yesterday", "0001-01-01T00:00:00", "9999-01-01T00:00:00", "2026-11-24T00:00:00+09:00"]
+    "time",
+    [
+        "",
+        "yesterday",
+        "0001-01-01T00:00:00",
+        "1999-12-31T23:59:59",
+        "2100-01-01T00:00:00",
+        "9999-01-01T00:00:00",
+        "2026-13-24T00:00:00",
+        "2026-11-24T25:00:00",
+        "2026-11-24T00:00:00+09:00",
+    ],
 )
 def test_a_candle_of_no_time_is_no_candle(time: str) -> None:
     """Neither an absurd year nor a zone that would move it by hours."""
     with pytest.raises(OutcomeUnknown):
         decode(json.dumps({**CANDLE, "candle_date_time_utc": time}).encode(), Candle)
+    for edge in ("2000-01-01T00:00:00", "2099-12-31T23:59:59"):
+        told = decode(json.dumps({**CANDLE, "candle_date_time_utc": edge}).encode(), Candle)
+        assert told.opened_at.isoformat() == f"{edge}+00:00"
+
+
+@pytest.mark.parametrize("name", ["candle_acc_trade_volume", "candle_acc_trade_price"])
+def test_a_candle_of_less_than_nothing_is_none(name: str) -> None:
+    """Neither in units nor in won."""
+    with pytest.raises(OutcomeUnknown):
+        decode(json.dumps({**CANDLE, name: -1}).encode(), Candle)
 
 
 # --- any answer ------------------------------------------------------------------------------------------------------
