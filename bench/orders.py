@@ -4,7 +4,8 @@ A server in a process of its own takes orders over TLS and notes when each had a
 processes share. Everybody places one order after another on a connection that is open, a tenth of a second apart, each
 client in a process of its own, several rounds in one run. Ours is asked as the daemon asks it, its gate included; once
 without the journal, and once as the daemon does it, where an order is written down, and on the disk, before its first
-byte. Bare asyncio writes a finished request: the road to the server and its waking up, which is in everybody's figure.
+byte. Bare asyncio writes a finished request: the road to the server and its waking up, which is in everybody's figure;
+aiohttp alone is the library that ours and ccxt ask.
 
     make clients
 
@@ -45,6 +46,7 @@ from trader.daemon import build  # noqa: E402
 from trader.orders.plans import new_intent  # noqa: E402
 from upbit.models import NewOrder, Side  # noqa: E402
 from upbit.network import Network  # noqa: E402
+from upbit.transport import open_session  # noqa: E402
 
 if TYPE_CHECKING:
     import ssl
@@ -52,7 +54,7 @@ if TYPE_CHECKING:
 
     from trader.app import App
 
-BARE, OURS, WHOLE = "bare asyncio", "ours", "ours, journal"
+BARE, LIBRARY, OURS, WHOLE = "bare asyncio", "aiohttp alone", "ours", "ours, journal"
 PEERS = {"sdk": "upbit-sdk", "ccxt": "ccxt"}
 PAUSE_S = 0.1
 """Ours would wait for Upbit's limit of 12 orders a second."""
@@ -133,6 +135,19 @@ async def bare(port: int, ca_file: Path, orders: int) -> None:
     writer.close()
 
 
+async def library(port: int, ca_file: Path, orders: int) -> None:
+    """Ask aiohttp, as ours and ccxt do, with nothing to sign, to weigh or to write down."""
+    headers = {"Authorization": f"Bearer {'x' * 400}", "Content-Type": "application/json"}
+    body = json.dumps({"market": "KRW-BTC", "side": "bid", "ord_type": "price", "price": "6000"}).encode()
+    async with open_session(Network(ca_file=ca_file)) as session:
+
+        async def place(_: int) -> None:
+            async with session.post(f"https://127.0.0.1:{port}/v1/orders", headers=headers, data=body) as answer:
+                await answer.read()
+
+        await repeat(place, orders, PAUSE_S)
+
+
 async def ours(port: int, ca_file: Path, folder: Path, orders: int, *, journal: bool) -> None:
     """Place orders as the daemon does."""
     environ = {
@@ -183,6 +198,8 @@ def alone(options: argparse.Namespace) -> None:
     with asyncio.Runner(loop_factory=uvloop.new_event_loop if options.alone != BARE else None) as runner:
         if options.alone == BARE:
             runner.run(bare(options.port, ca_file, orders))
+        elif options.alone == LIBRARY:
+            runner.run(library(options.port, ca_file, orders))
         else:
             runner.run(ours(options.port, ca_file, options.folder, orders, journal=options.alone == WHOLE))
 
@@ -245,7 +262,7 @@ def main() -> None:
     if options.alone:
         return alone(options)
 
-    everybody = [BARE, OURS, WHOLE, *(who for who, package in PEERS.items() if there(package))]
+    everybody = [BARE, LIBRARY, OURS, WHOLE, *(who for who, package in PEERS.items() if there(package))]
     everybody = [who for who in everybody if not options.only or who in options.only]
     found: dict[str, list[float]] = {who: [] for who in everybody}
     about = f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, Python {sys.version.split()[0]}"

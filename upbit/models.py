@@ -286,7 +286,7 @@ class ApiKey(Wire, frozen=True, kw_only=True):
     expires_at: Annotated[datetime, msgspec.Meta(tz=True)] = msgspec.field(name="expire_at")
 
 
-class StreamTicker(Wire, frozen=True, kw_only=True):
+class StreamTicker(Wire, frozen=True, kw_only=True, gc=False):
     """A ticker frame of the public WebSocket."""
 
     market: str = msgspec.field(name="code")

@@ -110,6 +110,26 @@ def test_a_stream_that_is_cut_again_and_again_leaves_no_wrong_candle(tmp_path: P
     told(story)
 
 
+@pytest.mark.failure("C6")
+def test_a_stream_that_refuses_what_is_asked_for_is_replaced_by_questions(tmp_path: Path) -> None:
+    """An error frame after every subscription, for minutes: all markets are judged on what REST says."""
+
+    async def story() -> None:
+        async with trading(tmp_path, markets=MARKETS) as desk:
+            desk.app.candle_stream._kind = "candle.7m"  # Upbit has none
+            closed_at, _ = await judged(desk.app)
+            for _ in range(3):
+                with counted() as asked:
+                    closed_at, late = await judged(desk.app, closed_at)
+                assert late < timedelta(seconds=15)
+                assert asked  # of a market without a trade nothing need be asked
+            assert true(desk.app, desk.box)
+            assert desk.box.violations.keys() == {"INVALID_PARAM"}  # ever more patiently, and nothing else is broken
+            assert desk.box.violations["INVALID_PARAM"] < 40
+
+    told(story)
+
+
 def test_a_restart_knows_its_candles(tmp_path: Path) -> None:
     """It compares three markets and asks for what closed meanwhile; without the file, slowly, for whole histories."""
 
