@@ -33,16 +33,16 @@ def rows(function: Callable[..., npt.NDArray[np.float64]], *series: npt.ArrayLik
     for row, answer in enumerate(result):
         parts = [array[row] for array in arrays]
         end = len(answer)
-        values = ask(function, parts) if recursive else answer[:0]
+        values = _ask(function, parts) if recursive else answer[:0]
         if not np.isfinite(values[-1:]).any():
             begin, end = finite_stretch(parts)
-            values = ask(function, [part[begin:end] for part in parts])
+            values = _ask(function, [part[begin:end] for part in parts])
         answer[: end - len(values)] = answer[end:] = np.nan
         answer[end - len(values) : end] = values
     return result
 
 
-def ask(
+def _ask(
     function: Callable[..., npt.NDArray[np.float64]], parts: Sequence[npt.NDArray[np.float64]]
 ) -> npt.NDArray[np.float64]:
     """Return what `function` says; nothing for input that is too short, on which tulipy raises."""
