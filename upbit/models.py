@@ -327,15 +327,6 @@ class StreamCandle(CandleFields, frozen=True, kw_only=True):
             raise ValueError(f"not a candle: {self.open:.12g} {self.high:.12g} {self.low:.12g} {self.close:.12g}")
 
 
-class StreamOrder(Wire, frozen=True, kw_only=True):
-    """A `myOrder` frame: something happened to one of the account's orders. A hint, never the only proof."""
-
-    uuid: str
-    market: str = msgspec.field(name="code")
-    state: str
-    identifier: str | None = None
-
-
 def need_price(price: Decimal) -> None:
     """Refuse at the edge what would poison everything behind it."""
     if not price.is_finite() or not LEAST_PRICE <= price < MOST:

@@ -17,9 +17,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import msgspec
 from websockets.exceptions import WebSocketException
 
-from upbit.auth import token
 from upbit.errors import UNREADABLE
-from upbit.models import StreamCandle, StreamOrder, StreamTicker, from_ms
+from upbit.models import StreamCandle, StreamTicker, from_ms
 from upbit.network import DIRECT, is_safe
 from upbit.sockets.choice import opener
 from upbit.sockets.common import BUNDLED_S, OPEN_S, Way
@@ -80,9 +79,6 @@ class Stream(Generic[T]):
         self.last_frame: float | None = None  # loop time since which frames are missing
         self.on_raw: Callable[[bytes], None] | None = None  # who keeps every frame as it came
 
-    def _headers(self) -> dict[str, str]:
-        return {}
-
     def _subscribe(self, what: list[dict[str, Any]] | None) -> None:
         """Set what is subscribed; None subscribes nothing."""
         if what != self._subscription:
@@ -127,12 +123,9 @@ class Stream(Generic[T]):
         """Hold one connection: subscribe, and deliver until it closes."""
         way = Way(
             url=self._url,
-            headers=self._headers(),
             tls=self._tls,
             proxy=self._proxy,
-            patience=lambda: (
-                self.bundled_s if self.on_raw is None else 0.0
-            ),  # who keeps frames keeps when they came, too
+            patience=lambda: 0.0 if self.on_raw else self.bundled_s,  # who keeps frames keeps when they came, too
         )
         async with opener()(way, partial(self._take, on_frame=on_frame)) as socket:
             self._socket = socket
@@ -332,16 +325,3 @@ class MarketStream(Stream[Heard]):
         codes = sorted(markets)
         kinds = [{"type": "trade", "codes": codes}, {"type": "orderbook", "codes": codes}]
         self._subscribe(kinds if markets else None)
-
-
-class OrderStream(Stream[StreamOrder]):
-    """Events of the account's orders: hints to look, never the only proof."""
-
-    def __init__(self, url: str, access_key: str, secret_key: str, *, rng: random.Random) -> None:
-        super().__init__(url + "/private", StreamOrder, rng)
-        self._access_key = access_key
-        self._secret_key = secret_key
-        self._subscribe([{"type": "myOrder", "codes": []}])
-
-    def _headers(self) -> dict[str, str]:
-        return {"Authorization": f"Bearer {token(self._access_key, self._secret_key)}"}

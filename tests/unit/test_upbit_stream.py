@@ -12,7 +12,6 @@ from decimal import Decimal
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-import jwt
 import pytest
 import uvloop
 from websockets.asyncio.server import ServerConnection, serve
@@ -23,7 +22,7 @@ from upbit import stream
 from upbit.models import StreamCandle, StreamTicker, Ticker
 from upbit.sockets import choice
 from upbit.sockets.common import BUNDLED_S, LARGEST_MESSAGE, Bundle
-from upbit.stream import CandleStream, OrderStream, TickerStream
+from upbit.stream import CandleStream, TickerStream
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -269,26 +268,6 @@ async def test_silence_counts_only_while_somebody_asks_for_frames() -> None:
     stream.last_frame = now - 20
     stream.wanted(frozenset({"KRW-BTC", "KRW-ETH"}))
     assert stream.last_frame == now - 20
-
-
-async def test_the_private_stream_signs_every_connection_afresh(script: Script) -> None:
-    """A token is for one handshake; it has no hash, and the subscription names no codes."""
-
-    async def once(connection: ServerConnection) -> None:
-        await connection.send(b'{"uuid":"u1","code":"KRW-BTC","state":"trade","identifier":null,"price":1}')
-        await connection.close(1000)
-
-    script.acts = [once]
-    client, seen = OrderStream(script.url, "AK", SECRET, rng=random.Random(1)), asyncio.Queue[str]()
-    async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
-        running = tasks.create_task(client.run(lambda order: seen.put_nowait(order.uuid)))
-        assert [await seen.get() for _ in range(2)] == ["u1", "u1"]
-        running.cancel()
-    tokens = [headers["authorization"].removeprefix("Bearer ") for headers in script.headers[:2]]
-    claims = [jwt.decode(token, options={"verify_signature": False}) for token in tokens]
-    assert claims[0]["nonce"] != claims[1]["nonce"]
-    assert set(claims[0]) == {"access_key", "nonce"}
-    assert script.told[0][1] == {"type": "myOrder", "codes": []}
 
 
 def test_plain_sockets_never_leave_this_machine() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from math import inf
@@ -31,7 +31,6 @@ class Way:
     """Where a socket leads, and how."""
 
     url: str
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)  # they may hold a token
     tls: ssl.SSLContext | None = None  # None: a plain one
     proxy: str | None = field(default=None, repr=False)  # it may hold a password
     patience: Callable[[], float] = lambda: BUNDLED_S  # how long a message may wait for others, seconds

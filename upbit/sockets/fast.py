@@ -97,7 +97,6 @@ async def open_fast(way: Way, on_message: OnMessage) -> AsyncIterator[Socket]:
                 way.url,
                 ssl_context=way.tls,
                 proxy=way.proxy,
-                extra_headers=dict(way.headers),
                 max_redirects=0,  # our token is for Upbit alone
                 max_frame_size=LARGEST_MESSAGE,
                 websocket_handshake_timeout=OPEN_S,

@@ -63,7 +63,6 @@ async def open_plain(way: Way, on_message: OnMessage) -> AsyncIterator[Socket]:
     async with _Direct(
         way.url,
         create_connection=partial(_Listening, way, on_message),  # type: ignore[arg-type] # as good as its class
-        additional_headers=way.headers,
         compression=None,
         open_timeout=OPEN_S,
         close_timeout=CLOSE_S,
