@@ -85,15 +85,19 @@ class Orders(Profits):
                 (self._now_ms(), state, outcome, http, name and self.redact(name), identifier),
             )
             if uuid is not None:
-                self._db.execute("UPDATE intent SET uuid = ? WHERE id = ?", (uuid, identifier))
+                self._note_uuid(identifier, uuid)
 
     @urgent
     def see(self, identifier: str, state: IntentState, uuid: str, notes: Iterable[Note] = ()) -> None:
         """Write that a doubtful order, or the fence in its place, was seen at the exchange."""
         with self._transaction():
             self._move(identifier, state, uuid=uuid)
-            self._db.execute("UPDATE intent SET uuid = ? WHERE id = ?", (uuid, identifier))
+            self._note_uuid(identifier, uuid)
             self._insert_notes(notes)
+
+    def _note_uuid(self, identifier: str, uuid: str) -> None:
+        """Keep a UUID unless another order has it: then one of them was told wrongly, and each has its name."""
+        self._db.execute("UPDATE OR IGNORE intent SET uuid = ? WHERE id = ?", (uuid, identifier))
 
     @urgent
     def never(self, identifier: str) -> None:

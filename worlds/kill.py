@@ -148,6 +148,7 @@ class ForkingKiller:
             world.folder = copy
             world.loop.before_turn = None
             world.machine.kill("power_loss" if point % POWER_LOSS_EVERY == 0 else "kill")
+            world.machine.open_books()  # those that are open are the parent's, who goes on writing
             world.loop.create_task(verdict(world, write)).add_done_callback(break_off)
 
     def _collect(self) -> None:

@@ -113,11 +113,12 @@ class Machine:
         self.host = Host(f"bot{self.generation}", self.address)
         self.host.cut_until = self.cut_until
         self._stage.story.tell("world", "daemon starts", generation=self.generation)
-        self._open_books()
+        self.open_books()
         task = self._stage.loop.start(self.host, self._daemon(self._stage.loop.time()))
         task.add_done_callback(self._ended)
 
-    def _open_books(self) -> None:
+    def open_books(self) -> None:
+        """Read the journal that lies in the folder now."""
         checker = self._stage.checker
         if checker.books is not None:
             self._read.append(checker.books)  # not closed: a forked process must not touch the other's files

@@ -249,6 +249,10 @@ def test_an_order_whose_uuid_was_told_wrongly_is_followed_by_our_own_name(tmp_pa
             assert (trade.volume, trade.stop_price is None) == (desk.free("BTC"), False)
             assert app.control.may_buy()
             assert await knows_our_orders(app)
+            with patch.object(Upbit, "place", place):
+                await sell(app)  # its order is told under the same name
+            assert desk.free("BTC") == 0
+            assert app.journal.open_trades() == []
 
     told(tmp_path, story)
 

@@ -63,6 +63,21 @@ def test_a_trade_is_bought_held_and_sold(journal: Journal) -> None:
     assert journal.last_exits() == {"KRW-BTC": NOW}
 
 
+def test_a_uuid_that_two_orders_were_told_under_stays_with_the_first(journal: Journal) -> None:
+    """One of the answers was wrong, and each order has its own name: both are followed."""
+    journal.begin_trade(trade(), intent())
+    accepted(journal, "i1", "u1")
+    journal.record_fills("i1", [fill("f1", "100", "1")], Decimal("0.05"))
+    journal.finish("i1")
+    journal.enter_position("t1", opened_at=NOW, stop_price=Decimal(95), highest_price=Decimal(100))
+    assert journal.leave("t1", {"code": "stop"}, intent("i2", side=Side.ASK))
+    accepted(journal, "i2", "u1")
+    assert [(one.state, one.uuid) for one in map(journal.intent, ("i1", "i2"))] == [
+        (IntentState.FINAL, "u1"),
+        (IntentState.ACCEPTED, None),
+    ]
+
+
 @pytest.mark.failure("A16")
 def test_a_fill_that_is_told_twice_counts_once(journal: Journal) -> None:
     """Fills are keyed by Upbit's own name for them."""

@@ -45,7 +45,8 @@ async def track(app: App, intent: Intent) -> None:
     is decided by `trader/orders/evidence.py`. Upbit's own name for it stood in one answer, too: where it shows no order
     of ours, ours is asked for.
     """
-    by_name = deque[dict[str, "str | None"]]([{"uuid": intent.uuid}, {"identifier": intent.identifier}])
+    names = {"uuid": intent.uuid, "identifier": intent.identifier}
+    by_name = deque({kind: name} for kind, name in names.items() if name is not None)
     looks, strangers, resting = Looks(protocol.to_order(intent)), Persistence(), Persistence(RESTS_S)
     for round_ in count():
         await pause(TRACK_S[min(round_, len(TRACK_S) - 1)])
@@ -65,7 +66,7 @@ async def track(app: App, intent: Intent) -> None:
         tell_long_doubt(app, intent)
 
 
-async def cancel(app: App, intent: Intent, **by_name: str | None) -> None:
+async def cancel(app: App, intent: Intent, **by_name: str) -> None:
     """Have a market order that rests taken away, so that what is left of it is decided anew when it has ended."""
     app.tell("resting", level=logging.WARNING, market=intent.market, identifier=intent.identifier)
     try:
