@@ -20,8 +20,8 @@ from backtest.report.as_json import to_json, trades_to_json
 from backtest.report.tables import all_tables
 from backtest.units import from_ms, name_of
 from cli.common.exits import OK
-from cli.common.memory import check_memory
 from cli.common.options import add_assumptions, add_period
+from cli.common.peak_memory import check_memory
 from cli.common.period import known, open_store, read_markets, read_period, read_unit
 from cli.common.printing import print_json
 from strategy import registry

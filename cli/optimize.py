@@ -23,8 +23,8 @@ from backtest.search.space import space_of
 from backtest.units import name_of
 from cli.backtest import load, load_strategy, reach, rules_of, traded
 from cli.common.exits import OK
-from cli.common.memory import check_memory, peak_mb
 from cli.common.options import add_assumptions, add_period
+from cli.common.peak_memory import check_memory, peak_mb
 from cli.common.period import ResearchMissing, open_store, read_markets, read_period, read_unit
 from cli.common.printing import print_json
 from cli.report import write

@@ -11,7 +11,7 @@ from cli.common.options import add_action
 from cli.common.period import ResearchMissing
 from cli.common.printing import print_json
 from tape.check import clock, examine
-from tape.form import Kind
+from tape.form import RecordKind
 from tape.reading import files_of
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def told(one: Findings, language: str) -> list[str]:
         name=one.path.name,
         first=clock(one.first_us) if one.first_us else "-",
         last=clock(one.last_us) if one.last_us else "-",
-        frames=one.records[Kind.FRAME],
+        frames=one.records[RecordKind.FRAME],
         gaps=len(one.gaps),
         state=state,
     )

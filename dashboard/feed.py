@@ -45,7 +45,7 @@ BUFFER = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Viewed:
     """What a viewer looks at: equal looks are made once."""
 
     path: str
@@ -57,7 +57,7 @@ class Look:
 class Viewer:
     """One open page."""
 
-    look: Look
+    look: Viewed
     cursor: int  # the newest event it was sent
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     sent: bytes = b""  # the picture it has
@@ -70,7 +70,7 @@ class Feed:
         self._desk = desk
         self._pages = pages
         self.viewers: set[Viewer] = set()
-        self._pictures: dict[Look, bytes] = {}
+        self._pictures: dict[Viewed, bytes] = {}
         self._rows: deque[tuple[int, bytes]] = deque(maxlen=KEPT)  # number and frame of every event, oldest first
         self._last = -1  # the newest event that was read
         self._made: tuple[int, int] | None = None  # state of the journal then
@@ -109,7 +109,7 @@ class Feed:
         sights = {look: await self._desk.sight(look.role, dict(look.asked)) for look in looks}
         after = self._last
 
-        def ask(journal: Queries) -> tuple[dict[Look, bytes], list[tuple[int, bytes]], int]:
+        def ask(journal: Queries) -> tuple[dict[Viewed, bytes], list[tuple[int, bytes]], int]:
             last = journal.last_event()
             rows = [] if after < 0 else list(self._frames(journal, after, last))
             return {look: self._picture(journal, look, sight) for look, sight in sights.items()}, rows, last
@@ -120,7 +120,7 @@ class Feed:
         for viewer in self.viewers:
             viewer.wake.set()
 
-    def _picture(self, journal: Queries, look: Look, sight: Sight) -> bytes:
+    def _picture(self, journal: Queries, look: Viewed, sight: Sight) -> bytes:
         page, hide = self._pages[look.path](journal, sight), sight.hide
         return frame("page", msgspec.json.encode([to_tree(part, hide) for part in page.sections]))
 
@@ -136,7 +136,7 @@ class Feed:
                 yield after, b"" if row is None else frame("row", msgspec.json.encode(to_tree(row, hide)), after)
 
     async def serve(
-        self, request: web.Request, look: Look, cursor: int, still: Callable[[], bool]
+        self, request: web.Request, look: Viewed, cursor: int, still: Callable[[], bool]
     ) -> web.StreamResponse:
         """Send what changes to one viewer, from the event behind `cursor` on.
 

@@ -20,7 +20,7 @@ from aiohttp import web
 from dashboard import locks, shell
 from dashboard.desk import Desk
 from dashboard.entrance import Entrance
-from dashboard.feed import Feed, Look
+from dashboard.feed import Feed, Viewed
 from dashboard.html import el
 from dashboard.pages import command, market, now, state, trades, why
 from dashboard.passes import LINK, SESSION, SESSION_LIFE, Passes, Role, form_token
@@ -278,7 +278,7 @@ class Site:
     async def page(self, request: web.Request, caller: Caller | None) -> web.Response:
         """Return a page that is made of the journal."""
         who, path = known(caller), request.path
-        look = Look(path, asked(request.query), who.role)
+        look = Viewed(path, asked(request.query), who.role)
         sight = await self.desk.sight(look.role, dict(look.asked))
 
         def ask(journal: Queries) -> tuple[Page, int, list[Node]]:
@@ -315,7 +315,7 @@ class Site:
         after = request.headers.get("Last-Event-ID") or request.query.get("after", "")
         if path not in PAGES or not (after.isascii() and after.isdigit() and len(after) < 19):  # noqa: PLR2004 - of SQLite
             raise web.HTTPBadRequest
-        look = Look(path, asked(request.query), who.role)
+        look = Viewed(path, asked(request.query), who.role)
         return await self.feed.serve(request, look, int(after), lambda: self.caller(request) == who)
 
     # --- what owners may ask for

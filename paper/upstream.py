@@ -18,7 +18,7 @@ import msgspec
 
 from failure import Failure
 from paper.wire import decode
-from sandbox.market.sources.live import BOOKS, FEEDS, TRADES, LiveSource, Told, read_listings
+from sandbox.market.sources.live import BOOKS, FEEDS, TRADES, LiveSource, UpstreamAnswer, read_listings
 from upbit.errors import ExchangeError, RateLimited
 from upbit.network import DIRECT
 from upbit.stream import Stream
@@ -133,8 +133,10 @@ class Upstream:
         self._wanted_at: dict[str, float] = {}  # kind: when somebody last wanted it
         self._turns = Turns()
         self._source: LiveSource | None = None
-        self._asking: dict[Asked, asyncio.Task[Told]] = {}
-        self._answers: OrderedDict[Asked, tuple[float, Told]] = OrderedDict()  # with until when they are of now
+        self._asking: dict[Asked, asyncio.Task[UpstreamAnswer]] = {}
+        self._answers: OrderedDict[Asked, tuple[float, UpstreamAnswer]] = (
+            OrderedDict()
+        )  # with until when they are of now
         self._looking: dict[str, asyncio.Task[None]] = {}  # by market
         self._running: set[asyncio.Task[Any]] = set()
         self._closing = False
@@ -164,7 +166,7 @@ class Upstream:
 
     # -- asked
 
-    async def answer(self, group: str, path: str, fields: Sequence[tuple[str, str]]) -> Told:
+    async def answer(self, group: str, path: str, fields: Sequence[tuple[str, str]]) -> UpstreamAnswer:
         """Ask, unless the answer is known, or asked for at this moment; never raises."""
         asked, now = (path, tuple(fields)), asyncio.get_running_loop().time()
         kept = self._answers.get(asked)
@@ -176,10 +178,10 @@ class Upstream:
             task.add_done_callback(lambda _: self._asking.pop(asked, None))
         return await asyncio.shield(task)
 
-    async def _ask(self, group: str, asked: Asked) -> Told:
+    async def _ask(self, group: str, asked: Asked) -> UpstreamAnswer:
         path, fields = asked
         try:
-            told = Told(HTTPStatus.OK, await self._quotation.fetch(group, path, fields))
+            told = UpstreamAnswer(HTTPStatus.OK, await self._quotation.fetch(group, path, fields))
         except ExchangeError as error:
             log.warning("paper_not_answered path=%s why=%s", path, brief(error))
             return refusal(error)
@@ -282,13 +284,13 @@ def brief(error: ExchangeError) -> str:
     return f"HTTP {error.status}" if error.message.startswith("<") else str(error)
 
 
-def refusal(error: ExchangeError) -> Told:
+def refusal(error: ExchangeError) -> UpstreamAnswer:
     """Return what a client is told instead of an answer: a refusal as it came, or that nobody answers."""
     status = error.status if error.status and error.status != HTTPStatus.OK else UNREACHABLE
     rest = error.retry_after if isinstance(error, RateLimited) else None
     said = error.name or ("upstream_unavailable" if rest is None else str(status))
     name = int(said) if said.isdigit() else said  # of the quotation side they are numbers
-    return Told(status, msgspec.json.encode({"error": {"name": name, "message": error.message}}), rest)
+    return UpstreamAnswer(status, msgspec.json.encode({"error": {"name": name, "message": error.message}}), rest)
 
 
 @asynccontextmanager

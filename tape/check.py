@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from tape.errors import TapeError
-from tape.form import SUFFIX, Gap, Kind, Record, moment_of, zstandard
+from tape.form import SUFFIX, Gap, Record, RecordKind, moment_of, zstandard
+from tape.problems import TapeError
 from tape.reading import about, is_being_recorded, read
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class Findings:
         self.first_us = self.first_us or record.at_us
         self.last_us = record.at_us
         self.records[record.kind] += 1
-        if record.kind == Kind.GAP:
+        if record.kind == RecordKind.GAP:
             self.gaps.append(msgspec.json.decode(record.content, type=Gap))
 
 
@@ -75,7 +75,7 @@ def examine_file(path: Path) -> Findings:
     except TapeError as error:
         found.faults.append(Fault(error.ko, error.en))
         return found
-    if not found.recording and (torn or not found.records[Kind.END]):
+    if not found.recording and (torn or not found.records[RecordKind.END]):
         found.faults.append(torn_at(found.last_us or begun_us))
     return found
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from tape.errors import ZstandardMissing
+from tape.problems import ZstandardMissing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -37,7 +37,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 
 
-class Kind(StrEnum):
+class RecordKind(StrEnum):
     """What a record tells."""
 
     FRAME = "frame"  # what a socket told, as it came

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import msgspec
 
-from tape.form import Gap, Kind
+from tape.form import Gap, RecordKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -102,7 +102,7 @@ def events(records: Iterable[Record]) -> Iterator[Trade | Book | Pause]:
     """Yield trades and books in the order they arrived; a trade that is told twice is one."""
     known: dict[str, deque[int]] = {}
     for record in records:
-        if record.channel == MARKET and record.kind == Kind.FRAME:
+        if record.channel == MARKET and record.kind == RecordKind.FRAME:
             event = event_of(record)
             if isinstance(event, Book) or (isinstance(event, Trade) and is_new(event, known)):
                 yield event
@@ -121,9 +121,9 @@ def is_new(trade: Trade, known: dict[str, deque[int]]) -> bool:
 
 def is_pause(record: Record) -> bool:
     """Return whether books are not known from a record on: the connection ended, or frames were lost."""
-    if record.kind == Kind.GAP:
+    if record.kind == RecordKind.GAP:
         return msgspec.json.decode(record.content, type=Gap).why != "closed"  # that one was told as it began
-    return record.channel == MARKET and record.kind == Kind.CLOSED
+    return record.channel == MARKET and record.kind == RecordKind.CLOSED
 
 
 def event_of(record: Record) -> Trade | Book | None:
@@ -150,7 +150,7 @@ def event_of(record: Record) -> Trade | Book | None:
 def answers(records: Iterable[Record]) -> Iterator[Answer]:
     """Yield what requests were answered with success."""
     for record in records:
-        if record.kind == Kind.ANSWER:
+        if record.kind == RecordKind.ANSWER:
             head, _, body = record.content.partition(b"\n")
             status, method, path = head.decode().split(" ", 2)
             if int(status) == ANSWERED:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 import msgspec
 
-from tape.errors import TapeError, no_tape, other_format
 from tape.form import (
     BLOCK,
     BLOCK_MAGIC,
@@ -24,6 +23,7 @@ from tape.form import (
     unpack,
     zstandard,
 )
+from tape.problems import TapeError, no_tape, other_format
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

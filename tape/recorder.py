@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from tape.form import Gap, Kind, Record, line, micros
+from tape.form import Gap, Record, RecordKind, line, micros
 from tape.redaction import redact, redact_path
 
 if TYPE_CHECKING:
@@ -42,23 +42,23 @@ class Recorder:
 
     def frame(self, channel: str, content: str | bytes) -> None:
         """Take a frame as it came."""
-        now = self._take(Kind.FRAME, channel, content.encode() if isinstance(content, str) else content)
+        now = self._take(RecordKind.FRAME, channel, content.encode() if isinstance(content, str) else content)
         self._heard[channel] = now
 
     def state(self, channel: str, state: str, content: bytes = b"") -> None:
         """Take note that a connection was made, and for what, or that it ended; between the two there is a gap."""
-        if state == Kind.OPEN:
-            now = self._take(Kind.OPEN, channel, content)
+        if state == RecordKind.OPEN:
+            now = self._take(RecordKind.OPEN, channel, content)
             if heard := self._heard.pop(channel, None):
                 self._gap(channel, Gap(from_us=heard, to_us=now, why="closed"))
-        elif state == Kind.CLOSED:
-            self._take(Kind.CLOSED, channel, b"")
+        elif state == RecordKind.CLOSED:
+            self._take(RecordKind.CLOSED, channel, b"")
 
     def answer(self, method: str, path: str, status: int, content: bytes, *, signed: bool) -> None:
         """Take an answer; one to a signed request is about the account, and only its shape is kept."""
         if signed:
             path, content = redact_path(path), redact(content)
-        self._take(Kind.ANSWER, "rest", f"{status} {method} {path}\n".encode() + content)
+        self._take(RecordKind.ANSWER, "rest", f"{status} {method} {path}\n".encode() + content)
 
     def failed(self, batch: Batch) -> None:
         """Take note that the batch that was taken last could not be written, nor what it told of a gap before."""
@@ -71,14 +71,14 @@ class Recorder:
         """Return and forget what waits; None when nothing does."""
         self._telling, self._dropped = self._dropped, None
         if self._telling is not None:
-            self._append(Record(micros(self._clock()), Kind.GAP, "tape", msgspec.json.encode(self._telling)))
+            self._append(Record(micros(self._clock()), RecordKind.GAP, "tape", msgspec.json.encode(self._telling)))
         if not self._lines:
             return None
         batch = Batch(self._first_us, self._last_us, len(self._lines), b"".join(self._lines))
         self._lines, self._bytes = [], 0
         return batch
 
-    def _take(self, kind: Kind, channel: str, content: bytes) -> int:
+    def _take(self, kind: RecordKind, channel: str, content: bytes) -> int:
         now = micros(self._clock())
         if self._bytes + len(content) > self._most:
             self._drop(Gap(from_us=now, to_us=now, why="slow", records=1))
@@ -87,7 +87,7 @@ class Recorder:
         return now
 
     def _gap(self, channel: str, gap: Gap) -> None:
-        self._append(Record(gap.to_us, Kind.GAP, channel, msgspec.json.encode(gap)))
+        self._append(Record(gap.to_us, RecordKind.GAP, channel, msgspec.json.encode(gap)))
 
     def _append(self, record: Record) -> None:
         if not self._lines:

@@ -9,8 +9,8 @@ import threading
 from itertools import count
 from typing import TYPE_CHECKING
 
-from tape.errors import unwritable
-from tape.form import FORMAT, SUFFIX, About, Kind, Record, moment_of, pack, pack_about, pack_block, zstandard
+from tape.form import FORMAT, SUFFIX, About, Record, RecordKind, moment_of, pack, pack_about, pack_block, zstandard
+from tape.problems import unwritable
 
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
@@ -102,7 +102,7 @@ class Writer:
             return
         file, self._file, self._hour = self._file, None, -1
         try:
-            write_all(file, pack([Record(at_us, Kind.END, "tape", why)]))
+            write_all(file, pack([Record(at_us, RecordKind.END, "tape", why)]))
         finally:
             os.close(file)
 

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from strategy import registry
-from tape.errors import TapeError
+from tape.problems import TapeError
 from tape.recorder import Recorder
 from tape.writing import Writer
 from trader.network import network_of

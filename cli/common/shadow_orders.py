@@ -15,7 +15,7 @@ import msgspec
 from sandbox.exchange.matching import Depth
 from sandbox.market.feed import Book, Level
 from sandbox.market.sources.live import LATENCY_MS
-from tape.form import Kind, micros
+from tape.form import RecordKind, micros
 from tape.market import MARKET, Pause, Trade, answers, events
 from tape.reading import records
 from upbit.models import Side
@@ -116,7 +116,7 @@ def put_on_paper(orders: Sequence[Sent], files: Iterable[Path], latency_ms: int 
 def near_orders(found: Iterable[Record], orders: Sequence[Sent], turnover: dict[str, Decimal]) -> Iterator[Record]:
     """Yield the frames around orders, so that only they are decoded; note the newest turnover of each market."""
     for record in found:
-        if record.kind == Kind.ANSWER and TICKERS.encode() in record.content.partition(b"\n")[0]:
+        if record.kind == RecordKind.ANSWER and TICKERS.encode() in record.content.partition(b"\n")[0]:
             for answer in answers([record]):
                 rows = msgspec.json.decode(answer.body, type=list[Row])
                 turnover.update((row.market, row.acc_trade_price_24h) for row in rows)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from sandbox.market.feed import PublicTrade
-from sandbox.market.tape import Tape
+from sandbox.market.public_trades import Tape
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from decimal import Decimal
 
     from sandbox.market.feed import Book, Candle, Listing, Source, Taker
-    from sandbox.market.tape import TickerState
+    from sandbox.market.public_trades import TickerState
 
 
 IDS_A_MS, OWN_IDS = 10_000, 9_900

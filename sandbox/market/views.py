@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from sandbox.market.feed import Book, Candle, Listing, PublicTrade
-    from sandbox.market.tape import TickerState
+    from sandbox.market.public_trades import TickerState
 
 CAUTIONS = (
     "PRICE_FLUCTUATIONS",

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
     from sandbox.auth import ApiKey, Token, TokenCheck
     from sandbox.limits import Limits
-    from sandbox.market.sources.live import Told
+    from sandbox.market.sources.live import UpstreamAnswer
     from sandbox.rest.call import Call
     from sandbox.rest.exchange import ExchangeRest
     from sandbox.rest.quotation import Quotation
 
-    Ask = Callable[[str, str, Sequence[tuple[str, str]]], Awaitable[Told]]
+    Ask = Callable[[str, str, Sequence[tuple[str, str]]], Awaitable[UpstreamAnswer]]
 
 logger = logging.getLogger(__name__)
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Protocol
 
-from tape.errors import unwritable
 from tape.market import Book, Trade, events
+from tape.problems import unwritable
 from tape.reading import records
 
 if TYPE_CHECKING:

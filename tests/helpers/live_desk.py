@@ -11,7 +11,7 @@ from sandbox.exchange.desk import Exchange
 from sandbox.floor import LiveFloor
 from sandbox.market.feed import Listing
 from sandbox.market.markets import Markets
-from sandbox.market.sources.live import FEEDS, LiveSource, Told
+from sandbox.market.sources.live import FEEDS, LiveSource, UpstreamAnswer
 from sandbox.stream.audience import Audience
 from sandbox.stream.relayed import Relayed
 
@@ -35,9 +35,9 @@ class Silence:
         self.looked_for: list[str] = []
         self.followed: dict[str, frozenset[str]] = {}
 
-    async def answer(self, group: str, path: str, fields: Sequence[tuple[str, str]]) -> Told:
+    async def answer(self, group: str, path: str, fields: Sequence[tuple[str, str]]) -> UpstreamAnswer:
         """Answer that nobody answers."""
-        return Told(503, f"{group} {path} {fields}".encode())
+        return UpstreamAnswer(503, f"{group} {path} {fields}".encode())
 
     async def look(self, market: str) -> None:
         """Take note."""

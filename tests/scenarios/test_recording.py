@@ -11,7 +11,7 @@ import pytest
 
 from cli.common.recording import recording_of
 from tape.check import examine
-from tape.form import Kind
+from tape.form import RecordKind
 from tape.market import MARKET, Trade, answers, events
 from tape.reading import files_of, records
 from tape.writing import Writer
@@ -61,9 +61,9 @@ def test_a_market_that_is_listed_meanwhile_is_followed(tmp_path: Path, monkeypat
         asyncio.get_running_loop().call_later(15.0, box.markets.relist, listing)
 
     tape = list(records(files_of(record(tmp_path, 60.0, list_later))))
-    (opening,) = [one for one in tape if one.kind == Kind.OPEN]
+    (opening,) = [one for one in tape if one.kind == RecordKind.OPEN]
     assert LATE not in msgspec.json.decode(opening.content, type=list[str])
-    frames = [one for one in tape if one.channel == MARKET and one.kind == Kind.FRAME]
+    frames = [one for one in tape if one.channel == MARKET and one.kind == RecordKind.FRAME]
     first = next(one for one in frames if LATE.encode() in one.content)
     assert 20_000_000 <= first.at_us - opening.at_us <= 22_000_000
 
@@ -79,7 +79,7 @@ def test_a_list_that_does_not_come_is_asked_for_again(tmp_path: Path, monkeypatc
 
     monkeypatch.setattr(Upbit, "markets", markets)
     tape = list(records(files_of(record(tmp_path, 30.0))))
-    assert any(one.kind == Kind.FRAME for one in tape)
+    assert any(one.kind == RecordKind.FRAME for one in tape)
 
 
 def test_a_disk_that_fails_for_a_while_costs_what_came_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,7 +98,7 @@ def test_a_disk_that_fails_for_a_while_costs_what_came_then(tmp_path: Path, monk
     told_of_gaps = len(failed) - 1  # each batch but the first began with a record of what was missing before
     assert (gap.why, gap.records) == ("disk", sum(failed) - told_of_gaps)
     assert one.faults == []
-    assert one.records[Kind.FRAME]
+    assert one.records[RecordKind.FRAME]
 
 
 def test_candles_of_before_are_asked_page_by_page_and_one_failure_costs_one_market(

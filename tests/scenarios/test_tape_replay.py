@@ -30,7 +30,7 @@ from sandbox.market.markets import Markets
 from sandbox.market.sources.tape import TapeMarket
 from simulation.loop import PacedLoop
 from tape.check import examine
-from tape.form import Kind
+from tape.form import RecordKind
 from tape.market import MARKET
 from tape.reading import files_of, records
 from tests.helpers.daemon_desk import opened, told
@@ -124,7 +124,7 @@ def test_a_lost_connection_is_a_gap_and_costs_no_rule(tmp_path: Path) -> None:
     """It is made again, and what is heard then goes on."""
     (one,) = examine(files_of(recorded(tmp_path, 30.0, drop_after=10.0).tape))
     assert [gap.why for gap in one.gaps] == ["closed"]
-    assert one.records[Kind.OPEN] == 2
+    assert one.records[RecordKind.OPEN] == 2
     assert one.faults == []
 
 
@@ -150,8 +150,8 @@ def test_a_daemon_records_what_it_hears_and_nothing_of_its_account(
 
     told(story)
     tape = list(records(files_of(tmp_path / "tape")))
-    assert {record.channel for record in tape if record.kind == Kind.FRAME} == {"market", "ticker", "candle"}
-    answers = [record.content for record in tape if record.kind == Kind.ANSWER]
+    assert {record.channel for record in tape if record.kind == RecordKind.FRAME} == {"market", "ticker", "candle"}
+    answers = [record.content for record in tape if record.kind == RecordKind.ANSWER]
     accounts = [answer.partition(b"\n")[2] for answer in answers if answer.startswith(b"200 GET /v1/accounts")]
     assert accounts
     assert all(row["balance"] == "***" for answer in accounts for row in json.loads(answer))
@@ -180,7 +180,7 @@ def test_hours_on_tape_are_replayed_twice_into_equal_journals(tmp_path: Path, mo
     files = examine(files_of(found.tape))
     assert [one.faults for one in files] == [[]] * len(files)
     assert len(files) >= hours
-    frames = sum(one.records[Kind.FRAME] for one in files)
+    frames = sum(one.records[RecordKind.FRAME] for one in files)
     size = sum(one.path.stat().st_size for one in files)
     print(  # noqa: T201 - the figures this is for
         f"\n{hours:g} h, {frames:,} frames, {size / 1e6:.1f} MB, {orders(first)} orders, equal journals"

@@ -250,7 +250,7 @@ def test_a_planted_import_is_found_with_file_and_line(texts: dict[str, str]) -> 
     assert [one.split(" ")[0] for one in wrong_ranks(build(plant), "trader", RANKS["trader"])] == [where]
     plant, where = planted("trader/orders/protocol.py", "import asyncio")
     assert [one.split(" ")[0] for one in impure(build(plant), PURE, IMPURE)] == [where]
-    plant, where = planted("sandbox/market/tape.py", "import sandbox.exchange.desk")
+    plant, where = planted("sandbox/market/public_trades.py", "import sandbox.exchange.desk")
     assert [one.split(" ")[0] for one in wrong_ranks(build(plant), "sandbox", RANKS["sandbox"])] == [where]
     for file, line in (("cli/run.py", "import bench.mutate"), ("cli/health.py", "from tests.helpers import house")):
         plant, where = planted(file, line)

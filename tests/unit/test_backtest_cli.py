@@ -281,7 +281,7 @@ def test_a_grid_that_does_not_fit_into_memory_is_refused(
     verb: str, history: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Before the machine begins to swap, and with what to do."""
-    monkeypatch.setattr("cli.common.memory.physical_memory", lambda: 1000)
+    monkeypatch.setattr("cli.common.peak_memory.physical_memory", lambda: 1000)
     assert main([verb]) == 2
     assert "Choose fewer markets or a shorter period" in capsys.readouterr().err
 

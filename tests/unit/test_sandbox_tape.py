@@ -15,8 +15,8 @@ from sandbox.market.feed import Book, Candle, Listing, PublicTrade
 from sandbox.market.ladder import KEPT, Ladder, read_candle, write_candle
 from sandbox.market.markets import Markets
 from sandbox.market.packed import BLOCK, Packed
+from sandbox.market.public_trades import TRADES_KEPT, Extreme
 from sandbox.market.sources.generator import Generator
-from sandbox.market.tape import TRADES_KEPT, Extreme
 
 START = 1_793_577_600_000  # 2026-11-02 00:00 UTC, a Monday
 LISTING = Listing("KRW-AAA", "가", "A", warning=False, caution=frozenset())

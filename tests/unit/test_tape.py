@@ -13,8 +13,8 @@ import pytest
 
 from main import main
 from tape.check import examine
-from tape.errors import TapeError, ZstandardMissing
-from tape.form import Gap, Kind, Record, moment_of, pack_about
+from tape.form import Gap, Record, RecordKind, moment_of, pack_about
+from tape.problems import TapeError, ZstandardMissing
 from tape.reading import Damage, about, files_of, read, records
 from tape.recorder import Recorder
 from tape.redaction import redact, redact_path
@@ -75,7 +75,7 @@ def test_what_came_is_read_again_byte_for_byte_with_the_time_it_arrived(tmp_path
     first, second, end = records(files_of(tmp_path))
     assert (first.channel, first.content, moment_of(first.at_us)) == ("ticker", ODD, BEGIN)
     assert (second.channel, second.content, second.at_us - first.at_us) == ("candle", b"{}", 250_000)
-    assert (end.kind, end.content) == (Kind.END, b"stop")
+    assert (end.kind, end.content) == (RecordKind.END, b"stop")
     assert faults(files_of(tmp_path)[0]) == []
 
 
@@ -220,8 +220,8 @@ def test_what_comes_faster_than_it_is_written_is_a_gap(tmp_path: Path) -> None:
     hand.recorder.frame("market", b"y")
     hand.write()
     hand.end()
-    frames = [one for one in records(files_of(tmp_path)) if one.kind == Kind.FRAME]
-    (gap,) = [one for one in records(files_of(tmp_path)) if one.kind == Kind.GAP]
+    frames = [one for one in records(files_of(tmp_path)) if one.kind == RecordKind.FRAME]
+    (gap,) = [one for one in records(files_of(tmp_path)) if one.kind == RecordKind.GAP]
     told = msgspec.json.decode(gap.content, type=Gap)
     assert told.why == "slow"
     assert told.records == 31 - len(frames) == hand.recorder.lost
@@ -264,7 +264,7 @@ def test_a_disk_that_takes_nothing_costs_what_it_did_not_take(tmp_path: Path) ->
     (found,) = examine(files_of(tmp_path))
     assert [(gap.why, gap.records) for gap in found.gaps] == [("disk", 1)]
     assert found.faults == []
-    assert found.records[Kind.FRAME] == 1
+    assert found.records[RecordKind.FRAME] == 1
 
 
 def test_half_a_write_is_taken_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -289,7 +289,7 @@ def test_half_a_write_is_taken_back(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     hand.end()
     (path,) = files_of(tmp_path)
     assert faults(path) == []
-    assert [b'"trade_price":3' in one.content for one in whole(path) if one.kind == Kind.FRAME] == [False, True]
+    assert [b'"trade_price":3' in one.content for one in whole(path) if one.kind == RecordKind.FRAME] == [False, True]
 
 
 def test_a_folder_that_takes_no_file_is_told_before_anything_is_heard(tmp_path: Path) -> None:

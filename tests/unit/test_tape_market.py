@@ -12,7 +12,7 @@ import pytest
 from sandbox.market.markets import Markets
 from sandbox.market.sources.tape import TapeMarket
 from sandbox.server import SandboxOptions, open_source
-from tape.errors import TapeError
+from tape.problems import TapeError
 from tests.helpers.tapes import BEGIN, Hand, ms
 
 if TYPE_CHECKING:

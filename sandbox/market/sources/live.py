@@ -50,7 +50,7 @@ class NotTold(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class UpstreamAnswer:
     """What was answered: a status, a body, and how long to rest if that was said (seconds)."""
 
     status: int
@@ -61,7 +61,7 @@ class Told:
 class Upstream(Protocol):
     """Who can ask the other exchange."""
 
-    async def answer(self, group: str, path: str, fields: Sequence[tuple[str, str]]) -> Told:
+    async def answer(self, group: str, path: str, fields: Sequence[tuple[str, str]]) -> UpstreamAnswer:
         """Ask what everybody may ask; never raises."""
 
     async def look(self, market: str) -> None:
@@ -113,7 +113,7 @@ class Coming(Protocol):
 
 
 @dataclass(slots=True, eq=False)
-class Waiting:
+class WaitingOrder:
     """An order that waits for a book of its market."""
 
     market: str
@@ -147,7 +147,7 @@ class LiveSource:
         self._books: dict[str, Book] = {}
         self._last: dict[tuple[str, str], Json] = {}  # frames, by kind and market
         self._seen: dict[str, OrderedDict[int, None]] = {}  # numbers of trades, by market
-        self._waiting: list[Waiting] = []
+        self._waiting: list[WaitingOrder] = []
         self._clients: Mapping[str, frozenset[str]] = {}
         self._asked: dict[str, int] = {}  # market: until when its book is followed
         self._heard_ms = 0  # the latest time there that was heard of
@@ -204,7 +204,7 @@ class LiveSource:
         """Let an order meet the first book that is surely later than its arrival and the latency, or give it up."""
         now_ms = self.floor.now_ms()
         due_ms = max(now_ms, self._heard_ms) + self._latency_ms  # a clock here that is late makes no book later
-        self._waiting.append(Waiting(market, order, now_ms, due_ms, effect, give_up))
+        self._waiting.append(WaitingOrder(market, order, now_ms, due_ms, effect, give_up))
         self._follow(market)
 
     async def look(self, market: str) -> None:
@@ -222,7 +222,7 @@ class LiveSource:
         if not known:
             self._listen()
 
-    def _meet(self, market: str, late_enough: Callable[[Waiting], bool]) -> None:
+    def _meet(self, market: str, late_enough: Callable[[WaitingOrder], bool]) -> None:
         for one in [one for one in self._waiting if one.market == market and late_enough(one)]:
             one.order.met_ms = one.due_ms
             one.effect()
@@ -361,7 +361,7 @@ class LiveSource:
         newest = book if last is None or book.at_ms >= last.at_ms else last
         self._take(newest, lambda one: newest.at_ms > one.due_ms or asked_ms >= one.arrived_ms + self._latency_ms)
 
-    def _take(self, book: Book, late_enough: Callable[[Waiting], bool]) -> None:
+    def _take(self, book: Book, late_enough: Callable[[WaitingOrder], bool]) -> None:
         self._books[book.market] = book
         if self.flowing:
             self._meet(book.market, late_enough)

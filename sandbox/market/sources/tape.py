@@ -17,10 +17,10 @@ import msgspec
 
 from sandbox.market.candles import DAY, MINUTE, aggregate, opened_ms
 from sandbox.market.feed import Book, Candle, Level, Listing, PublicTrade
-from tape.errors import TapeError
-from tape.form import Kind
+from tape.form import RecordKind
 from tape.market import MARKET, Answer, Pause, Trade, answers, events
 from tape.market import Book as RecordedBook
+from tape.problems import TapeError
 from tape.reading import files_of, records
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ class Beginning:
 
     def _opening(self, found: Iterable[Record]) -> Iterator[Record]:
         for record in found:
-            if not self.start_ms and record.channel == MARKET and record.kind == Kind.OPEN:
+            if not self.start_ms and record.channel == MARKET and record.kind == RecordKind.OPEN:
                 self.markets = tuple(msgspec.json.decode(record.content, type=list[str]))
                 self.start_ms = opened_ms(record.at_us // 1000, MINUTE) + MINUTE * 1000
             yield record
