@@ -80,7 +80,7 @@ async def private(client: ccxt.pro.upbit) -> dict[str, Any]:
     while not uuids <= {  # noqa: ASYNC110 - ccxt fills the list and tells nobody
         event["uuid"] for event in events if event["state"] in {"done", "cancel"}
     }:
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.1)
     following.cancel()
     accounts = (await client.fetch_balance())["info"]
     return {

@@ -64,7 +64,7 @@ async def ended(client: Client, uuid: str) -> Any:
         order = await done(client.fetch_order(uuid))
         if order["status"] in {"closed", "canceled"}:
             return order
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.1)
 
 
 async def refusal(kind: type[Exception], call: Callable[[], object]) -> str:

@@ -42,7 +42,7 @@ def ended(client: pyupbit.Upbit, uuid: str) -> Any:
         order = client.get_order(uuid)
         if order["state"] in {"done", "cancel"}:
             return order
-        time.sleep(0.05)
+        time.sleep(0.1)  # on paper an order waits for the next book, and the key may ask thirty times a second
 
 
 def look() -> dict[str, Any]:

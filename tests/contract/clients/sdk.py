@@ -65,7 +65,7 @@ async def ended(client: Upbit | AsyncUpbit, uuid: str) -> Any:
         order = await done(client.orders.retrieve(uuid=uuid))
         if order.state in {"done", "cancel"}:
             return order
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.1)
 
 
 async def refusal(kind: type[Exception], call: Callable[[], object]) -> str:
