@@ -196,8 +196,9 @@ def test_a_kill_costs_a_second_at_most(tmp_path: Path, trades: int) -> None:
     lost = [moment for name, moment in seen.frames if moment > seen.beside_at + 1.0 and name not in kept]
     loss_s = seen.killed_at - min(lost, default=seen.killed_at)
     assert loss_s <= 1.0 + seen.late_s
-    (one,) = examine(files_of(tmp_path))
-    assert [fault.en.partition(":")[0] for fault in one.faults] == ["The end is torn"]
+    *before, last = examine(files_of(tmp_path))  # an hour may have ended meanwhile
+    assert [one.faults for one in before] == [[]] * len(before)
+    assert [fault.en.partition(":")[0] for fault in last.faults] == ["The end is torn"]
     print(f"\nlost {loss_s:.2f} s, and this machine told frames {seen.late_s:.2f} s late")  # noqa: T201 - as above
 
 
