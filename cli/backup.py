@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from cli.common.exits import OK
 from journal import JOURNAL_FILE
-from journal.backups import add_copy
+from journal.backups import add_copy, note_backup
 from journal.reader import copy_to
 from trader.clock import wall_clock
 
@@ -41,13 +41,14 @@ def number_kept(text: str) -> int:
 
 def run(config: Config, options: argparse.Namespace) -> int:
     """Copy and check; an existing file is left alone."""
-    journal = config.data_dir / JOURNAL_FILE
+    journal, now = config.data_dir / JOURNAL_FILE, wall_clock()
     if options.keep is None:
         copy_to(journal, options.file)
         copy, removed = options.file, 0
     else:
-        copy, surplus = add_copy(journal, options.file, keep=options.keep, now=wall_clock())
+        copy, surplus = add_copy(journal, options.file, keep=options.keep, now=now)
         removed = len(surplus)
+    note_backup(journal, now)
     ko = f"백업했고 온전한지 확인했습니다: {copy}" + (f" (오래된 것 {removed}개 삭제)" if removed else "")
     en = f"Copied, and checked that it is whole: {copy}" + (f" ({removed} old removed)" if removed else "")
     print(ko if config.language == "ko" else en)

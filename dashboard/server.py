@@ -294,9 +294,9 @@ class Site:
     async def state(self, _: web.Request, caller: Caller | None) -> web.Response:
         """Return how the daemon itself is."""
         who, app = known(caller), self.desk.app
-        size = (app.config.data_dir / JOURNAL_FILE).stat().st_size
+        journal = app.config.data_dir / JOURNAL_FILE
         sight = await self.desk.sight(who.role, {})
-        page = state.page(state.pulse_of(app, len(self.feed.viewers), size), sight)
+        page = state.page(state.pulse_of(app, len(self.feed.viewers), journal), sight)
         return html(shell.framed(page, sight, path="/state", token=form_token(who.session)))
 
     async def csv(self, request: web.Request, caller: Caller | None) -> web.Response:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import re
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from journal.errors import JournalUnwritable, require
 from journal.reader import copy_to
 
 if TYPE_CHECKING:
-    from datetime import datetime
     from pathlib import Path
 
+log = logging.getLogger("backup")
+
+LAST = "last-backup"
 NAME = re.compile(r"journal-\d{8}T\d{6}Z\.sqlite3")
 
 
@@ -42,3 +46,20 @@ def add_copy(path: Path, folder: Path, *, keep: int, now: datetime) -> tuple[Pat
     except OSError as error:
         raise JournalUnwritable(folder, error.strerror) from error
     return target, surplus
+
+
+def note_backup(path: Path, now: datetime) -> None:
+    """Write beside the journal when it was copied last, for whoever looks after it; a copy is one without that, too."""
+    try:
+        path.with_name(LAST).write_text(now.astimezone(UTC).isoformat(), encoding="ascii")
+    except OSError as error:
+        log.warning("backup_not_noted why=%s", error.strerror)
+
+
+def last_backup(path: Path) -> datetime | None:
+    """Return when a journal was copied last, UTC; None when it never was, or nobody can tell."""
+    try:
+        found = datetime.fromisoformat(path.with_name(LAST).read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return None
+    return found.astimezone(UTC) if found.tzinfo else None

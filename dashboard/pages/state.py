@@ -10,13 +10,17 @@ from config.version import VERSION
 from dashboard.html import el
 from dashboard.pages.parts import Page, facts, section, table, warning
 from dashboard.passes import Role
+from journal.backups import last_backup
 from notifier import watchers
+from notifier.formats import stamp
 from notifier.labels import MODES
 from notifier.words import readable
 from trader.health import LIMITS_S
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
+    from pathlib import Path
 
     from dashboard.desk import Sight
     from dashboard.html import Node
@@ -35,9 +39,10 @@ class Pulse:
     mode: str
     viewers: int
     journal_bytes: int
+    last_backup: datetime | None  # UTC; None: never, as far as is known
 
 
-def pulse_of(app: App, viewers: int, journal_bytes: int) -> Pulse:
+def pulse_of(app: App, viewers: int, journal: Path) -> Pulse:
     """Return how a daemon is."""
     return Pulse(
         quiet_s={loop: app.health.quiet_s(loop) for loop in LIMITS_S},
@@ -47,7 +52,8 @@ def pulse_of(app: App, viewers: int, journal_bytes: int) -> Pulse:
         strategy=app.strategy.name,
         mode=app.mode,
         viewers=viewers,
-        journal_bytes=journal_bytes,
+        journal_bytes=journal.stat().st_size,
+        last_backup=last_backup(journal),
     )
 
 
@@ -56,11 +62,13 @@ def page(pulse: Pulse, sight: Sight) -> Page:
     title = sight.say("상태", "Health")
     stopped = [warning(watchers.sentence(loop, sight.language)) for loop in sorted(pulse.dead)]
     fine = el("p", sight.say("모든 부분이 정상으로 동작합니다.", "All parts are at work."))
+    never = sight.say("없음", "none")
     pairs = [
         (sight.say("버전", "version"), VERSION),
         (sight.say("모드", "mode"), MODES[pulse.mode].say(sight.language)),
         (sight.say("전략", "strategy"), pulse.strategy),
         (sight.say("거래 기록 크기", "size of the journal"), f"{pulse.journal_bytes / 1e6:,.1f} MB"),
+        (sight.say("마지막 백업", "last backup"), f"{stamp(pulse.last_backup)} KST" if pulse.last_backup else never),
         (sight.say("보는 사람", "viewers"), f"{pulse.viewers:,}"),
     ]
     pairs += [

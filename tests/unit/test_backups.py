@@ -13,10 +13,11 @@ import pytest
 from cli import backup as verb
 from config.settings import Config
 from journal import JOURNAL_FILE
-from journal.backups import add_copy
+from journal.backups import LAST, add_copy, last_backup, note_backup
 from journal.errors import JournalError, JournalUnwritable
 from journal.journal import Journal
 from journal.reader import copy_to, open_reader
+from trader.clock import wall_clock
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -99,6 +100,24 @@ def test_the_verb_says_where_the_copy_is(
     assert words in first
     assert str(tmp_path / "one") in first
     assert str(tmp_path / "many") in second
+
+
+def test_when_a_journal_was_copied_last_is_known_beside_it(journal: Path, tmp_path: Path) -> None:
+    """Never before the first copy; what nobody can read is not made up; a disk that takes no note costs no copy."""
+    assert last_backup(journal) is None
+    assert verb.run(Config(data_dir=journal.parent), Namespace(file=tmp_path / "one", keep=None)) == 0
+    found = last_backup(journal)
+    assert found is not None
+    assert abs(wall_clock() - found) < timedelta(hours=1)
+    note_backup(journal, NOW)
+    assert last_backup(journal) == NOW
+    for unreadable in ("yesterday", "2026-11-02T12:00:00"):
+        journal.with_name(LAST).write_text(unreadable)
+        assert last_backup(journal) is None
+    journal.with_name(LAST).unlink()
+    journal.with_name(LAST).mkdir()
+    assert verb.run(Config(data_dir=journal.parent), Namespace(file=tmp_path / "two", keep=None)) == 0
+    assert last_backup(journal) is None
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "many", "1.5", "10001"])

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import re
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from dashboard.passes import Role
+from journal import JOURNAL_FILE
+from journal.backups import note_backup
 from notifier.watchers import name_of
 from tests.helpers.web_page import served
 from trader.health import LIMITS_S, Health
@@ -27,6 +30,7 @@ async def test_each_part_says_when_it_last_finished_a_step_and_what_ails_it(tmp_
             page.app.health.alive(loop)
         page.app.health.failed("update_prices", ValueError("no price"))
         now[0] = 95.0
+        note_backup(page.app.config.data_dir / JOURNAL_FILE, datetime(2026, 11, 2, 12, tzinfo=UTC))
         cookies = page.log_in(Role.OWNER)
         headers = {"Cookie": f"{page.site.cookie}={cookies[page.site.cookie]}"}
         async with page.client.get(page.url + "/state", headers=headers) as answer:
@@ -38,6 +42,7 @@ async def test_each_part_says_when_it_last_finished_a_step_and_what_ails_it(tmp_
         if loop != "update_prices":
             assert shown[name_of(loop, "en")] == ["5 s ago", f"{limit:,.0f} s", "-"]
     assert "The live prices part has stopped" in text
+    assert "2026-11-02 21:00 KST" in text  # the last backup
     assert shown["strategy.unit"] == ["240", "default"]
     assert "None" not in text
 
