@@ -211,7 +211,7 @@ async def stay_connected(connect: Callable[[], Awaitable[None]]) -> None:
         began = loop.time()
         try:
             await connect()
-        except Exception as error:
+        except Exception as error:  # whatever the network, Discord or the library comes up with: it is tried again
             log.warning("the bot is not connected error=%s", type(error).__name__, exc_info=failures == 0)
         failures = 0 if loop.time() - began > STEADY_S else failures + 1
         await pause(min(LONGEST_REST_S, 2.0 ** min(failures, 10)))

@@ -28,6 +28,10 @@ CONFIRM_FROM = Decimal(5_000_000)
 """From this many won in positions at one time on, a live start wants the number a second time."""
 
 
+CREDENTIALS = re.compile(r"(//|^)[^/?#]*@")
+"""A name and a password in an address, which its sentence must not repeat."""
+
+
 def check_text(name: str, text: str, *, spaces: bool) -> Iterator[Problem]:
     """Tell what copying has left in a value of the environment: marks around it, or characters nobody sees."""
     unseen = sorted({INVISIBLE.get(one) or f"U+{ord(one):04X}" for one in text if is_unseen(one)})
@@ -59,9 +63,10 @@ def check_base_url(text: str) -> Iterator[Problem]:
     parts = split_address(text)
     secure = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(text))
     if not secure or not parts.hostname or parts.path or parts.query:
+        shown = shortened(CREDENTIALS.sub(r"\1***@", text))
         yield Problem(
-            ko=f"UPBIT_BASE_URL {text}은(는) 쓸 수 없습니다. https여야 하고, http는 이 컴퓨터(127.0.0.1)만 됩니다.",
-            en=f"UPBIT_BASE_URL {text} cannot be used: it must be https; http only to this machine (127.0.0.1).",
+            ko=f"UPBIT_BASE_URL {shown}은(는) 쓸 수 없습니다. https여야 하고, http는 이 컴퓨터(127.0.0.1)만 됩니다.",
+            en=f"UPBIT_BASE_URL {shown} cannot be used: it must be https; http only to this machine (127.0.0.1).",
         )
 
 

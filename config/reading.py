@@ -19,6 +19,7 @@ from config.checks import (
     check_webhook,
 )
 from config.problems import LONGEST_PROBLEM, ConfigError, Problem, shortened
+from config.redaction import Redaction
 from config.settings import (
     DEFAULT_BASE_URL,
     ChatSettings,
@@ -64,7 +65,8 @@ def load(environ: Mapping[str, str], *, path: Path | None = None, overrides: Seq
         reader.read_override(text)
     config = reader.finish()
     if reader.problems:
-        raise UnusableSettings(reader.problems, config)
+        hide = Redaction.of(config)  # a key that was pasted into another setting stands in that one's sentence
+        raise UnusableSettings([Problem(ko=hide(one.ko), en=hide(one.en)) for one in reader.problems], config)
     return config
 
 

@@ -53,8 +53,7 @@ class Redaction:
 def forms_of(secret: Secret) -> Iterator[str]:
     """Yield a secret, and the parts of an address that are enough to use it: a webhook's token, a proxy's password."""
     text = secret.reveal()
-    yield text
     _, _, rest = text.partition("://")
     place, _, path = rest.partition("?")[0].partition("/")
     _, _, password = place.rpartition("@")[0].partition(":")
-    yield from (part for part in (path.rpartition("/")[2], password, unquote(password)) if len(part) >= SHORTEST)
+    yield from (part for part in (text, path.rpartition("/")[2], password, unquote(password)) if len(part) >= SHORTEST)

@@ -86,7 +86,7 @@ class Feed:
                 await self.refresh()
             except JournalError as error:
                 log.warning("the page waits for the journal: %s", error)
-            except Exception:
+            except Exception:  # a fault of the page is no viewer's end, and the next state may be well
                 log.exception("the page cannot be made")
                 await pause(REST_S * self._desk.seconds)  # once a while is enough to say it
             least = REFRESH_S * self._desk.seconds

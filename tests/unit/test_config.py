@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from config.converters import amount, one_of, whole
 from config.problems import ConfigError
-from config.reading import load, take_secrets
+from config.reading import UnusableSettings, load, take_secrets
 from config.redaction import Redaction
 from config.settings import Config, Secret, most_spent, setting
 from config.tables import SETTINGS, Setting, effective, settings_in
@@ -279,6 +279,17 @@ def test_a_way_out_that_cannot_be_used_is_told_in_words(environ: dict[str, str],
     (told,) = problems(environ)
     assert words in told
     assert "1234" not in told
+
+
+def test_no_sentence_about_settings_repeats_a_secret() -> None:
+    """It goes to the terminal, into the container's log and to Discord; a key is pasted into the wrong line soon."""
+    keys = {"ACCESS_KEY": "an-access-key-0123456789", "SECRET_KEY": "a-secret-key-0123456789abcdef"}
+    wrong = {"BOT_LANGUAGE": keys["SECRET_KEY"], "UPBIT_BASE_URL": "http://me:my-password@upbit.example"}
+    with pytest.raises(UnusableSettings) as told:
+        load(keys | wrong, overrides=[f"strategy.unit={keys['ACCESS_KEY']}"])
+    said = "".join(problem.ko + problem.en for problem in told.value.problems)
+    assert said.count("***") == 6
+    assert not any(secret in said for secret in (*keys.values(), "my-password"))
 
 
 @pytest.mark.parametrize(
