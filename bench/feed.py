@@ -14,11 +14,9 @@ long as tickers: it knows nothing else of Upbit's but books. On a busy machine c
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import contextlib
 import gc
-import importlib.metadata
 import json
 import os
 import random
@@ -28,31 +26,31 @@ import statistics
 import struct
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-import msgspec  # noqa: E402 - all of these: run by path
-import uvloop  # noqa: E402
-from websockets.exceptions import ConnectionClosed  # noqa: E402
-from websockets.sync.server import serve  # noqa: E402
+import msgspec
+import uvloop
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.server import serve
 
-from bench.certificate import AUTHORITY, serving_tls  # noqa: E402
-from bench.peers.counting import ACCESS_KEY, MARKETS, SECRET_KEY, Counter, Enough  # noqa: E402
-from config.reading import load  # noqa: E402
-from state import Price  # noqa: E402
-from trader.clock import wall_clock  # noqa: E402
-from trader.daemon import build  # noqa: E402
-from trader.prices import update_prices  # noqa: E402
+from bench.beside import ROOT, arguments, in_turn, settings, there
+from bench.certificate import AUTHORITY, serving_tls
+from bench.peers.counting import MARKETS, Counter, Enough
+from config.reading import load
+from state import Price
+from trader.clock import wall_clock
+from trader.daemon import build
+from trader.prices import update_prices
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Iterator
 
     from websockets.sync.server import ServerConnection
@@ -181,14 +179,7 @@ def header(held: bytes) -> tuple[int, int]:
 
 async def ours(port: int, ca_file: Path, folder: Path, counter: Counter) -> None:
     """Run `update_prices` of a daemon that trades five markets."""
-    environ = {
-        "ACCESS_KEY": ACCESS_KEY,
-        "SECRET_KEY": SECRET_KEY,
-        "UPBIT_BASE_URL": f"https://127.0.0.1:{port}",
-        "SSL_CERT_FILE": str(ca_file),
-        "BOT_DATA_DIR": str(folder / f"data-{os.getpid()}"),
-    }
-    async with build(load(environ), wall_clock, asyncio.Event()) as app:
+    async with build(load(settings(port, ca_file, folder)), wall_clock, asyncio.Event()) as app:
         await app.state.trading_dict.replace(dict.fromkeys(MARKETS, Price(price=Decimal(1), as_of=wall_clock())))
         counted(app, counter)
         gc.collect()
@@ -228,16 +219,7 @@ def alone(options: argparse.Namespace) -> None:
 # --- all of them
 
 
-def there(package: str) -> bool:
-    """Return whether a package is installed; the SDK is called as our room, so it is found by its metadata."""
-    try:
-        importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return False
-    return True
-
-
-def measured(who: str, port: int, folder: Path, frames: int) -> float:
+def measured(frames: int, who: str, port: int, folder: Path) -> list[float]:
     """Run one client; return processor microseconds a frame."""
     if who in PEERS:
         script = [str(ROOT / "bench" / "peers" / "feed.py"), who, str(port), str(folder / AUTHORITY), str(WARM)]
@@ -249,31 +231,13 @@ def measured(who: str, port: int, folder: Path, frames: int) -> float:
     lines = done.stdout.splitlines()
     if not lines:
         raise SystemExit(f"{who} told nothing:\n{done.stderr[-3000:]}")
-    return float(json.loads(lines[-1])["us"])
-
-
-@contextlib.contextmanager
-def serving(folder: Path) -> Iterator[int]:
-    """Run the server; yield its port."""
-    command = [sys.executable, str(Path(__file__)), "--serve", "--folder", str(folder)]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603
-        assert process.stdout is not None
-        try:
-            yield int(process.stdout.readline())
-        finally:
-            process.terminate()
+    return [float(json.loads(lines[-1])["us"])]
 
 
 def main() -> None:
     """Print what a frame costs everybody, and the ratios."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = arguments(__doc__, rounds=5)
     parser.add_argument("--frames", type=int, default=3000, help="in a round")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--only", nargs="*", help="some of them")
-    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
-    parser.add_argument("--alone", help=argparse.SUPPRESS)
-    parser.add_argument("--port", type=int, help=argparse.SUPPRESS)
-    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve:
         return server(options.folder)
@@ -282,14 +246,7 @@ def main() -> None:
 
     needed = {FLOOR: None, DECODED: None, "ours": None, "ours, picows": "picows", **PEERS}
     everybody = [who for who, package in needed.items() if package is None or there(package)]
-    everybody = [who for who in everybody if not options.only or who in options.only]
-    found: dict[str, list[float]] = {who: [] for who in everybody}
-    about = f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, Python {sys.version.split()[0]}"
-    print(f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {about}")
-    with tempfile.TemporaryDirectory() as made, serving(Path(made)) as port:
-        for _ in range(options.rounds):
-            for who in everybody:
-                found[who].append(measured(who, port, Path(made), options.frames))
+    found = in_turn(options, everybody, partial(measured, options.frames))
     middle = {who: statistics.median(values) for who, values in found.items()}
     print(f"{'':16}{'us a frame':>12}{'least':>8}{'most':>8}{'x floor':>9}{'x cryptofeed':>14}")
     for who, value in middle.items():

@@ -14,43 +14,41 @@ A peer that is not installed is left out. On a busy machine compare only ratios 
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import contextlib
 import gc
-import importlib.metadata
 import json
 import os
 import socket
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-import uvloop  # noqa: E402 - all of these: run by path
+import uvloop
 
-from bench.certificate import AUTHORITY, serving_tls  # noqa: E402
-from bench.peers.counting import ACCESS_KEY, SECRET_KEY, repeat  # noqa: E402
-from config.reading import load  # noqa: E402
-from journal.records import IntentState, Trade  # noqa: E402
-from trader.clock import wall_clock  # noqa: E402
-from trader.daemon import build  # noqa: E402
-from trader.orders.plans import new_intent  # noqa: E402
-from upbit.models import NewOrder, Side  # noqa: E402
-from upbit.network import Network  # noqa: E402
-from upbit.transport import open_session  # noqa: E402
+from bench.beside import ROOT, arguments, in_turn, settings, there
+from bench.certificate import AUTHORITY, serving_tls
+from bench.peers.counting import repeat
+from config.reading import load
+from journal.records import IntentState, Trade
+from trader.clock import wall_clock
+from trader.daemon import build
+from trader.orders.plans import new_intent
+from upbit.models import NewOrder, Side
+from upbit.network import Network
+from upbit.transport import open_session
 
 if TYPE_CHECKING:
+    import argparse
     import ssl
-    from collections.abc import Iterator
 
     from trader.app import App
 
@@ -150,14 +148,8 @@ async def library(port: int, ca_file: Path, orders: int) -> None:
 
 async def ours(port: int, ca_file: Path, folder: Path, orders: int, *, journal: bool) -> None:
     """Place orders as the daemon does."""
-    environ = {
-        "ACCESS_KEY": ACCESS_KEY,
-        "SECRET_KEY": SECRET_KEY,
-        "UPBIT_BASE_URL": f"https://127.0.0.1:{port}",
-        "SSL_CERT_FILE": str(ca_file),
-        "BOT_DATA_DIR": str(folder / f"data-{os.getpid()}"),
-    }
-    async with build(load(environ, overrides=["risk.max_day_krw=10000000000"]), wall_clock, asyncio.Event()) as app:
+    config = load(settings(port, ca_file, folder), overrides=["risk.max_day_krw=10000000000"])
+    async with build(config, wall_clock, asyncio.Event()) as app:
 
         async def place(number: int) -> None:
             order = NewOrder(
@@ -207,16 +199,7 @@ def alone(options: argparse.Namespace) -> None:
 # --- all of them
 
 
-def there(package: str) -> bool:
-    """Return whether a package is installed."""
-    try:
-        importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return False
-    return True
-
-
-def measured(who: str, port: int, folder: Path, orders: int) -> list[float]:
+def measured(orders: int, who: str, port: int, folder: Path) -> list[float]:
     """Run one client; return microseconds from each decision to its order's arrival."""
     (folder / "arrived").unlink(missing_ok=True)
     if who in PEERS:
@@ -234,28 +217,10 @@ def measured(who: str, port: int, folder: Path, orders: int) -> list[float]:
     return [(there - here) / 1000 for here, there in zip(decided, arrived, strict=True)][WARM:]
 
 
-@contextlib.contextmanager
-def serving(folder: Path) -> Iterator[int]:
-    """Run the server; yield its port."""
-    command = [sys.executable, str(Path(__file__)), "--serve", "--folder", str(folder)]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603
-        assert process.stdout is not None
-        try:
-            yield int(process.stdout.readline())
-        finally:
-            process.terminate()
-
-
 def main() -> None:
     """Print how long an order takes everybody, and the ratios."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = arguments(__doc__, rounds=3)
     parser.add_argument("--orders", type=int, default=60, help="in a round")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", nargs="*", help="some of them")
-    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
-    parser.add_argument("--alone", help=argparse.SUPPRESS)
-    parser.add_argument("--port", type=int, help=argparse.SUPPRESS)
-    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve:
         return serve(options.folder)
@@ -263,14 +228,7 @@ def main() -> None:
         return alone(options)
 
     everybody = [BARE, LIBRARY, OURS, WHOLE, *(who for who, package in PEERS.items() if there(package))]
-    everybody = [who for who in everybody if not options.only or who in options.only]
-    found: dict[str, list[float]] = {who: [] for who in everybody}
-    about = f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, Python {sys.version.split()[0]}"
-    print(f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {about}")
-    with tempfile.TemporaryDirectory() as made, serving(Path(made)) as port:
-        for _ in range(options.rounds):
-            for who in everybody:
-                found[who] += measured(who, port, Path(made), options.orders)
+    found = in_turn(options, everybody, partial(measured, options.orders))
     middle = {who: statistics.median(values) for who, values in found.items()}
     print(f"{'':16}{'us, median':>12}{'p90':>8}{'x ccxt':>9}{'x bare':>9}")
     for who, value in middle.items():
