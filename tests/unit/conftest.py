@@ -1,4 +1,4 @@
-"""The parts of a daemon as most tests of the money rules want them; a file that wants others says so itself."""
+"""The parts of a daemon as most tests want them; a file that wants others says so itself."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.helpers.handmade import written_by_hand
+from journal.journal import Journal
+from tests.helpers.handmade import NOW, written_by_hand
 from tests.helpers.trading import trading
 
 if TYPE_CHECKING:
@@ -28,3 +29,10 @@ def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Trading]:
 def daemon() -> Mocked:
     """Return a daemon whose journal and exchange are written by hand."""
     return written_by_hand()
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    """Return an empty journal."""
+    with Journal.open(tmp_path / "journal.sqlite3", lambda: NOW) as opened:
+        yield opened

@@ -40,7 +40,6 @@ from upbit.rest import Upbit
 from upbit.transport import open_session
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)
@@ -55,13 +54,6 @@ class Words(TypedDict):
 
 WORDS: Words = {"ko": "까닭", "en": "the reason"}
 KO = Messages(language="ko", mode="live")
-
-
-@pytest.fixture
-def journal(tmp_path: Path) -> Iterator[Journal]:
-    """Return an empty journal."""
-    with Journal.open(tmp_path / "journal.sqlite3", lambda: NOW) as opened:
-        yield opened
 
 
 def control(journal: Journal, messages: Messages = KO) -> Control:

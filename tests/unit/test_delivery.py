@@ -14,7 +14,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from journal.journal import Journal
 from notifier import embed_limits
 from notifier.answers import Delivery, retry_after
 from notifier.curve import KEPT, Curve, picture
@@ -24,7 +23,6 @@ from notifier.webhook_rate import WebhookRate
 from sandbox.discord import is_within
 from tests.helpers.webhook_desk import (
     GONE,
-    NOW,
     PATH,
     REFUSED,
     Desk,
@@ -35,17 +33,8 @@ from tests.helpers.webhook_desk import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
+    from journal.journal import Journal
     from journal.records import Note
-
-
-@pytest.fixture
-def journal(tmp_path: Path) -> Iterator[Journal]:
-    """Return an empty journal."""
-    with Journal.open(tmp_path / "j.sqlite3", lambda: NOW) as opened:
-        yield opened
 
 
 # --- limits ---------------------------------------------------------------------------------------------------------

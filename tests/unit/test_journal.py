@@ -13,7 +13,6 @@ from datetime import timedelta
 from decimal import Decimal
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -28,17 +27,7 @@ from tests.helpers.journals import NOW, accepted, fill, intent, trade
 from tests.helpers.scans import a_scan
 from upbit.models import Side
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 ROOT = Path(__file__).resolve().parent.parent.parent
-
-
-@pytest.fixture
-def journal(tmp_path: Path) -> Iterator[Journal]:
-    """Return an empty journal."""
-    with Journal.open(tmp_path / "journal.sqlite3", lambda: NOW) as opened:
-        yield opened
 
 
 def test_a_trade_is_bought_held_and_sold(journal: Journal) -> None:

@@ -6,20 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from journal.journal import Journal
 from journal.reader import open_reader
-from tests.helpers.journals import NOW, intent, trade
+from tests.helpers.journals import intent, trade
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
-
-@pytest.fixture
-def journal(tmp_path: Path) -> Iterator[Journal]:
-    """Return an empty journal."""
-    with Journal.open(tmp_path / "journal.sqlite3", lambda: NOW) as opened:
-        yield opened
+    from journal.journal import Journal
 
 
 def test_a_question_is_asked_once_while_nothing_is_written(journal: Journal) -> None:

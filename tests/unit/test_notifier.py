@@ -18,7 +18,6 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from journal.journal import Journal
 from journal.records import Ends, Fill, Halt, Level, Note, Trade
 from notifier.answers import Delivery
 from notifier.cards import Room
@@ -30,8 +29,9 @@ from simulation.loop import PacedLoop
 from trader.health import LIMITS_S
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
-    from pathlib import Path
+    from collections.abc import AsyncIterator
+
+    from journal.journal import Journal
 
 NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)
 TRADE = Trade(
@@ -224,13 +224,6 @@ def test_every_watcher_has_its_sentence() -> None:
     for name in LIMITS_S:
         assert sentence(name, "ko") != sentence(name, "en")
         assert "restart" in sentence(name, "en")
-
-
-@pytest.fixture
-def journal(tmp_path: Path) -> Iterator[Journal]:
-    """Return an empty journal."""
-    with Journal.open(tmp_path / "j.sqlite3", lambda: NOW) as opened:
-        yield opened
 
 
 def queue(journal: Journal, *keys: str) -> None:

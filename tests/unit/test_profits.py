@@ -18,17 +18,9 @@ from journal.schema import MIGRATIONS
 from tests.helpers.journals import NOW, accepted, fill, intent, trade
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from journal.queries import Queries
-
-
-@pytest.fixture
-def journal(tmp_path: Path) -> Iterator[Journal]:
-    """Return an empty journal."""
-    with Journal.open(tmp_path / "journal.sqlite3", lambda: NOW) as opened:
-        yield opened
 
 
 def added_up(journal: Queries) -> Decimal:

@@ -14,7 +14,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from config.settings import Config
-from journal.journal import Journal
 from journal.records import Intent, IntentState
 from state import Balance
 from strategy.portfolio import start_of_day
@@ -37,8 +36,7 @@ from upbit.models import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from journal.journal import Journal
 
 ONE = Decimal(1)
 
@@ -330,13 +328,6 @@ def test_a_number_that_is_none_stops_at_the_edge(kind: type[Any], odd: str, data
 
 
 # --- at the wire ----------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def journal(tmp_path: Path) -> Iterator[Journal]:
-    """Return an empty journal."""
-    with Journal.open(tmp_path / "journal.sqlite3", lambda: NOW) as opened:
-        yield opened
 
 
 def planned(journal: Journal, market: str, total: int) -> NewOrder:

@@ -11,7 +11,6 @@ from aiohttp.test_utils import unused_port
 
 from cli import check
 from config.settings import Config, Secret
-from journal.journal import Journal
 from journal.queries import WEBHOOK
 from notifier import answers
 from notifier.answers import Delivery, Trouble, judge
@@ -20,7 +19,6 @@ from notifier.webhook import Webhook
 from tests.helpers.webhook_desk import (
     FORUM,
     GONE,
-    NOW,
     PATH,
     ROOT,
     TOKEN,
@@ -32,15 +30,7 @@ from tests.helpers.webhook_desk import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-
-@pytest.fixture
-def journal(tmp_path: Path) -> Iterator[Journal]:
-    """Return an empty journal."""
-    with Journal.open(tmp_path / "j.sqlite3", lambda: NOW) as opened:
-        yield opened
+    from journal.journal import Journal
 
 
 # --- what an answer means -------------------------------------------------------------------------------------------
