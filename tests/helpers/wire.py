@@ -76,11 +76,13 @@ async def serving() -> AsyncIterator[Wire]:
     wire = Wire()
     server = await asyncio.start_server(wire.serve, "127.0.0.1", 0)
     wire.port = server.sockets[0].getsockname()[1]
-    yield wire
-    server.close()
-    for writer in wire.writers:
-        writer.close()
-    await server.wait_closed()
+    try:
+        yield wire
+    finally:
+        server.close()
+        for writer in wire.writers:
+            writer.close()
+        await server.wait_closed()
 
 
 @asynccontextmanager
