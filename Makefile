@@ -157,6 +157,7 @@ docs: $(STAMP)
 	@$(BIN)/python tests/helpers/catalogue.py cases > docs/cases.md
 	@$(BIN)/python tests/helpers/fault_page.py > docs/faults.md
 	@$(BIN)/python -m worlds.promises > docs/worlds.md
+	@$(BIN)/python tests/helpers/told.py > tests/helpers/every_message.txt
 
 COMPILE := uv pip compile -q --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate
 LOCK := $(COMPILE) --universal pyproject.toml

@@ -9,7 +9,7 @@ import re
 from collections import Counter
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
@@ -18,14 +18,14 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from journal.records import Ends, Fill, Halt, Level, Note, Trade
+from journal.records import Ends, Halt, Level, Note
 from notifier.answers import Delivery
 from notifier.cards import Room
-from notifier.digest import Digest
 from notifier.discord import Discord
 from notifier.messages import Messages
 from notifier.watchers import WATCHERS, sentence
 from simulation.loop import PacedLoop
+from tests.helpers.told import DIGEST, FILLS, NOW, PAGE, TRADE, document, standing
 from trader.health import LIMITS_S
 
 if TYPE_CHECKING:
@@ -33,31 +33,15 @@ if TYPE_CHECKING:
 
     from journal.journal import Journal
 
-NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)
-TRADE = Trade(
-    id="t1",
-    market="KRW-XRP",
-    strategy="quiet_trend",
-    unit=timedelta(minutes=240),
-    decided_at=NOW,
-    opened_at=NOW,
-    entry_reason={"ko": "조용한 상승", "en": "a calm rise", "numbers": {"natr": 1.25}},
-    exit_reason={"ko": "추세 종료", "en": "the trend is over", "numbers": {}},
-    stop_distance=Decimal(100),
-    bought=Decimal(10),
-    sold=Decimal(10),
-    bought_krw=Decimal(30000),
-    sold_krw=Decimal(31016),
-    cost_krw=Decimal(30015),
-    proceeds_krw=Decimal("31000.5"),
-    fees_krw=Decimal("30.5"),
-)
-FILLS = [Fill(uuid="f", identifier="i", price=Decimal(3000), volume=Decimal(10), funds=Decimal(30000), at=NOW)]
-
 
 def text_of(note: Note) -> str:
     """Return everything a message shows."""
     return json.dumps(note.body, ensure_ascii=False)
+
+
+def test_every_message_says_word_for_word_what_was_read() -> None:
+    """Each form of each message, its numbers, colour, key and card, in both languages; `make docs` writes it anew."""
+    assert document() == PAGE.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
@@ -119,26 +103,6 @@ def test_a_hostile_name_cannot_mark_up_or_mention() -> None:
     """Names come from outside."""
     note = Messages(language="en", mode="live").sold(TRADE, name="@everyone **x**", dust=Decimal(0), at=NOW)
     assert "\\\\@everyone \\\\*\\\\*x" in text_of(note)
-
-
-def standing(code: str, *, ends: str) -> Halt:
-    """Return a reason to stand still."""
-    return Halt(code=code, level=Level.HALT_BUYS, ends=Ends(ends), ko="까닭", en="because", since=NOW)
-
-
-DIGEST = Digest(
-    day=date(2026, 11, 1),
-    ended=[TRADE, replace(TRADE, proceeds_krw=Decimal(29000))],
-    open_trades=[TRADE],
-    open_krw=Decimal(-1234),
-    equity_krw=Decimal(1_010_000),
-    before_krw=Decimal(1_000_000),
-    realised_krw=Decimal(5000),
-    halts=[],
-    dead=[],
-    key_days=100,
-    bitcoin=Decimal("-0.0312"),
-)
 
 
 @pytest.mark.failure("G6")
