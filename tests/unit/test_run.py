@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import signal
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -12,9 +14,12 @@ from unittest.mock import AsyncMock, Mock, call
 import pytest
 
 from cli import run as verb
+from cli.common.attempts import FIRST_S, Attempts
 from cli.common.exits import INTERRUPTED, OK
-from config.problems import ConfigError
+from config.problems import ConfigError, Problem
+from config.reading import UnusableSettings
 from config.settings import Config, Secret, TradingSettings
+from dashboard.passes import Passes
 from journal.errors import JournalError, JournalUnwritable
 from journal.records import Note
 from notifier.answers import Delivery, WebhookAnswer
@@ -23,11 +28,15 @@ from tests.helpers.certificates import authority, proxy_to
 from tests.helpers.parts import NOW, make_mocked, mock
 from tests.helpers.wire import Wire, http
 from trader.admission import FLUSH_S
+from trader.clock import wall_clock
+from trader.guards.watchdog import SystemWatchdog
 from upbit.errors import InvalidKey, RateLimited
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from trader.app import App
 
 HOOK = "https://discord.com/api/webhooks/1234/the-token"
 OPTIONS = argparse.Namespace(record=False)
@@ -79,6 +88,156 @@ def test_a_start_says_what_may_be_spent_before_anything_is_asked(
     trade.side_effect = lambda *_, **__: said.append(capsys.readouterr().out)
     assert verb.run(replace(config, **{"language": "ko"} | changed), OPTIONS) == OK
     assert said == [sentence]
+
+
+def test_a_start_logs_to_the_file_of_the_settings_and_records_when_it_is_asked_to(
+    config: Config, trade: Mock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The attempt that is counted is of these settings."""
+    configure = Mock()
+    monkeypatch.setattr("cli.common.log.configure", configure)
+    wanted = replace(config, log_file="bot.log")
+    for record in (True, False):
+        assert verb.run(wanted, argparse.Namespace(record=record)) == OK
+    assert configure.mock_calls == [call(wanted, wall_clock, file=wanted.log_path)] * 2
+    attempts = Attempts.of(wanted, wall_clock)
+    assert trade.mock_calls == [call(wanted, attempts, record=record) for record in (True, False)]
+
+
+def test_recording_is_an_option_of_the_verb() -> None:
+    """Nothing is kept unless somebody asks for it."""
+    parser = argparse.ArgumentParser()
+    verb.arguments(parser)
+    assert [parser.parse_args(given).record for given in ([], ["--record"])] == [False, True]
+
+
+def test_settings_that_cannot_be_used_are_told_once_and_with_a_pause_between_starts(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To the webhook that could be read; other problems are another start."""
+    configure, tell, waits = Mock(), AsyncMock(), Mock(return_value=True)
+    monkeypatch.setattr("cli.common.log.configure", configure)
+    monkeypatch.setattr("cli.run.tell_without_journal", tell)
+    monkeypatch.setattr("cli.run.rested", waits)
+    first, second = (UnusableSettings((Problem(ko=word, en=word),), config) for word in "ab")
+    for error in (first, first, second):
+        verb.refused(error)
+    assert tell.mock_calls == [call(config, first), call(config, second)]
+    assert configure.mock_calls == [call(config, wall_clock)] * 3
+    assert waits.mock_calls == [
+        call(Attempts.of(config, wall_clock, error.problems)) for error in (first, first, second)
+    ]
+    waits.return_value = False
+    verb.refused(first)
+    assert Attempts.of(config, wall_clock, second.problems).failures() == 1
+
+
+@pytest.mark.parametrize("ended", [True, False])
+def test_nobody_waits_for_a_pause_at_a_terminal(
+    ended: bool,  # noqa: FBT001 - a column
+    config: Config,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Who sits there has just mended something; a service waits, until it is stopped."""
+    attempts = Attempts.of(config, wall_clock)
+    attempts.failed()
+    waited = Mock(return_value=ended)
+    monkeypatch.setattr("threading.Event.wait", waited)
+    monkeypatch.setattr("sys.stderr", Mock(isatty=lambda: True))
+    assert verb.rested(attempts)
+    assert not waited.called
+    monkeypatch.setattr("sys.stderr", Mock(isatty=lambda: False))
+    assert verb.rested(attempts) is not ended
+    assert waited.mock_calls == [call(FIRST_S)]
+
+
+class Start:
+    """A start of a daemon of which every part is made up, and what was done in it, in its order."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.done = Mock()
+        self.app = make_mocked()
+        self.done.come_up = AsyncMock(return_value=True)
+        self.done.serve = AsyncMock()
+        self.done.tell_refusal = AsyncMock()
+        self.done.build.side_effect = self.build
+        for name in ("build", "come_up", "gc", "serve", "stop_on_signals", "tell_refusal"):
+            monkeypatch.setattr(f"cli.run.{name}", getattr(self.done, name))
+        for name in ("follow", "page_beside", "chat_beside", "tape_beside"):
+            monkeypatch.setattr(f"cli.run.{name}", Mock(return_value=name if name == "follow" else [name]))
+        self.attempts = mock(Attempts, failed=Mock(return_value=7))
+        self.done.attach_mock(self.attempts.forget, "forget")
+
+    @asynccontextmanager
+    async def build(self, _: Config, clock: object, stop: asyncio.Event) -> AsyncIterator[App]:
+        """Lend the parts."""
+        assert (clock, stop.is_set()) == (wall_clock, False)
+        yield self.app
+
+    def steps(self) -> list[str]:
+        """Return what was done."""
+        return [name for name, _, _ in self.done.mock_calls]
+
+
+async def test_a_daemon_that_was_let_in_serves_with_all_that_is_wished_beside_it(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SIGTERM stops it from the beginning, Ctrl-C once it is up; what failed before is forgotten."""
+    start = Start(monkeypatch)
+    await verb.trade(config, start.attempts, record=True)
+    assert start.steps() == [
+        *("build", "stop_on_signals", "come_up", "forget", "stop_on_signals"),
+        *("gc.collect", "gc.freeze", "serve"),
+    ]
+    stop = start.done.build.mock_calls[0].args[2]
+    assert start.done.build.mock_calls == [call(config, wall_clock, stop)]
+    assert start.done.stop_on_signals.mock_calls == [call(stop, [signal.SIGTERM]), call(stop)]
+    assert start.done.come_up.mock_calls == [call(start.app)]
+    ((app,), named) = start.done.serve.mock_calls[0][1:]
+    assert (app, named["beside"]) == (start.app, ["follow", "page_beside", "chat_beside", "tape_beside"])
+    assert isinstance(named["watchdog"], SystemWatchdog)
+    parts = {name: getattr(verb, name).mock_calls for name in ("follow", "chat_beside", "tape_beside")}
+    assert parts == {
+        "follow": [call(real_seconds=1.0)],
+        "chat_beside": [call(config)],
+        "tape_beside": [call(wished=True)],
+    }
+    ((settings, seconds, announce), _) = verb.page_beside.mock_calls[0][1:]  # type: ignore[attr-defined]
+    assert (settings, seconds, announce.func, announce.args) == (config, 1.0, verb.say_where, (config,))
+    await verb.trade(config, start.attempts)
+    assert verb.tape_beside.mock_calls[1:] == [call(wished=False)]  # type: ignore[attr-defined]
+
+
+async def test_a_daemon_that_was_stopped_before_it_was_let_in_serves_nobody(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has not failed either."""
+    start = Start(monkeypatch)
+    start.done.come_up.return_value = False
+    await verb.trade(config, start.attempts)
+    assert start.steps() == ["build", "stop_on_signals", "come_up", "forget"]
+
+
+async def test_a_start_that_the_exchange_refuses_is_counted_told_and_ends(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With its first cause."""
+    start, error = Start(monkeypatch), InvalidKey("no")
+    start.done.come_up.side_effect = ExceptionGroup("a", [error])
+    with pytest.raises(ExceptionGroup):
+        await verb.trade(config, start.attempts)
+    assert start.done.tell_refusal.mock_calls == [call(start.app, error, 7)]
+    assert start.steps()[-1] == "tell_refusal"
+
+
+def test_where_the_page_is_is_said_with_the_way_in(config: Config, capsys: pytest.CaptureFixture[str]) -> None:
+    """In the reader's language."""
+    for language in ("ko", "en"):
+        verb.say_where(replace(config, language=language), "http://x", mock(Passes))
+    assert capsys.readouterr().out.splitlines() == [
+        "페이지: http://x (들어가는 링크: python main.py open)",
+        "The page: http://x (a link to get in: python main.py open)",
+    ]
 
 
 def test_ctrl_c_during_a_start_has_its_own_code(config: Config, trade: Mock) -> None:
