@@ -97,7 +97,7 @@ class LogFile(RotatingFileHandler):
         def private(path: str, flags: int) -> int:
             return os.open(path, flags | os.O_CLOEXEC, 0o600)
 
-        return cast("TextIOWrapper", open(self.baseFilename, self.mode, encoding="utf-8", opener=private))
+        return cast("TextIOWrapper", open(self.baseFilename, self.mode, encoding=self.encoding, opener=private))
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a record."""

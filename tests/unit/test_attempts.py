@@ -56,14 +56,16 @@ def test_the_pauses_between_starts_that_fail_grow_up_to_ten_minutes(story: Story
     assert count < 160
 
 
-def test_whatever_was_changed_is_tried_at_once(story: Story) -> None:
+def test_whatever_was_changed_is_tried_at_once(story: Story, caplog: pytest.LogCaptureFixture) -> None:
     """A new key, or a start that went well in between."""
     for _ in range(5):
         story.attempts().failed()
     assert story.attempts("right").wait(story.pause)
     story.attempts().forget()
+    story.attempts().forget()
     assert story.attempts().wait(story.pause)
     assert story.paused == []
+    assert caplog.text == ""
 
 
 def test_who_stops_the_pause_has_the_next_start_at_once(story: Story) -> None:

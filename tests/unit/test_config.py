@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import re
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
@@ -13,7 +14,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from config.converters import amount, one_of, whole
+from config.converters import (
+    ADDRESS,
+    HOSTS,
+    MARKETS,
+    MINUTES,
+    SNOWFLAKE,
+    SWITCH,
+    amount,
+    one_of,
+    seconds,
+    table,
+    whole,
+    word,
+)
 from config.problems import ConfigError
 from config.reading import UnusableSettings, load, take_secrets
 from config.redaction import Redaction
@@ -22,7 +36,10 @@ from config.tables import SETTINGS, Setting, effective, settings_in
 from tests.helpers.certificates import authority
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+
+    from config.converters import Kind
 
 KEYS = {"ACCESS_KEY": "a" * 40, "SECRET_KEY": "s" * 40}
 
@@ -359,21 +376,94 @@ def test_a_bot_in_discord_needs_to_know_whom_it_obeys() -> None:
 # --- a setting is written once --------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class NewSettings:
-    """A section with one setting, as somebody would add it."""
-
-    patience: Decimal = setting(Decimal("0.5"), amount("0.1", "2"), ko="참을성", en="patience")
-    odd: str = setting("a", one_of("a", "b"), key="other.name", ko="-", en="-")
-
-
 def test_a_new_setting_is_one_field() -> None:
     """Its key, its default as the file holds it, its range in the README and in a refusal follow from it."""
-    first, second = settings_in(NewSettings, "new")
+
+    @dataclass(frozen=True)
+    class NewSettings:
+        """A section with settings, as somebody would add it."""
+
+        patience: Decimal = setting(Decimal("0.5"), amount("0.1", "2"), ko="참을성", en="patience")
+        odd: str = setting("a", one_of("a", "b"), key="other.name", ko="-", en="-")
+        unset: int | None = setting(None, whole(1, 2), ko="-", en="-")
+        of_others: dict[str, object] = setting({}, table("theirs"), ko="-", en="-")
+
+    first, second, third, fourth = settings_in(NewSettings, "new")
     assert (first.key, first.default, first.allowed, first.ko) == ("new.patience", "0.5", "0.1 ~ 2", "참을성")
+    assert (first.section, first.name, first.en) == ("new", "patience", "patience")
     assert (second.key, second.default, second.allowed) == ("other.name", '"a"', "a, b")
+    assert [one.default for one in (third, fourth)] == ["", "{}"]
+    assert NewSettings() == NewSettings(Decimal("0.5"), "a", None, {})
+    assert NewSettings().of_others is not NewSettings().of_others
     with pytest.raises(ValueError, match=r"^0.1 ~ 2$"):
         first.kind.convert(3)
+
+
+def test_every_setting_of_every_section_stands_in_the_table_once() -> None:
+    """In the order in which the README shows them: those of no section by their own key."""
+    found = list(settings_in(Config))
+    assert found == list(SETTINGS)
+    assert [one.key for one in found if not one.section] == ["language", "colors", "log.level", "log.file"]
+    assert {one.key for one in found if one.section} == {f"{one.section}.{one.name}" for one in found if one.section}
+
+
+@pytest.mark.parametrize(
+    ("kind", "taken", "refused"),
+    [
+        (lambda: whole(1, 5), {1: 1, 5: 5}, (0, 6, True, Decimal(2), Decimal("2.5"), "2", None)),
+        (
+            lambda: amount("0.1", "2"),
+            {Decimal("0.1"): Decimal("0.1"), 2: Decimal(2)},
+            (Decimal("0.09"), Decimal("2.01"), True, "1", 1.5, Decimal("NaN"), Decimal("sNaN"), Decimal("Infinity")),
+        ),
+        (lambda: seconds(1, 5), {1: 1.0, Decimal("4.5"): 4.5, 5: 5.0}, (0, 6, True, "1")),
+        (lambda: one_of("a", "b"), {"a": "a", "b": "b"}, ("c", "ab", "", "A", None)),
+        (lambda: word("a word"), {"a": "a", "a" * 100: "a" * 100}, ("", "a" * 101, 1, ["a"])),
+        (lambda: table("theirs"), {}, ("a", 1, [])),
+        (lambda: SWITCH, {True: True, False: False}, (2, "true", None)),
+        (lambda: MINUTES, {1: timedelta(minutes=1), 240: timedelta(hours=4)}, (0, 2, True, "1")),
+        (lambda: MARKETS, {}, ("KRW-BTC", ["BTC"], [1], ["KRW-BTC", "USDT-BTC"], None)),
+        (lambda: ADDRESS, {"127.0.0.1": "127.0.0.1", "0::1": "::1"}, ("localhost", 1, "1.2.3", "", True)),
+        (lambda: HOSTS, {}, ("a.example", ["a b"], [1], [""], ["A.EXAMPLE"], ["a.example", "x/y"])),
+        (
+            lambda: SNOWFLAKE,
+            {12345678901234567: 12345678901234567, "12345678901234567890": 12345678901234567890},
+            (
+                1234567890123456,
+                "02345678901234567",
+                "123456789012345678901",
+                True,
+                None,
+                ["12345678901234567"],
+                "x" * 18,
+            ),
+        ),
+    ],
+)
+def test_a_kind_takes_what_it_says_and_nothing_else(
+    kind: Callable[[], Kind], taken: dict[object, object], refused: tuple[object, ...]
+) -> None:
+    """The ends of a range are in it; what merely looks like a number, a word or a list is none."""
+    found = kind()
+    assert {given: found.convert(given) for given in taken} == taken
+    assert {type(found.convert(given)) for given in taken} == {type(value) for value in taken.values()}
+    for value in refused:
+        with pytest.raises(ValueError, match=f"^{re.escape(found.allowed)}$"):
+            found.convert(value)
+
+
+def test_lists_and_tables_are_kept_as_they_are() -> None:
+    """In their order, and nobody can change them afterwards by way of what was given."""
+    given = {"a": 1}
+    kept = table("theirs").convert(given)
+    assert (kept, kept is given) == (given, False)
+    assert MARKETS.convert(["KRW-B", "KRW-A"]) == ("KRW-B", "KRW-A")
+    assert HOSTS.convert(["b.example:8443", "a"]) == ("b.example:8443", "a")
+    assert (MARKETS.convert([]), HOSTS.convert([])) == ((), ())
+    assert [whole(1, 5).allowed, seconds(1, 5).allowed, amount("1e3", "1e4").allowed] == ["1 ~ 5"] * 2 + [
+        "1000 ~ 10000"
+    ]
+    assert [one_of("a", "b").allowed, word("x").allowed, table("y").allowed] == ["a, b", "x", "y"]
 
 
 def test_no_default_is_out_of_its_own_range() -> None:
@@ -428,8 +518,10 @@ def test_no_way_of_showing_a_secret_shows_it(text: str) -> None:
 def test_a_secret_is_written_nowhere() -> None:
     """Neither pickled nor copied by way of pickling."""
     for write in (pickle.dumps, copy.deepcopy):
-        with pytest.raises(TypeError):
+        with pytest.raises(TypeError, match=r"^a secret is not written anywhere$"):
             write(Secret("x"))
+    assert {Secret("a"), Secret("a"), Secret("b")} == {Secret("b"), Secret("a")}
+    assert Secret("a") != "a"
 
 
 def test_tokens_and_webhooks_are_masked_in_every_log_line() -> None:

@@ -128,11 +128,12 @@ def test_the_log_file_is_private_and_begins_anew_before_it_is_too_large(
 ) -> None:
     """At most six files of the given size, the newest lines in the first; the terminal gets every line as before."""
     monkeypatch.setattr(logs, "MOST_BYTES", 1000)
-    path = tmp_path / "logs" / "bot.log"
+    path = tmp_path / "new" / "logs" / "bot.log"
     logs.configure(load({}), lambda: log.now, log.stream, file=path)
     for number in range(300):
         log.tell("bought", level=logging.INFO, number=number)
     files = sorted(path.parent.iterdir())
+    assert path.parent.stat().st_mode & 0o777 == 0o700
     assert [file.name for file in files] == ["bot.log", *(f"bot.log.{old}" for old in range(1, 6))]
     assert all(file.stat().st_size <= 1000 and file.stat().st_mode & 0o777 == 0o600 for file in files)
     assert path.read_text().splitlines()[-1].endswith("bought number=299")
@@ -147,6 +148,7 @@ def test_a_log_file_that_cannot_be_written_any_more_is_told_once(
     handler = logging.getLogger().handlers[1]
     assert isinstance(handler, logs.LogFile)
     stream = handler.stream
+    assert stream.encoding == "utf-8"  # whatever the machine's is
     with Path("/dev/full").open("w", encoding="utf-8") as full:
         handler.stream = full
         for number in range(3):

@@ -7,7 +7,7 @@ import hashlib
 import jwt
 import pytest
 
-from upbit.auth import body_text, encode, query_text, token
+from upbit.auth import _signer, body_text, encode, query_text, token
 
 SECRET = "0123456789abcdef0123456789abcdef01234567"
 VECTORS = {
@@ -32,6 +32,12 @@ VECTORS = {
         "d1d99268c1e219a1a6808ea16cfd262c1d52088a1beabbe330965a628f1b629f"
     ),
 }
+
+
+@pytest.fixture(autouse=True)
+def unknown_key() -> None:
+    """Have no key been looked at before."""
+    _signer.cache_clear()
 
 
 def claims(signed: str) -> dict[str, str]:
