@@ -6,9 +6,13 @@ import asyncio
 import json
 import logging
 import random
+import re
+import ssl
 import sys
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from math import inf
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -20,12 +24,15 @@ from simulation.loop import PacedLoop
 from tests.helpers.patience import PATIENCE_S
 from upbit import stream
 from upbit.models import StreamCandle, StreamTicker, Ticker
+from upbit.network import DIRECT, Network
 from upbit.sockets import choice
 from upbit.sockets.common import BUNDLED_S, LARGEST_MESSAGE, Bundle
-from upbit.stream import CandleStream, TickerStream
+from upbit.stream import CandleStream, Heard, MarketStream, Stream, TickerStream
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from upbit.sockets.common import OnMessage, Way
 
 SECRET = "0123456789abcdef0123456789abcdef01234567"
 
@@ -409,3 +416,277 @@ def test_picows_is_used_where_it_is_installed_and_only_on_uvloop(
 
 def open_nothing() -> None:
     """Stand for what opens sockets of an extra that need not be installed."""
+
+
+# --- made-up connections, on a clock that skips -----------------------------------------------------------------------
+
+
+class Line:
+    """Connections that fail (None) or live for some seconds, and what each was opened with and told."""
+
+    def __init__(self, *lives: float | None) -> None:
+        self.lives = list(lives)
+        self.ways: list[Way] = []
+        self.opened: list[float] = []
+        self.sent: list[tuple[float, list[dict[str, Any]]]] = []
+        self.closed: list[float] = []
+
+    @asynccontextmanager
+    async def open(self, way: Way, _: OnMessage) -> AsyncIterator[Line]:
+        """Open the next one; the last lives for ever."""
+        self.ways.append(way)
+        self.opened.append(now())
+        self.left, self.ended = self.lives.pop(0) if self.lives else inf, asyncio.Event()
+        if self.left is None:
+            raise OSError("no way")
+        yield self
+
+    async def wait_closed(self) -> None:
+        """Live."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(None if self.left in {inf, None} else self.left):
+                await self.ended.wait()
+
+    async def send(self, message: str) -> None:
+        """Note it."""
+        self.sent.append((now(), json.loads(message)))
+
+    async def close(self) -> None:
+        """End."""
+        self.closed.append(now())
+        self.ended.set()
+
+    def abort(self) -> None:
+        """End at once."""
+        self.ended.set()
+
+
+class Dice(random.Random):
+    """Throws the lowest or the highest number, and notes between which."""
+
+    def __init__(self, *, high: bool) -> None:
+        super().__init__(1)
+        self.high = high
+        self.asked: list[tuple[float, float]] = []
+
+    def uniform(self, a: float, b: float) -> float:
+        """Throw."""
+        self.asked.append((a, b))
+        return b if self.high else a
+
+
+def now() -> float:
+    """Return the time of the loop."""
+    return asyncio.get_running_loop().time()
+
+
+def lived(
+    monkeypatch: pytest.MonkeyPatch,
+    line: Line,
+    seconds: float,
+    *,
+    rng: random.Random | None = None,
+    story: Callable[[TickerStream], Awaitable[None]] | None = None,
+) -> list[tuple[float, str]]:
+    """Let a stream live on such a line for some seconds; return its states, each with when it was told."""
+    monkeypatch.setattr(stream, "opener", lambda: line.open)
+    states: list[tuple[float, str]] = []
+
+    async def live() -> None:
+        client = TickerStream("ws://127.0.0.1:9/x", rng=rng or random.Random(1))
+        if story is None:
+            client.wanted(frozenset({"KRW-BTC"}))
+        async with asyncio.TaskGroup() as tasks:
+            running = tasks.create_task(client.run(lambda _: None, lambda state: states.append((now(), state))))
+            if story is not None:
+                await story(client)
+            await asyncio.sleep(seconds - now())
+            running.cancel()
+
+    with asyncio.Runner(loop_factory=PacedLoop) as runner:
+        runner.run(live())
+    return states
+
+
+def test_whoever_fails_waits_ever_longer_and_after_a_good_connection_hardly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Up to half a minute, at random; good is one that lived for ten seconds, however long its opening took."""
+    line, rng = Line(*[None] * 7, 20.0, None, 19.9, 20.0), Dice(high=True)
+    states = lived(monkeypatch, line, 400.0, rng=rng)
+    waited = [1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0, 0.5, 1.0, 2.0, 0.5]
+    assert rng.asked == [(0.0, most) for most in waited]
+    expected, at = [0.0], 0.0
+    for pause, life in zip(waited, [0.0] * 7 + [20.0, 0.0, 19.9, 20.0], strict=True):
+        at += life + pause
+        expected.append(at)
+    assert line.opened == pytest.approx(expected)
+    assert states[:2] == [(0.0, "connecting"), (0.0, "closed")]
+    assert [state for _, state in states[-6:]] == ["connecting", "open", "closed", "connecting", "open", "closed"]
+
+
+def test_no_pause_is_shorter_than_a_quarter_of_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Upbit counts connections, too."""
+    line = Line(*[None] * 3)
+    lived(monkeypatch, line, 2.0, rng=Dice(high=False))
+    assert line.opened == [0.0, 0.25, 0.5, 0.75]
+
+
+def test_what_is_subscribed_is_told_at_most_once_a_second_as_it_is_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is told twice; without a market the line is let go, and taken again for the next one."""
+    line = Line()
+
+    async def story(client: TickerStream) -> None:
+        for at, markets in ((1.0, "A"), (1.2, "BC"), (1.4, "CB"), (1.6, "ABC"), (5.0, "CAB"), (6.0, ""), (9.0, "A")):
+            await asyncio.sleep(at - now())
+            client.wanted(frozenset(markets))
+
+    lived(monkeypatch, line, 20.0, story=story, rng=Dice(high=False))
+    assert line.opened == [1.0, 9.0]
+    assert line.closed == [6.0]
+    assert [(at, message[1:]) for at, message in line.sent] == [
+        (1.0, [{"type": "ticker", "codes": ["A"]}]),
+        (2.0, [{"type": "ticker", "codes": ["A", "B", "C"]}]),
+        (9.0, [{"type": "ticker", "codes": ["A"]}]),
+    ]
+    tickets = [message[0]["ticket"] for _, message in line.sent]
+    assert len(set(tickets)) == 3
+    assert all(re.fullmatch("[0-9a-f]{16}", ticket) for ticket in tickets)
+
+
+def test_a_connection_that_is_dropped_is_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And is subscribed anew; without one there is nothing to drop."""
+    line = Line()
+
+    async def story(client: TickerStream) -> None:
+        client.reconnect()
+        client.wanted(frozenset("A"))
+        await asyncio.sleep(3.0)
+        assert client.last_frame == 0.0
+        client.reconnect()
+        await asyncio.sleep(0.1)
+        client.reconnect()
+
+    lived(monkeypatch, line, 5.0, story=story, rng=Dice(high=False))
+    assert line.opened == [0.0, 3.25]
+    assert [message[1]["codes"] for _, message in line.sent] == [["A"], ["A"]]
+
+
+def test_who_keeps_frames_gets_each_at_once_and_as_it_came(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others wait for a bundle; what cannot be read is kept, too."""
+    line, kept = Line(1.0, inf), list[bytes]()
+
+    async def story(client: TickerStream) -> None:
+        client.wanted(frozenset({"KRW-BTC"}))
+        await asyncio.sleep(0.5)
+        assert line.ways[0].patience() == BUNDLED_S
+        client.on_raw = kept.append
+        assert line.ways[0].patience() == 0.0
+        for frame in (bytearray(b"\xff"), ticker().encode()):
+            client._take(frame, lambda _: None)
+
+    lived(monkeypatch, line, 5.0, story=story)
+    assert kept == [b"\xff", ticker().encode()]
+    assert type(kept[0]) is bytes
+    assert [(way.url, way.tls, way.proxy) for way in line.ways] == [("ws://127.0.0.1:9/x", None, None)] * 2
+
+
+def test_what_is_odd_is_mentioned_once_a_minute(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Shortened: a frame may be a megabyte."""
+
+    async def story(client: TickerStream) -> None:
+        for at in (0.0, 59.9, 60.0, 119.9, 120.0):
+            await asyncio.sleep(at - now())
+            assert client._take(b"x" * 500, lambda _: None)
+
+    with caplog.at_level(logging.WARNING, "upbit.stream"):
+        lived(monkeypatch, Line(), 121.0, story=story)
+    assert caplog.messages == [f"frame of another shape: {b'x' * 200!r} url=ws://127.0.0.1:9/x"] * 3
+
+
+async def test_an_error_frame_ends_the_conversation_and_counts_as_none() -> None:
+    """Whatever else is not understood does not end it; only what is understood says that frames come."""
+    client = following("ws://127.0.0.1:9", "KRW-BTC")
+    assert not client._take(b'{"error":{"name":"x"}}', lambda _: None)
+    assert client._take(b"{}", lambda _: None)
+    assert client.last_frame is None
+    assert client._take(ticker().encode(), lambda _: None)
+    assert client.last_frame is not None
+
+
+def test_the_time_at_the_exchange_is_looked_up_once_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A frame that is a minute ahead may be true, and one beyond it is not."""
+    midnight = datetime(2026, 11, 2, tzinfo=UTC)
+    looked: list[float] = []
+
+    def latest() -> datetime:
+        looked.append(now())
+        return midnight + timedelta(seconds=now())
+
+    async def live() -> None:
+        horizon, ms = stream.Horizon(latest), int(midnight.timestamp() * 1000)
+        answers = []
+        for at in (0.0, 0.5, 1.0, 1.9):
+            await asyncio.sleep(at - now())
+            answers += [(at, horizon.is_beyond(ms + 60_000)), (at, horizon.is_beyond(ms + 60_001))]
+        assert answers == [
+            (0.0, False),
+            (0.0, True),
+            (0.5, False),
+            (0.5, True),
+            *[(at, False) for at in (1.0, 1.0, 1.9, 1.9)],
+        ]
+        assert horizon.is_beyond(ms + 61_001)
+        assert not stream.Horizon(None).is_beyond(ms * 2)
+
+    with asyncio.Runner(loop_factory=PacedLoop) as runner:
+        runner.run(live())
+    assert looked == [0.0, 1.0]
+
+
+@pytest.mark.parametrize(("second", "beyond"), [(5, False), (6, True)])
+async def test_a_candle_may_be_five_seconds_ahead(second: int, beyond: bool) -> None:  # noqa: FBT001 - a column
+    """What is known of the exchange's time may be late by that."""
+    moment = datetime(2026, 11, 2, 0, 3, tzinfo=UTC) - timedelta(seconds=second)
+    client = CandleStream("ws://127.0.0.1:9", timedelta(minutes=3), rng=random.Random(1), latest=lambda: moment)
+    client.wanted(frozenset({"KRW-BTC"}))
+    heard: list[StreamCandle] = []
+    client._take(candle(), heard.append)
+    assert len(heard) == (0 if beyond else 1)
+
+
+async def test_a_stream_of_everything_asks_for_trades_and_books() -> None:
+    """For who keeps them as they came: what tells a frame from an error is all that is read of it."""
+    client, heard = MarketStream("ws://127.0.0.1:9", rng=random.Random(1)), list[Heard]()
+    client.wanted(frozenset({"KRW-B", "KRW-A"}))
+    codes = ["KRW-A", "KRW-B"]
+    assert client._subscription == [{"type": "trade", "codes": codes}, {"type": "orderbook", "codes": codes}]
+    assert client._take(b'{"type":"trade","code":"KRW-A","x":1}', heard.append)
+    assert heard == [Heard(type="trade", code="KRW-A")]
+    client.wanted(frozenset())
+    assert client._subscription is None
+
+
+def test_every_stream_goes_the_way_that_is_named() -> None:
+    """Through the proxy, with verified certificates, or not at all."""
+    url, rng, way = "wss://upbit.example/websocket/v1", random.Random(1), Network(proxy="http://proxy:3128")
+
+    def streams(url: str, network: Network) -> list[Stream[Any]]:
+        return [
+            TickerStream(url, rng=rng, network=network),
+            CandleStream(url, timedelta(minutes=1), rng=rng, network=network),
+            MarketStream(url, rng=rng, network=network),
+        ]
+
+    async def look() -> None:
+        for one in streams(url, way):
+            assert (one._url, one._rng, one._proxy) == (url, rng, "http://proxy:3128")
+            assert one._tls is not None
+            assert (one._tls.check_hostname, one._tls.verify_mode) == (True, ssl.CERT_REQUIRED)
+        assert [one._proxy for one in streams(url, DIRECT)] == [None] * 3
+        with pytest.raises(
+            ValueError, match=r"^ws://upbit.example: only wss is allowed, plain ws only to this machine$"
+        ):
+            streams("ws://upbit.example", way)
+
+    asyncio.run(look())
