@@ -148,6 +148,7 @@ def test_a_log_file_that_cannot_be_written_any_more_is_told_once(
     handler = logging.getLogger().handlers[1]
     assert isinstance(handler, logs.LogFile)
     stream = handler.stream
+    assert stream is not None
     assert stream.encoding == "utf-8"  # whatever the machine's is
     with Path("/dev/full").open("w", encoding="utf-8") as full:
         handler.stream = full
