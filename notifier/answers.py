@@ -148,5 +148,5 @@ def bounded(seconds: float | str) -> float:
         ValueError: it is no number.
     """
     if math.isnan(wait := float(seconds)):
-        raise ValueError("not a number")
+        raise ValueError
     return min(max(0.0, wait), LONGEST_TROUBLE_S)

@@ -73,7 +73,7 @@ def cover(heights: npt.NDArray[np.float64], thick: float) -> npt.NDArray[np.floa
     after = np.append(heights[1:], heights[-1])
     rows = (np.arange(FINE * HEIGHT)[:, None] + 0.5) / FINE
     upper, lower = np.minimum(heights, after) - thick / 2, np.maximum(heights, after) + thick / 2
-    return np.asarray((rows >= upper) & (rows <= lower), dtype=np.float64)
+    return np.asarray((rows >= upper) & (rows < lower), dtype=np.float64)
 
 
 def png(pixels: npt.NDArray[np.uint8]) -> bytes:
@@ -82,7 +82,7 @@ def png(pixels: npt.NDArray[np.uint8]) -> bytes:
     rows = b"".join(bytes([NO_FILTER]) + row.tobytes() for row in pixels)
     about = struct.pack(">IIBBBBB", width, height, 8, RGBA, 0, 0, 0)
     return SIGNATURE + b"".join(
-        chunk(kind, data) for kind, data in ((b"IHDR", about), (b"IDAT", zlib.compress(rows, 9)), (b"IEND", b""))
+        chunk(kind, data) for kind, data in ((b"IHDR", about), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
     )
 
 

@@ -123,6 +123,7 @@ def every_message(write: Messages) -> Iterator[Note]:
         (TRADE, Decimal(0)),
         (replace(TRADE, proceeds_krw=Decimal(29000)), Decimal("0.25")),
         (MOVED, Decimal(0)),
+        (replace(TRADE, taken_krw=Decimal(1)), Decimal(0)),
     ):
         yield write.sold(ended, name="리플", dust=dust, at=NOW + timedelta(hours=26, minutes=5))
     yield from about_halts(write)
@@ -147,7 +148,7 @@ def digests(write: Messages) -> Iterator[Note]:
         replace(DIGEST, halts=[HALT], dead=["reconcile"], key_days=30, in_the_way=why, curve=[Decimal(1), Decimal(2)]),
         at=NOW,
     )
-    yield write.digest(replace(DIGEST, key_days=31, curve=[Decimal(3), Decimal(1), Decimal(2)]), at=NOW)
+    yield write.digest(replace(DIGEST, key_days=31, curve=[Decimal(3), Decimal(1), Decimal(4)]), at=NOW)
 
 
 def problems(write: Messages) -> Iterator[Note]:

@@ -25,6 +25,7 @@ def read(image: bytes) -> np.ndarray:
         parts[kind] = data
         at += 12 + length
     assert list(parts) == [b"IHDR", b"IDAT", b"IEND"]
+    assert parts[b"IEND"] == b""
     width, height, *rest = struct.unpack(">IIBBBBB", parts[b"IHDR"])
     assert rest == [8, 6, 0, 0, 0]
     rows = np.frombuffer(zlib.decompress(parts[b"IDAT"]), dtype=np.uint8).reshape(height, 1 + 4 * width)
@@ -62,6 +63,20 @@ def test_it_stands_on_nothing_and_says_where_it_began() -> None:
     bottom = pixels[HEIGHT - MARGIN - 1, WIDTH // 2 :]
     grey = (bottom[:, :3] == [LEVEL >> 16, LEVEL >> 8 & 0xFF, LEVEL & 0xFF]).all(axis=1) & (bottom[:, 3] > 0)
     assert 0.3 < grey.mean() < 0.7
+
+
+def test_the_line_is_two_and_a_half_pixels_thick_and_the_dashes_are_one() -> None:
+    """From margin to margin, whole inside and a part at its edges; where both lie, the line is seen."""
+    level = drawn(5, 5)
+    inside = level[:, MARGIN : WIDTH - MARGIN, 3]
+    assert {row: set(inside[row]) for row in range(HEIGHT) if inside[row].any()} == {
+        HEIGHT - MARGIN - 2: {85}, HEIGHT - MARGIN - 1: {255}, HEIGHT - MARGIN: {255}, HEIGHT - MARGIN + 1: {85},
+    }  # fmt: skip
+    assert list(level[HEIGHT - MARGIN, WIDTH - MARGIN : WIDTH - MARGIN + 2, 3]) == [85, 0]
+    assert (level[level[..., 3] > 0][:, :3] == [RED >> 16, RED >> 8 & 0xFF, RED & 0xFF]).all()
+    began = drawn(0, 100)[HEIGHT - MARGIN - 4 :, WIDTH // 2 :, 3].astype(int).sum(axis=0)
+    dashed = [column // MARGIN % 2 == 0 for column in range(WIDTH // 2, WIDTH - MARGIN)]
+    assert list(began[: len(dashed)]) == [255 * dash for dash in dashed]
 
 
 def test_a_day_without_change_is_a_level_line_and_equal_curves_are_equal_bytes() -> None:

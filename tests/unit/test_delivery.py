@@ -248,7 +248,8 @@ def test_a_limit_is_waited_out_for_as_long_as_discord_says(journal: Journal) -> 
 def test_discord_says_how_long_to_wait() -> None:
     """Its body is more exact than its header; rubbish falls back, and no hour of silence comes of it."""
     assert retry_after("3", b'{"retry_after": 0.65}') == 0.65
-    assert retry_after("3", b"<html>") == 3.0
+    for no_wait in (b"<html>", b"[]", b"{}", b'{"retry_after": null}'):
+        assert retry_after("3", no_wait) == 3.0
     assert retry_after(None, b"") > 0
     assert retry_after("nan", b'{"retry_after": NaN}') == retry_after(None, b"")
     assert retry_after("3", b'{"retry_after": 1e999}') == 600.0

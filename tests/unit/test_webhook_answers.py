@@ -44,6 +44,7 @@ if TYPE_CHECKING:
         (200, b'{"id": "7"}', Delivery.TAKEN, None),
         (200, b"<html>Welcome</html>", Delivery.LATER, None),
         (200, b'["ok"]', Delivery.LATER, None),
+        (300, b"{}", Delivery.LATER, None),
         (302, b"", Delivery.LATER, None),
         (400, b'{"message": "Invalid Form Body", "code": 50035}', Delivery.REFUSED, None),
         (400, b"<html>Bad Request</html>", Delivery.LATER, None),
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
         (418, b"", Delivery.LATER, None),
         (429, b"", Delivery.LATER, None),
         (500, b"", Delivery.LATER, None),
+        (502, b"[" * 100_000, Delivery.LATER, None),
     ],
 )
 def test_an_answer_decides_whether_a_message_waits(
@@ -66,6 +68,15 @@ def test_an_answer_decides_whether_a_message_waits(
     answer = judge(status, {}, body)
     assert (answer.outcome, answer.trouble) == (outcome, trouble)
     assert "<" not in answer.why
+
+
+def test_an_answer_keeps_discords_code_its_sentence_and_its_wait() -> None:
+    """A code decides what is done about a card; the sentence is for the log, on one line; a header may hold a wait."""
+    gone = judge(404, {}, b'{"message": "Unknown\\n Message", "code": 10008}')
+    assert (gone.code, gone.why) == (10008, "HTTP 404 10008: Unknown Message")
+    assert [judge(status, {}, b'{"code": 7}').code for status in (400, 401, 500)] == [7, 7, 7]
+    assert judge(400, {}, b'{"message": "x", "code": "y"}').why == "HTTP 400 0: x"
+    assert judge(429, {"Retry-After": "3"}, b"").wait_s == 3.0
 
 
 async def test_a_webhook_that_cannot_be_reached_is_named_by_no_word_of_its_address() -> None:
