@@ -1,13 +1,15 @@
 """The file in which a paper exchange keeps everything that happens to its orders and balances, a line each.
 
 A line is on the disk before what it says happens. The end may be torn: that never happened. Whatever else is damaged
-ends the start, because half a history is another one.
+ends the start, because half a history is another one. When it tells of very many orders, the oldest become what they
+left behind (`sandbox/exchange/condensing.py`), in a new file that takes the place of the old one at once.
 """
 
 from __future__ import annotations
 
 import errno
 import fcntl
+import logging
 import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -15,8 +17,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from failure import SECOND_DAEMON, Failure
+from sandbox.exchange.condensing import condensed
 from sandbox.exchange.ledger import LedgerError
-from sandbox.exchange.records import AnyRecord
+from sandbox.exchange.records import Accepted, AnyRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -24,8 +27,12 @@ if TYPE_CHECKING:
 
     from sandbox.exchange.desk import Exchange
 
+log = logging.getLogger("paper")
+
 WALLET_FILE = "exchange.jsonl"
 FORMAT = 1
+ORDERS_TOLD = 10_000
+"""So many of the newest orders are told after a start at least, and twice as many before one at most: some 12 MB, at 0.6 kB an order."""
 _DECODER: msgspec.json.Decoder[AnyRecord] = msgspec.json.Decoder(AnyRecord)
 _ENCODER = msgspec.json.Encoder()
 
@@ -87,6 +94,12 @@ class Wallet:
         self._path = path
         self._file = file
         self._size = size
+        self._files = [file]
+
+    def close(self) -> None:
+        """Let others have it."""
+        for file in self._files:
+            os.close(file)
 
     def keep(self, record: AnyRecord) -> None:
         """Write a record so that it is there whatever happens next; raise OSError when it is not, and nothing is."""
@@ -96,17 +109,11 @@ class Wallet:
         """Write a line, whole or not at all."""
         whole = line + b"\n"
         try:
-            self._put(whole)
+            put(self._file, whole, self._size)
         except OSError:
             os.ftruncate(self._file, self._size)
             raise
         self._size += len(whole)
-
-    def _put(self, whole: bytes) -> None:
-        written = os.pwrite(self._file, whole, self._size)
-        if written < len(whole):
-            raise OSError(errno.ENOSPC, f"{written} of {len(whole)} bytes written")
-        os.fsync(self._file)
 
     def restore(self, exchange: Exchange) -> None:
         """Let an exchange be what this says, and say from now on what it does.
@@ -115,9 +122,37 @@ class Wallet:
             WalletUnusable: when the records do not fit together, or nothing can be added to them.
         """
         try:
+            self._condense()
             exchange.restore(self.past, self.keep)
         except (LedgerError, AssertionError, KeyError, ValueError, OSError) as error:
             raise WalletUnusable(self._path, f"{type(error).__name__}: {error}") from error
+
+    def _condense(self) -> None:
+        """Put a shorter file in the place of one that has become long; without room for it the long one stays."""
+        if sum(isinstance(record, Accepted) for record in self.past) <= 2 * ORDERS_TOLD:
+            return
+        shorter = condensed(self.past, ORDERS_TOLD)
+        if len(shorter) == len(self.past):
+            return
+        lines = [self._path.read_bytes().splitlines()[0], *map(_ENCODER.encode, shorter)]
+        whole = b"".join(line + b"\n" for line in lines)
+        beside = self._path.with_suffix(".new")
+        try:
+            file = self._write_beside(beside, whole)
+        except OSError as error:
+            log.warning("wallet not condensed error=%s", error)
+            return
+        beside.replace(self._path)
+        sync_folder(self._path.parent)
+        self.past, self._file, self._size = shorter, file, len(whole)
+
+    def _write_beside(self, path: Path, whole: bytes) -> int:
+        """Write another file and lock it, for who opens the old one finds that locked, too."""
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        self._files.append(file)
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        put(file, whole, 0)
+        return file
 
 
 @contextmanager
@@ -133,9 +168,31 @@ def open_wallet(path: Path, upstream: str) -> Iterator[Wallet]:
     except OSError as error:
         raise WalletUnusable(path, error.strerror or str(error)) from error
     try:
-        yield read_wallet(path, file, upstream)
-    finally:
+        wallet = read_wallet(path, file, upstream)
+    except BaseException:
         os.close(file)
+        raise
+    try:
+        yield wallet
+    finally:
+        wallet.close()
+
+
+def put(file: int, content: bytes, at: int) -> None:
+    """Write so that it is there whatever happens next; raise OSError when not all of it is."""
+    written = os.pwrite(file, content, at)
+    if written < len(content):
+        raise OSError(errno.ENOSPC, f"{written} of {len(content)} bytes written")
+    os.fsync(file)
+
+
+def sync_folder(folder: Path) -> None:
+    """Wait until the disk has the names of a folder."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def read_wallet(path: Path, file: int, upstream: str) -> Wallet:

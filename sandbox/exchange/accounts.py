@@ -9,7 +9,7 @@ from sandbox.exchange.orders import floor_volume
 from sandbox.wire import EXACT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from decimal import Decimal
 
     from sandbox.exchange.orders import Fill, Order
@@ -25,6 +25,25 @@ class Accounts:
     def deposit(self, currency: str, amount: Decimal) -> None:
         """Give the user an amount from outside; a negative amount is withdrawn."""
         self.ledger.move(currency, amount, Holder.COUNTERPARTY, Holder.AVAILABLE)
+
+    def carried(self) -> dict[str, tuple[Decimal, Decimal]]:
+        """Return what is available of every currency, and the fees that were paid, while nothing is locked."""
+        ledger = self.ledger
+        return {
+            name: (ledger.amount(Holder.AVAILABLE, name), ledger.amount(Holder.FEES, name))
+            for name in ledger.currencies()
+        }
+
+    def carry(self, balances: Mapping[str, tuple[Decimal, Decimal]], average_prices: Mapping[str, Decimal]) -> None:
+        """Begin with what others have `carried`; the counterparty owes all of it."""
+        for name, (available, fees) in balances.items():
+            owed = EXACT.add(available, fees).copy_negate()
+            self.ledger.post(
+                Move(Holder.AVAILABLE, name, available),
+                Move(Holder.FEES, name, fees),
+                Move(Holder.COUNTERPARTY, name, owed),
+            )
+        self.average_prices |= average_prices
 
     def of(self, currency: str) -> tuple[Decimal, Decimal]:
         """Return (available, locked)."""

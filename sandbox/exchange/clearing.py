@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from sandbox.exchange.orders import Fill, Order, Request
 from sandbox.exchange.pockets import Pocket
-from sandbox.exchange.records import Accepted, Cancelling, Deposited, Ended, Filled, Met, Prevented
+from sandbox.exchange.records import Accepted, Cancelling, Carried, Deposited, Ended, Filled, Met, Prevented
 from sandbox.keys import PocketId
 from sandbox.wire import EXACT
 
@@ -122,6 +122,11 @@ class Clearing:
     def _(self, record: Deposited) -> None:
         pocket = self.open_pocket(PocketId(record.account, record.pocket))
         pocket.accounts.deposit(record.currency, record.amount)
+
+    @carry_out.register
+    def _(self, record: Carried) -> None:
+        pocket = self.open_pocket(PocketId(record.account, record.pocket))
+        pocket.accounts.carry(record.balances, record.average_prices)
 
     @carry_out.register
     def _(self, record: Accepted) -> None:

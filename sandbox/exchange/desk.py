@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from sandbox.exchange.clearing import Clearing
 from sandbox.exchange.engine import Engine
 from sandbox.exchange.orders import Order
+from sandbox.exchange.records import Carried
 from sandbox.exchange.rules import check_size, read_identifier, read_request
 from sandbox.keys import PocketId
 from sandbox.refusals import ApiError, refuse
@@ -129,6 +130,8 @@ class Exchange:
         """
         for record in records:
             self._clearing.carry_out(record)
+            if isinstance(record, Carried):
+                self._identifiers |= {(record.account, identifier): None for identifier in record.identifiers}
         self.verify()
         self._clearing.record = keep
         for order in list(self.orders.values()):

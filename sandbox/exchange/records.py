@@ -26,6 +26,16 @@ class Deposited(Record, frozen=True, kw_only=True, tag="deposited"):
     amount: Decimal
 
 
+class Carried(Record, frozen=True, kw_only=True, tag="carried"):
+    """What a pocket had when nothing of it was open, in place of all that happened before."""
+
+    account: str
+    pocket: str
+    balances: dict[str, tuple[Decimal, Decimal]]  # by currency: what is available, and the fees that were paid
+    average_prices: dict[str, Decimal]
+    identifiers: tuple[str, ...]  # of the orders that are told no more: used up, for ever
+
+
 class Accepted(Record, frozen=True, kw_only=True, tag="accepted"):
     """An order was taken."""
 
@@ -84,4 +94,4 @@ class Ended(Record, frozen=True, kw_only=True, tag="ended"):
     state: State
 
 
-AnyRecord = Deposited | Accepted | Met | Filled | Prevented | Cancelling | Ended
+AnyRecord = Deposited | Carried | Accepted | Met | Filled | Prevented | Cancelling | Ended

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -10,7 +11,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from paper.wallet import WALLET_FILE, WalletError, open_wallet
+from sandbox.exchange.ledger import Holder
 from sandbox.exchange.orders import floor_volume
+from sandbox.refusals import ApiError
 from sandbox.wire import plain
 from tests.helpers.live_desk import MARKET, LiveDesk
 
@@ -132,6 +135,134 @@ def test_what_cannot_be_written_down_does_not_happen(tmp_path: Path, monkeypatch
 def fail(_: int) -> None:
     """Be a disk without room."""
     raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def traded(path: Path, times: int) -> LiveDesk:
+    """Buy and sell many times, with every kind of end of an order in between, and leave two orders open."""
+    with open_wallet(path, UPSTREAM) as wallet:
+        desk = LiveDesk(wallet)
+        for number in range(times):
+            desk.now_ms += 1_000
+            desk.book(ASKS, BIDS)
+            desk.exchange.place(
+                {"market": MARKET, "side": "bid", "ord_type": "price", "price": "9000", "identifier": f"n{number}"}
+            )
+            desk.now_ms += 100
+            desk.book(ASKS, BIDS)
+            held = str(desk.exchange.accounts.of("XRP")[0])
+            desk.exchange.place({"market": MARKET, "side": "ask", "ord_type": "market", "volume": held})
+            left = desk.bid(1998, "5")
+            desk.now_ms += 100
+            desk.book(ASKS, BIDS)
+            desk.exchange.cancel(left)
+        live_through(desk)
+    return desk
+
+
+def fees(desk: LiveDesk) -> Decimal:
+    """Return what was ever paid in fees, won."""
+    return desk.exchange.accounts.ledger.amount(Holder.FEES, "KRW")
+
+
+def unnumbered(orders: list[Order]) -> list[Order]:
+    """Return orders without their place among all that there ever were."""
+    return [replace(order, number=0) for order in orders]
+
+
+def test_a_long_wallet_is_condensed_to_the_same_exchange(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Equal balances, averages, fees and newest orders; what ended long before is not told, but its name stays used."""
+    path = tmp_path / WALLET_FILE
+    desk = traded(path, 6)
+    long = path.stat().st_size
+    monkeypatch.setattr("paper.wallet.ORDERS_TOLD", 6)
+    for name in ("n0", "n1"):  # the second start finds nothing to do
+        with open_wallet(path, UPSTREAM) as wallet:
+            again = LiveDesk(wallet, desk.now_ms)
+            orders, *money = told(again.exchange)
+            before, *money_before = told(desk.exchange)
+            assert (money, fees(again)) == (money_before, fees(desk))
+            assert 6 <= len(orders) <= 12
+            assert unnumbered(orders) == unnumbered(before[-len(orders) :])
+            again.now_ms += 100
+            again.book(ASKS, BIDS)
+            body = {"market": MARKET, "side": "bid", "ord_type": "price", "price": "6000", "identifier": name}
+            with pytest.raises(ApiError, match="duplicated_identifier"):
+                again.exchange.place(body)
+        assert path.stat().st_size < long * 0.7
+        desk = again
+
+
+def test_an_order_that_was_open_all_the_time_keeps_all_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it holds belongs to a past that cannot be taken together without it."""
+    path = tmp_path / WALLET_FILE
+    monkeypatch.setattr("paper.wallet.ORDERS_TOLD", 2)
+    with open_wallet(path, UPSTREAM) as wallet:
+        desk = LiveDesk(wallet)
+        desk.book(ASKS, BIDS)
+        desk.bid(1500, "4")
+        for _ in range(6):
+            desk.exchange.cancel(desk.bid(1998, "5"))
+    before = path.read_bytes()
+    with open_wallet(path, UPSTREAM) as wallet:
+        assert len(LiveDesk(wallet, desk.now_ms).exchange.orders) == 7
+    assert path.read_bytes().startswith(before)
+
+
+WRITING = [f"paper.wallet.{step}" for step in ("os.open", "fcntl.flock", "put", "sync_folder")]
+"""Steps in their order; the new file has taken the place of the old one before the last."""
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+@pytest.mark.failure("I5")
+@pytest.mark.parametrize("where", WRITING)
+def test_a_kill_while_it_is_condensed_leaves_one_whole_wallet(
+    where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever it comes, before or after the new file takes the place of the old one: the exchange is the same."""
+    path = tmp_path / WALLET_FILE
+    desk = traded(path, 6)
+    (_, *money), lines = told(desk.exchange), path.read_bytes()
+    monkeypatch.setattr("paper.wallet.ORDERS_TOLD", 6)
+    with open_wallet(path, UPSTREAM) as wallet, monkeypatch.context() as kill:
+        kill.setattr(where, half_put if where.endswith("put") else killed)
+        with pytest.raises(Killed):
+            LiveDesk(wallet, desk.now_ms)
+    assert (path.read_bytes() == lines) is (where != WRITING[-1])
+    with open_wallet(path, UPSTREAM) as wallet:
+        assert told(LiveDesk(wallet, desk.now_ms).exchange)[1:] == tuple(money)
+    assert len(path.read_bytes()) < len(lines)
+    assert [file.name for file in tmp_path.iterdir()] == [WALLET_FILE]
+
+
+def killed(*_: object) -> None:
+    """Be killed."""
+    raise Killed
+
+
+def half_put(file: int, content: bytes, at: int) -> None:
+    """Be killed in the middle of writing."""
+    os.pwrite(file, content[: len(content) // 2], at)
+    raise Killed
+
+
+@pytest.mark.failure("I6")
+def test_a_wallet_that_cannot_be_condensed_stays_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The disk has no room for another file: it is said, and everything goes on."""
+    path = tmp_path / WALLET_FILE
+    desk = traded(path, 6)
+    before, lines = told(desk.exchange), path.read_bytes()
+    monkeypatch.setattr("paper.wallet.ORDERS_TOLD", 6)
+    monkeypatch.setattr("paper.wallet.put", lambda *_: fail(0))
+    monkeypatch.setattr(LiveDesk, "_at_once", staticmethod(lambda *_: None))  # nothing happens that is written down
+    with open_wallet(path, UPSTREAM) as wallet:
+        assert told(LiveDesk(wallet, desk.now_ms).exchange) == before
+    assert path.read_bytes() == lines
+    assert "wallet not condensed" in caplog.text
 
 
 def test_two_never_write_one_wallet(tmp_path: Path) -> None:
