@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,11 +10,11 @@ from cli.common import log as logs
 from cli.common.exits import OK
 from cli.common.failures import first_of
 from cli.common.loop import plain_loop, stop_on_signals
-from cli.common.options import positive
+from cli.common.options import LONGEST_DAYS, days_kept, positive
 from cli.common.printing import print_json
-from cli.common.recording import recording_of, tape_folder
 from trader.clock import wall_clock
 from trader.network import network_of
+from trader.recording import recording_of, tape_folder
 from upbit.rest import Upbit
 from upbit.transport import open_session
 
@@ -25,15 +24,12 @@ if TYPE_CHECKING:
     from config.settings import Config
     from trader.recording import Recording
 
-LONGEST_DAYS = 36_500.0
-"""Beyond a hundred years `inf` and a number that no clock has are the same."""
-
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add its options."""
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="where to (default: tape in the data folder)")
     parser.add_argument("--markets", nargs="+", metavar="MARKET", help="e.g. KRW-BTC KRW-ETH (default: all KRW)")
-    parser.add_argument("--keep", type=positive, metavar="DAYS", help="delete files older than this (default: none)")
+    parser.add_argument("--keep", type=days_kept, metavar="DAYS", help="delete files older than this (default: none)")
     parser.add_argument("--minutes", type=positive, metavar="N", help="end after N minutes (default: until Ctrl-C)")
 
 
@@ -81,7 +77,7 @@ async def record(config: Config, options: argparse.Namespace) -> Recording:
             clock=wall_clock,
             folder=options.out or tape_folder(config),
             markets=markets,
-            keep=timedelta(days=min(options.keep, LONGEST_DAYS)) if options.keep else None,
+            keep=options.keep,
         )
         await recording.run()
     return recording

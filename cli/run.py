@@ -16,8 +16,8 @@ from cli.common.chat import chat_beside
 from cli.common.exits import INTERRUPTED, OK
 from cli.common.failures import explain_failure, first_of
 from cli.common.loop import plain_loop, stop_on_signals
+from cli.common.options import days_kept
 from cli.common.page import page_beside
-from cli.common.recording import tape_beside
 from cli.common.screen import follow
 from config.problems import Problem
 from config.reading import UnusableSettings
@@ -32,15 +32,18 @@ from trader.daemon import build, mode_of, serve
 from trader.guards.account import CanWithdrawError
 from trader.guards.watchdog import SystemWatchdog
 from trader.network import network_of
+from trader.recording import record_beside
 from upbit.errors import ExchangeError
 from upbit.transport import open_session
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
     from config.settings import Config
     from dashboard.passes import Passes
     from trader.app import App
+    from trader.daemon import Work
 
 log = logging.getLogger("start")
 
@@ -54,6 +57,7 @@ NO_KEYS = Problem(
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add its options."""
     parser.add_argument("--record", action="store_true", help="keep what is heard on tape, in the data folder")
+    parser.add_argument("--keep", type=days_kept, metavar="DAYS", help="with --record, delete tapes older than this")
 
 
 def run(config: Config, options: argparse.Namespace) -> int:
@@ -67,7 +71,7 @@ def run(config: Config, options: argparse.Namespace) -> int:
         if not rested(attempts):
             return OK
         with asyncio.Runner(loop_factory=plain_loop()) as runner:
-            runner.run(trade(config, attempts, record=options.record))
+            runner.run(trade(config, attempts, tape=tape_beside(options)))
     except KeyboardInterrupt:
         return INTERRUPTED
     except JournalError as error:
@@ -77,6 +81,11 @@ def run(config: Config, options: argparse.Namespace) -> int:
     except BaseExceptionGroup as group:
         raise first_of(group) from group
     return OK
+
+
+def tape_beside(options: argparse.Namespace) -> list[Work]:
+    """Return what records beside the daemon, if anything is to."""
+    return [partial(record_beside, keep=options.keep)] if options.record else []
 
 
 def refused(error: UnusableSettings) -> None:
@@ -96,7 +105,7 @@ def rested(attempts: Attempts) -> bool:
         return attempts.wait(asked.wait)
 
 
-async def trade(config: Config, attempts: Attempts, *, record: bool = False) -> None:
+async def trade(config: Config, attempts: Attempts, *, tape: Sequence[Work] = ()) -> None:
     """Build the daemon, wait until the exchange lets it in, and serve."""
     stop = asyncio.Event()
     async with build(config, wall_clock, stop) as app:
@@ -110,7 +119,7 @@ async def trade(config: Config, attempts: Attempts, *, record: bool = False) -> 
         if admitted:
             stop_on_signals(stop)
             page = page_beside(config, 1.0, partial(say_where, config))
-            beside = [follow(real_seconds=1.0), *page, *chat_beside(config), *tape_beside(wished=record)]
+            beside = [follow(real_seconds=1.0), *page, *chat_beside(config), *tape]
             gc.collect()
             gc.freeze()  # modules and settings are no garbage: looking through them would hold the loop up
             await serve(app, beside=beside, watchdog=SystemWatchdog())

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from cli.common.exits import OK
 from cli.common.options import moment
 from cli.common.printing import print_json, print_table
-from cli.common.recording import tape_folder
 from cli.common.shadow_orders import put_on_paper, sent_orders
 from journal import JOURNAL_FILE
 from journal.reader import open_reader
@@ -17,6 +16,7 @@ from notifier.words import Words
 from sandbox.market.sources.live import LATENCY_MS
 from tape.reading import files_of
 from trader.clock import wall_clock
+from trader.recording import tape_folder
 from views.shadow import shadow_of
 
 if TYPE_CHECKING:

@@ -32,7 +32,7 @@ log = logging.getLogger("paper")
 WALLET_FILE = "exchange.jsonl"
 FORMAT = 1
 ORDERS_TOLD = 10_000
-"""So many of the newest orders are told after a start at least, and twice as many before one at most: some 12 MB, at 0.6 kB an order."""
+"""So many of the newest orders are told after a start at least, and twice as many before it (12 MB, 0.6 kB each)."""
 _DECODER: msgspec.json.Decoder[AnyRecord] = msgspec.json.Decoder(AnyRecord)
 _ENCODER = msgspec.json.Encoder()
 

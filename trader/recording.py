@@ -8,25 +8,33 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from strategy import registry
 from tape.form import micros
 from tape.market import MARKET
+from tape.problems import TapeError
+from tape.recorder import Recorder
+from tape.writing import Writer
 from trader.loops import every, pause
+from trader.network import network_of
 from upbit.errors import ExchangeError
+from upbit.stream import MarketStream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from datetime import datetime, timedelta
+    from datetime import datetime
+    from pathlib import Path
 
-    from tape.recorder import Recorder
-    from tape.writing import Writer
+    from config.settings import Config
+    from trader.app import App
     from upbit.rest import Upbit
-    from upbit.stream import MarketStream
 
 log = logging.getLogger("trader.recording")
 
@@ -39,6 +47,9 @@ ASK_EVERY_S, ASK_BESIDE_S = 0.25, 1.0
 AFTER_MINUTE_S = 3.0
 """When candles of before are asked for: a tape is repeated from its first full minute on, and they must reach it."""
 PAGE = 200
+FOLDER = "tape"
+MOST_BEFORE = 600
+"""Candles of one unit and market that are asked for at most: three questions each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,3 +156,69 @@ class Recording:
             if len(candles) < page:
                 return
             count, to = count - page, candles[-1].opened_at
+
+
+def tape_folder(config: Config) -> Path:
+    """Return where a tape is kept unless another folder is named."""
+    return config.data_dir / FOLDER
+
+
+def recording_of(
+    config: Config,
+    upbit: Upbit,
+    stop: asyncio.Event,
+    *,
+    clock: Callable[[], datetime],
+    folder: Path,
+    markets: frozenset[str] | None = None,
+    keep: timedelta | None = None,
+    ask_every_s: float = ASK_EVERY_S,
+) -> Recording:
+    """Return what records the exchange of the settings.
+
+    Raises:
+        TapeError: when nothing can be written, or the library that packs is missing.
+    """
+    return Recording(
+        upbit=upbit,
+        stream=MarketStream(config.websocket_url, rng=random.Random("tape"), network=network_of(config)),
+        recorder=Recorder(clock),
+        writer=Writer(folder, config.base_url, keep=keep),
+        clock=clock,
+        wish=Wish(markets=markets, before=candles_before(config), ask_every_s=ask_every_s),
+        stop=stop,
+    )
+
+
+def candles_before(config: Config) -> dict[timedelta, int]:
+    """Return which candles a repetition needs: those its strategy decides on, and what tickers tell of the year."""
+    strategy, parameters = registry.load(config.strategy.name, config.strategy.parameters)
+    needed = strategy.history(parameters, config.strategy.unit)
+    most = min(MOST_BEFORE, needed)
+    return {timedelta(minutes=1): MOST_BEFORE, timedelta(hours=1): 200, timedelta(days=1): 200} | {
+        config.strategy.unit: most
+    }
+
+
+async def record_beside(app: App, *, keep: timedelta | None = None) -> None:
+    """Record the market and what the daemon hears, until cancelled; without a tape trading goes on."""
+    config = app.config
+    try:
+        recording = recording_of(
+            config,
+            app.upbit,
+            app.stop,
+            clock=app.clock,
+            folder=tape_folder(config),
+            keep=keep,
+            ask_every_s=ASK_BESIDE_S,
+        )
+    except TapeError as error:
+        log.error("no tape: %s", error.sentence(config.language))  # noqa: TRY400 - the sentence says all
+        return
+    app.tickers.on_raw = partial(recording.recorder.frame, "ticker")
+    app.candle_stream.on_raw = partial(recording.recorder.frame, "candle")
+    try:
+        await recording.run()
+    finally:
+        app.tickers.on_raw = app.candle_stream.on_raw = None

@@ -1,13 +1,20 @@
-"""What grows: every container that hangs on an object of ours is measured, and a line is fitted to each size."""
+"""What grows: every container that hangs on an object of ours is measured, and a line is fitted to each size.
+
+So is what only a running task knows: the locals of its coroutine and of those it waits in.
+"""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping, Sequence, Sized
 from collections.abc import Set as AbstractSet
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Iterable, Iterator
 
 FloatArray = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -21,7 +28,7 @@ MOST_REMEMBERED = 0.9
 LARGEST_LOOKED_INTO = 5_000
 
 
-def sizes(name: str, root: object, rooms: frozenset[str]) -> dict[str, int]:
+def sizes(name: str, root: object, rooms: frozenset[str], seen: set[int] | None = None) -> dict[str, int]:
     """Return the entries of every container below `root`, by the path of attributes that leads to it.
 
     Args:
@@ -29,10 +36,31 @@ def sizes(name: str, root: object, rooms: frozenset[str]) -> dict[str, int]:
         root: where to begin; of whatever package it is.
         rooms: packages whose objects are looked into below it; one that has a length is a container. What is in a
             container is added up under one path.
+        seen: ids of what was measured under another name, and is not measured again; those of this are added.
     """
+    return sizes_below([(f"{name}.{attribute}", value) for attribute, value in attributes(root)], rooms, seen)
+
+
+def sizes_in_tasks(tasks: Iterable[asyncio.Task[Any]], rooms: frozenset[str], seen: set[int]) -> dict[str, int]:
+    """Return the entries of every container below the locals of tasks, by coroutine and name; as `sizes` does."""
+    return sizes_below([one for task in tasks for one in locals_of(task)], rooms, seen)
+
+
+def locals_of(task: asyncio.Task[Any]) -> Iterator[tuple[str, object]]:
+    """Yield names and values of what the coroutine of a task knows, and of those it waits in."""
+    waits: Any = task.get_coro()
+    while frame := getattr(waits, "cr_frame", None):
+        yield from ((f"{waits.__qualname__}.{name}", value) for name, value in frame.f_locals.items())
+        waits = waits.cr_await
+
+
+def sizes_below(
+    named: Iterable[tuple[str, object]], rooms: frozenset[str], seen: set[int] | None = None
+) -> dict[str, int]:
+    """Return the entries of every container that is one of these things or hangs below one; as `sizes` does."""
     found: dict[str, int] = {}
-    seen: set[int] = set()
-    waiting = deque((f"{name}.{attribute}", value) for attribute, value in attributes(root))
+    seen = set() if seen is None else seen
+    waiting = deque(named)
     while waiting:
         path, thing = waiting.popleft()
         if id(thing) in seen:

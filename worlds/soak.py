@@ -4,8 +4,9 @@ Every six hours everything that could grow is measured: memory of the process, t
 and every container that hangs on an object of the daemon or of the exchange (`worlds/growth.py`). A line is fitted from
 the third day on. What the simulation writes down for its own judge is thrown away meanwhile, and the exchange remembers
 few orders, so that what is left is the daemon's. The journal is the one thing that is meant to grow: by how much an
-order is said. Idle loops turn less often than in production (`worlds/soak_settings.py`); the report begins with how
-much less.
+order is said. All that is heard goes on tape, of which two days are kept; and every six hours the real program lays a
+shadow of the orders since (`main.py shadow`, in a process of its own). Idle loops turn less often than in production
+(`worlds/soak_settings.py`); the report begins with how much less.
 """
 
 from __future__ import annotations
@@ -17,12 +18,14 @@ import gc
 import os
 import re
 import sqlite3
+import subprocess
 import sys
 import tempfile
 import time
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 from unittest import mock
@@ -32,8 +35,11 @@ import msgspec
 from journal import JOURNAL_FILE
 from journal.journal import Journal
 from simulation.weather import Rates
+from tape.check import examine
+from tape.reading import files_of
 from trader.clock import wall_clock
 from trader.indicators import SCANS_KEPT
+from trader.recording import FOLDER, record_beside
 from worlds import growth
 from worlds.lies.sandbox import LieRates
 from worlds.phases import sweep
@@ -46,6 +52,7 @@ from worlds.world import in_world
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from trader.app import App
     from worlds.world import World
@@ -53,7 +60,13 @@ if TYPE_CHECKING:
 SAMPLE_S = 6 * 3600.0
 TELL_EVERY_DAYS = 5
 MOST_KIB_A_DAY = 64.0
-DAEMON = frozenset({"trader", "upbit", "journal", "notifier", "state", "strategy"})
+MOST_BESIDE = {
+    "memory, KiB": MOST_KIB_A_DAY,
+    "tape, KiB": MOST_KIB_A_DAY,
+    "shadow, ms of processor time": 2.0,
+}
+"""How much a day what is not counted in entries may grow."""
+DAEMON = frozenset({"trader", "upbit", "journal", "notifier", "state", "strategy", "tape"})
 EXCHANGE = frozenset({"sandbox"})
 PLAN = WorldPlan(
     seed=1, markets=2, harshness=0.0, kills_an_hour=0.0, person=False, max_open_trades=2, hurried=True, unit=timedelta()
@@ -67,6 +80,10 @@ BY_DESIGN = {
 }
 """What is kept longer than a month: its name, and why."""
 TRADE_EVERY_MS = 30_000
+TAPE_KEPT = timedelta(days=2)
+SHADOW_LAG = timedelta(minutes=2)
+"""So old is an order at least that gets its paper: the book it meets is on the tape by then."""
+MAIN = Path(__file__).resolve().parent.parent / "main.py"
 WEATHER = Rates(jitter_s=0.02, reset=0.0005, stall=0.0001, refuse=0.02, cut=0.02)
 LIES = LieRates(lost_answer=0.01, html_after=0.01, error=0.001, webhook=0.02, lag=0.02, partial=0.05)
 
@@ -79,6 +96,16 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
     journal_kib: int
     orders: int
     sizes: dict[str, int]
+    with_paper: int = 0  # of the filled orders since the sample before
+    without_paper: int = 0
+
+
+class Shadow(msgspec.Struct, frozen=True, kw_only=True):
+    """What `shadow` said of the orders of a stretch of time, and what it took."""
+
+    with_paper: int
+    without_paper: int
+    cpu_ms: int
 
 
 class Life(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,11 +127,13 @@ def rss_kib() -> int:
 
 def sizes(world: World, app: App) -> dict[str, int]:
     """Return the size of everything that could grow."""
+    seen = {id(world), id(world.machine), id(world.checker)}  # what belongs to the simulation is no one's growth
     return {
         **world.loop.sizes(),
         "files": len(os.listdir("/proc/self/fd")),  # noqa: PTH208 - as cheap as it gets
-        **growth.sizes("daemon", app, DAEMON),
-        **growth.sizes("exchange", world.box, EXCHANGE),
+        **growth.sizes("daemon", app, DAEMON, seen),
+        **growth.sizes("exchange", world.box, EXCHANGE, seen),
+        **growth.sizes_in_tasks(sorted(asyncio.all_tasks(), key=hash), DAEMON | EXCHANGE, seen),
     }
 
 
@@ -121,6 +150,8 @@ async def script(world: World, days: float, samples: Path) -> None:
     world.weather._rates = WEATHER  # noqa: SLF001 - its own world
     world.box.rates = LIES
     world.source.trade_every_ms = TRADE_EVERY_MS
+    world.machine.beside = [partial(record_beside, keep=TAPE_KEPT)]
+    told_until = world.clock()
     beside = [world.loop.create_task(step()) for step in (sweep, world.person.attend)]
     await world.open()
     while world.loop.time() < days * 86_400:
@@ -130,7 +161,9 @@ async def script(world: World, days: float, samples: Path) -> None:
         assert app is not None and life == 1, ended  # noqa: PT018 - one thing: it lives
         forget(world)
         gc.collect()
-        measured = sample(world, app)
+        until = world.clock() - SHADOW_LAG
+        measured = sample(world, app, lay_shadow(world.machine.folder(), told_until, until))
+        told_until = until
         with samples.open("ab") as lines:
             lines.write(msgspec.json.encode(measured) + b"\n")
         if measured.day % TELL_EVERY_DAYS == 0:
@@ -139,15 +172,44 @@ async def script(world: World, days: float, samples: Path) -> None:
         task.cancel()
 
 
-def sample(world: World, app: App) -> Sample:
+def lay_shadow(folder: Path, begin: datetime, end: datetime) -> Shadow:
+    """Let the real program lay the shadow of the orders of a stretch of time, beside the daemon that lives."""
+    options = ["--json", "--from", begin.isoformat(), "--to", end.isoformat()]
+    with subprocess.Popen(  # noqa: S603 - our own program
+        [sys.executable, str(MAIN), "shadow", *options],
+        env={"PATH": os.environ["PATH"], "BOT_DATA_DIR": str(folder.resolve())},
+        stdout=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        told = process.stdout.read()
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0, told
+    found = msgspec.json.decode(told)["shadow"]
+    return Shadow(
+        with_paper=found["everything"]["orders"],
+        without_paper=found["without_paper"],
+        cpu_ms=round(1000 * (usage.ru_utime + usage.ru_stime)),
+    )
+
+
+def sample(world: World, app: App, shadow: Shadow) -> Sample:
     """Measure."""
     files = world.machine.folder().glob(f"{JOURNAL_FILE}*")
+    tape = [path.stat().st_size for path in (world.machine.folder() / FOLDER).iterdir()]
+    beside = {
+        "tape, files": len(tape),
+        "tape, KiB": sum(tape) // 1024,
+        "shadow, ms of processor time": shadow.cpu_ms,
+    }
     return Sample(
         day=world.loop.time() / 86_400,
         rss_kib=rss_kib(),
         journal_kib=sum(path.stat().st_size for path in files) // 1024,
         orders=world.checker.orders,
-        sizes=sizes(world, app),
+        sizes={**sizes(world, app), **beside},
+        with_paper=shadow.with_paper,
+        without_paper=shadow.without_paper,
     )
 
 
@@ -175,6 +237,7 @@ def report(life: Life, wall: float) -> tuple[list[str], int]:
         *(row(name, days, columns[name]) for name in changing if name not in inside),
         f"{len(inside)} more inside of these, which swing, and {len(columns) - len(changing)} that never changed",
         *journal_lines(life),
+        *tape_lines(samples),
         *life.broken,
         *table(life.broken),
         "grows: " + ", ".join(growing) if growing else "nothing grows",
@@ -193,7 +256,7 @@ def columns_of(samples: Sequence[Sample]) -> dict[str, list[float]]:
 
 def most_a_day(name: str) -> float:
     """Return how much a value may grow."""
-    return MOST_KIB_A_DAY if name == "memory, KiB" else growth.MOST_A_DAY
+    return MOST_BESIDE.get(name, growth.MOST_A_DAY)
 
 
 def row(name: str, days: Sequence[float], values: Sequence[float]) -> str:
@@ -217,6 +280,17 @@ def journal_lines(life: Life) -> list[str]:
     ]
 
 
+def tape_lines(samples: Sequence[Sample]) -> list[str]:
+    """Return what is on tape a day, and how many orders have paper beside them."""
+    kib, files = (samples[-1].sizes.get(f"tape, {what}", 0) for what in ("KiB", "files"))
+    papers = sum(one.with_paper for one in samples)
+    orders = papers + sum(one.without_paper for one in samples)
+    return [
+        f"tape: {kib:,} KiB in {files} files, {kib * 24 / max(files, 1):,.0f} KiB a day",
+        f"shadow: {papers:,} of {orders:,} filled orders have paper beside them",
+    ]
+
+
 def live(days: float, unit: int) -> Life:
     """Live through all days; only for a process that ends soon after."""
     with tempfile.TemporaryDirectory(dir=memory_disk(), prefix="soak-") as folder, ExitStack() as stack:
@@ -235,12 +309,15 @@ def live(days: float, unit: int) -> Life:
         with contextlib.closing(sqlite3.connect(Path(folder) / "data1" / JOURNAL_FILE)) as journal:
             journal.execute("VACUUM INTO ?", (str(copy),))
             tables, events = look_into(journal)
+        tape = files_of(Path(folder) / "data1" / FOLDER)
+        faults = [f"tape: {one.path.name}: {fault.en}" for one in examine(tape) for fault in one.faults]
+        unshadowed = [] if any(one.with_paper for one in samples) else ["no order has paper beside it"]
         began = time.perf_counter()
         with Journal.open(copy, wall_clock):
             opened = time.perf_counter() - began
         return Life(
             samples=samples,
-            broken=story.broken,
+            broken=[*story.broken, *faults, *unshadowed],
             tables=tables,
             events=events,
             opened_s=opened,

@@ -24,8 +24,10 @@ LOOPS: dict[str, float] = {
     "trader.guards.account.LOOK_S": 600.0,
     "trader.books.reconcile.PERIOD_S": 240.0,
     "trader.guards.heartbeat.WRITE_EVERY_S": 60.0,
+    "trader.recording.WRITE_EVERY_S": 30.0,
     "notifier.discord.LOOK_S": 30.0,
     "sandbox.server.QUIET_MS": 30_000,
+    "sandbox.server.BOOK_GRID_MS": 3_000,
 }
 """How often idle loops turn. What a turn does is what it does in production."""
 MEMORY = {"sandbox.exchange.desk.ORDERS_KEPT": 100, "sandbox.discord.MOST_KEPT": 100, "sandbox.auth.NONCES_KEPT": 2_000}

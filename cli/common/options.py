@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     Actions = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - argparse has no public name for it
 
 MINUTE_MS = 60_000
+LONGEST_DAYS = 36_500.0
+"""Beyond a hundred years `inf` and a number that no clock has are the same."""
 
 
 def add_common(parser: argparse.ArgumentParser) -> None:
@@ -100,6 +102,11 @@ def positive(text: str) -> float:
     if not number > 0:
         raise argparse.ArgumentTypeError(f"must be a number above 0, not {text!r}")
     return number
+
+
+def days_kept(text: str) -> timedelta:
+    """Parse for how many days files are kept."""
+    return timedelta(days=min(positive(text), LONGEST_DAYS))
 
 
 def money(text: str) -> Decimal:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from cli.common.recording import recording_of
 from tape.check import examine
 from tape.form import RecordKind
 from tape.market import MARKET, Trade, answers, events
 from tape.reading import files_of, records
 from tape.writing import Writer
 from tests.helpers.daemon_desk import opened, told
+from trader.recording import recording_of
 from upbit.errors import OutcomeUnknown
 from upbit.rest import Upbit
 from upbit.transport import open_session

@@ -22,7 +22,6 @@ from websockets.asyncio.client import connect
 
 from cli import demo
 from cli.common.parser import build_parser
-from cli.common.recording import recording_of, tape_beside
 from config.reading import load
 from journal import JOURNAL_FILE
 from main import VERBS, main
@@ -37,6 +36,7 @@ from tests.helpers.daemon_desk import opened, told
 from tests.helpers.patience import PATIENCE_S
 from trader.daemon import build, serve
 from trader.loops import every
+from trader.recording import record_beside, recording_of
 from upbit.rest import Upbit
 from upbit.transport import open_session
 
@@ -142,7 +142,7 @@ def test_a_daemon_records_what_it_hears_and_nothing_of_its_account(
             build(config, clock, asyncio.Event()) as app,
             asyncio.TaskGroup() as tasks,
         ):
-            tasks.create_task(serve(app, beside=tape_beside(wished=True)))
+            tasks.create_task(serve(app, beside=[record_beside]))
             async for _ in every(1.0, app.stop):
                 if app.journal.counts().buys:
                     await asyncio.sleep(PAPER_S)

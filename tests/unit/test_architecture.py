@@ -52,7 +52,7 @@ MAY_KNOW: dict[str, frozenset[str]] = {
     "dashboard": VALUES | {"state", "journal", "notifier", "views", "trader"},
     "chat": VALUES | {"journal", "notifier", "views", "trader", "dashboard"},
     "backtest": VALUES | {"state", "journal", "notifier"},
-    "worlds": VALUES | {"sandbox", "simulation", "journal", "notifier", "trader", "dashboard", "chat"},
+    "worlds": VALUES | {"sandbox", "simulation", "tape", "journal", "notifier", "trader", "dashboard", "chat"},
     "cli": PRODUCT,
     "main": frozenset({"cli", "config"}),
     "bench": PRODUCT,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import random
 from collections import deque
@@ -61,6 +62,32 @@ def test_every_container_below_an_object_is_measured_once() -> None:
         "it.me[]": 7,
     }
     assert growth.sizes("it", root, frozenset()) == {"it.by_name": 2, "it.closes": 10, "it.me": 3}
+
+
+async def test_what_only_a_running_task_knows_is_measured_by_its_coroutine() -> None:
+    """Its own locals, and those of what it waits in; what was measured under another name is not measured again."""
+    begun, ends, known = asyncio.Event(), asyncio.Event(), [1]
+
+    async def outer(heard: list[int]) -> None:
+        heard.append(len(known))
+        await inner(Outer())
+
+    async def inner(root: Outer) -> None:
+        root.by_name.clear()
+        begun.set()
+        await ends.wait()
+
+    task = asyncio.create_task(outer([1, 2]))
+    await begun.wait()
+    where = outer.__qualname__.removesuffix("outer")
+    room = frozenset({__name__.partition(".")[0]})
+    assert growth.sizes_in_tasks([task], room, {id(known)}) == {
+        f"{where}outer.heard": 3,
+        f"{where}inner.root.by_name": 0,
+        f"{where}inner.root.closes": 10,
+    }
+    ends.set()
+    await task
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import asyncio
 import signal
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from unittest.mock import AsyncMock, Mock, call
@@ -16,12 +17,14 @@ import pytest
 from cli import run as verb
 from cli.common.attempts import FIRST_S, Attempts
 from cli.common.exits import INTERRUPTED, OK
+from cli.common.parser import build_parser
 from config.problems import ConfigError, Problem
 from config.reading import UnusableSettings
 from config.settings import Config, Secret, TradingSettings
 from dashboard.passes import Passes
 from journal.errors import JournalError, JournalUnwritable
 from journal.records import Note
+from main import VERBS
 from notifier.answers import Delivery, WebhookAnswer
 from notifier.discord import Discord
 from tests.helpers.certificates import authority, proxy_to
@@ -30,6 +33,7 @@ from tests.helpers.wire import Wire, http
 from trader.admission import FLUSH_S
 from trader.clock import wall_clock
 from trader.guards.watchdog import SystemWatchdog
+from trader.recording import record_beside
 from upbit.errors import InvalidKey, RateLimited
 
 if TYPE_CHECKING:
@@ -39,7 +43,7 @@ if TYPE_CHECKING:
     from trader.app import App
 
 HOOK = "https://discord.com/api/webhooks/1234/the-token"
-OPTIONS = argparse.Namespace(record=False)
+OPTIONS = argparse.Namespace(record=False, keep=None)
 
 
 @pytest.fixture
@@ -90,25 +94,14 @@ def test_a_start_says_what_may_be_spent_before_anything_is_asked(
     assert said == [sentence]
 
 
-def test_a_start_logs_to_the_file_of_the_settings_and_records_when_it_is_asked_to(
-    config: Config, trade: Mock, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_start_logs_to_the_file_of_the_settings(config: Config, trade: Mock, monkeypatch: pytest.MonkeyPatch) -> None:
     """The attempt that is counted is of these settings."""
     configure = Mock()
     monkeypatch.setattr("cli.common.log.configure", configure)
     wanted = replace(config, log_file="bot.log")
-    for record in (True, False):
-        assert verb.run(wanted, argparse.Namespace(record=record)) == OK
-    assert configure.mock_calls == [call(wanted, wall_clock, file=wanted.log_path)] * 2
-    attempts = Attempts.of(wanted, wall_clock)
-    assert trade.mock_calls == [call(wanted, attempts, record=record) for record in (True, False)]
-
-
-def test_recording_is_an_option_of_the_verb() -> None:
-    """Nothing is kept unless somebody asks for it."""
-    parser = argparse.ArgumentParser()
-    verb.arguments(parser)
-    assert [parser.parse_args(given).record for given in ([], ["--record"])] == [False, True]
+    assert verb.run(wanted, OPTIONS) == OK
+    assert configure.mock_calls == [call(wanted, wall_clock, file=wanted.log_path)]
+    assert trade.mock_calls == [call(wanted, Attempts.of(wanted, wall_clock), tape=[])]
 
 
 def test_settings_that_cannot_be_used_are_told_once_and_with_a_pause_between_starts(
@@ -163,7 +156,7 @@ class Start:
         self.done.build.side_effect = self.build
         for name in ("build", "come_up", "gc", "serve", "stop_on_signals", "tell_refusal"):
             monkeypatch.setattr(f"cli.run.{name}", getattr(self.done, name))
-        for name in ("follow", "page_beside", "chat_beside", "tape_beside"):
+        for name in ("follow", "page_beside", "chat_beside"):
             monkeypatch.setattr(f"cli.run.{name}", Mock(return_value=name if name == "follow" else [name]))
         self.attempts = mock(Attempts, failed=Mock(return_value=7))
         self.done.attach_mock(self.attempts.forget, "forget")
@@ -184,7 +177,7 @@ async def test_a_daemon_that_was_let_in_serves_with_all_that_is_wished_beside_it
 ) -> None:
     """SIGTERM stops it from the beginning, Ctrl-C once it is up; what failed before is forgotten."""
     start = Start(monkeypatch)
-    await verb.trade(config, start.attempts, record=True)
+    await verb.trade(config, start.attempts, tape=[record_beside])
     assert start.steps() == [
         *("build", "stop_on_signals", "come_up", "forget", "stop_on_signals"),
         *("gc.collect", "gc.freeze", "serve"),
@@ -194,18 +187,17 @@ async def test_a_daemon_that_was_let_in_serves_with_all_that_is_wished_beside_it
     assert start.done.stop_on_signals.mock_calls == [call(stop, [signal.SIGTERM]), call(stop)]
     assert start.done.come_up.mock_calls == [call(start.app)]
     ((app,), named) = start.done.serve.mock_calls[0][1:]
-    assert (app, named["beside"]) == (start.app, ["follow", "page_beside", "chat_beside", "tape_beside"])
+    assert (app, named["beside"]) == (start.app, ["follow", "page_beside", "chat_beside", record_beside])
     assert isinstance(named["watchdog"], SystemWatchdog)
-    parts = {name: getattr(verb, name).mock_calls for name in ("follow", "chat_beside", "tape_beside")}
+    parts = {name: getattr(verb, name).mock_calls for name in ("follow", "chat_beside")}
     assert parts == {
         "follow": [call(real_seconds=1.0)],
         "chat_beside": [call(config)],
-        "tape_beside": [call(wished=True)],
     }
     ((settings, seconds, announce), _) = verb.page_beside.mock_calls[0][1:]  # type: ignore[attr-defined]
     assert (settings, seconds, announce.func, announce.args) == (config, 1.0, verb.say_where, (config,))
     await verb.trade(config, start.attempts)
-    assert verb.tape_beside.mock_calls[1:] == [call(wished=False)]  # type: ignore[attr-defined]
+    assert start.done.serve.mock_calls[1].kwargs["beside"] == ["follow", "page_beside", "chat_beside"]
 
 
 async def test_a_daemon_that_was_stopped_before_it_was_let_in_serves_nobody(
@@ -238,6 +230,18 @@ def test_where_the_page_is_is_said_with_the_way_in(config: Config, capsys: pytes
         "페이지: http://x (들어가는 링크: python main.py open)",
         "The page: http://x (a link to get in: python main.py open)",
     ]
+
+
+@pytest.mark.parametrize(
+    ("words", "kept"), [([], []), (["--record"], [None]), (["--record", "--keep", "2"], [timedelta(days=2)])]
+)
+def test_a_tape_is_recorded_beside_where_it_is_wished(
+    words: list[str], kept: list[timedelta | None], config: Config, trade: Mock
+) -> None:
+    """For ever, or for as many days as are named."""
+    verb.run(config, build_parser(VERBS, "run").parse_args(["run", *words]))
+    tape = trade.call_args.kwargs["tape"]
+    assert [(work.func, work.keywords) for work in tape] == [(record_beside, {"keep": keep}) for keep in kept]
 
 
 def test_ctrl_c_during_a_start_has_its_own_code(config: Config, trade: Mock) -> None:

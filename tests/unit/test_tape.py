@@ -113,18 +113,25 @@ def test_the_second_that_is_named_is_that_of_the_block(tmp_path: Path) -> None:
     assert [one.torn for one in read(path) if isinstance(one, Damage)] == [False]
 
 
-def test_a_torn_end_costs_what_was_being_written(tmp_path: Path) -> None:
-    """Cut off anywhere, every block before it is there, and it is said until when."""
+@pytest.mark.parametrize("zeros", [False, True], ids=["cut", "zeros"])
+def test_a_torn_end_costs_what_was_being_written(tmp_path: Path, zeros: bool) -> None:  # noqa: FBT001 - a parameter
+    """Cut off anywhere, or zeros from there on as a loss of power leaves them: every block before it is there.
+
+    And it is said until when.
+    """
     path = recorded(tmp_path)
     good, content = whole(path), path.read_bytes()
     kept = []
     for end in range(len(content) - 1, len(pack_about(about(path))) - 1, -1):
         os.truncate(path, end)
+        if zeros:
+            os.truncate(path, len(content))
         found = whole(path)
         assert found == good[: len(found)]
+        until = moment_of(found[-1].at_us if found else about(path).begun_us)
+        assert faults(path) == [f"The end is torn: it is whole until {until:%Y-%m-%d %H:%M:%S}.000 UTC. {LOSS}"]
         kept.append(len(found))
     assert sorted(set(kept)) == [0, 2, 3, 4]  # by blocks; the first holds the connection, too
-    assert faults(path)[0].startswith("The end is torn: it is whole until 2026-11-30 21:03:05.000 UTC.")
 
 
 def test_a_recorder_that_died_leaves_a_torn_end_and_one_that_lives_does_not(tmp_path: Path) -> None:
