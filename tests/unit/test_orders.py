@@ -251,7 +251,7 @@ def test_an_order_that_was_refused_is_looked_for_once_before_that_is_believed(
     looks: list[str], state: IntentState, tmp_path: Path
 ) -> None:
     """Also when the look says nothing at first; three that say nothing leave it to the comparison of all orders."""
-    exchange = Exchange()
+    exchange, left = Exchange(), list(looks)
     taken = executed(protocol.to_order(an_intent()))
     shown = {"another": replace_market(taken), "nameless": msgspec.structs.replace(taken, identifier=None)}
 
@@ -260,7 +260,7 @@ def test_an_order_that_was_refused_is_looked_for_once_before_that_is_believed(
         raise InvalidOrder("no", name="create_bid_error", status=400)
 
     async def order(**name: str) -> Order:
-        what = looks.pop(0) if looks else "there"
+        what = left.pop(0) if left else "there"
         if what == "no answer":
             raise OutcomeUnknown("time-out")
         if what == "not there":
