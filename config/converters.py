@@ -40,7 +40,7 @@ class Kind:
 def need(*conditions: bool) -> None:
     """Refuse a value for which something does not hold."""
     if not all(conditions):
-        raise ValueError(conditions)
+        raise ValueError
 
 
 def whole(least: int, most: int) -> Kind:

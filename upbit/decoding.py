@@ -68,7 +68,7 @@ def decode(content: bytes | msgspec.Raw, kind: type[T], status: int = HTTPStatus
         raise OutcomeUnknown(f"an answer of another shape: {error}", status=status) from error
 
 
-def decode_order(content: bytes | msgspec.Raw, status: int = HTTPStatus.OK) -> Order:
+def decode_order(content: bytes | msgspec.Raw) -> Order:
     """Turn a body into an order; of its fills those that cannot be used are left out, and each counts once.
 
     Without one of its fills an order is not final (`Order.is_final`), and what is known to be bought is known all the
@@ -77,8 +77,8 @@ def decode_order(content: bytes | msgspec.Raw, status: int = HTTPStatus.OK) -> O
     Raises:
         OutcomeUnknown: when it is no order.
     """
-    order = decode(content, Order, status)
-    rows = decode(content, RawFills, status).trades or ()
+    order = decode(content, Order)
+    rows = decode(content, RawFills).trades or ()
     fills = {fill.uuid: fill for row in rows if (fill := fill_or_none(row)) is not None}
     return msgspec.structs.replace(order, fills=list(fills.values()))
 

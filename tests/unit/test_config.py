@@ -79,8 +79,8 @@ def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("environ", "overrides", "words"),
     [
-        ({"ACCESS_KEY": "a"}, [], "SECRET_KEY is not"),
-        ({"SECRET_KEY": "a"}, [], "ACCESS_KEY is not"),
+        ({"ACCESS_KEY": "a"}, [], "ACCESS_KEY is set but SECRET_KEY is not"),
+        ({"SECRET_KEY": "a"}, [], "SECRET_KEY is set but ACCESS_KEY is not"),
         ({**KEYS, "UPBIT_ACCESS_KEY": "b"}, [], "different values"),
         ({**KEYS, "ACCESS_KEY": "a b"}, [], "a space or a line break"),
         ({"UPBIT_BASE_URL": "http://api.upbit.com"}, [], "must be https"),
@@ -185,6 +185,7 @@ def test_a_settings_file_in_another_encoding_is_to_be_saved_as_utf_8(encoding: s
         ("\ufeffsandbox-access-key", "U+FEFF"),
         ("sandbox-access-key\u2060", "U+2060"),
         ("sandbox\u0007key", "U+0007"),
+        ("sandbox\u200bkey\u2060\u200b", "(U+200B, U+2060)"),
         (" sandbox-access-key", "a space or a line break"),
         ("sandbox-access-key\u00a0", "a space or a line break"),
         ("sandbox-access-key\r", "a space or a line break"),
@@ -239,6 +240,7 @@ def test_a_language_in_capitals_is_that_language(language: str) -> None:
         "https://canary.discord.com/api/webhooks/1234/token",
         "https://discord.com/api/v10/webhooks/1234/token",
         "https://discord.com/api/webhooks/1234/token?thread_id=5",
+        "https://discord.com/api/webhooks/1234/slackX",
         "http://127.0.0.1:8080/api/webhooks/1/demo",
     ],
 )
@@ -277,6 +279,7 @@ def test_a_proxy_and_an_authority_come_from_the_usual_variables(tmp_path: Path) 
     assert "pass-word" not in repr(config)
     assert "pass-word" not in Redaction.of(config)(f"connecting to {proxy}")
     assert "pass-word" not in str(effective(config))
+    assert load({"HTTPS_PROXY": "http://proxy:3128/"}).proxy == Secret("http://proxy:3128/")
 
 
 @pytest.mark.parametrize(
@@ -285,6 +288,7 @@ def test_a_proxy_and_an_authority_come_from_the_usual_variables(tmp_path: Path) 
         ({"HTTPS_PROXY": "socks5://user:1234@proxy:1080"}, "SOCKS"),
         ({"HTTPS_PROXY": "proxy:1234"}, "http://host:port"),
         ({"HTTPS_PROXY": "http://proxy:1234/path"}, "http://host:port"),
+        ({"HTTPS_PROXY": "http://proxy:1234/X"}, "http://host:port"),
         ({"HTTPS_PROXY": "http://proxy:1234?way=1"}, "http://host:port"),
         ({"HTTPS_PROXY": "http://:1234"}, "http://host:port"),
         ({"HTTPS_PROXY": "http://proxy:12345678"}, "http://host:port"),
@@ -306,6 +310,7 @@ def test_no_sentence_about_settings_repeats_a_secret() -> None:
         load(keys | wrong, overrides=[f"strategy.unit={keys['ACCESS_KEY']}"])
     said = "".join(problem.ko + problem.en for problem in told.value.problems)
     assert said.count("***") == 6
+    assert said.count("UPBIT_BASE_URL http://***@upbit.example") == 2
     assert not any(secret in said for secret in (*keys.values(), "my-password"))
 
 

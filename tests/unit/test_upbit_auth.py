@@ -64,6 +64,7 @@ def test_a_body_is_hashed_in_its_order() -> None:
 def test_colons_commas_and_pluses_are_encoded_and_come_back() -> None:
     """An unencoded plus would arrive as a space."""
     assert encode([("to", "13:56+09:00"), ("markets", "A,B")]) == "to=13%3A56%2B09%3A00&markets=A%2CB"
+    assert encode([("uuids[]", "a/b[c]"), ("x/y", "")]) == "uuids[]=a%2Fb%5Bc%5D&x%2Fy="
     assert query_text("to=13%3A56%2B09%3A00") == "to=13:56+09:00"
 
 

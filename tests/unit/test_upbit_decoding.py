@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.helpers.wire import Wire, asking, http, serving
-from upbit.decoding import NAMELESS, RawRows, Rows, decode, decode_order, ours, usable
+from upbit.decoding import COMPLAINTS_KEPT, NAMELESS, Complaints, RawRows, Rows, decode, decode_order, ours, usable
 from upbit.errors import OutcomeUnknown, error_from
 from upbit.models import Account, Candle, Fill, Order, StreamTicker, Ticker
 
@@ -142,7 +142,29 @@ def test_a_row_told_twice_counts_once_and_one_told_differently_counts_for_nothin
     other = {"currency": "BTC", "balance": "1", "locked": "0"}
     told = usable(rows(KRW, KRW, other, {**other, "balance": "2"}), Account, name="currency")
     assert [account.currency for account in told] == ["KRW"]
+    assert told.dropped == {"BTC": "told twice, and differently"}
     assert told.is_unclear("BTC")
+
+
+def test_an_odd_row_is_logged_once_and_the_oldest_of_very_many_is_forgotten(caplog: pytest.LogCaptureFixture) -> None:
+    """It stands in every answer; of another kind it is another."""
+    complaints, odd = Complaints(), {"KRW-A": "odd", NAMELESS: "nameless"}
+    with caplog.at_level(logging.WARNING, "upbit.decoding"):
+        for kind in (Ticker, Ticker, Candle):
+            complaints.tell(kind, odd)
+        assert caplog.messages == [
+            f"row left out kind={kind} name={name} why={why}"
+            for kind in ("Ticker", "Candle")
+            for name, why in (("KRW-A", "odd"), ("?", "nameless"))
+        ]
+        caplog.clear()
+        complaints.tell(Ticker, {f"x{number}": "odd" for number in range(COMPLAINTS_KEPT - 4)})
+        complaints.tell(Ticker, odd)
+        assert len(caplog.messages) == COMPLAINTS_KEPT - 4
+        complaints.tell(Ticker, {"one more": "odd"})
+        caplog.clear()
+        complaints.tell(Ticker, odd)
+        assert caplog.messages == ["row left out kind=Ticker name=KRW-A why=odd"]
 
 
 def test_nothing_is_a_list_of_nothing() -> None:
@@ -162,6 +184,26 @@ async def test_of_orders_that_are_not_ours_only_the_identifier_is_read(wire: Wir
     told = await upbit.closed_orders(start=now - MINUTE, end=now, prefix="ub1-Sabcd-")
     assert [order.uuid for order in told] == ["u1"]
     assert not told.dropped
+
+
+def test_an_order_without_a_name_is_nobodys() -> None:
+    """Also where every order that has one is asked for."""
+    stranger = {name: value for name, value in ORDER.items() if name != "identifier"}
+    found = ours(rows(stranger, {**stranger, "identifier": None}, {**stranger, "identifier": 7}, ORDER), "")
+    assert ([order.identifier for order in found], found.dropped) == ([ORDER["identifier"]], {})
+
+
+async def test_an_answer_of_another_shape_is_asked_for_once(wire: Wire, upbit: Upbit) -> None:
+    """It came, so nothing is the matter with the line; and it says with which status it came."""
+    wire.answers = [http(200, {}), http(200, {}), http(200, ORDER)]
+    for ask in (upbit.markets, lambda: upbit.order(uuid="u1")):
+        with pytest.raises(OutcomeUnknown, match=r"^200: an answer of another shape: ") as caught:
+            await ask()
+        assert caught.value.status == 200
+    assert len(wire.seen) == 2
+    with pytest.raises(OutcomeUnknown) as caught:
+        decode(b"{}", Order, 207)
+    assert caught.value.status == 207
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from upbit import errors
-from upbit.errors import ExchangeError, OutcomeUnknown, RateLimited, Rejected, error_from
+from upbit.errors import ExchangeError, NotSent, OutcomeUnknown, RateLimited, Rejected, error_from
 
 
 def told(name: str | int, message: str = "") -> bytes:
@@ -145,3 +145,17 @@ def test_no_number_in_the_text_of_a_429_is_a_duration(message: str) -> None:
 def test_no_body_breaks_the_reader(body: bytes) -> None:
     """Whatever a gateway says becomes a typed error."""
     assert type(error_from(400, body, placing=True)) is OutcomeUnknown
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (NotSent("why"), "why"),
+        (OutcomeUnknown("why", status=502), "502: why"),
+        (OutcomeUnknown("why", name="a_name"), "a_name: why"),
+        (OutcomeUnknown("why", name="a_name", status=400), "400 a_name: why"),
+    ],
+)
+def test_an_error_says_what_is_known_of_it(error: ExchangeError, said: str) -> None:
+    """Status, Upbit's name and the words; what is not known leaves nothing behind."""
+    assert str(error) == said

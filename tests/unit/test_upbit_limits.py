@@ -464,3 +464,75 @@ def test_others_who_use_up_what_there_was_get_a_share_and_never_more_than_half()
         budget.crowded(now)
         found.append(budget.places())
     assert found == [10, 9, 9, 8, 7, 6, 5, 5, 5]
+
+
+def grown(budget: Budget, *moments: float) -> list[int]:
+    """Let answers come at some moments; return how many places there are after each."""
+    found = []
+    for moment in moments:
+        budget.answered(moment)
+        found.append(budget.places())
+    return found
+
+
+def test_who_sees_nobody_listens_and_then_takes_one_more_every_half_second_but_two() -> None:
+    """The two are for whoever comes."""
+    budget = Budget(10, at_first=3, room=2)
+    assert grown(budget, 0.0, 2.4, 2.5, 2.9, 3.0, 3.5, 4.0, 4.5, 5.0) == [3, 3, 4, 4, 5, 6, 7, 8, 8]
+    assert grown(Budget(10, at_first=9), 0.0, 2.5, 3.0) == [9, 10, 10]
+
+
+def test_who_sees_others_takes_half_at_most_and_only_what_they_leave() -> None:
+    """What they used in the last seconds counts, the most of it; half a minute without them all is as before."""
+    budget = Budget(10, at_first=8, room=2)
+    budget.answered(0.0)
+    budget.beside(7, 100.0)
+    assert budget.places() == 3
+    assert grown(budget, 101.0, 102.9, 103.0, 105.9, 106.0, 129.0) == [3, 3, 4, 4, 5, 5]
+    assert grown(budget, 130.0, 130.4, 130.5) == [6, 6, 7]
+    budget.beside(9, 200.0)
+    budget.beside(2, 202.0)
+    assert budget.places() == 2
+    assert grown(budget, 204.05) == [2]  # those nine are still what the others may use
+    budget.beside(2, 205.0)
+    assert grown(budget, 205.5, 207.0, 210.0, 213.0) == [3, 3, 4, 5]
+
+
+def test_a_pocket_is_nobody_elses() -> None:
+    """One bot has it, whatever else is seen."""
+    budget = Budget(30, at_first=30)
+    budget.beside(29, 0.0)
+    assert budget.places() == 30
+
+
+def test_a_refusal_halves_once_and_rests_ever_longer_while_they_come_in_a_row() -> None:
+    """Those of one second are one; ten quiet seconds end the row; never less than one place is left."""
+    budget, found = Budget(10, at_first=10), list[tuple[float, int]]()
+    for moment in (0.0, 1.0, 1.5, 3.0, 5.0, 7.0, 17.0, 19.0, 29.05):
+        found.append((budget.refused(moment), budget.places()))
+    assert found == [
+        (1.05, 5), (1.05, 5), (1.05, 5), (2.1, 2), (4.2, 1), (5.0, 1), (1.05, 1), (2.1, 1), (1.05, 1),
+    ]  # fmt: skip
+
+
+def test_after_a_refusal_it_grows_slowly_to_what_was_fine_and_hardly_beyond() -> None:
+    """Every twenty seconds; every five minutes; as ever after an hour of peace."""
+    budget = Budget(10, at_first=8)
+    budget.answered(-10.0)
+    budget.refused(0.0)
+    assert grown(budget, 19.9, 20.0, 39.9, 40.0, 60.0, 359.9, 360.0, 660.0, 960.0) == [4, 5, 5, 6, 7, 7, 8, 9, 10]
+    budget.refused(1000.0)
+    assert grown(budget, 1020.0, 4599.0, 4599.9, 4600.0, 4600.5) == [6, 7, 7, 8, 9]
+    again = Budget(10, at_first=8)
+    again.refused(0.0)
+    assert grown(again, 3600.0, 3600.5) == [5, 6]
+
+
+def test_who_makes_room_for_others_does_not_take_it_back_at_once() -> None:
+    """What is beyond it is tried every five minutes."""
+    budget = Budget(10, at_first=8)
+    budget.crowded(10.0)
+    assert grown(budget, 309.9, 310.0) == [7, 8]
+    small = Budget(10, at_first=5)
+    small.crowded(10.0)
+    assert small.places() == 5

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from upbit.models import NewOrder, Side, StreamTicker
-from upbit.rules import plain, round_down_volume, round_price, rounded_average, step_around, tick_size
+from upbit.rules import base_of, plain, round_down_volume, round_price, rounded_average, step_around, tick_size
 
 
 @pytest.mark.parametrize(
@@ -89,6 +89,11 @@ def test_a_step_that_is_told_is_believed_as_far_as_it_can_be(
     for upwards, wanted in ((False, below), (True, above)):
         found = step_around(step, Decimal(2000), above=upwards)
         assert found == (None if wanted is None else Decimal(wanted))
+
+
+def test_the_currency_of_a_market_is_what_stands_behind_its_quote() -> None:
+    """Whatever its name is made of."""
+    assert [base_of(market) for market in ("KRW-BTC", "USDT-1INCH", "KRW-A-B")] == ["BTC", "1INCH", "A-B"]
 
 
 def test_a_volume_is_never_rounded_up() -> None:
