@@ -114,7 +114,7 @@ def _hosts(value: Any) -> tuple[str, ...]:
 
 def _snowflake(value: Any) -> int:
     text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-    need(isinstance(text, str), SNOWFLAKE_FORM.fullmatch(text) is not None)
+    need(SNOWFLAKE_FORM.fullmatch(text) is not None)
     return int(text)
 
 

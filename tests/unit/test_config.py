@@ -25,6 +25,7 @@ from config.converters import (
     one_of,
     seconds,
     table,
+    toml,
     whole,
     word,
 )
@@ -427,9 +428,9 @@ def test_every_setting_of_every_section_stands_in_the_table_once() -> None:
         (lambda: table("theirs"), {}, ("a", 1, [])),
         (lambda: SWITCH, {True: True, False: False}, (2, "true", None)),
         (lambda: MINUTES, {1: timedelta(minutes=1), 240: timedelta(hours=4)}, (0, 2, True, "1")),
-        (lambda: MARKETS, {}, ("KRW-BTC", ["BTC"], [1], ["KRW-BTC", "USDT-BTC"], None)),
+        (lambda: MARKETS, {}, ("KRW-BTC", ["BTC"], [1], ["KRW-BTC", "USDT-BTC"], {"KRW-BTC": 1}, None)),
         (lambda: ADDRESS, {"127.0.0.1": "127.0.0.1", "0::1": "::1"}, ("localhost", 1, "1.2.3", "", True)),
-        (lambda: HOSTS, {}, ("a.example", ["a b"], [1], [""], ["A.EXAMPLE"], ["a.example", "x/y"])),
+        (lambda: HOSTS, {}, ("a.example", ["a b"], [1], [""], ["A.EXAMPLE"], ["a.example", "x/y"], {"a.example": 1})),
         (
             lambda: SNOWFLAKE,
             {12345678901234567: 12345678901234567, "12345678901234567890": 12345678901234567890},
@@ -494,6 +495,12 @@ def test_effective_settings_name_their_source_and_hide_secrets() -> None:
 
 def test_effective_settings_are_written_as_people_write_them() -> None:
     """No None, no capital True, no tuple: what stands there could stand in config.toml, or is not set."""
+    assert [
+        toml(value) for value in ('빠른 "것"', 1, Decimal("1E+3"), Decimal("0.50"), timedelta(hours=1), (), None)
+    ] == [
+        '"빠른 \\"것\\""',
+        *("1", "1000", "0.5", "60", "[]", ""),
+    ]
     given = ["strategy.parameters={fast=5, slow=20}", "risk.exclude=['KRW-A', 'KRW-B']", "risk.allow_withdrawal=true"]
     rows = {key: value for key, value, _ in effective(load({}, overrides=given))}
     assert rows["strategy.parameters"] == "{fast = 5, slow = 20}"

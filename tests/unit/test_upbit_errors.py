@@ -159,3 +159,4 @@ def test_no_body_breaks_the_reader(body: bytes) -> None:
 def test_an_error_says_what_is_known_of_it(error: ExchangeError, said: str) -> None:
     """Status, Upbit's name and the words; what is not known leaves nothing behind."""
     assert str(error) == said
+    assert repr(error) == f"{type(error).__name__}('why')"
