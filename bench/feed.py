@@ -1,10 +1,12 @@
 """Measure what a frame of the stream costs in processor time, from TLS to the shared dicts, beside other clients.
 
-A server in a process of its own sends a thousand frames a second, evenly, over TLS. Everybody follows five markets in
-turn, each in a process of its own, several rounds in one run; processor time is the process' own, user and system, all
-threads, from one frame to another well after the start. Ours runs `update_prices` of a whole daemon: every frame is
-decoded, checked, kept in exchange time and shared. The floor reads a blocking socket and unpacks the headers of frames
-with `struct`; nothing of what they say is looked at. The line below it also decodes with msgspec what we read of it.
+A server in a process of its own sends a thousand frames a second over TLS, each in a record and a segment of its own,
+none sooner than a millisecond after the one before. Everybody follows five markets in turn, each in a process of its
+own, several rounds in one run; processor time is the process' own, user and system, all threads, from one frame to
+another well after the start. Ours runs `update_prices` of a whole daemon: every frame is decoded, checked, kept in
+exchange time and shared; it lets frames gather for 20 ms. The floor reads a blocking socket and unpacks the headers of
+frames with `struct`; it wakes for each frame as it comes, and nothing of what they say is looked at. The line below it
+also decodes with msgspec what we read of it.
 
     make clients
 
@@ -56,6 +58,8 @@ if TYPE_CHECKING:
     from websockets.sync.server import ServerConnection
 
     from trader.app import App
+    from upbit.models import StreamTicker
+    from upbit.sockets.common import Message
 
 A_SECOND = 1000
 SHORT, LONG = 4, 126
@@ -95,12 +99,12 @@ def trade(market: str, price: float, now_ms: int) -> bytes:
 
 
 def evenly(a_second: float) -> Iterator[None]:
-    """Yield so many times a second, from now on."""
-    began = time.perf_counter()
-    number = 0
+    """Yield so many times a second; what a busy machine delays delays all after it, so that none follow at once."""
+    period, due = 1 / a_second, time.perf_counter()
     while True:
-        number += 1
-        time.sleep(max(0.0, began + number / a_second - time.perf_counter()))
+        now = time.perf_counter()
+        due = period + (due if now < due + period / 2 else now)
+        time.sleep(max(0.0, due - now))
         yield
 
 
@@ -191,8 +195,8 @@ def counted(app: App, counter: Counter) -> None:
     """Count every frame after the daemon has taken it, and leave at the last one."""
     take = app.tickers._take  # noqa: SLF001
 
-    def taken(*arguments: Any, **named: Any) -> bool:
-        wanted = take(*arguments, **named)
+    def taken(message: Message, on_frame: Callable[[StreamTicker], None]) -> bool:
+        wanted = take(message, on_frame)
         try:
             counter.frame()
         except Enough:

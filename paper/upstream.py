@@ -11,6 +11,7 @@ import itertools
 import logging
 from collections import OrderedDict
 from contextlib import asynccontextmanager
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -94,7 +95,7 @@ class Feed(Stream["Json"]):
     bundled_s = 0.0  # the moment at which a book comes decides what it fills
 
     def __init__(self, url: str, kind: str, turns: Turns, rng: random.Random, network: Network) -> None:
-        super().__init__(url, dict[str, Any], rng, network)
+        super().__init__(url, partial(read, kind), rng, network)
         self.kind = kind
         self._turns = turns
 
@@ -111,11 +112,17 @@ class Feed(Stream["Json"]):
     def _code(self, market: str) -> str:
         return f"{market}.30" if self.kind == BOOKS else market
 
-    def _decode(self, frame: Message) -> Json:
-        told = decode(frame)
-        if not isinstance(told, dict) or told.get("type") != self.kind or not isinstance(told.get("code"), str):
-            raise msgspec.ValidationError("not a frame of what was asked for")
-        return told
+
+def read(kind: str, frame: Message) -> Json:
+    """Return a frame of a kind.
+
+    Raises:
+        msgspec.ValidationError: it is none.
+    """
+    told = decode(frame)
+    if not isinstance(told, dict) or told.get("type") != kind or not isinstance(told.get("code"), str):
+        raise msgspec.ValidationError("not a frame of what was asked for")
+    return told
 
 
 class Upstream:

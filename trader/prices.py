@@ -90,8 +90,8 @@ class Inbox:
 
 def is_newer(ticker: StreamTicker, known: StreamTicker) -> bool:
     """Return whether a frame tells what came after another of its market: they may come twice or out of order."""
-    moment, before = (ticker.traded_at_ms, ticker.sent_at_ms), (known.traded_at_ms, known.sent_at_ms)
-    return moment > before or (moment == before and ticker.price != known.price)
+    ahead_ms = ticker.traded_at_ms - known.traded_at_ms or ticker.sent_at_ms - known.sent_at_ms
+    return ahead_ms > 0 or (ahead_ms == 0 and ticker.price != known.price)
 
 
 def true_at(ticker: StreamTicker, arrived: datetime, ahead: timedelta) -> datetime:

@@ -66,9 +66,10 @@ class Stream(Generic[T]):
     bundled_s = BUNDLED_S
     """How long a frame may wait for others."""
 
-    def __init__(self, url: str, kind: type[T], rng: random.Random, network: Network = DIRECT) -> None:
+    def __init__(self, url: str, decode: Callable[[Message], T], rng: random.Random, network: Network = DIRECT) -> None:
+        """`decode` reads a frame; what it raises of `UNREADABLE` says that it is none."""
         self._url = url
-        self._decoder = msgspec.json.Decoder(kind)
+        self._decode = decode
         self._rng = rng
         self._subscription: list[dict[str, Any]] | None = None
         self._changed = asyncio.Event()
@@ -76,6 +77,7 @@ class Stream(Generic[T]):
         self._complained: float | None = None
         self._tls = tls_for(url, network)
         self._proxy = network.proxy_for(url)
+        self._time = loop_time
         self.last_frame: float | None = None  # loop time since which frames are missing
         self.on_raw: Callable[[bytes], None] | None = None  # who keeps every frame as it came
 
@@ -83,7 +85,7 @@ class Stream(Generic[T]):
         """Set what is subscribed; None subscribes nothing."""
         if what != self._subscription:
             if self._subscription is None and self.last_frame is not None:
-                self.last_frame = asyncio.get_running_loop().time()  # nobody had asked for frames before
+                self.last_frame = loop_time()  # nobody had asked for frames before
             self._subscription = what
             self._changed.set()
 
@@ -98,11 +100,11 @@ class Stream(Generic[T]):
         `on_state` is told "connecting", "open" and "closed".
         """
         tell = on_state or (lambda _: None)
-        loop = asyncio.get_running_loop()
+        self._time = asyncio.get_running_loop().time  # to ask which loop runs asks the kernel which process does
         pause = FIRST_PAUSE_S
         while True:
             await self._something_to_subscribe()
-            began = loop.time()
+            began = self._time()
             tell("connecting")
             try:
                 await self._converse(on_frame, tell)
@@ -111,7 +113,7 @@ class Stream(Generic[T]):
             finally:
                 self._socket = None
                 tell("closed")
-            pause = FIRST_PAUSE_S if loop.time() - began >= STEADY_S + OPEN_S else min(LONGEST_PAUSE_S, pause * 2)
+            pause = FIRST_PAUSE_S if self._time() - began >= STEADY_S + OPEN_S else min(LONGEST_PAUSE_S, pause * 2)
             await asyncio.sleep(max(SHORTEST_PAUSE_S, self._rng.uniform(0.0, pause)))
 
     async def _something_to_subscribe(self) -> None:
@@ -129,7 +131,7 @@ class Stream(Generic[T]):
         )
         async with opener()(way, partial(self._take, on_frame=on_frame)) as socket:
             self._socket = socket
-            self.last_frame = asyncio.get_running_loop().time()
+            self.last_frame = self._time()
             tell("open")
             async with asyncio.TaskGroup() as tasks:
                 sender = tasks.create_task(self._send_subscriptions(socket), name="subscriptions")
@@ -158,16 +160,13 @@ class Stream(Generic[T]):
             frame = self._decode(message)
         except UNREADABLE:
             return self._is_harmless(message)
-        self.last_frame = asyncio.get_running_loop().time()
+        self.last_frame = self._time()
         if self._is_news(frame):
             try:
                 on_frame(frame)
             except Exception:  # the loop protects its next frame from whoever listens
                 log.exception("a frame was not handled url=%s", self._url)
         return True
-
-    def _decode(self, frame: Message) -> T:
-        return self._decoder.decode(frame)
 
     def _is_news(self, frame: T) -> bool:  # noqa: ARG002 - every frame is, unless a stream knows better
         return True
@@ -183,10 +182,15 @@ class Stream(Generic[T]):
         return False
 
     def _complain(self, what: str) -> None:
-        now = asyncio.get_running_loop().time()
+        now = self._time()
         if self._complained is None or now - self._complained >= COMPLAIN_EVERY_S:
             self._complained = now
             log.warning("frame %s url=%s", what, self._url)
+
+
+def loop_time() -> float:
+    """Return the time of the running loop."""
+    return asyncio.get_running_loop().time()
 
 
 def tls_for(url: str, network: Network) -> ssl.SSLContext | None:
@@ -207,7 +211,7 @@ class TickerStream(Stream[StreamTicker]):
         self, url: str, *, rng: random.Random, network: Network = DIRECT, latest: Callable[[], datetime] | None = None
     ) -> None:
         """`latest` returns the time it is at the exchange, at the latest; None: no frame is from the future."""
-        super().__init__(url, StreamTicker, rng, network)
+        super().__init__(url, msgspec.json.Decoder(StreamTicker).decode, rng, network)
         self._markets = frozenset[str]()
         self._ahead = Horizon(latest)
         self._newest: dict[str, Moment] = {}
@@ -229,7 +233,7 @@ class TickerStream(Stream[StreamTicker]):
 
     def _follows(self, market: str, traded_at_ms: int, sent_at_ms: int) -> bool:
         """Keep a moment that is not older than the newest one of its market."""
-        if self._ahead.is_beyond(max(traded_at_ms, sent_at_ms)):
+        if self._ahead.is_beyond(max(traded_at_ms, sent_at_ms), self._time()):
             self._complain(f"from the future: {market} {from_ms(max(traded_at_ms, sent_at_ms)):%Y-%m-%d %H:%M:%S}")
             return False
         known = self._newest.get(market)
@@ -245,18 +249,16 @@ class Horizon:
     """Up to when frames may claim to be; looked up anew once a second."""
 
     def __init__(self, latest: Callable[[], datetime] | None) -> None:
+        """`latest` returns the time it is at the exchange, at the latest; None: nothing is of the future."""
         self._latest = latest
         self._until_ms = -inf
         self._good_until = -inf  # loop time
 
-    def is_beyond(self, moment_ms: int) -> bool:
-        """Return whether a moment is of the future; `latest` returns the time it is at the exchange, at the latest."""
-        if self._latest is None:
-            return False
-        now = asyncio.get_running_loop().time()
-        if now >= self._good_until:
-            self._until_ms = 1000 * (self._latest() + FUTURE).timestamp()
-            self._good_until = now + HORIZON_S
+    def is_beyond(self, moment_ms: int, now_s: float) -> bool:
+        """Return whether a moment is of the future; `now_s` is loop time."""
+        if now_s >= self._good_until:
+            self._until_ms = 1000 * (self._latest() + FUTURE).timestamp() if self._latest else inf
+            self._good_until = now_s + HORIZON_S
         return moment_ms > self._until_ms
 
 
@@ -278,7 +280,7 @@ class CandleStream(Stream[StreamCandle]):
         latest: Callable[[], datetime] | None = None,
     ) -> None:
         """`latest` returns the time it is at the exchange, at the latest; None: no candle is of the future."""
-        super().__init__(url, StreamCandle, rng, network)
+        super().__init__(url, msgspec.json.Decoder(StreamCandle).decode, rng, network)
         self._unit = unit
         self._kind = f"candle.{unit // timedelta(minutes=1)}m"
         self._latest = latest
@@ -318,7 +320,7 @@ class MarketStream(Stream[Heard]):
     """
 
     def __init__(self, url: str, *, rng: random.Random, network: Network = DIRECT) -> None:
-        super().__init__(url, Heard, rng, network)
+        super().__init__(url, msgspec.json.Decoder(Heard).decode, rng, network)
 
     def wanted(self, markets: frozenset[str]) -> None:
         """Follow exactly these markets from now on."""

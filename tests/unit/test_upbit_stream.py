@@ -7,7 +7,9 @@ import json
 import logging
 import random
 import re
+import socket
 import ssl
+import struct
 import sys
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
@@ -26,7 +28,7 @@ from upbit import stream
 from upbit.models import StreamCandle, StreamTicker, Ticker
 from upbit.network import DIRECT, Network
 from upbit.sockets import choice
-from upbit.sockets.common import BUNDLED_S, LARGEST_MESSAGE, Bundle
+from upbit.sockets.common import BUNDLED_S, LARGEST_MESSAGE, Flood
 from upbit.stream import CandleStream, Heard, MarketStream, Stream, TickerStream
 
 if TYPE_CHECKING:
@@ -373,26 +375,99 @@ async def test_of_a_flood_nothing_is_lost_and_nothing_overtakes(script: Script) 
     assert [int(frame.price) for frame in found] == [*range(1, 301)] * 2
 
 
-def test_what_comes_after_a_while_is_handed_over_at_once_and_a_flood_now_and_then() -> None:
-    """Nothing waits longer than others are waited for."""
+async def test_a_frame_against_the_rules_ends_its_connection_and_the_next_is_made(script: Script) -> None:
+    """One that claims to be larger than any message, before it came, and one of a kind there is not."""
 
-    async def story() -> None:
-        loop, told = asyncio.get_running_loop(), list[tuple[int, float]]()
-        bundle = Bundle[int](lambda number: told.append((number, loop.time())), lambda: BUNDLED_S)
-        for number in range(5):
-            bundle.add(number)
-            await asyncio.sleep(BUNDLED_S * 0.4)
-        await asyncio.sleep(1)
-        bundle.add(5)
-        bundle.add(6)
-        bundle.empty()
-        assert [number for number, _ in told] == list(range(7))
-        rests = [round(at / BUNDLED_S, 1) for _, at in told]
-        assert rests[:5] == [0, 1, 1, 2, 2]
-        assert told[5][1] == told[6][1] >= 1
+    def speak(*words: bytes) -> Callable[[ServerConnection], Awaitable[None]]:
+        async def act(connection: ServerConnection) -> None:
+            connection.transport.writelines(words)
+            await connection.wait_closed()
+
+        return act
+
+    large = struct.pack("!BBQ", 0x82, 127, LARGEST_MESSAGE + 1)
+    short = ticker().encode()[:125]
+    script.acts = [speak(large), speak(b"\x83\x00"), speak(b"\x82", bytes([len(short)]), short)]
+    await until(asyncio.Queue(), following(script.url, "KRW-BTC"), 1)
+    assert len(script.told) == 3
+
+
+async def test_whoever_never_says_goodbye_is_not_waited_for(script: Script, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server reads nothing any more: once nothing is followed, its connection ends all the same."""
+    for module in filter(None, map(sys.modules.get, ("upbit.sockets.plain", "upbit.sockets.fast"))):
+        monkeypatch.setattr(module, "CLOSE_S", 0.0)
+    left, states = asyncio.Event(), asyncio.Queue[str]()
+
+    async def be_deaf(connection: ServerConnection) -> None:
+        connection.transport.pause_reading()
+        await connection.send(ticker())
+        await left.wait()
+        connection.transport.abort()
+
+    script.acts = [be_deaf]
+    client = following(script.url, "KRW-BTC")
+    async with asyncio.timeout(PATIENCE_S), asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(client.run(lambda _: client.wanted(frozenset()), states.put_nowait))
+        assert [await states.get() for _ in range(3)] == ["connecting", "open", "closed"]
+        left.set()
+        running.cancel()
+
+
+class Reader(asyncio.Protocol):
+    """Notes what was read, and when in loop time; an end is nothing."""
+
+    def __init__(self, patience: Callable[[], float]) -> None:
+        self.read: list[tuple[bytes, float]] = []
+        self._patience = patience
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin."""
+        self.flood = Flood(transport, self._patience)
+
+    def data_received(self, data: bytes) -> None:
+        """Note it."""
+        self.flood.came()
+        self.read.append((data, asyncio.get_running_loop().time()))
+
+    def eof_received(self) -> None:
+        """Note it, too."""
+        self.data_received(b"")
+
+    def connection_lost(self, _: Exception | None) -> None:
+        """End."""
+        self.flood.end()
+
+
+FLOOD = [(b"0", 0), (b"1", 6), (b"234", 26), (b"567", 46), (b"8", 1000), (b"9", 1001), (b"", 1002)]
+"""What is read of digits that come every 6 ms, and after a while in another haste, with when: milliseconds."""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing is waited for")
+@pytest.mark.parametrize("patient", [True, False])
+def test_what_comes_after_a_while_is_read_at_once_and_a_flood_now_and_then(*, patient: bool) -> None:
+    """Nothing waits longer than others are waited for, and an end not at all; who has no patience reads each."""
+
+    async def story() -> list[tuple[bytes, float]]:
+        loop, reader = asyncio.get_running_loop(), Reader(lambda: BUNDLED_S if patient else 0.0)
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            await loop.create_connection(lambda: reader, *listening.getsockname())
+            server, _ = listening.accept()
+        with server:
+            server.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            began = loop.time()
+            for number in range(10):
+                await asyncio.sleep(began + (0.006 * number if number < 8 else 0.992 + number / 1000) - loop.time())
+                server.send(b"%d" % number)
+            await asyncio.sleep(0.001)
+        await asyncio.sleep(0.1)
+        for _ in range(2):  # what was read before the end is looked at
+            reader.flood.came()
+        return [(data, round(1000 * (at - began))) for data, at in reader.read]
 
     with asyncio.Runner(loop_factory=PacedLoop) as runner:
-        runner.run(story())
+        told = runner.run(story())
+    assert b"".join(data for data, _ in told) == b"0123456789"
+    assert told == FLOOD if patient else [len(data) for data, _ in told] == [1] * 10 + [0]
 
 
 @pytest.mark.parametrize("installed", [True, False])
@@ -628,7 +703,7 @@ def test_the_time_at_the_exchange_is_looked_up_once_a_second(monkeypatch: pytest
         answers = []
         for at in (0.0, 0.5, 1.0, 1.9):
             await asyncio.sleep(at - now())
-            answers += [(at, horizon.is_beyond(ms + 60_000)), (at, horizon.is_beyond(ms + 60_001))]
+            answers += [(at, horizon.is_beyond(ms + 60_000, now())), (at, horizon.is_beyond(ms + 60_001, now()))]
         assert answers == [
             (0.0, False),
             (0.0, True),
@@ -636,8 +711,8 @@ def test_the_time_at_the_exchange_is_looked_up_once_a_second(monkeypatch: pytest
             (0.5, True),
             *[(at, False) for at in (1.0, 1.0, 1.9, 1.9)],
         ]
-        assert horizon.is_beyond(ms + 61_001)
-        assert not stream.Horizon(None).is_beyond(ms * 2)
+        assert horizon.is_beyond(ms + 61_001, now())
+        assert not stream.Horizon(None).is_beyond(ms * 2, now())
 
     with asyncio.Runner(loop_factory=PacedLoop) as runner:
         runner.run(live())

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from math import inf
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from socket import SO_RCVLOWAT, SOL_SOCKET
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     import ssl
@@ -19,7 +21,9 @@ LARGEST_MESSAGE = 1024 * 1024
 BUNDLED_S = 0.02
 """How long a message may wait for others: nothing is decided on in so short a time."""
 
-T = TypeVar("T")
+GATHERS = sys.platform == "linux"
+GATHERED = 65536
+"""Bytes that are read even before their time."""
 
 Message = bytes | bytearray
 OnMessage = Callable[[Message], bool]
@@ -60,38 +64,46 @@ Raises:
 """
 
 
-class Bundle(Generic[T]):
-    """Hands over what came, one after the other; in a flood together, fifty times a second.
+class Flood:
+    """Lets what comes in a flood gather in the kernel, and be read together fifty times a second.
 
-    Waking up for each message costs more than the message does. The first one after a while does not wait.
+    Waking up and reading for each message cost more than the message does. One that comes after a while does not wait,
+    and no end of a connection does. Other systems than Linux would not say what has gathered, so there each is read.
     """
 
-    def __init__(self, hand_over: Callable[[T], None], patience: Callable[[], float]) -> None:
-        self._hand_over = hand_over
+    def __init__(self, transport: asyncio.BaseTransport, patience: Callable[[], float]) -> None:
+        self._transport = transport
+        self._socket = transport.get_extra_info("socket")
         self._patience = patience
         self._loop = asyncio.get_running_loop()
-        self._held: list[T] = []
         self._timer: asyncio.Handle | None = None
-        self._rests_until = -inf  # loop time
+        self._until = -inf  # loop time: what comes before then is one
 
-    def add(self, one: T) -> None:
-        """Take what came."""
-        self._held.append(one)
-        if self._timer is None:
-            if self._loop.time() >= self._rests_until:
-                self.empty()
-            else:
-                self._timer = self._loop.call_at(self._rests_until, self.empty)
+    def came(self) -> None:
+        """Take note that something was read."""
+        if self._timer is not None or not GATHERS:
+            return
+        now, patience = self._loop.time(), self._patience()
+        if now < self._until and patience:
+            self._read_from(GATHERED)
+            self._timer = self._loop.call_at(now + patience, self._read)
+        self._until = now + patience
 
-    def empty(self) -> None:
-        """Hand over what is held, now."""
+    def end(self) -> None:
+        """Have nothing read any more."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self._rests_until = self._loop.time() + self._patience()
-        held, self._held = self._held, []
-        for one in held:
-            self._hand_over(one)
+
+    def _read(self) -> None:
+        self._timer = None
+        self._until = self._loop.time() + self._patience()
+        self._read_from(1)
+
+    def _read_from(self, size: int) -> None:
+        """Have the loop woken from so many bytes on, or the end."""
+        if not self._transport.is_closing():  # else the number of the socket may be another's already
+            self._socket.setsockopt(SOL_SOCKET, SO_RCVLOWAT, size)
 
 
 class Parts:

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 import picows
 from websockets.exceptions import InvalidHandshake
 
-from upbit.sockets.common import CLOSE_S, LARGEST_MESSAGE, OPEN_S, PING_S, Bundle, Parts
+from upbit.sockets.common import CLOSE_S, LARGEST_MESSAGE, OPEN_S, PING_S, Flood, Parts
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from upbit.sockets.common import Message, OnMessage, Socket, Way
+    from upbit.sockets.common import OnMessage, Socket, Way
 
 log = logging.getLogger("upbit.sockets")
 
@@ -27,22 +27,26 @@ class _Listening(picows.WSListener):
     """Hands messages over; pings and pongs are answered for it."""
 
     _transport: picows.WSTransport
+    _flood: Flood
 
     def __init__(self, way: Way, on_message: OnMessage) -> None:
         super().__init__()
         self._on_message = on_message
-        self._bundle = Bundle(self._hand_over, way.patience)
-        self._parts = Parts(self._hold)
+        self._patience = way.patience
+        self._parts = Parts(on_message)
 
     def on_ws_connected(self, transport: picows.WSTransport) -> None:
         """Begin."""
         self._transport = transport
+        self._flood = Flood(transport.underlying_transport, self._patience)
 
     def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
         """Take a frame; its bytes are copied, as the buffer they stand in is used again."""
+        self._flood.came()
         kind = frame.msg_type
         if kind in WHOLE and frame.fin:  # as nearly always
-            self._bundle.add(frame.get_payload_as_bytes())
+            if not self._on_message(frame.get_payload_as_bytes()):
+                self.abort()
         elif kind in DATA:
             if not self._parts.take(frame.get_payload_as_bytes(), last=frame.fin):
                 self.abort()
@@ -52,15 +56,7 @@ class _Listening(picows.WSListener):
 
     def on_ws_disconnected(self, _: picows.WSTransport) -> None:
         """End."""
-        self._bundle.empty()
-
-    def _hold(self, message: Message) -> bool:
-        self._bundle.add(message)
-        return True
-
-    def _hand_over(self, message: Message) -> None:
-        if not self._on_message(message):
-            self.abort()
+        self._flood.end()
 
     async def send(self, message: str) -> None:
         """Send a text."""

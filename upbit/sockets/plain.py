@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.frames import DATA_OPCODES, Frame
 
-from upbit.sockets.common import CLOSE_S, LARGEST_MESSAGE, OPEN_S, PING_S, Bundle, Parts
+from upbit.sockets.common import CLOSE_S, LARGEST_MESSAGE, OPEN_S, PING_S, Flood, Parts
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import AsyncIterator
 
     from websockets.protocol import Event
@@ -27,22 +28,25 @@ class _Direct(connect):
 
 
 class _Listening(ClientConnection):
-    """A connection that hands messages over instead of queueing them, and reads what came in bundles."""
+    """A connection that hands messages over instead of queueing them."""
+
+    _flood: Flood
 
     def __init__(self, way: Way, on_message: OnMessage, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
+        self._patience = way.patience
         self._parts = Parts(on_message)
-        self._bundle = Bundle(super().data_received, way.patience)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._flood = Flood(transport, self._patience)
+        super().connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
-        self._bundle.add(data)
-
-    def eof_received(self) -> None:
-        self._bundle.empty()
-        super().eof_received()
+        self._flood.came()
+        super().data_received(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._bundle.empty()
+        self._flood.end()
         super().connection_lost(exc)
 
     def process_event(self, event: Event) -> None:
