@@ -58,9 +58,10 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
 
 def scripted(answers: list[Any]) -> Callable[..., Coroutine[Any, Any, Any]]:
     """Return a question whose answers are these, one after the other; an error is raised."""
+    coming = list(answers)
 
     async def ask(*_: object, **__: object) -> Any:
-        answer = answers.pop(0)
+        answer = coming.pop(0)
         if isinstance(answer, Exception):
             raise answer
         return answer
