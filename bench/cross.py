@@ -1,4 +1,4 @@
-"""The rule of the benchmarks as a strategy of ours: two averages and nothing else."""
+"""The rule of the benchmarks as a strategy of ours: whether one average is above another, and nothing else."""
 
 from __future__ import annotations
 
@@ -54,16 +54,13 @@ class Cross(Strategy):
         return 0
 
     def compute(self, window: Window, parameters: Parameters) -> Numbers:
-        """Compute both averages."""
-        return {
-            "fast": indicators.ema(window.close, parameters.fast),
-            "slow": indicators.ema(window.close, parameters.slow),
-        }
+        """Compute by how much the short average is above the long one."""
+        return {"rise": indicators.apo(window.close, parameters.fast, parameters.slow)}
 
     def select(self, window: Window, numbers: Numbers, at: int | slice, parameters: Parameters) -> Selection:
         """Say which markets rise."""
         del window, parameters
-        return choose(numbers, at, tuple(numbers), (RISES.asks(numbers["fast"][:, at], ">", numbers["slow"][:, at]),))
+        return choose(numbers, at, tuple(numbers), (RISES.asks(numbers["rise"][:, at], ">", 0.0),))
 
     def enter(self, snapshot: Snapshot, parameters: Parameters) -> Entry:
         """Buy at once."""
@@ -73,7 +70,7 @@ class Cross(Strategy):
     def sells(self, position: Position, moments: Moments, parameters: Parameters) -> tuple[Any, ...]:
         """Sell when the averages have crossed."""
         del position, parameters
-        return (moments.numbers["fast"] < moments.numbers["slow"],)
+        return (moments.numbers["rise"] < 0.0,)
 
 
 def panel_of(prices: Any, start: datetime, unit: timedelta) -> Panel:
@@ -93,6 +90,7 @@ def panel_of(prices: Any, start: datetime, unit: timedelta) -> Panel:
     return Panel(
         window=window,
         real=np.ones(prices.close.shape, dtype=np.bool_),
+        begins=np.zeros(markets, dtype=np.intp),
         ends=np.full(markets, count, dtype=np.intp),
         unit_ms=unit_ms(unit),
         first_ms=to_ms(start),

@@ -215,6 +215,25 @@ def _wilder_sum(values: npt.NDArray[np.float64], period: int) -> npt.NDArray[np.
     return period * _wilder(start, values[period - 1 :], period)[1:]
 
 
+def apo(close: npt.ArrayLike, fast: int = 12, slow: int = 26) -> Floats:
+    """Absolute price oscillator: EMA(fast) - EMA(slow), for little more than the time of one of them.
+
+    Args:
+        close: closing prices in KRW, shape ``(markets, candles)``.
+        fast: shorter smoothing length in candles, at least 1.
+        slow: longer smoothing length, above `fast`.
+
+    Returns:
+        KRW, same shape; NaN for `slow` - 1 candles. To the last bit what the two averages differ by.
+
+    Raises:
+        ValueError: if `fast` is below 1, or `slow` is not above it.
+    """
+    check_period(fast)
+    check_period(slow, least=fast + 1)
+    return rows(lambda row: tulipy.apo(row, fast, slow)[slow - 2 :] if len(row) else row, close, recursive=True)
+
+
 def macd(close: npt.ArrayLike, fast: int = 12, slow: int = 26, signal: int = 9) -> tuple[Floats, Floats, Floats]:
     """Moving average convergence divergence: EMA(fast) - EMA(slow), its EMA(signal), and their difference.
 
@@ -226,17 +245,15 @@ def macd(close: npt.ArrayLike, fast: int = 12, slow: int = 26, signal: int = 9) 
 
     Returns:
         MACD, signal and histogram in KRW, same shape. NaN for `slow` - 1 candles, and `signal` - 1 more for the last
-        two. Made of two EMAs, because tulipy's own replaces the weights of 12 and 26 by 0.15 and 0.075.
+        two. Made of `apo` and `ema`, because tulipy's own replaces the weights of 12 and 26 by 0.15 and 0.075.
 
     Raises:
         ValueError: if a period is below 1, or `slow` is not above `fast`.
 
     Source: Gerald Appel, *The Moving Average Convergence-Divergence Trading Method*, 1979.
     """
-    check_period(fast)
     check_period(signal)
-    check_period(slow, least=fast + 1)
-    line = ema(close, fast) - ema(close, slow)
+    line = apo(close, fast, slow)
     smooth = ema(line, signal)
     return line, smooth, line - smooth
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from bisect import bisect_left, bisect_right
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -13,11 +13,13 @@ import msgspec
 import numpy as np
 
 from backtest.engine.leaving import Leaving
+from backtest.engine.offers import Offer, Offers
 from strategy.portfolio import Caps, start_of_day
 
 if TYPE_CHECKING:
     import random
-    from datetime import datetime, timedelta
+    from collections.abc import Sequence
+    from datetime import datetime
 
     from backtest.engine.prepare import Prepared
     from backtest.engine.rules import Rules
@@ -71,14 +73,10 @@ class Waiting(msgspec.Struct):
 class Holding(msgspec.Struct):
     """A position while it is held, and the end it will come to."""
 
-    market: str
-    row: int
-    entered: int
-    price: float
+    offer: Offer
     volume: float
     cost: float
     fee: float
-    slipped: float
     leaving: Leaving | None
     order: int = 0  # how many were bought before it, itself included
 
@@ -92,9 +90,10 @@ class Account:
     seed: int
     cash: float
     rng: random.Random
+    offers: Offers  # what purchases come to; shared by all seeds
     held: dict[str, Holding] = field(default_factory=dict)
     waiting: dict[str, Waiting] = field(default_factory=dict)
-    ended: dict[str, datetime] = field(default_factory=dict)
+    resting: deque[tuple[int, str]] = field(default_factory=deque)  # first column to be drawn in again, and market
     spent: dict[datetime, Decimal] = field(default_factory=dict)  # won of buys with fees, by day in Korea; where capped
     leaving: list[tuple[int, bool, int, str]] = field(default_factory=list)  # heap: column, inside, order, market
     trades: dict[int, Trade] = field(default_factory=dict)  # that have ended, by the order of their purchases
@@ -102,50 +101,47 @@ class Account:
     bought: int = 0
     fee_rate: Decimal = field(init=False)
     caps: Caps = field(init=False)
-    rows: dict[str, slice] = field(init=False)  # of each market: several where its history has holes, side by side
-    taken: Bools = field(init=False)  # (series,): whether the market of a row is held or waits
-    _asked: tuple[int, datetime] = field(init=False)
-    cooldown: timedelta = field(init=False)  # how long a market rests after its trade
+    rows: dict[str, int | slice] = field(init=False)  # of each market: several side by side where its history has holes
+    taken: Bools = field(init=False)  # (series,): whether the market of a row is held, waits, or rests
+    cooldown: int = field(init=False)  # for how many candles a market rests after its trade
 
     def __post_init__(self) -> None:
         rules, ready = self.rules, self.ready
         self.fee_rate = Decimal(repr(rules.fee_rate))
         self.caps = Caps(order_krw=rules.max_order_krw, market_krw=rules.max_market_krw, day_krw=rules.max_day_krw)
         markets = ready.panel.window.markets
-        self.rows = {
-            market: slice(bisect_left(markets, market), bisect_right(markets, market)) for market in set(markets)
-        }
+        self.rows = {market: rows_of(market, markets) for market in set(markets)}
         self.taken = np.zeros(len(markets), dtype=np.bool_)
-        self._asked = (0, ready.panel.opened_at(0))
-        self.cooldown = ready.strategy.cooldown(ready.parameters) * ready.panel.window.unit
-
-    def opened_at(self, column: int) -> datetime:
-        """Return when a candle opens, UTC; the same one is asked for several times in a row."""
-        if column != self._asked[0]:
-            self._asked = (column, self.ready.panel.opened_at(column))
-        return self._asked[1]
+        self.cooldown = ready.strategy.cooldown(ready.parameters)
 
     def hold(self, holding: Holding) -> None:
         """Pay for a position, keep it, and note when it ends."""
         self.cash -= holding.cost
-        self.held[holding.market] = holding
+        market = holding.offer.market
+        self.held[market] = holding
         self.bought += 1
         holding.order = self.bought
         if self.caps.day_krw is not None:
-            day = self.day_of(holding.entered)
+            day = self.day_of(holding.offer.column)
             self.spent[day] = self.spent.get(day, ZERO) + Decimal(repr(holding.cost))
         if (end := holding.leaving) is not None:
-            heapq.heappush(self.leaving, (end.column, end.inside, self.bought, holding.market))
+            heapq.heappush(self.leaving, (end.column, end.inside, self.bought, market))
 
     def let_go(self, market: str) -> None:
         """Wait for a market no longer, because it was bought or will not be."""
         del self.waiting[market]
-        self.taken[self.rows[market]] = market in self.held
+        if market not in self.held:
+            self.taken[self.rows[market]] = False
 
-    def give_up(self, market: str) -> Holding:
-        """Return a position that is held no longer."""
-        self.taken[self.rows[market]] = False
+    def give_up(self, market: str, ended: int) -> Holding:
+        """Return a position that is held no longer; its market rests from the opening of the column `ended` on."""
+        self.resting.append((ended + self.cooldown, market))
         return self.held.pop(market)
+
+    def wake(self, column: int) -> None:
+        """Let markets be drawn again whose rest is over when a candle opens."""
+        while self.resting and self.resting[0][0] <= column:
+            self.taken[self.rows[self.resting.popleft()[1]]] = False
 
     def day_of(self, column: int) -> datetime:
         """Return when the day in Korea of a candle began, UTC."""
@@ -164,25 +160,31 @@ class Account:
         close = self.ready.panel.window.close
         worth = 0.0
         for one in self.held.values():
-            worth += close.item(one.row, column) * one.volume
+            worth += close.item(one.offer.row, column) * one.volume
         return self.cash + worth
+
+
+def rows_of(market: str, markets: Sequence[str]) -> int | slice:
+    """Return where a market stands among sorted ones: one row, which is quicker to reach, or a slice."""
+    begin, end = bisect_left(markets, market), bisect_right(markets, market)
+    return begin if end - begin == 1 else slice(begin, end)
 
 
 def finish(holding: Holding, price: float | None, proceeds: float, fee: float, slipped: float) -> Trade:
     """Return the record of a position that was sold, or of one that is held to the end of the data."""
-    end = holding.leaving if price is not None else None
+    end, offer = holding.leaving if price is not None else None, holding.offer
     return Trade(
-        market=holding.market,
-        row=holding.row,
-        entered=holding.entered,
+        market=offer.market,
+        row=offer.row,
+        entered=offer.column,
         left=end.column if end else None,
         inside=bool(end and end.inside),
-        entry_price=holding.price,
+        entry_price=offer.price,
         exit_price=price,
         volume=holding.volume,
         cost_krw=holding.cost,
         proceeds_krw=proceeds,
         fees_krw=holding.fee + fee,
-        slippage_krw=holding.slipped + slipped,
+        slippage_krw=(offer.price - offer.reference) * holding.volume + slipped,
         cause=end.cause if end else None,
     )

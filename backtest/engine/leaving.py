@@ -14,18 +14,19 @@ order its prices came, so the worst is assumed:
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
 
-from backtest.engine.prepare import Prepared
 from backtest.engine.rules import OPEN, Rules
 from strategy.base import Moments, Position
 from strategy.registry import StrategyError
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
+    from backtest.engine.prepare import Prepared
     from strategy.base import Bools, Floats, Strategy
 
 SERIES_END = "series_end"
@@ -41,47 +42,6 @@ class Leaving(msgspec.Struct, frozen=True, kw_only=True):
     inside: bool  # at some time inside the candle; else at its open
     price: float  # reference price, KRW, before slippage
     cause: str
-
-
-class Life(msgspec.Struct, frozen=True):
-    """A position from its purchase on."""
-
-    ready: Prepared
-    rules: Rules
-    market: str
-    row: int
-    entered: int  # candle at whose open it was bought
-    price: float  # average price of the purchase, KRW
-    volume: float
-    stop: Decimal | None
-
-    def leaving(self, *, audited: bool) -> Leaving | None:
-        """Return how it ends; None when the data end before it.
-
-        Args:
-            audited: whether an end that was looked up in what the strategy said once is also asked for.
-
-        Raises:
-            StrategyError: when the two differ: a cause claims to be `of_market` or `at_stop` and is not.
-        """
-        if not self.ready.plain:
-            return ask_leaving(self.ready, self.rules, self.position(), self.row, self.entered)
-        found = plain_leaving(self.ready, self.rules, self.stop, self.row, self.entered)
-        if audited and ask_leaving(self.ready, self.rules, self.position(), self.row, self.entered) != found:
-            raise claims_too_much(self.ready.strategy)
-        return found
-
-    def position(self) -> Position:
-        """Return it as the strategy sees it."""
-        average = Decimal(repr(self.price))
-        return Position(
-            market=self.market,
-            entry_price=average,
-            volume=Decimal(repr(self.volume)),
-            opened_at=self.ready.panel.opened_at(self.entered),
-            stop_price=self.stop,
-            highest_price=average,
-        )
 
 
 def claims_too_much(strategy: Strategy) -> StrategyError:
@@ -111,13 +71,11 @@ def plain_leaving(ready: Prepared, rules: Rules, stop: Decimal | None, row: int,
 
 def due_of(ready: Prepared, rules: Rules, row: int, entered: int, end: int) -> tuple[int, int]:
     """Return the candle at whose open a cause that waits for candles sells, and the cause; `end` when none does."""
-    assert ready.sells is not None
-    says = ready.sells[row, entered - 1 : end - 1]
-    first = int(says.argmax()) if len(says) else 0
-    if not len(says) or not says[first]:
+    says = ready.sold[row].find(True, entered - 1, end - 1)
+    if says < 0:
         return end, 0
-    cause = first_cause(ready, row, entered - 1 + first)
-    late = entered + first + rules.delay
+    cause = first_cause(ready, row, says)
+    late = says + 1 + rules.delay
     if late < end and ready.panel.real.item(row, late):
         return late, cause
     trades = ready.panel.real[row, late:end]

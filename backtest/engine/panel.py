@@ -40,6 +40,7 @@ class Panel:
 
     window: Window
     real: Bools  # whether something traded; elsewhere the window carries the close before, or NaN
+    begins: npt.NDArray[np.intp]  # (series,): the column of a series' first candle
     ends: npt.NDArray[np.intp]  # (series,): the column after a series' last candle, or that after the last of all
     unit_ms: int  # length of a candle
     first_ms: int  # opening of column 0, epoch milliseconds
@@ -101,13 +102,14 @@ def build_panel(
     count = (last_ms - first_ms) // length + 1
     grids = {name: np.full((len(series), count), np.nan) for name in (*PRICES, "volume", "turnover")}
     real = np.zeros((len(series), count), dtype=np.bool_)
-    ends = np.zeros(len(series), dtype=np.intp)
+    begins, ends = np.zeros((2, len(series)), dtype=np.intp)
     for row, one in enumerate(series):
         columns = (one.candles.opened_at_ms - first_ms) // length
         standing_still = (count - 1 - columns[-1]) * unit <= LONGEST_HOLE
+        begins[row] = columns[0]
         ends[row] = count if standing_still else columns[-1] + 1
         real[row, columns] = True
-        fill_row({name: grid[row, columns[0] : ends[row]] for name, grid in grids.items()}, one.candles, length)
+        fill_row({name: grid[row, begins[row] : ends[row]] for name, grid in grids.items()}, one.candles, length)
     window = Window(
         markets=tuple(one.market for one in series),
         unit=unit,
@@ -116,7 +118,7 @@ def build_panel(
         **grids,
     )
     first = max(0, (begin_ms - first_ms) // length)
-    return Panel(window=window, real=real, ends=ends, unit_ms=length, first_ms=first_ms, first=first)
+    return Panel(window=window, real=real, begins=begins, ends=ends, unit_ms=length, first_ms=first_ms, first=first)
 
 
 def between(candles: Candles, begin_ms: int, end_ms: int) -> Candles:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
-from functools import reduce
+from functools import cached_property, reduce
 from math import nan
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +24,7 @@ CHUNK = 4096
 """Candles that are judged in one call: enough to be fast, few enough to fit the cache."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Prepared:
     """A strategy and what it says about every candle of a panel."""
 
@@ -44,21 +44,39 @@ class Prepared:
         """Return whether a row is a target at the close of a candle."""
         return bool(self.passed[row, column])
 
+    @cached_property
+    def sold(self) -> tuple[bytes, ...]:
+        """Whether any cause `of_market` says sell at each close, a byte a candle, for each series."""
+        return tuple(row.tobytes() for row in self.sells) if self.sells is not None else ()
+
+    @cached_property
+    def called(self) -> bytes:
+        """Whether there is a target at each close, a byte a candle."""
+        return np.asarray(self.passed.any(axis=0)).tobytes()
+
+    @cached_property
+    def appeared(self) -> bytes:
+        """Whether a close has a target that the close before it had not, a byte a candle."""
+        before = np.zeros((len(self.passed), 1), dtype=np.bool_)
+        return np.asarray((self.passed > np.hstack([before, self.passed[:, :-1]])).any(axis=0)).tobytes()
+
     @property
     def gates(self) -> dict[str, int]:
         """How often each gate was the first to fail, over all tradable candles of all markets; asked anew each time."""
         counts = np.zeros(len(self.strategy.gates), dtype=np.int64)
+        there = listed(self.panel, self.barred)
         for at in chunks(self.panel):
             gate = self.strategy.select(self.panel.window, self.numbers, at, self.parameters).gate
-            judged = listed(self.panel, self.barred, at) & (gate != PASSED)
+            judged = there[:, at] & (gate != PASSED)
             counts += np.bincount(gate[judged], minlength=len(counts))
         return {gate.code: int(count) for gate, count in zip(self.strategy.gates, counts, strict=True)}
 
 
-def listed(panel: Panel, barred: Bools, at: slice) -> Bools:
-    """Return which markets may be bought and are there, (series, candles) of a stretch."""
-    there: Bools = np.isfinite(panel.window.close[:, at])
-    there[barred] = False
+def listed(panel: Panel, barred: Bools) -> Bools:
+    """Return which markets may be bought and are there, (series, candles)."""
+    there = np.zeros(panel.real.shape, dtype=np.bool_)
+    for row in np.flatnonzero(~barred):
+        there[row, panel.begins[row] : panel.ends[row]] = True
     return there
 
 
@@ -89,10 +107,10 @@ def prepare(
     with np.errstate(divide="ignore", invalid="ignore"):
         numbers = strategy.compute(panel.window, parameters)
     barred = np.isin(panel.window.markets, list(exclude))
-    passed = np.zeros(panel.real.shape, dtype=np.bool_)
+    passed = listed(panel, barred)
+    passed[:, : max(0, panel.first - 1)] = False
     for at in chunks(panel):
-        selection = strategy.select(panel.window, numbers, at, parameters)
-        passed[:, at] = selection.passed() & listed(panel, barred, at)
+        passed[:, at] &= strategy.select(panel.window, numbers, at, parameters).passed()
     exits = ask_exits(strategy, numbers, parameters)
     patient = {at for at, cause in enumerate(strategy.exits) if not cause.at_once}
     sells = reduce(np.logical_or, exits.values()) if exits and patient == exits.keys() else None

@@ -12,42 +12,43 @@ from __future__ import annotations
 
 import heapq
 import random
-from collections.abc import Mapping
 from decimal import Decimal
-from functools import cached_property
 from math import floor
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
 from backtest.engine.account import Account, AccountOutcome, Holding, Waiting, finish
-from backtest.engine.leaving import Leaving, Life
-from backtest.engine.rules import EQUITY, OPEN
-from strategy.base import Snapshot
-from strategy.portfolio import MIN_TOTAL, broken_cap, can_leave, is_resting, order_total, pick, stop_price
+from backtest.engine.leaving import Leaving
+from backtest.engine.offers import Offer, Offers
+from backtest.engine.rules import EQUITY
+from strategy.portfolio import MIN_TOTAL, broken_cap, can_leave, order_total, pick
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from backtest.engine.prepare import Prepared
     from backtest.engine.rules import Rules
-    from strategy.base import Bools, Numbers
 
 ZERO = Decimal(0)
 PLACE = "place"
 DUST_KRW = float(MIN_TOTAL)
 VOLUMES_A_UNIT = 1e8
 """Upbit's volumes have eight decimals."""
-AUDIT = 100
-"""At each such purchase, the first included, an end that was looked up is asked for too: a mark may be wrong."""
 
 
-def simulate(ready: Prepared, rules: Rules, seed: int, *, places: Sequence[Place] = ()) -> AccountOutcome:
+def simulate(
+    ready: Prepared, rules: Rules, seed: int, *, offers: Offers | None = None, places: Sequence[Place] = ()
+) -> AccountOutcome:
     """Run one account from the first tradable candle to the last. The same seed gives the same trades.
 
-    `places` are taken from the beginning on, by positions of before: they are no trades of this account.
+    Args:
+        ready: the strategy and what it says about every candle.
+        rules: what is assumed.
+        seed: of the draws.
+        offers: what other seeds of the same strategy and rules have asked for; none yet when not given.
+        places: taken from the beginning on, by positions of before: they are no trades of this account.
     """
-    account = Account(ready=ready, rules=rules, seed=seed, cash=rules.krw, rng=random.Random(seed))
+    offers = offers or Offers(ready, rules)
+    account = Account(ready=ready, rules=rules, seed=seed, cash=rules.krw, rng=random.Random(seed), offers=offers)
     for place in places:
         take_place(account, place)
     calls = Calls(ready)
@@ -73,20 +74,10 @@ class Place(NamedTuple):
 def take_place(account: Account, place: Place) -> None:
     """Hold a position of before, worth nothing."""
     rows = account.rows[place.market]
-    row, column = rows.stop - 1, max(1, account.ready.panel.first)
+    row, column = rows if isinstance(rows, int) else rows.stop - 1, max(1, account.ready.panel.first)
     ends = None if place.until is None else Leaving(column=place.until, inside=True, price=0.0, cause=PLACE)
-    holding = Holding(
-        market=place.market,
-        row=row,
-        entered=column,
-        price=0.0,
-        volume=0.0,
-        cost=0.0,
-        fee=0.0,
-        slipped=0.0,
-        leaving=ends,
-    )
-    account.hold(holding)
+    offer = Offer(market=place.market, row=row, column=column, reference=0.0, price=0.0)
+    account.hold(Holding(offer=offer, volume=0.0, cost=0.0, fee=0.0, leaving=ends))
     account.taken[rows] = True
 
 
@@ -109,50 +100,37 @@ class Calls:
     """At which candles somebody may be drawn, so that the others are stepped over."""
 
     def __init__(self, ready: Prepared) -> None:
-        self._passed = ready.passed
-        self._some: Bools = np.asarray(ready.passed.any(axis=0))
+        self._ready = ready
         self.all_held = False
         """Whether every target is held already: until one appears or something is sold, there is nobody to draw."""
 
-    @cached_property
-    def _new(self) -> Bools:
-        """Whether a close has a target that the close before it had not, (candles,)."""
-        before = np.zeros((len(self._passed), 1), dtype=np.bool_)
-        return np.asarray((self._passed > np.hstack([before, self._passed[:, :-1]])).any(axis=0))
+    @property
+    def _called(self) -> bytes:
+        return self._ready.appeared if self.all_held else self._ready.called
 
     def is_call(self, column: int) -> bool:
         """Return whether the close before a candle has a target that may not be held."""
-        return bool(self._new[column - 1] if self.all_held else self._some[column - 1])
+        return bool(self._called[column - 1])
 
     def next_after(self, account: Account, column: int) -> int:
         """Return the next candle at which anything can happen; beyond the last one when nothing can."""
         if account.waiting:
             return column + 1
-        end = account.leaving[0][0] if account.leaving else len(self._some)
-        if account.free() <= 0:
-            return max(end, column + 1)
-        calls = self._new if self.all_held else self._some
-        if column < end and calls.item(column):
-            return column + 1
-        called = calls[column:end]
-        first = int(called.argmax()) if len(called) else 0
-        return column + 1 + first if len(called) and called[first] else max(end, column + 1)
+        called = self._called
+        end = max(account.leaving[0][0] if account.leaving else len(called), column + 1)
+        found = called.find(True, column, end) if account.free() > 0 else -1
+        return end if found < 0 else found + 1
 
 
 def draw_targets(account: Account, column: int) -> bool:
     """Fill free places with targets of the close before `column`, drawn at random; False when all are held."""
+    account.wake(column)
     markets = account.ready.panel.window.markets
-    rows = (account.ready.passed[:, column - 1] > account.taken).nonzero()[0].tolist()
-    if not rows:
-        return False
-    if account.ended:
-        now, cooldown = account.opened_at(column), account.cooldown
-        account.ended = {market: at for market, at in account.ended.items() if is_resting(at, now, cooldown)}
-    awake = [row for row in rows if markets[row] not in account.ended] if account.ended else rows
+    awake = (account.ready.passed[:, column - 1] > account.taken).nonzero()[0].tolist()
     for row in pick(account.rng, awake, account.free()):
         account.waiting[markets[row]] = Waiting(row, column - 1, column + account.rules.delay)
         account.taken[account.rows[markets[row]]] = True
-    return True
+    return bool(awake or account.resting)
 
 
 def buy_waiting(account: Account, column: int) -> None:
@@ -166,83 +144,32 @@ def buy_waiting(account: Account, column: int) -> None:
             if not account.ready.is_target(waiting.row, column - 1):
                 account.let_go(market)
                 continue
-        if real.item(waiting.row, column) and buy(account, market, waiting, column):
+        if real.item(waiting.row, column) and buy(account, waiting, column):
             account.let_go(market)
 
 
-def buy(account: Account, market: str, waiting: Waiting, column: int) -> bool:
+def buy(account: Account, waiting: Waiting, column: int) -> bool:
     """Buy at the open of a candle; False while the strategy waits for a better moment."""
-    ready, rules, row = account.ready, account.rules, waiting.row
-    window = ready.panel.window
-    reference = window.open.item(row, column) if rules.fill == OPEN else window.close.item(row, column - 1)
-    entry = ready.strategy.enter(snapshot_of(account, market, waiting, column, reference), ready.parameters)
-    if not entry.buy:
+    offer = account.offers.find(waiting.row, waiting.decided, column)
+    if offer is None:
         return False
-    price = reference * (1 + slippage(account, row, column - 1))
-    total = size(account, column, entry.stop_distance / reference if entry.stop_distance else 0.0)
+    total = size(account, column, offer.stop_fraction)
     if isinstance(total, str):
         account.refused[total] += 1
         return True
+    price = offer.price
     volume = floor(float(total) / price * VOLUMES_A_UNIT) / VOLUMES_A_UNIT
-    fee = volume * price * rules.fee_rate
-    stop = stop_price(Decimal(repr(price)), entry.stop_distance) if entry.stop_distance else None
-    life = Life(ready, rules, market, row, column, price, volume, stop)
-    account.hold(
-        Holding(
-            market=market,
-            row=row,
-            entered=column,
-            price=price,
-            volume=volume,
-            cost=volume * price + fee,
-            fee=fee,
-            slipped=(price - reference) * volume,
-            leaving=life.leaving(audited=account.bought % AUDIT == 0),
-        )
-    )
+    fee = volume * price * account.rules.fee_rate
+    leaving = account.offers.leaving(offer, volume)
+    account.hold(Holding(offer=offer, volume=volume, cost=volume * price + fee, fee=fee, leaving=leaving))
     return True
-
-
-class NumbersOf(Mapping[str, float]):
-    """The numbers of one market at one candle; looked up when they are asked for, as few strategies ask for all."""
-
-    __slots__ = ("_column", "_numbers", "_row")
-
-    def __init__(self, numbers: Numbers, row: int, column: int) -> None:
-        self._numbers, self._row, self._column = numbers, row, column
-
-    def __getitem__(self, name: str) -> float:
-        return self._numbers[name].item(self._row, self._column)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._numbers)
-
-    def __len__(self) -> int:
-        return len(self._numbers)
-
-
-def snapshot_of(account: Account, market: str, waiting: Waiting, column: int, price: float) -> Snapshot:
-    """Return a target as `enter` sees it."""
-    row, decided = waiting.row, waiting.decided
-    return Snapshot(
-        market=market,
-        candle_closed_at=account.opened_at(decided + 1),
-        numbers=NumbersOf(account.ready.numbers, row, decided),
-        failed_gate=None,
-        price=Decimal(repr(price)),
-        price_as_of=account.opened_at(column),
-    )
-
-
-def slippage(account: Account, row: int, column: int) -> float:
-    """Return the fraction of the price that an order costs after the close of a candle."""
-    return account.rules.slippage_of(account.ready.panel.window.turnover_24h.item(row, column))
 
 
 def size(account: Account, column: int, stop_fraction: float) -> Decimal | str:
     """Return the won of a purchase, or the code of why there is none."""
     rules = account.rules
-    wished = Decimal(repr(account.equity(column - 1) / rules.slots)) if rules.sizing == EQUITY else rules.order_krw
+    # won below the whole one are never ordered, and no decimal that stands for a float lies beyond a whole number of it
+    wished = Decimal(floor(account.equity(column - 1) / rules.slots)) if rules.sizing == EQUITY else rules.order_krw
     total = order_total(wished, Decimal(repr(account.cash)), account.fee_rate, MIN_TOTAL)
     if total is None:
         return "no_money"
@@ -253,16 +180,16 @@ def size(account: Account, column: int, stop_fraction: float) -> Decimal | str:
 
 def sell_due(account: Account, until: tuple[int, bool]) -> None:
     """Sell every position whose end has come."""
+    turnover = account.ready.panel.window.turnover_24h
     while account.leaving and account.leaving[0][:2] <= until:
         column, inside, order, market = heapq.heappop(account.leaving)
-        holding = account.give_up(market)
+        holding = account.give_up(market, column + inside)
         assert holding.leaving is not None
-        slip, reference = slippage(account, holding.row, column - 1), holding.leaving.price
-        price = reference * (1 - slip)
+        reference = holding.leaving.price
+        price = reference * (1 - account.rules.slippage_of(turnover.item(holding.offer.row, column - 1)))
         notional = price * holding.volume
         if notional < DUST_KRW:  # dust: Upbit takes no order of so little
             notional = 0.0
         fee = notional * account.rules.fee_rate
         account.cash += notional - fee
-        account.ended[market] = account.opened_at(column + inside)
         account.trades[order] = finish(holding, price, notional - fee, fee, (reference - price) * holding.volume)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from backtest.engine.offers import Offers
 from backtest.engine.simulate import simulate
 from backtest.figures.equity import baselines, curve_of, start_of
 from backtest.figures.metrics import DAY_MS, curve_figures, drawdown, monthly, yearly
@@ -15,7 +16,7 @@ from backtest.figures.statistics import account_statistics, against, trade_stati
 from backtest.units import name_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from backtest.engine.account import AccountOutcome, Trade
@@ -111,8 +112,8 @@ def run_seeds(
     """Run one account for each seed and put together what they say."""
     compared = baselines(ready.panel, rules)
     runs = []
-    for seed in seeds:
-        runs.append(with_statistics(run_one(ready, rules, seed), ready.panel.unit_ms, compared.get("btc_hold")))
+    for run in each_run(ready, rules, seeds):
+        runs.append(with_statistics(run, ready.panel.unit_ms, compared.get("btc_hold")))
         done(runs[-1])
     by_month = [monthly(run.curve) for run in runs]
     return Report(
@@ -132,9 +133,15 @@ def with_statistics(run: Run, unit_ms: int, bitcoin: Curve | None) -> Run:
     return replace(run, figures={**run.figures, **more, **beside})
 
 
-def run_one(ready: Prepared, rules: Rules, seed: int) -> Run:
+def each_run(ready: Prepared, rules: Rules, seeds: Iterable[int]) -> Iterator[Run]:
+    """Run one account for each seed; what does not rest on the draws is asked for once."""
+    offers = Offers(ready, rules)
+    return (run_one(ready, rules, seed, offers) for seed in seeds)
+
+
+def run_one(ready: Prepared, rules: Rules, seed: int, offers: Offers | None = None) -> Run:
     """Run one account."""
-    outcome = simulate(ready, rules, seed)
+    outcome = simulate(ready, rules, seed, offers=offers)
     curve = curve_of(ready.panel, outcome)
     figures = curve_figures(curve) | trade_figures(outcome.trades, ready.panel.unit_ms)
     return Run(outcome=outcome, curve=curve, figures=figures)

@@ -15,7 +15,7 @@ from backtest.engine.panel import build_panel
 from backtest.engine.prepare import prepare
 from backtest.figures.equity import btc_hold
 from backtest.figures.metrics import curve_figures, of_days, returns
-from backtest.figures.results import run_one
+from backtest.figures.results import each_run
 from backtest.search.source import fingerprint_of_code
 from strategy import registry
 from strategy.gates import LEADER
@@ -78,7 +78,7 @@ class Evaluator:
         strategy, parameters = registry.load(self.strategy, task.parameters)
         panel = self._panel(task.begin, task.end, strategy.history(parameters, self.unit))
         ready = prepare(panel, strategy, parameters, exclude=self.rules.exclude, check=False)
-        runs = [run_one(ready, self.rules, seed) for seed in self.seeds]
+        runs = list(each_run(ready, self.rules, self.seeds))
         middle = sorted(runs, key=lambda run: run.figures["equity_final"])[(len(runs) - 1) // 2]
         figures = {name: middling([run.figures[name] for run in runs]) for name in middle.figures}
         return Score(figures=figures, daily=returns(of_days(middle.curve)).tolist())

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from backtest.engine.offers import Offers
 from backtest.engine.panel import build_panel, sum_of_a_day
 from backtest.engine.prepare import prepare
 from backtest.engine.rules import Rules
@@ -425,14 +426,15 @@ def test_the_search_over_arrays_ends_every_trade_where_a_walk_with_the_daemons_e
 def test_candles_at_which_nobody_can_be_drawn_are_skipped_without_a_difference(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Looking at every candle makes the same trades."""
+    """Looking at every candle, and asking anew for what another seed has asked for, makes the same trades."""
     loose = {"max_natr": 50.0} if name == "quiet_trend" else {"max_rsi": 45.0} if name == "rare_dip" else {}
     strategy, parameters = registry.load(name, {"min_turnover_krw": 0.0, **loose})
     panel = build_panel(wandering(5, 8, 1500), UNIT, START + 650 * UNIT, START + 1500 * UNIT, warm_up=650)
     prepared = prepare(panel, strategy, parameters)
-    for seed in range(4):
-        for rules in (Rules(slots=5), Rules(slots=8), Rules(slots=8, krw=30_000.0), Rules(slots=3, delay=2)):
-            quick = simulate(prepared, rules, seed).trades
+    for rules in (Rules(slots=5), Rules(slots=8), Rules(slots=8, krw=30_000.0), Rules(slots=3, delay=2)):
+        offers = Offers(prepared, rules)
+        for seed in range(4):
+            quick = simulate(prepared, rules, seed, offers=offers).trades
             with monkeypatch.context() as patch:
                 patch.setattr(Calls, "next_after", lambda _, account, column: column + 1)  # noqa: ARG005 - as called
                 patch.setattr(Calls, "is_call", lambda _, column: True)  # noqa: ARG005 - as called
@@ -471,6 +473,24 @@ def test_a_strategy_that_claims_to_look_only_at_numbers_and_does_not_is_refused(
     prepared = prepare(panel, Pretender(), Parameters())
     with pytest.raises(registry.StrategyError, match="of_market"):
         simulate(prepared, FREE, 1)
+
+
+class LatePretender(Pretender):
+    """Keeps to what it says with its first position, and sells a later one once it is a candle old."""
+
+    def sells(self, position: Position, moments: Moments, parameters: object) -> tuple[Any, ...]:
+        """Sell at the volume of the script, and what was bought late in any case."""
+        late = position.opened_at >= START + 3 * UNIT
+        stop, old = super().sells(position, moments, parameters)
+        return stop, (moments.numbers["volume"] == SELL) | (late & old)
+
+
+def test_a_false_claim_that_shows_in_the_second_position_is_found_too() -> None:
+    """An end that was looked up is asked for ever more rarely, not only once."""
+    rows = [flat(100, BUY), flat(100, SELL), flat(100), flat(100, BUY), flat(100), flat(100), flat(100)]
+    panel = build_panel({"KRW-A": candles(rows)}, UNIT, START, START + 7 * UNIT, warm_up=0)
+    with pytest.raises(registry.StrategyError, match="of_market"):
+        simulate(prepare(panel, LatePretender(), Parameters()), FREE, 1)
 
 
 @settings(max_examples=25)

@@ -15,6 +15,8 @@ from strategy import indicators
 if TYPE_CHECKING:
     from strategy.base import Floats
 
+OF_EMAS = 1
+"""The kind of average TA-Lib is told to use."""
 RNG = np.random.default_rng(5)
 CLOSE = np.exp(np.cumsum(RNG.normal(0, 0.01, 300))) * 1000
 HIGH, LOW = CLOSE * (1 + RNG.random(300) * 0.01), CLOSE * (1 - RNG.random(300) * 0.01)
@@ -45,11 +47,12 @@ def test_it_equals_talib(ours: Floats, theirs: Floats) -> None:
         (indicators.ema(CLOSE, 10), talib.EMA(CLOSE, 10)),
         (indicators.atr(HIGH, LOW, CLOSE, 14), talib.ATR(HIGH, LOW, CLOSE, 14)),
         (indicators.natr(HIGH, LOW, CLOSE, 14), talib.NATR(HIGH, LOW, CLOSE, 14)),
+        (indicators.apo(CLOSE, 12, 26), talib.APO(CLOSE, 12, 26, OF_EMAS)),  # type: ignore[arg-type] # a class nobody exports
         (indicators.macd(CLOSE)[0], talib.MACD(CLOSE)[0]),
         (indicators.macd(CLOSE)[1], talib.MACD(CLOSE)[1]),
         (indicators.macd(CLOSE)[2], talib.MACD(CLOSE)[2]),
     ],
-    ids=["ema", "atr", "natr", "macd", "macd signal", "macd histogram"],
+    ids=["ema", "atr", "natr", "apo", "macd", "macd signal", "macd histogram"],
 )
 def test_it_settles_on_talib(ours: Floats, theirs: Floats) -> None:
     """The start value differs (TA-Lib starts from an average); after 200 candles nothing of it is left."""
@@ -79,6 +82,14 @@ def test_macd_uses_the_weights_of_its_periods() -> None:
     """Tulipy replaces the weights of 12 and 26 by 0.15 and 0.075; ours are 2/13 and 2/27."""
     line = indicators.macd(CLOSE, 12, 26, 9)[0]
     np.testing.assert_array_equal(line, indicators.ema(CLOSE, 12) - indicators.ema(CLOSE, 26))
+
+
+@given(st.integers(1, 30), st.integers(1, 90), st.integers(0, 120))
+def test_the_oscillator_is_the_difference_of_two_averages_to_the_last_bit(fast: int, more: int, listed: int) -> None:
+    """Both averages in one pass: the same values and warm-up, also where a market is listed late or hardly there."""
+    close = np.concatenate([np.full(listed, np.nan), CLOSE])[:120]
+    two = indicators.ema(close, fast) - indicators.ema(close, fast + more)
+    np.testing.assert_array_equal(indicators.apo(close, fast, fast + more), two)
 
 
 def test_the_average_is_what_the_hand_works_out() -> None:
@@ -114,6 +125,7 @@ def test_too_little_history_reads_nan_instead_of_raising() -> None:
         indicators.atr(short, short, short),
         indicators.highest(short, 5),
         *indicators.bollinger(short, 5),
+        indicators.apo(short, 5, 10),
         *indicators.macd(short),
     ):
         assert values.shape == (1, 2)
