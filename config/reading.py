@@ -139,7 +139,7 @@ class Reader:
             self.sources[key] = source
             return
         if setting is None:
-            guess = get_close_matches(key, [one.key for one in SETTINGS], n=1, cutoff=0.0)[0]
+            guess = get_close_matches(key, [one.key for one in SETTINGS], cutoff=0.0)[0]
             self.fail(
                 f"{source}: '{key}'라는 설정은 없습니다. 혹시 '{guess}'인가요?",
                 f"{source}: there is no setting '{key}'. Did you mean '{guess}'?",

@@ -32,7 +32,7 @@ from config.converters import (
 from config.problems import ConfigError
 from config.reading import UnusableSettings, load, take_secrets
 from config.redaction import Redaction
-from config.settings import Config, Secret, most_spent, setting
+from config.settings import DEFAULT_BASE_URL, Config, Secret, most_spent, setting
 from config.tables import SETTINGS, Setting, effective, settings_in
 from tests.helpers.certificates import authority
 
@@ -301,6 +301,24 @@ def test_a_way_out_that_cannot_be_used_is_told_in_words(environ: dict[str, str],
     (told,) = problems(environ)
     assert words in told
     assert "1234" not in told
+
+
+def test_an_address_that_cannot_be_used_is_used_by_nobody() -> None:
+    """What can be read of wrong settings tells a person of them, and nothing of it goes to such a place."""
+    given = {
+        "WEBHOOK_URL": "https://evil.example/api/webhooks/1/x",
+        "UPBIT_BASE_URL": "http://evil.example",
+        "HTTPS_PROXY": "socks5://evil.example",
+        "SSL_CERT_FILE": "/nowhere/authority.pem",
+        "BOT_LANGUAGE": "en",
+        "NO_PROXY": "a.example",
+    }
+    with pytest.raises(UnusableSettings) as told:
+        load(given)
+    found = told.value.readable
+    assert len(told.value.problems) == 4
+    assert (found.webhook_url, found.base_url, found.proxy, found.ca_file) == (None, DEFAULT_BASE_URL, None, None)
+    assert (found.language, found.no_proxy) == ("en", "a.example")
 
 
 def test_no_sentence_about_settings_repeats_a_secret() -> None:

@@ -156,7 +156,7 @@ def test_a_strategy_that_fails_stops_nobody_and_no_stop(price: int, actions: lis
 def test_odd_values_of_settings_are_told_shortly() -> None:
     """A switch that is none, a table that is none, a number nobody can write."""
     assert shortened(10**5000) == "..."
-    assert shortened("x" * 500) == "x" * 100 + "..."
+    assert [shortened("x" * length) for length in (0, 100, 101)] == ["", "x" * 100, "x" * 100 + "..."]
     assert len({Secret("a"), Secret("a"), Secret("b")}) == 2
     for text in ("risk.allow_withdrawal=1", "strategy.parameters=5"):
         with pytest.raises(ConfigError):
