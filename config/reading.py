@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 UNREADABLE = (ValueError, ArithmeticError, RecursionError)
 """What reading TOML ends in: it is none, a number is too long or its exponent too large, brackets are too deep."""
+MOUNTED = Path("/run/secrets")
+"""Where a container's secrets are mounted: everybody in it may read them, and nobody else sees them."""
 
 
 class UnusableSettings(ConfigError):
@@ -160,9 +162,9 @@ class Reader:
         known = next(one for one in ENVIRONMENT if one.name == name)
         found: dict[str, str] = {}
         for spelling in (known.name, *known.aliases):
-            if self._environ.get(spelling, ""):
+            if self._environ.get(spelling):
                 found[spelling] = self._environ[spelling]
-            if known.secret and self._environ.get(f"{spelling}_FILE", ""):
+            if known.secret and self._environ.get(f"{spelling}_FILE"):
                 content = self.secret_file(f"{spelling}_FILE", Path(self._environ[f"{spelling}_FILE"]))
                 if content:
                     found[f"{spelling}_FILE"] = content
@@ -180,7 +182,7 @@ class Reader:
     def secret_file(self, name: str, path: Path) -> str | None:
         """Return what a secret file holds, without its last line break."""
         try:
-            if stat.S_IMODE(path.stat().st_mode) & 0o004 and not path.is_relative_to("/run/secrets"):
+            if stat.S_IMODE(path.stat().st_mode) & 0o004 and not path.is_relative_to(MOUNTED):
                 self.fail(
                     f"{name}: {path} 파일을 아무나 읽을 수 있습니다. 권한을 바꾸세요: chmod 600 {path}",
                     f"{name}: anybody can read {path}. Change its permissions: chmod 600 {path}",

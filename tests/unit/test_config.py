@@ -59,6 +59,7 @@ def test_nothing_set_is_a_valid_beginning() -> None:
     assert config == Config()
     assert config.websocket_url == "wss://api.upbit.com/websocket/v1"
     assert most_spent(config) == 250_000
+    assert load({"UPBIT_BASE_URL": "https://api.upbit.com/"}).base_url == "https://api.upbit.com"
 
 
 def test_the_defaults_of_the_table_are_the_defaults_of_the_code(tmp_path: Path) -> None:
@@ -82,7 +83,7 @@ def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
     [
         ({"ACCESS_KEY": "a"}, [], "ACCESS_KEY is set but SECRET_KEY is not"),
         ({"SECRET_KEY": "a"}, [], "SECRET_KEY is set but ACCESS_KEY is not"),
-        ({**KEYS, "UPBIT_ACCESS_KEY": "b"}, [], "different values"),
+        ({**KEYS, "UPBIT_ACCESS_KEY": "b"}, [], "ACCESS_KEY, UPBIT_ACCESS_KEY hold different values"),
         ({**KEYS, "ACCESS_KEY": "a b"}, [], "a space or a line break"),
         ({"UPBIT_BASE_URL": "http://api.upbit.com"}, [], "must be https"),
         ({"UPBIT_BASE_URL": "https://api.upbit.com/v1"}, [], "cannot be used"),
@@ -120,16 +121,23 @@ def test_a_damaged_file_is_told_with_its_place(tmp_path: Path) -> None:
 
 
 @pytest.mark.failure("H3")
-def test_a_secret_may_come_from_a_file_that_only_its_owner_reads(tmp_path: Path) -> None:
-    """One trailing line break is no part of it; anybody's eyes are a problem."""
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o601, 0o644, 0o604])
+def test_a_secret_may_come_from_a_file_that_only_its_owner_reads(
+    mode: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One trailing line break is no part of it; anybody's eyes are a problem, except in a container's own place."""
     path = tmp_path / "key"
-    path.write_text("a" * 40 + "\n")
-    path.chmod(0o600)
-    config = load({"ACCESS_KEY_FILE": str(path), "SECRET_KEY": "s"})
-    assert config.access_key == Secret("a" * 40)
-    path.chmod(0o644)
-    (told,) = problems({"ACCESS_KEY_FILE": str(path), "SECRET_KEY": "s"})
-    assert "anybody can read" in told
+    given = {"ACCESS_KEY_FILE": str(path), "SECRET_KEY": "s"}
+    for end in (b"", b"\n", b"\r\n"):
+        path.write_bytes(b"a" * 40 + end)
+        path.chmod(mode)
+        if mode & 0o004:
+            (told,) = problems(given)
+            assert f"anybody can read {path}. Change its permissions: chmod 600 {path}" in told
+        else:
+            assert load(given).access_key == Secret("a" * 40)
+    monkeypatch.setattr("config.reading.MOUNTED", tmp_path)
+    assert load(given).access_key == Secret("a" * 40)
 
 
 def test_the_same_value_under_two_names_is_no_problem() -> None:

@@ -535,4 +535,25 @@ def test_who_makes_room_for_others_does_not_take_it_back_at_once() -> None:
     assert grown(budget, 309.9, 310.0) == [7, 8]
     small = Budget(10, at_first=5)
     small.crowded(10.0)
-    assert small.places() == 5
+    assert grown(small, 10.0, 12.5) == [5, 6]  # there was nothing to give
+    young = Budget(10, at_first=8)
+    young.crowded(WINDOW_S)
+    assert young.places() == 7
+
+
+@pytest.mark.parametrize(
+    ("seen", "places"),
+    [
+        ([(9, 0.0)], {2.0: 2, 2.1: 3}),
+        ([(9, 0.0), (4, 2.0)], {3.0: 2}),
+        ([(9, 0.0), (4, 2.1)], {3.0: 3}),
+        ([(4, 0.0), (9, 2.0)], {3.0: 2}),
+    ],
+)
+def test_what_others_used_counts_for_two_windows(seen: list[tuple[int, float]], places: dict[float, int]) -> None:
+    """The most of it; then half is ours again, if it is not ours already."""
+    budget = Budget(10, at_first=2, room=2)
+    budget.answered(-10.0)
+    for others, moment in seen:
+        budget.beside(others, moment)
+    assert grown(budget, *places) == list(places.values())
