@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any
@@ -64,7 +65,7 @@ class Discord:
     """Delivers what the journal's outbox holds. `trouble` says why nothing arrives now."""
 
     def __init__(
-        self, session: aiohttp.ClientSession, url: str, journal: Journal, *, rng: random.Random, language: str = "ko"
+        self, session: aiohttp.ClientSession, url: str, journal: Journal, *, rng: random.Random, language: str
     ) -> None:
         self._webhook = Webhook(session, url)
         self._journal = journal
@@ -79,7 +80,7 @@ class Discord:
         self._alone: set[str] = set()  # refused together with others: the next time each goes by itself
         self._plain: set[str] = set()  # refused by itself: once more as plain text
         self.trouble = Trouble.__members__.get(journal.meta(WEBHOOK) or "")  # as it was when the last daemon ended
-        self._said_at: float | None = None  # loop time at which the trouble was logged last
+        self._said_at = -math.inf  # loop time at which the trouble was logged last
 
     def wake(self) -> None:
         """Say that there is something to deliver; returns at once."""
@@ -192,7 +193,7 @@ class Discord:
 
     def _note_trouble(self, trouble: Trouble | None, why: str) -> None:
         """Say what keeps messages from arriving where a person can see it: in the log, the terminal and `status`."""
-        if trouble is not None and (trouble is not self.trouble or now() - (self._said_at or 0) >= SAID_AGAIN_S):
+        if trouble is not None and (trouble is not self.trouble or now() - self._said_at >= SAID_AGAIN_S):
             self._said_at = now()
             log.error("webhook trouble=%s why=%s: %s", trouble.name, why, trouble.say(self._language))
         if trouble is not self.trouble:
@@ -252,10 +253,10 @@ def files_of(note: Note) -> dict[str, bytes]:
 
 
 def body_of(batch: Sequence[Note], *, plain: bool = False) -> dict[str, Any]:
-    """Return what is sent for some messages, as embeds or as plain text; it rings for nobody."""
+    """Return what is sent for some messages, as embeds, or for one as plain text; it rings for nobody."""
     rings: dict[str, Any] = {"allowed_mentions": {"parse": []}}
     if plain:
-        return {"content": "\n".join(as_text(note) for note in batch), **rings}
+        return {"content": as_text(batch[0]), **rings}
     embeds = [embed for note in batch for embed in embeds_of(note)]
     curve = curve_of(batch[0])
     if curve is None:

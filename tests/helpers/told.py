@@ -69,6 +69,7 @@ DIGEST = Digest(
     key_days=100,
     bitcoin=Decimal("-0.0312"),
 )
+ENDED = [TRADE, *(replace(TRADE, proceeds_krw=TRADE.cost_krw + more) for more in (Decimal(0), Decimal("0.5")))]
 UNKNOWN = replace(
     DIGEST, ended=[], open_trades=[], open_krw=None, equity_krw=None, before_krw=None, key_days=None, bitcoin=None
 )
@@ -148,7 +149,16 @@ def digests(write: Messages) -> Iterator[Note]:
         replace(DIGEST, halts=[HALT], dead=["reconcile"], key_days=30, in_the_way=why, curve=[Decimal(1), Decimal(2)]),
         at=NOW,
     )
-    yield write.digest(replace(DIGEST, key_days=31, curve=[Decimal(3), Decimal(1), Decimal(4)]), at=NOW)
+    yield write.digest(
+        replace(
+            DIGEST,
+            ended=ENDED,
+            open_trades=[TRADE, replace(TRADE, market="KRW-BTC")],
+            key_days=31,
+            curve=[Decimal(3), Decimal(1), Decimal(4)],
+        ),
+        at=NOW,
+    )
 
 
 def problems(write: Messages) -> Iterator[Note]:

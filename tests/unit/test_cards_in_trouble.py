@@ -75,7 +75,7 @@ async def live(desk: Desk, book: Book, rng: random.Random, *, dies: bool) -> dic
                 last[name] = end(book, name, str(rng.randint(1, 10**6)))
             await desk.run_for(rng.uniform(0.0, 40.0))
             if dies:
-                desk.discord = Discord(session, desk.url, book.journal, rng=rng)
+                desk.discord = Discord(session, desk.url, book.journal, rng=rng, language="en")
         while book.journal.pending_notes(1):
             await desk.run_for(10 * TOTAL_S)
     return last

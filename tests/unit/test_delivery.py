@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from notifier import embed_limits
 from notifier.answers import Delivery, retry_after
 from notifier.curve import KEPT, Curve, picture
-from notifier.discord import Discord
+from notifier.discord import Discord, tell_at_once
 from notifier.webhook import TOTAL_S
 from notifier.webhook_rate import WebhookRate
 from sandbox.discord import is_within
@@ -146,6 +146,17 @@ def test_a_refused_batch_takes_no_message_with_it(journal: Journal) -> None:
     told(journal, (REFUSED, REFUSED), story)
 
 
+def test_also_of_two_that_are_refused_together_each_goes_by_itself_as_it_is(journal: Journal) -> None:
+    """Only what is refused alone is told without its form."""
+
+    async def story(desk: Desk) -> None:
+        desk.queue(*(f"{n:02}" for n in range(11)), description="x" * 2900)
+        await desk.discord.flush(60)
+        assert desk.titles()[:2] == [["00"], ["01"]]
+
+    told(journal, (REFUSED,), story)
+
+
 def test_a_message_that_is_refused_in_every_form_stops_nobody_behind_it(journal: Journal) -> None:
     """It is marked as failed and `status` counts it; the reason that is kept holds no secret."""
 
@@ -272,7 +283,7 @@ def test_a_trade_is_one_message_that_is_edited_when_it_ends(journal: Journal) ->
         await desk.discord.flush(10)
         assert journal.message_of("t1") == "1"
         async with aiohttp.ClientSession() as session:
-            again = Discord(session, desk.url, journal, rng=random.Random(1))
+            again = Discord(session, desk.url, journal, rng=random.Random(1), language="en")
             journal.add_notes([card("sold")])
             await again.flush(10)
         assert desk.titles() == [["sold"], ["other"], ["bought2"]]
@@ -375,6 +386,29 @@ def test_a_stop_waits_for_an_answer_that_is_on_its_way(journal: Journal) -> None
     told(journal, (after(6.0),), story)
 
 
+def test_a_message_that_nobody_announced_is_found_within_five_seconds(journal: Journal) -> None:
+    """What another part has written down is looked for, too; and once everything is sent nothing is asked."""
+
+    async def story(desk: Desk) -> None:
+        asyncio.get_running_loop().call_later(2, desk.queue, "a")
+        await desk.run_for(5.5)
+        assert desk.titles() == [["a"]]
+
+    told(journal, (), story)
+
+
+def test_one_message_can_be_told_without_a_journal(journal: Journal) -> None:
+    """As it is, once, and what came of it is said."""
+
+    async def story(desk: Desk) -> None:
+        async with aiohttp.ClientSession() as session:
+            answers = [await tell_at_once(session, desk.url, note("a")) for _ in range(2)]
+        assert [answer.outcome for answer in answers] == [Delivery.STUCK, Delivery.TAKEN]
+        assert desk.titles() == [["a"]]
+
+    told(journal, (GONE,), story)
+
+
 def test_an_answer_that_never_comes_means_to_send_again(journal: Journal) -> None:
     """To tell twice is better than never."""
 
@@ -421,13 +455,14 @@ def test_what_the_journal_could_not_note_is_noted_with_the_next(journal: Journal
     """A delivered message whose mark was not taken by the disk is not sent again, and marked when it can be."""
 
     async def story(desk: Desk) -> None:
-        desk.queue("a", "b")
+        desk.queue(*"abcdefghij")
         journal._db.execute("PRAGMA query_only = ON")
-        assert await desk.discord.deliver_next() is Delivery.TAKEN
+        for _ in range(8):
+            assert await desk.discord.deliver_next() is Delivery.TAKEN
+            journal.broken = None
         journal._db.execute("PRAGMA query_only = OFF")
-        journal.broken = None
         await desk.discord.flush(8)
-        assert desk.titles() == [["a"], ["b"]]
+        assert desk.titles() == [[key] for key in "abcdefghij"]
         assert journal.pending_notes(9) == []
 
     told(journal, (), story)
@@ -440,7 +475,7 @@ def test_a_post_of_a_forum_is_named_in_the_address(journal: Journal) -> None:
         desk.receiver.state = "forum"
         desk.queue("a")
         async with aiohttp.ClientSession() as session:
-            posted = Discord(session, f"{desk.url}?thread_id=5", journal, rng=random.Random(1))
+            posted = Discord(session, f"{desk.url}?thread_id=5", journal, rng=random.Random(1), language="en")
             await posted.flush(5)
         assert desk.titles() == [["a"]]
 

@@ -217,7 +217,7 @@ async def webhook(*answers: web.Response) -> AsyncIterator[tuple[str, list[Any]]
 async def deliverer(journal: Journal, url: str) -> AsyncIterator[Discord]:
     """Return a deliverer for that address."""
     async with aiohttp.ClientSession() as session:
-        yield Discord(session, url, journal, rng=random.Random(1))
+        yield Discord(session, url, journal, rng=random.Random(1), language="en")
 
 
 async def test_messages_arrive_in_order_and_once(journal: Journal) -> None:
@@ -322,6 +322,7 @@ async def test_a_fault_of_a_library_keeps_the_message_and_ends_nothing(
     async with webhook() as (url, received), deliverer(journal, url) as discord:
         with patch.object(aiohttp.ClientSession, "request", side_effect=[AttributeError(url)]):
             assert await discord._try_next() is Delivery.LATER
+        assert 1 <= discord._pause(Delivery.LATER) <= 2
         assert len(journal.pending_notes(9)) == 1
         assert await discord._try_next() is Delivery.TAKEN
     assert received == [["a"]]
