@@ -120,6 +120,23 @@ def test_every_part_of_a_message_is_as_long_as_discord_takes_it() -> None:
         "fields": [{"name": "-", "value": "-"}],
     }
     assert embed_limits.fit("only words") == {"description": "only words"}
+    assert embed_limits.fit({"footer": {"icon_url": "i"}})["footer"]["text"] == "-"
+    whole = embed_limits.fit({"title": "x" * 300, "description": "x" * 5000, "footer": {"text": "x" * 3000}})
+    assert len(whole["description"]) == 6000 - 256 - 2048
+    exact = [{"name": "x" * 200, "value": "y" * 1000}] * 5
+    assert embed_limits.fit({"fields": exact})["fields"] == exact
+
+
+def test_every_part_of_a_message_counts_and_as_many_go_together_as_count_to_the_limit() -> None:
+    """Title, text, footer, names and values; ten embeds, or six thousand characters, in units of UTF-16."""
+    fields = [{"name": "gh", "value": "i"}, {"name": "j", "value": "k"}]
+    whole = {"title": "ab", "description": "cde", "footer": {"text": "f"}, "fields": fields}
+    assert [embed_limits.size(embed) for embed in (whole, {"footer": {"icon_url": "x"}}, {})] == [11, 0, 0]
+    assert [embed_limits.length(text) for text in ("\uffff", "\U00010000")] == [1, 2]
+    assert [len(embed_limits.pack([note("k", description="x" * most)] * 2)) for most in (2999, 3000)] == [2, 1]
+    for embeds, together in ((5, 2), (6, 1)):
+        several = replace(note("k"), body={"embeds": [{"title": "t"}] * embeds})
+        assert len(embed_limits.pack([several, several])) == together
 
 
 def test_a_message_as_plain_text_holds_its_title_its_words_and_its_facts() -> None:
@@ -128,6 +145,7 @@ def test_a_message_as_plain_text_holds_its_title_its_words_and_its_facts() -> No
     whole = replace(note("k"), body={"embeds": [embed, {"title": "more"}]})
     assert embed_limits.as_text(whole) == "Bought\nwhy\nVolume: 1\nmore"
     assert embed_limits.as_text(replace(whole, kind="sold", body={"embeds": []})) == "sold"
+    assert embed_limits.as_text(replace(whole, body={"embeds": [{"description": "why"}]})) == "why"
     assert len(embed_limits.as_text(note("k", description="x" * 4000))) == 2000
 
 
