@@ -57,7 +57,7 @@ PRICES = st.decimals(min_value=Decimal("0.00000001"), max_value=10**9, places=8)
         (lambda: formats.number(999.96), "1000"),
         (lambda: formats.number(1), "1"),
         (lambda: formats.number(-1234.5), "-1,234"),
-        (lambda: formats.number(0.00000000123), "0.000000001"),
+        (lambda: formats.number(0.0000000001236), "0.000000000124"),
         (lambda: formats.stamp(datetime(2026, 11, 1, 23, 5, tzinfo=UTC)), "2026-11-02 08:05"),
         (lambda: formats.stamp(None), "-"),
     ],
