@@ -159,7 +159,7 @@ def test_a_trouble_is_known_again_after_a_restart_until_a_message_arrives(
     journal.keep_fact(WEBHOOK, Trouble.FORUM.name)
 
     async def story(desk: Desk) -> None:
-        assert desk.discord.trouble is Trouble.FORUM
+        assert [desk.discord.trouble] == [Trouble.FORUM]
         desk.queue("a")
         await desk.discord.flush(5)
         assert caplog.text.count("thread_id") == 1
