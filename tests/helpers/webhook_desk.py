@@ -69,6 +69,8 @@ class Desk:
     url: str
     receiver: Receiver = field(default_factory=Receiver)
     times: list[float] = field(default_factory=list)  # loop time of each request
+    requests: list[str] = field(default_factory=list)  # method and address
+    raw: list[bytes] = field(default_factory=list)  # what each request holds
     bodies: list[Any] = field(default_factory=list)
 
     def titles(self) -> list[list[str]]:
@@ -103,6 +105,8 @@ async def desk_of(journal: Journal, *script: Script) -> AsyncIterator[Desk]:
         (desk,) = made
         body = await request.read()
         desk.times.append(asyncio.get_running_loop().time())
+        desk.requests.append(f"{request.method} {request.raw_path}")
+        desk.raw.append(body)
         desk.bodies.append(json.loads(body) if body and request.content_type == "application/json" else None)
         step = steps.pop(0) if steps else Late(0)
         if not isinstance(step, Late):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -204,6 +205,7 @@ def test_a_picture_comes_with_its_message_by_itself_and_in_words(journal: Journa
         assert message["attachments"] == [{"id": 0, "filename": "curve.png", "description": "from 1 to 2"}]
         assert message["allowed_mentions"] == {"parse": []}
         assert desk.receiver.files == {"curve.png": picture(CURVE)}
+        assert re.findall(rb"Content-Type: (\S+)", desk.raw[place]) == [b"application/json", b"image/png"]
         assert journal.waiting_notes() == (0, 0)
 
     told(journal, (), story)
@@ -250,6 +252,11 @@ def test_no_more_than_five_messages_leave_in_two_seconds(journal: Journal) -> No
 def test_what_discord_says_is_left_is_kept_to() -> None:
     """With nothing left the next request waits; rubbish is no time, and no wait is longer than a minute."""
     pace = WebhookRate()
+    for moment in (0.0, 2.0, 4.0):
+        assert pace.wait_s(moment) == 0.0
+        for _ in range(5):
+            pace.leave(moment)
+        assert pace.wait_s(moment + 0.5) == 1.5
     pace.hear({"X-RateLimit-Remaining": "0", "X-RateLimit-Reset-After": "1.5"}, 10.0)
     assert pace.wait_s(10.5) == 1.0
     for rubbish in ("", "nan", "soon"):
@@ -496,5 +503,6 @@ def test_a_post_of_a_forum_is_named_in_the_address(journal: Journal) -> None:
             posted = Discord(session, f"{desk.url}?thread_id=5", journal, rng=random.Random(1), language="en")
             await posted.flush(5)
         assert desk.titles() == [["a"]]
+        assert desk.requests == [f"POST {PATH}?thread_id=5&wait=true"]
 
     told(journal, (), story)

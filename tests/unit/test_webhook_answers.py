@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
+from unittest.mock import patch
 
 import aiohttp
 import pytest
+from aiohttp import web
 from aiohttp.test_utils import unused_port
 
 from cli import check
@@ -84,7 +86,25 @@ async def test_a_webhook_that_cannot_be_reached_is_named_by_no_word_of_its_addre
     """What a library says of a failure may hold the address, and whoever has it can write there."""
     async with aiohttp.ClientSession() as session:
         answer = await Webhook(session, f"http://127.0.0.1:{unused_port()}{PATH}?thread_id=5").send({})
-    assert (answer.outcome, answer.why) == (Delivery.LATER, "ClientConnectorError")
+        assert (answer.outcome, answer.why) == (Delivery.LATER, "ClientConnectorError")
+        with patch.object(aiohttp.ClientSession, "request", side_effect=TimeoutError) as asked:
+            assert (await Webhook(session, PATH).look()).why == "TimeoutError"
+    waits = asked.call_args.kwargs["timeout"]
+    assert (waits.connect, waits.total) == (5.0, 30.0)
+
+
+def test_a_webhook_is_followed_nowhere_else(journal: Journal) -> None:
+    """A message is for one address; whoever points to another gets none."""
+
+    async def elsewhere() -> web.Response:
+        return web.Response(status=307, headers={"Location": "/elsewhere"})
+
+    async def story(desk: Desk) -> None:
+        desk.queue("a")
+        assert await desk.discord.deliver_next() is Delivery.LATER
+        assert desk.requests == [f"POST {PATH}?wait=true"]
+
+    told(journal, (elsewhere,), story)
 
 
 def test_only_a_number_of_discords_becomes_part_of_an_address() -> None:
@@ -215,6 +235,8 @@ def test_check_finds_what_would_keep_messages_from_arriving_and_leaves_nothing_b
         async with aiohttp.ClientSession() as session:
             answer = await probe(session, desk.url, "ko")
         assert (answer.outcome, answer.trouble, len(desk.times)) == (outcome, trouble, requests)
+        assert desk.requests == [f"GET {PATH}", f"POST {PATH}?wait=true", f"DELETE {PATH}/messages/1"][:requests]
+        assert [body["allowed_mentions"] for body in desk.bodies[1:2]] == [{"parse": []}] * (requests > 1)
         assert len(desk.receiver.messages) == (1 if script[2:] else 0)  # one that cannot be removed says what it is
 
     told(journal, script, story)
