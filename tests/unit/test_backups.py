@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from argparse import ArgumentParser, Namespace
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 import pytest
@@ -82,10 +82,12 @@ def test_a_damaged_journal_makes_no_copy_and_costs_none(journal: Path, tmp_path:
 
 
 def test_a_folder_that_cannot_be_made_is_told(journal: Path, tmp_path: Path) -> None:
-    """A file stands in its place."""
+    """A file stands in its place, and the reason is the system's own; one that can be is its owner's alone."""
     (tmp_path / "file").write_text("x")
-    with pytest.raises(JournalUnwritable):
+    with pytest.raises(JournalUnwritable, match="File exists"):
         add_copy(journal, tmp_path / "file", keep=1, now=NOW)
+    new, _ = add_copy(journal, tmp_path / "a" / "b", keep=1, now=NOW)
+    assert new.parent.stat().st_mode & 0o777 == 0o700
 
 
 @pytest.mark.parametrize(("language", "words"), [("ko", "온전한지 확인했습니다"), ("en", "checked that it is whole")])
@@ -109,7 +111,8 @@ def test_when_a_journal_was_copied_last_is_known_beside_it(journal: Path, tmp_pa
     found = last_backup(journal)
     assert found is not None
     assert abs(wall_clock() - found) < timedelta(hours=1)
-    note_backup(journal, NOW)
+    note_backup(journal, NOW.astimezone(timezone(timedelta(hours=9))))
+    assert journal.with_name(LAST).read_text() == "2026-11-02T12:00:00+00:00"
     assert last_backup(journal) == NOW
     for unreadable in ("yesterday", "2026-11-02T12:00:00"):
         journal.with_name(LAST).write_text(unreadable)

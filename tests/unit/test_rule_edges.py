@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 from dataclasses import replace
 from datetime import timedelta
@@ -14,7 +15,16 @@ from unittest.mock import AsyncMock, Mock, patch
 import pytest
 
 from config.settings import Config
-from journal.errors import JournalError, JournalFull, JournalUnwritable, unopened
+from journal.errors import (
+    JournalBroken,
+    JournalBusy,
+    JournalCorrupt,
+    JournalError,
+    JournalFull,
+    JournalUnwritable,
+    unopened,
+    unwritten,
+)
 from journal.records import IntentState, Note, Phase
 from journal.restore import fresh_folder
 from tests.helpers.journals import NOW, Book, begin, fill, intent, trade
@@ -48,13 +58,34 @@ def book(tmp_path: Path) -> Iterator[Book]:
 
 
 @pytest.mark.parametrize(
-    ("code", "kind"), [(sqlite3.SQLITE_FULL, JournalFull), (sqlite3.SQLITE_READONLY, JournalUnwritable)]
+    ("code", "opened", "written"),
+    [
+        (sqlite3.SQLITE_FULL, JournalFull, JournalFull),
+        (sqlite3.SQLITE_BUSY, JournalBusy, JournalBusy),
+        (sqlite3.SQLITE_READONLY, JournalUnwritable, JournalBroken),
+        (sqlite3.SQLITE_CORRUPT, JournalCorrupt, JournalBroken),
+        (None, JournalCorrupt, JournalBroken),
+    ],
 )
-def test_a_file_that_cannot_be_opened_is_not_called_damaged(code: int, kind: type[JournalError]) -> None:
-    """No room, or no right to write: SQLite says which it is."""
-    error = sqlite3.OperationalError("no")
-    error.sqlite_errorcode = code
-    assert isinstance(unopened(Path("j"), error), kind)
+def test_what_sqlite_says_of_a_file_decides_what_is_done_and_is_told(
+    code: int | None, opened: type[JournalError], written: type[JournalError]
+) -> None:
+    """No room, or no right to write, is no damage; its own words stand in the sentence."""
+    error = sqlite3.OperationalError("its own words")
+    if code is not None:
+        error.sqlite_errorcode = code
+    for told, kind in ((unopened(Path("j"), error), opened), (unwritten(Path("j"), error), written)):
+        assert type(told) is kind
+        assert "its own words" in told.en
+        assert ("recover" in told.en) is (code == sqlite3.SQLITE_CORRUPT or kind is JournalCorrupt)
+
+
+def test_a_folder_of_somebody_else_is_told_with_whose_it_must_be() -> None:
+    """Both sentences hold the command that makes it so; a disk that failed is one to look at."""
+    for sentence in (JournalUnwritable(Path("j"), "x").ko, JournalUnwritable(Path("j"), "x").en):
+        assert f"chown -R {os.getuid()} " in sentence
+    assert "(x). 주문을 내지 않습니다. 디스크를 확인하고" in JournalBroken(Path("j"), "x").ko
+    assert "(x). No orders are sent. Check the disk" in JournalBroken(Path("j"), "x").en
 
 
 def test_a_folder_gets_the_first_free_number_and_a_thousand_are_enough(tmp_path: Path) -> None:
