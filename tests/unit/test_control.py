@@ -92,6 +92,22 @@ def test_a_stop_forbids_what_it_says_and_is_told_once(journal: Journal, stop: st
     assert "loop" not in str(note.body)  # what only the program knows stays in the journal
 
 
+def test_a_stop_stands_in_the_log_as_an_error_and_its_end_as_a_warning(
+    journal: Journal, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With its reason, its words, what is allowed since then and its evidence; the notifier is woken each time."""
+    discord = Mock()
+    app = make_app(journal=journal, control=control(journal), discord=discord)
+    app.control.halt_buys("x", **WORDS, by_itself=True, seconds=7)
+    app.control.ended("x")
+    told = "reason=x why=the reason state={} evidence={{'seconds': 7}}"
+    assert [(record.levelname, record.getMessage()) for record in caplog.records if record.name == "trader"] == [
+        ("ERROR", f"halted {told.format('HALT_BUYS')}"),
+        ("WARNING", f"resumed {told.format('ACTIVE')}"),
+    ]
+    assert discord.wake.call_count == 2
+
+
 @pytest.mark.failure("F16")
 def test_a_stop_survives_a_restart(tmp_path: Path) -> None:
     """A container that restarts for ever stays as it was stopped, with its reason and evidence."""
