@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from decimal import Decimal
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
 
 import msgspec
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from tape.form import Record
 
+T = TypeVar("T")
 MARKET = "market"
 """The channel of trades and books of all markets."""
 KNOWN_TRADES = 512
@@ -145,6 +146,14 @@ def event_of(record: Record) -> Trade | Book | None:
     asks = tuple(Level(unit.ask_price, unit.ask_size) for unit in frame.orderbook_units if unit.ask_price)
     bids = tuple(Level(unit.bid_price, unit.bid_size) for unit in frame.orderbook_units if unit.bid_price)
     return Book(frame.code, frame.timestamp, asks, bids, record.at_us)
+
+
+def rows_of(answer: Answer, kind: type[T]) -> list[T]:
+    """Return the rows of an answer; none of what only says that it is one, such as a page of a gateway."""
+    try:
+        return msgspec.json.decode(answer.body, type=list[kind])  # type: ignore[valid-type]
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return []
 
 
 def answers(records: Iterable[Record]) -> Iterator[Answer]:

@@ -16,7 +16,7 @@ from sandbox.exchange.matching import Depth
 from sandbox.market.feed import Book, Level
 from sandbox.market.sources.live import LATENCY_MS
 from tape.form import RecordKind, micros
-from tape.market import MARKET, Pause, Trade, answers, events
+from tape.market import MARKET, Pause, Trade, answers, events, rows_of
 from tape.reading import records
 from upbit.models import Side
 from views.shadow import Pair
@@ -118,8 +118,7 @@ def near_orders(found: Iterable[Record], orders: Sequence[Sent], turnover: dict[
     for record in found:
         if record.kind == RecordKind.ANSWER and TICKERS.encode() in record.content.partition(b"\n")[0]:
             for answer in answers([record]):
-                rows = msgspec.json.decode(answer.body, type=list[Row])
-                turnover.update((row.market, row.acc_trade_price_24h) for row in rows)
+                turnover.update((row.market, row.acc_trade_price_24h) for row in rows_of(answer, Row))
         elif record.channel == MARKET and any(order.near(record.at_us) for order in orders):
             yield record
 

@@ -121,13 +121,8 @@ def test_an_order_meets_the_first_book_that_is_surely_later(tmp_path: Path) -> N
     """By the exchange's time, the latency included, also when the clock here is late; none in a minute: no paper."""
     hand = Hand(tmp_path)
     hand.open("KRW-A")
-    hand.recorder.answer(
-        "GET",
-        "/v1/ticker/all?quote_currencies=KRW",
-        200,
-        b'[{"market":"KRW-A","acc_trade_price_24h":1.5E+9}]',
-        signed=False,
-    )
+    for tickers in (b'[{"market":"KRW-A","acc_trade_price_24h":1.5E+9}]', b"<html>", b'{"market":"KRW-A"}', b"\xff"):
+        hand.recorder.answer("GET", "/v1/ticker/all?quote_currencies=KRW", 200, tickers, signed=False)
     for seconds, ask in ((0.0, 100), (1.0, 200), (1.08, 300), (1.2, 400), (70.0, 500)):
         hand.now = BEGIN + timedelta(seconds=seconds)
         hand.book("KRW-A", ask - 1, ask, "9")  # told 30 ms later than it was so

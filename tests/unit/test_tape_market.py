@@ -139,6 +139,7 @@ def test_candles_of_before_are_those_that_were_answered_in_every_unit(hand: Hand
     )
     answer(hand, "/v1/candles/days?market=KRW-BTC&count=200", [candle(START.replace(hour=0, minute=0), 5)])
     answer(hand, "/v1/candles/minutes/1?market=KRW-BTC&count=200", [{"error": 1}], status=500)
+    hand.recorder.answer("GET", "/v1/candles/days?market=KRW-BTC&count=200", 200, b"<html>", signed=False)
     at(hand, START + timedelta(seconds=1))
     hand.trade("KRW-BTC", "100", "1")
     source = replayed(hand)
@@ -166,6 +167,7 @@ def test_markets_are_listed_as_they_were_and_bitcoin_comes_first(hand: Hand) -> 
         "market_event": event,
     }
     answer(hand, "/v1/market/all?is_details=true", [row, {**row, "market": "BTC-XRP"}])
+    answer(hand, "/v1/market/all?is_details=true", [{"name": "bad_gateway"}])
     at(hand, START + timedelta(seconds=1))
     hand.trade("KRW-BTC", "100", "1")
     bitcoin, ripple = replayed(hand).listings

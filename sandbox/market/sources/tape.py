@@ -18,7 +18,7 @@ import msgspec
 from sandbox.market.candles import DAY, MINUTE, aggregate, opened_ms
 from sandbox.market.feed import Book, Candle, Level, Listing, PublicTrade
 from tape.form import RecordKind
-from tape.market import MARKET, Answer, Pause, Trade, answers, events
+from tape.market import MARKET, Answer, Pause, Trade, answers, events, rows_of
 from tape.market import Book as RecordedBook
 from tape.problems import TapeError
 from tape.reading import files_of, records
@@ -156,12 +156,11 @@ class Beginning:
     def _take(self, answer: Answer) -> None:
         place = urlsplit(answer.path)
         if place.path == "/v1/market/all":
-            rows = msgspec.json.decode(answer.body, type=list[Listed])
-            self._listed |= {row.market: listing_of(row) for row in rows}
+            self._listed |= {row.market: listing_of(row) for row in rows_of(answer, Listed)}
         elif unit_s := unit_of(place.path):
             (market,) = parse_qs(place.query)["market"]
-            rows = msgspec.json.decode(answer.body, type=list[Row])
-            self.candles.setdefault(market, {}).setdefault(unit_s, []).extend(candle_of(row) for row in rows)
+            candles = self.candles.setdefault(market, {}).setdefault(unit_s, [])
+            candles += [candle_of(row) for row in rows_of(answer, Row)]
 
     def _before_start(self, candles: Iterable[Candle], unit_s: int) -> list[Candle]:
         closed = {candle.opened_ms: candle for candle in candles if candle.opened_ms + unit_s * 1000 <= self.start_ms}
