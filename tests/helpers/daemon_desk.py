@@ -13,7 +13,7 @@ import msgspec
 
 from config.reading import load
 from sandbox.faults.plan import FaultPlan
-from sandbox.server import Sandbox, SandboxOptions, open_source
+from sandbox.server import Opened, Sandbox, SandboxOptions, open_source
 from simulation.loop import LoopClock, PacedLoop, library_clocks
 from tests.helpers.values import changed
 from trader.daemon import build, serve
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from config.settings import Config
+    from sandbox.market.feed import Source
     from trader.app import App
 
 START = datetime(2026, 11, 2, tzinfo=UTC)
@@ -65,8 +66,12 @@ async def opened(
     krw: int = 1_000_000,
     after: timedelta = timedelta(0),
     faults: Sequence[Mapping[str, Any]] = (),
+    source: Source | None = None,
 ) -> AsyncIterator[tuple[Sandbox, Config, LoopClock]]:
-    """Open an exchange, as it is some time after the start, and return it with what daemons beside it are built of."""
+    """Open an exchange, as it is some time after the start, and return it with what daemons beside it are built of.
+
+    Its market is a generated one, or that of a `source` which begins then.
+    """
     loop, start = asyncio.get_running_loop(), START + after
     plan = (
         msgspec.convert({"description": "a test", "seed": seed, "rules": list(faults)}, FaultPlan) if faults else None
@@ -82,7 +87,8 @@ async def opened(
     )
     clock = LoopClock(start, loop)
     with library_clocks(loop):
-        async with Sandbox(options, clock, open_source(options, start)) as box:
+        market = open_source(options, start) if source is None else Opened(source, start)
+        async with Sandbox(options, clock, market) as box:
             environ = {
                 **KEYS,
                 "UPBIT_BASE_URL": box.url,
