@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import sqlite3
 import time
 from argparse import Namespace
@@ -12,7 +13,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, TypedDict
-from unittest.mock import Mock
+from unittest.mock import Mock, call
 
 import pytest
 
@@ -29,6 +30,7 @@ from sandbox.server import Sandbox, SandboxOptions
 from simulation.loop import LoopClock, PacedLoop
 from tests.helpers.journals import intent, trade
 from tests.helpers.parts import make_app
+from trader.app import App
 from trader.commands import obey
 from trader.control import SELL_ALL, Control
 from trader.guards.requests import watch_control
@@ -92,20 +94,32 @@ def test_a_stop_forbids_what_it_says_and_is_told_once(journal: Journal, stop: st
     assert "loop" not in str(note.body)  # what only the program knows stays in the journal
 
 
-def test_a_stop_stands_in_the_log_as_an_error_and_its_end_as_a_warning(
-    journal: Journal, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_stop_is_told_as_an_error_and_its_end_as_a_warning(journal: Journal) -> None:
     """With its reason, its words, what is allowed since then and its evidence; the notifier is woken each time."""
-    discord = Mock()
-    app = make_app(journal=journal, control=control(journal), discord=discord)
+    app = make_app(journal=journal, control=control(journal))
     app.control.halt_buys("x", **WORDS, by_itself=True, seconds=7)
     app.control.ended("x")
-    told = "reason=x why=the reason state={} evidence={{'seconds': 7}}"
-    assert [(record.levelname, record.getMessage()) for record in caplog.records if record.name == "trader"] == [
-        ("ERROR", f"halted {told.format('HALT_BUYS')}"),
-        ("WARNING", f"resumed {told.format('ACTIVE')}"),
+    facts = {"reason": "x", "why": "the reason", "evidence": {"seconds": 7}}
+    assert app.tell.mock_calls == [
+        call("halted", level=logging.ERROR, state="HALT_BUYS", **facts),
+        call("resumed", level=logging.WARNING, state="ACTIVE", **facts),
     ]
-    assert discord.wake.call_count == 2
+    assert app.wake_notifier.call_count == 2
+
+
+def test_an_event_stands_in_the_log_and_is_kept_for_the_terminal(
+    journal: Journal, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With its time and facts; at the level it was told at."""
+    app = make_app(journal=journal)
+    for level in (logging.INFO, logging.WARNING):
+        App.tell(app, "bought", level=level, market="KRW-BTC", krw=7)
+    App.tell(app, "held")
+    assert [(record.levelname, record.getMessage()) for record in caplog.records if record.name == "trader"][-1] == (
+        "WARNING",
+        "bought market=KRW-BTC krw=7",
+    )
+    assert [(event.at, str(event)) for event in app.events][1:] == [(NOW, "bought market=KRW-BTC krw=7"), (NOW, "held")]
 
 
 @pytest.mark.failure("F16")
