@@ -68,14 +68,18 @@ def order_total(wished: Decimal, available: Decimal, fee_rate: Decimal, minimum:
         fee_rate: fraction of the notional, 0.0005.
         minimum: least notional, KRW.
     """
-    affordable = (available / (1 + fee_rate)).quantize(WON, rounding=ROUND_FLOOR)
-    total = min(wished.quantize(WON, rounding=ROUND_FLOOR), affordable)
+    total = min(wished, available / (1 + fee_rate)).quantize(WON, rounding=ROUND_FLOOR)
     return total if total >= minimum else None
 
 
-def can_leave(total: Decimal, stop_fraction: float, minimum: Decimal) -> bool:
+def exact(number: float | Decimal) -> Decimal:
+    """Return the shortest decimal that stands for a number."""
+    return number if isinstance(number, Decimal) else Decimal(repr(number))
+
+
+def can_leave(total: Decimal, stop_fraction: float | Decimal, minimum: Decimal) -> bool:
     """Return whether a buy of `total` won could still be sold when its price has fallen to the stop."""
-    return total * (1 - Decimal(repr(stop_fraction))) >= minimum * EXIT_MARGIN
+    return total * (1 - exact(stop_fraction)) >= minimum * EXIT_MARGIN
 
 
 def stop_price(average: Decimal, distance: float | Decimal | None) -> Decimal | None:
@@ -87,8 +91,7 @@ def stop_price(average: Decimal, distance: float | Decimal | None) -> Decimal | 
     """
     if not distance:
         return None
-    exact = distance if isinstance(distance, Decimal) else Decimal(repr(distance))
-    return max(average - exact, Decimal(0))
+    return max(average - exact(distance), Decimal(0))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -94,9 +94,11 @@ def first_cause(ready: Prepared, row: int, column: int) -> int:
 def stopped_in(ready: Prepared, stop: float, row: int, begin: int, until: int) -> Leaving | None:
     """Return where the protective stop sells first in the candles `begin`..`until`."""
     window = ready.panel.window
-    hit = (window.low[row, begin:until] <= stop) & ready.panel.real[row, begin:until]
-    at = int(hit.argmax()) if len(hit) else 0
-    if not len(hit) or not hit[at]:
+    hit = window.low[row, begin:until] <= stop
+    if not hit.item(at := int(hit.argmax())):  # most lives: whether it traded then need not be asked
+        return None
+    hit &= ready.panel.real[row, begin:until]
+    if not hit.item(at := int(hit.argmax())):
         return None
     open_ = float(window.open[row, begin + at])
     code = next(cause.code for cause in ready.strategy.exits if cause.at_stop)

@@ -13,12 +13,13 @@ import msgspec
 from backtest.engine.leaving import Leaving, ask_leaving, claims_too_much, plain_leaving
 from backtest.engine.rules import OPEN
 from strategy.base import Position, Snapshot
-from strategy.portfolio import stop_price
+from strategy.portfolio import exact, stop_price
 
 if TYPE_CHECKING:
     from backtest.engine.prepare import Prepared
     from backtest.engine.rules import Rules
 
+ZERO = Decimal(0)
 MOST_KEPT = 50_000
 """Purchases that are remembered, some 25 MB; more are asked for again each time."""
 
@@ -31,7 +32,7 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
     column: int
     reference: float  # KRW, before slippage
     price: float  # KRW, what is paid
-    stop_fraction: float = 0.0  # how far the stop lies below the reference; 0 without one
+    stop_fraction: Decimal = ZERO  # how far the stop lies below the reference; 0 without one
     stop: Decimal | None = None
     leaving: Leaving | None = None  # how it ends, where that is looked up; None: the data end before, or it is asked
 
@@ -73,14 +74,14 @@ class Offers:
             return None
         price = reference * (1 + rules.slippage_of(window.turnover_24h.item(row, column - 1)))
         distance = entry.stop_distance
-        stop = stop_price(Decimal(repr(price)), distance) if distance else None
+        stop = stop_price(exact(price), distance) if distance else None
         return Offer(
             market=window.markets[row],
             row=row,
             column=column,
             reference=reference,
             price=price,
-            stop_fraction=distance / reference if distance else 0.0,
+            stop_fraction=exact(distance / reference) if distance else ZERO,
             stop=stop,
             leaving=plain_leaving(ready, rules, stop, row, column) if ready.plain else None,
         )
@@ -104,11 +105,11 @@ class Offers:
         return asked
 
     def _position(self, offer: Offer, volume: float) -> Position:
-        average = Decimal(repr(offer.price))
+        average = exact(offer.price)
         return Position(
             market=offer.market,
             entry_price=average,
-            volume=Decimal(repr(volume)),
+            volume=exact(volume),
             opened_at=self._ready.panel.opened_at(offer.column),
             stop_price=offer.stop,
             highest_price=average,
@@ -123,6 +124,6 @@ def snapshot_of(ready: Prepared, row: int, decided: int, column: int, price: flo
         candle_closed_at=closed_at,
         numbers={name: values.item(row, decided) for name, values in ready.numbers.items()},
         failed_gate=None,
-        price=Decimal(repr(price)),
+        price=exact(price),
         price_as_of=closed_at if column == decided + 1 else ready.panel.opened_at(column),
     )

@@ -20,7 +20,7 @@ from backtest.engine.account import Account, AccountOutcome, Holding, Waiting, f
 from backtest.engine.leaving import Leaving
 from backtest.engine.offers import Offer, Offers
 from backtest.engine.rules import EQUITY
-from strategy.portfolio import MIN_TOTAL, broken_cap, can_leave, order_total, pick
+from strategy.portfolio import MIN_TOTAL, broken_cap, can_leave, exact, order_total, pick
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -165,12 +165,12 @@ def buy(account: Account, waiting: Waiting, column: int) -> bool:
     return True
 
 
-def size(account: Account, column: int, stop_fraction: float) -> Decimal | str:
+def size(account: Account, column: int, stop_fraction: Decimal) -> Decimal | str:
     """Return the won of a purchase, or the code of why there is none."""
     rules = account.rules
     # won below the whole one are never ordered, and no decimal that stands for a float lies beyond a whole number of it
     wished = Decimal(floor(account.equity(column - 1) / rules.slots)) if rules.sizing == EQUITY else rules.order_krw
-    total = order_total(wished, Decimal(repr(account.cash)), account.fee_rate, MIN_TOTAL)
+    total = order_total(wished, exact(account.cash), account.fee_rate, MIN_TOTAL)
     if total is None:
         return "no_money"
     if not can_leave(total, stop_fraction, MIN_TOTAL):

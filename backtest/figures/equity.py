@@ -39,7 +39,8 @@ def curve_of(panel: Panel, outcome: AccountOutcome) -> Curve:
         flows[trade.entered] -= trade.cost_krw
         if trade.left is not None:
             flows[trade.left] += trade.proceeds_krw
-        held[trade.entered : end] += trade.volume * panel.window.close[trade.row, trade.entered : end]
+        life = held[trade.entered : end]
+        life += trade.volume * panel.window.close[trade.row, trade.entered : end]
     return marked(panel, outcome.rules.krw + np.cumsum(flows), held, outcome.rules.krw)
 
 

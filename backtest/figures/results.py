@@ -150,8 +150,9 @@ def run_one(ready: Prepared, rules: Rules, seed: int, offers: Offers | None = No
 def trade_figures(trades: Sequence[Trade], unit_ms: int) -> dict[str, float]:
     """Return the figures of the trades that have ended; costs count those that are still held too."""
     ended = [trade for trade in trades if trade.left is not None]
-    profits = np.array([trade.profit_krw for trade in ended])
-    shares = np.array([trade.profit_krw / trade.cost_krw for trade in ended])
+    costs = np.array([trade.cost_krw for trade in ended])
+    profits = np.array([trade.proceeds_krw for trade in ended]) - costs
+    shares = profits / costs
     wins, losses = profits[profits > 0], -profits[profits < 0]
     held_days = [(trade.left - trade.entered) * unit_ms / DAY_MS for trade in ended if trade.left is not None]
     return {

@@ -92,6 +92,7 @@ def test_a_buy_must_be_sellable_at_its_stop_with_a_little_to_spare(
 ) -> None:
     """Else the position could never be left."""
     assert can_leave(Decimal(total), fraction, LEAST) is leaves
+    assert can_leave(Decimal(total), Decimal(repr(fraction)), LEAST) is leaves
 
 
 def test_a_market_rests_until_its_cooldown_is_over() -> None:
