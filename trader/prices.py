@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from state import Closing, Price
 from trader.loops import every, keep_going
 from upbit.errors import MarketUnavailable
+from upbit.sockets.common import BUNDLED_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("trader.prices")
 
 PERIOD_S = 1.0
+LOOK_AFTER_S = 0.75 * BUNDLED_S
+"""No two looks are closer: where each frame is read for itself, a look for each would cost more than all the rest."""
 ASK_AFTER = timedelta(seconds=3)
 """A price older than this is asked over REST."""
 ASK_EVERY_S = 1.0
@@ -50,6 +53,7 @@ class Inbox:
         self._fresh: dict[str, tuple[StreamTicker, datetime]] = {}  # with when it came
         self._told: dict[str, StreamTicker] = {}
         self._ordinary: set[str] = set()  # of which the last look told so, too
+        self._looked_s = -math.inf  # loop time
         self.arrived = asyncio.Event()
 
     def put(self, ticker: StreamTicker) -> None:
@@ -66,6 +70,13 @@ class Inbox:
         """Begin anew with each connection, so that no frame with an absurd time outlives its own."""
         if state == "connecting":
             self._newest.clear()
+
+    async def fill(self) -> None:
+        """Wait until the last look is a while ago; then this is one."""
+        loop = asyncio.get_running_loop()
+        if (early_s := self._looked_s + LOOK_AFTER_S - loop.time()) > 0:
+            await asyncio.sleep(early_s)
+        self._looked_s = loop.time()
 
     def take(self) -> dict[str, Price]:
         """Return and forget what arrived."""
@@ -139,9 +150,12 @@ async def update_prices(app: App) -> None:
     async with asyncio.TaskGroup() as tasks:
         stream = tasks.create_task(app.tickers.run(inbox.put, inbox.on_state), name="ticker stream")
         ticks = every(PERIOD_S, app.stop, wake=inbox.arrived)
-        await keep_going(
-            "update_prices", ticks, lambda: refresh(app, inbox, questions), health=app.health, stop=app.stop
-        )
+
+        async def step() -> None:
+            await inbox.fill()
+            await refresh(app, inbox, questions)
+
+        await keep_going("update_prices", ticks, step, health=app.health, stop=app.stop)
         stream.cancel()
 
 

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from simulation.loop import PacedLoop
 from state import Closing, Price
 from tests.helpers.parts import make_app, only
 from trader.prices import Inbox, Questions, ask, refresh, share_closing
@@ -122,6 +123,21 @@ def inbox(exchange_time: Callable[[], datetime | None] = lambda: None) -> tuple[
     now = [NOW]
     app = make_app(clock=lambda: now[0], upbit=only(Upbit, exchange_time=exchange_time))
     return Inbox(app), now
+
+
+def test_looks_wait_for_more_frames_and_the_first_after_a_while_does_not() -> None:
+    """However singly frames are read, they are shared less than a hundred times a second."""
+
+    async def looks() -> list[int]:
+        loop, (box, _), told = asyncio.get_running_loop(), inbox(), list[int]()
+        for at in (0.0, 0.001, 0.002, 0.5, 0.51, 0.54):
+            await asyncio.sleep(at - loop.time())
+            await box.fill()
+            told.append(round(1000 * loop.time()))
+        return told
+
+    with asyncio.Runner(loop_factory=PacedLoop) as runner:
+        assert runner.run(looks()) == [0, 15, 30, 500, 515, 540]
 
 
 @pytest.mark.case("L13")
