@@ -88,6 +88,11 @@ class Queries(Scans):
         row = self._db.execute("SELECT * FROM intent WHERE id = ?", (identifier,)).fetchone()
         return None if row is None else to_intent(row)
 
+    def deadline_of(self, identifier: str) -> datetime | None:
+        """Return until when an order may be sent; None when that is for ever, or when nobody knows such an order."""
+        row = self._db.execute("SELECT deadline_ms FROM intent WHERE id = ?", (identifier,)).fetchone()
+        return None if row is None or row["deadline_ms"] is None else from_ms(row["deadline_ms"])
+
     def newest_shown(self) -> str | None:
         """Return the identifier of the newest order the exchange has shown us; None when it never did."""
         row = self._db.execute("SELECT id FROM intent WHERE uuid IS NOT NULL ORDER BY rowid DESC").fetchone()
@@ -267,12 +272,13 @@ class Queries(Scans):
 
     def _paid_for_buys(self, which: str, value: object) -> list[tuple[Decimal, Decimal]]:
         """Return what each of some buys has cost, KRW, and what it may yet, while nothing of it is known."""
-        buys = f"SELECT id FROM intent WHERE side = 'bid' AND {which}"  # noqa: S608 - ours
-        funds: dict[str, Decimal] = {}
-        for row in self._db.execute(f"SELECT id, funds FROM fill WHERE id IN ({buys})", (value,)):  # noqa: S608 - ours
-            funds[row["id"]] = funds.get(row["id"], ZERO) + type(ZERO)(row["funds"])
-        rows = self._db.execute(f"SELECT * FROM intent WHERE id IN ({buys})", (value,))  # noqa: S608 - ours
-        return [paid_for_buy(row, funds.get(row["id"])) for row in rows]
+        buys = f"SELECT intent.*, fill.funds FROM intent LEFT JOIN fill USING (id) WHERE side = 'bid' AND {which}"  # noqa: S608 - ours
+        found: dict[str, tuple[sqlite3.Row, Decimal | None]] = {}
+        for row in self._db.execute(buys, (value,)):
+            _, known = found.get(row["id"], (row, None))
+            funds = None if row["funds"] is None else (known or ZERO) + type(ZERO)(row["funds"])
+            found[row["id"]] = (row, funds)
+        return [paid_for_buy(row, funds) for row, funds in found.values()]
 
     @remembered
     def fees(self) -> Decimal:

@@ -6,14 +6,17 @@ https://docs.upbit.com/kr/reference/auth
 from __future__ import annotations
 
 import hashlib
+import hmac
 import uuid
+import warnings
+from base64 import urlsafe_b64encode
 from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
 import jwt
 import msgspec
-from jwt.algorithms import HMACAlgorithm
+from jwt.warnings import InsecureKeyLengthWarning
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -34,38 +37,39 @@ def body_text(body: Mapping[str, str]) -> str:
     return "&".join(f"{name}={value}" for name, value in body.items())
 
 
-class _Prepared(HMACAlgorithm):
-    """PyJWT's HMAC with a key that it has looked at once, instead of with every token.
+class Signer:
+    """Signs with one secret. What does not change from token to token is made once, by PyJWT.
 
-    Upbit's keys are shorter than HS512 likes; they cannot be padded, so nobody is warned of them.
+    The secret is used as raw text: it is not base64. Upbit's are shorter than HS512 likes, and cannot be padded.
     """
 
-    def __init__(self, secret_key: str, algorithm: str) -> None:
-        super().__init__({"HS256": self.SHA256, "HS512": self.SHA512}[algorithm])
-        self._key = super().prepare_key(secret_key)
+    def __init__(self, secret_key: str, algorithm: str = "HS512") -> None:
+        with warnings.catch_warnings(action="ignore", category=InsecureKeyLengthWarning):
+            whole = jwt.encode({}, secret_key, algorithm)
+        self._keyed = hmac.new(secret_key.encode(), digestmod={"HS256": "sha256", "HS512": "sha512"}[algorithm])
+        self._head = whole.partition(".")[0].encode() + b"."
 
-    def prepare_key(self, key: str | bytes) -> bytes:  # noqa: ARG002 - it is known already
-        return self._key
+    def sign(self, claims: bytes) -> str:
+        """Return the token of some claims, which are JSON."""
+        told = self._head + unpadded(claims)
+        signature = self._keyed.copy()
+        signature.update(told)
+        return (told + b"." + unpadded(signature.digest())).decode("ascii")
 
-    def check_key_length(self, key: bytes) -> None:
-        """Say nothing."""
+
+signer = lru_cache(maxsize=8)(Signer)
+"""The signer of a secret and an algorithm, made at its first use."""
 
 
-@lru_cache(maxsize=8)
-def _signer(secret_key: str, algorithm: str) -> jwt.PyJWS:
-    signer = jwt.PyJWS()
-    signer.unregister_algorithm(algorithm)
-    signer.register_algorithm(algorithm, _Prepared(secret_key, algorithm))
-    return signer
+def unpadded(content: bytes) -> bytes:
+    """Return base64 for addresses, without the padding, as tokens have it (RFC 7515, 2)."""
+    return urlsafe_b64encode(content).rstrip(b"=")
 
 
 def token(access_key: str, secret_key: str, hashed: str = "", *, nonce: str = "", algorithm: str = "HS512") -> str:
-    """Sign one attempt. `hashed` is the text of the query or body, empty when there is neither.
-
-    The secret is used as raw text: it is not base64.
-    """
+    """Sign one attempt. `hashed` is the text of the query or body, empty when there is neither."""
     claims = {"access_key": access_key, "nonce": nonce or str(uuid.uuid4())}
     if hashed:
         claims["query_hash"] = hashlib.sha512(hashed.encode()).hexdigest()
         claims["query_hash_alg"] = "SHA512"
-    return _signer(secret_key, algorithm).encode(msgspec.json.encode(claims), secret_key, algorithm)
+    return signer(secret_key, algorithm).sign(msgspec.json.encode(claims))

@@ -12,13 +12,13 @@ import asyncio
 import math
 import re
 from collections import deque
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from upbit.errors import LIMITED, ExchangeError, NotSent, RateLimited
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import Mapping
 
 WINDOW_S = 1.05
 """A second and a margin."""
@@ -199,6 +199,9 @@ class Lane:
             RateLimited: when Upbit has blocked the group for longer than anybody should wait.
             NotSent: when too many wait already.
         """
+        if not self._urgent and not self._patient and self.free(urgent=urgent) > 0 and self.blocked_s() <= 0:
+            self._on_the_way += 1  # as nearly always
+            return False
         if refusal := self._refusal(urgent=urgent):
             raise refusal
         if len(self._urgent) + len(self._patient) >= MOST_WAITING:
@@ -304,6 +307,29 @@ class Lane:
         self._admit()
 
 
+class Place:
+    """What `RateLimiter.place` holds."""
+
+    __slots__ = ("_group", "_lanes", "_probe", "_urgent")
+
+    def __init__(self, lanes: Mapping[str, Lane], group: str, *, urgent: bool) -> None:
+        self._lanes = lanes
+        self._group = group
+        self._urgent = urgent
+        self._probe = False
+
+    async def __aenter__(self) -> None:
+        self._probe = await self._lanes[self._group].enter(urgent=self._urgent)
+
+    async def __aexit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if error is None or (
+            isinstance(error, ExchangeError) and error.status is not None and error.status not in LIMITED
+        ):
+            for one in together(self._group) if self._probe else (self._group,):
+                self._lanes[one].answered(probe=self._probe)
+        self._lanes[self._group].leave()
+
+
 class RateLimiter:
     """All groups of one account on one machine. Groups are separate: candles can never starve an order."""
 
@@ -312,23 +338,9 @@ class RateLimiter:
             group: Lane(limit, window, budget_of(group, limit, at_first)) for group, (limit, window) in LIMITS.items()
         }
 
-    @asynccontextmanager
-    async def place(self, group: str, *, urgent: bool = False) -> AsyncIterator[None]:
+    def place(self, group: str, *, urgent: bool = False) -> Place:
         """Wait until a request of `group` may leave, and hold its place until it is answered or given up."""
-        lane = self._lanes[group]
-        probe = await lane.enter(urgent=urgent)
-        answered = False
-        try:
-            yield
-            answered = True
-        except ExchangeError as error:
-            answered = error.status is not None and error.status not in LIMITED
-            raise
-        finally:
-            if answered:
-                for one in together(group) if probe else (group,):
-                    self._lanes[one].answered(probe=probe)
-            lane.leave()
+        return Place(self._lanes, group, urgent=urgent)
 
     async def acquire(self, group: str, *, urgent: bool = False) -> None:
         """Wait until something of `group` may leave, however long that is; it counts as answered at once."""

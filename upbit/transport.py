@@ -12,22 +12,23 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Protocol, TypeVar
+from urllib.parse import urlsplit
 
 import aiohttp
 import msgspec
-from yarl import URL
 
 from upbit.auth import body_text, encode, query_text, token
 from upbit.circuit import Circuit, permission_of
 from upbit.decoding import Complaints, RawRows, Rows, decode, usable
 from upbit.errors import LIMITED, ExchangeError, NonceUsed, NotSent, OutcomeUnknown, RateLimited, error_from
+from upbit.http import TIMEOUT, Request, Way
 from upbit.limits import RateLimiter
 from upbit.network import DIRECT, is_safe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from types import SimpleNamespace
 
+    from upbit.http import Answer
     from upbit.network import Network
 
 log = logging.getLogger("upbit.transport")
@@ -35,12 +36,8 @@ log = logging.getLogger("upbit.transport")
 T = TypeVar("T")
 Pairs = list[tuple[str, str]]
 
-TIMEOUT = aiohttp.ClientTimeout(total=10.0, connect=5.0, sock_read=8.0)
-LARGEST_BODY = 4 * 1024 * 1024
 READ_ATTEMPTS = 3
 PAUSE_S = 0.2
-NO_BYTE_LEFT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
-"""DNS, connect, TLS, or no connection in time; proof only together with the hook that never fired."""
 
 
 class Answered(Protocol):
@@ -51,27 +48,15 @@ class Answered(Protocol):
 
 
 def open_session(network: Network = DIRECT, *, url: str = "") -> aiohttp.ClientSession:
-    """Open a session for requests to `url`: verified TLS, time-outs on everything, no repetition behind our back."""
-    trace = aiohttp.TraceConfig()
-    trace.on_request_headers_sent.append(_note_that_bytes_left)
-    session = aiohttp.ClientSession(
+    """Open a session for requests to `url`: verified TLS, time-outs on everything."""
+    return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(ssl=network.tls(), keepalive_timeout=30),
         proxy=network.proxy_for(url),
         timeout=TIMEOUT,
-        trace_configs=[trace],
         headers={"Accept": "application/json"},
         cookie_jar=aiohttp.DummyCookieJar(),
         raise_for_status=False,
     )
-    # aiohttp repeats GET and DELETE when a kept connection turns out dead. The repetition would carry the same token,
-    # which Upbit answers with nonce_used; we repeat reads ourselves, signed afresh. There is no public switch.
-    session._retry_connection = False  # noqa: SLF001
-    return session
-
-
-async def _note_that_bytes_left(_: aiohttp.ClientSession, context: SimpleNamespace, __: object) -> None:
-    if isinstance(context.trace_request_ctx, dict):  # others may use the session too
-        context.trace_request_ctx["left"] = True
 
 
 def may_repeat(error: ExchangeError) -> bool:
@@ -97,8 +82,8 @@ class Transport:
     ) -> None:
         if not is_safe(base_url):
             raise ValueError(f"{base_url}: only https is allowed, plain http only to this machine")
-        self._session = session
-        self._base_url = base_url.rstrip("/")
+        self._way = Way(session, base_url)
+        self._root = urlsplit(base_url).path.rstrip("/")
         self._keys = (access_key, secret_key) if access_key and secret_key else None
         self._limiter = limiter or RateLimiter()
         self._complaints = Complaints()
@@ -177,56 +162,46 @@ class Transport:
         last: Callable[[], None] = lambda: None,
     ) -> T:
         """Make one attempt, as soon as the limits allow it."""
-        query = encode(params)
-        url = URL(f"{self._base_url}{path}{'?' + query if query else ''}", encoded=True)  # sent as it is signed
-        left: dict[str, bool] = {}
+        query = encode(params) if params else ""
+        target = f"{self._root}{path}{'?' if query else ''}{query}"  # sent as it is signed
         async with self._limiter.place(group, urgent=urgent):
-            headers = self._authorization(body_text(body) if body else query_text(query)) if signed else {}
-            headers["Accept-Encoding"] = "identity" if signed else "gzip"  # only quotation is ever compressed
+            headers = {"Accept-Encoding": "identity" if signed else "gzip"}  # only quotation is ever compressed
+            if signed:
+                headers["Authorization"] = self._authorization(body_text(body) if body else query_text(query))
             if body is not None:
                 headers["Content-Type"] = "application/json; charset=utf-8"
-            data = msgspec.json.encode(body) if body is not None else None
+            request = Request(method, target, headers, msgspec.json.encode(body) if body is not None else None)
             if signed:
                 self.circuit.check(permission_of(method, path))
             last()
             try:
-                async with self._session.request(
-                    method,
-                    url,
-                    headers=headers,
-                    data=data,
-                    allow_redirects=False,
-                    timeout=TIMEOUT,
-                    trace_request_ctx=left,
-                ) as answer:
-                    content = await read_whole(answer)
-                    if self.on_answer is not None:
-                        self.on_answer(method, url.raw_path_qs, answer.status, content, signed=signed)
-                    content = self._accept(group, answer, content, signed=signed, urgent=urgent)
-                    return decode(content, kind, answer.status)
+                answer = await self._way.ask(request)
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
-                nothing_happened = isinstance(error, NO_BYTE_LEFT) and not left
-                failure = NotSent if nothing_happened else OutcomeUnknown
+                failure = OutcomeUnknown if request.begun else NotSent
                 raise failure(f"{method} {path}: {type(error).__name__} {error}".rstrip()) from error
+            if self.on_answer is not None:
+                self.on_answer(method, target, answer.status, answer.content, signed=signed)
+            self._accept(group, method, path, answer, signed=signed, urgent=urgent)
+            return decode(answer.content, kind, answer.status)
 
-    def _authorization(self, hashed: str) -> dict[str, str]:
+    def _authorization(self, hashed: str) -> str:
         if self._keys is None:
             raise ValueError("this request needs keys")
-        return {"Authorization": f"Bearer {token(*self._keys, hashed)}"}
+        return f"Bearer {token(*self._keys, hashed)}"
 
-    def _accept(
-        self, group: str, answer: aiohttp.ClientResponse, content: bytes, *, signed: bool, urgent: bool
-    ) -> bytes:
-        """Return the body of a success, learn the limits from the headers, and raise what a failure means."""
+    def _accept(self, group: str, method: str, path: str, answer: Answer, *, signed: bool, urgent: bool) -> None:
+        """Learn the limits from the headers, and raise what a failure means."""
         self._limiter.observe(group, answer.headers.get("Remaining-Req"))
         if date := read_date(answer.headers.get("Date")):
             self.server_date, self.server_date_at = date, asyncio.get_running_loop().time()
-        placing, permission = answer.method == "POST", permission_of(answer.method, answer.url.path)
+        placing, permission = method == "POST", permission_of(method, path)
         if answer.status == (HTTPStatus.CREATED if placing else HTTPStatus.OK):
             if signed:
                 self.circuit.observe(permission, None)
-            return content
-        error = error_from(answer.status, content, retry_after=answer.headers.get("Retry-After"), placing=placing)
+            return
+        error = error_from(
+            answer.status, answer.content, retry_after=answer.headers.get("Retry-After"), placing=placing
+        )
         if signed:
             self.circuit.observe(permission, error)
         if answer.status in LIMITED:  # heeded whether the request itself was surely refused or not
@@ -235,17 +210,6 @@ class Transport:
         if isinstance(error, RateLimited):
             error.retry_after = self._limiter.rests_s(group, urgent=urgent)
         raise error
-
-
-async def read_whole(answer: aiohttp.ClientResponse) -> bytes:
-    """Read a body to its end, but never more than is sane."""
-    content = bytearray()
-    async for chunk in answer.content.iter_chunked(65536):
-        content += chunk
-        if len(content) > LARGEST_BODY:
-            answer.close()
-            raise aiohttp.ClientPayloadError(f"an answer larger than {LARGEST_BODY} bytes")
-    return bytes(content)
 
 
 def read_date(header: str | None) -> datetime | None:

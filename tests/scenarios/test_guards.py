@@ -15,6 +15,7 @@ from trader import daemon
 from trader.commands import DONE, NOTHING
 from trader.control import SELL_ALL
 from trader.requests import ask, ask_to_sell_all
+from upbit.http import Way
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -154,8 +155,8 @@ def test_hours_without_a_network_decide_nothing_and_end_with_fresh_data(tmp_path
         async with trading(tmp_path, markets=8) as desk:
             await asyncio.sleep(300)
             app, box = desk.app, desk.box
-            url, stream = app.upbit._base_url, app.tickers._url
-            app.upbit._base_url, app.tickers._url = "http://127.0.0.1:9", "ws://127.0.0.1:9"
+            way, stream = app.upbit._way, app.tickers._url
+            app.upbit._way, app.tickers._url = Way(way._session, "http://127.0.0.1:9"), "ws://127.0.0.1:9"
             app.tickers.reconnect()
             await asyncio.sleep(15)
             before = box.orders_received
@@ -163,7 +164,7 @@ def test_hours_without_a_network_decide_nothing_and_end_with_fresh_data(tmp_path
             assert box.orders_received == before
             stopped = [text for text in desk.messages() if "part has stopped" in text]
             assert len(stopped) == 1, stopped  # one cause is one message, whichever loop has missed the network first
-            app.upbit._base_url, app.tickers._url = url, stream
+            app.upbit._way, app.tickers._url = way, stream
             await asyncio.sleep(120)
             assert app.control.state.name == "ACTIVE"
             snapshots = await app.state.snapshot_dict.snapshot()

@@ -58,7 +58,7 @@ def test_what_was_decided_too_long_ago_leaves_no_more(side: Side, late: bool) ->
     fence = Fence(market="KRW-A", side=side, price=Decimal(1), volume=Decimal(6000), identifier="x")
     journal = Mock(exposure=Mock(return_value={}), spent_since=Mock(return_value=Decimal(0)))
     journal.open_trades.return_value = []
-    journal.known_intent.return_value.deadline = NOW - timedelta(seconds=1) if late else NOW
+    journal.deadline_of.return_value = NOW - timedelta(seconds=1) if late else NOW
     ask = Gate(Config(), Mock(), journal, lambda: NOW)
     ask(fence)
     if not late:

@@ -7,7 +7,7 @@ import hashlib
 import jwt
 import pytest
 
-from upbit.auth import _signer, body_text, encode, query_text, token
+from upbit.auth import body_text, encode, query_text, signer, token
 
 SECRET = "0123456789abcdef0123456789abcdef01234567"
 VECTORS = {
@@ -37,7 +37,7 @@ VECTORS = {
 @pytest.fixture(autouse=True)
 def unknown_key() -> None:
     """Have no key been looked at before."""
-    _signer.cache_clear()
+    signer.cache_clear()
 
 
 def claims(signed: str) -> dict[str, str]:

@@ -15,14 +15,13 @@ import pytest
 from tests.helpers.wire import SECRET, http, serving
 from upbit import rest
 from upbit.errors import ExchangeError, OutcomeUnknown, Withheld, error_from
-from upbit.limits import RateLimiter
+from upbit.limits import Place, RateLimiter
 from upbit.models import BookLevel, Fence, NewOrder, Side
 from upbit.rest import Upbit
 from upbit.transport import open_session
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-    from contextlib import _AsyncGeneratorContextManager
 
     from tests.helpers.wire import Wire
     from upbit.decoding import Rows
@@ -54,7 +53,7 @@ class Noting(RateLimiter):
         super().__init__()
         self.noted: list[tuple[str, bool]] = []
 
-    def place(self, group: str, *, urgent: bool = False) -> _AsyncGeneratorContextManager[None]:
+    def place(self, group: str, *, urgent: bool = False) -> Place:
         """Note a request."""
         self.noted.append((group, urgent))
         return super().place(group, urgent=urgent)

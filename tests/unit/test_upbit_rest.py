@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 import pytest
+from aiohttp.base_protocol import BaseProtocol
+from aiohttp.http import SERVER_SOFTWARE
 from aiohttp.test_utils import unused_port
 
 from tests.helpers.wire import DROP, SECRET, Wire, asking, http, serving
@@ -69,7 +71,7 @@ async def test_an_answer_without_end_is_none(wire: Wire, upbit: Upbit, monkeypat
     """Nothing of Upbit's is that long: it is not read on, and nothing of it is believed."""
     whole = json.dumps([{"currency": "KRW", "balance": "1", "locked": "0"}]).encode()
     wire.answers = [http(200, whole), http(200, whole + b" ")] * 3
-    monkeypatch.setattr(transport, "LARGEST_BODY", len(whole))
+    monkeypatch.setattr("upbit.http.LARGEST_BODY", len(whole))
     assert [account.currency for account in await upbit.accounts()] == ["KRW"]
     wire.answers = [http(200, whole + b" ")] * 3
     with pytest.raises(OutcomeUnknown):
@@ -133,6 +135,41 @@ async def test_an_accepted_order_is_returned_and_its_body_is_what_was_hashed(wir
     assert wire.tokens()[0]["query_hash"] == hashlib.sha512(text.encode()).hexdigest()
     await upbit.accounts()
     assert upbit.server_date == datetime(2026, 11, 24, tzinfo=UTC)
+
+
+async def test_an_order_is_written_whole_with_what_it_needs_and_no_more(wire: Wire, upbit: Upbit) -> None:
+    """Its head is spelled here, byte for byte but for the token; the body follows in the same piece."""
+    wire.answers = [http(201, ORDER)]
+    await upbit.place(BUY)
+    told = [line.partition("Bearer ")[0] for line in wire.seen[0].split("\r\n")]
+    assert told == [
+        "POST /v1/orders HTTP/1.1",
+        f"Host: 127.0.0.1:{wire.port}",
+        "Accept: application/json",
+        f"User-Agent: {SERVER_SOFTWARE}",
+        "Accept-Encoding: identity",
+        "Authorization: ",
+        "Content-Type: application/json; charset=utf-8",
+        f"Content-Length: {len(wire.bodies[0])}",
+        "",
+        "",
+    ]
+
+
+async def test_an_answer_that_is_only_announced_is_waited_for(wire: Wire, upbit: Upbit) -> None:
+    """103 Early Hints, as a network in between may send it, is no answer."""
+    wire.answers = [b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" + http(201, ORDER)]
+    assert (await upbit.place(BUY)).uuid == "u1"
+
+
+async def test_an_order_does_not_queue_behind_what_has_not_left(
+    wire: Wire, upbit: Upbit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A connection whose buffers are full takes nothing, and nothing of the order has left."""
+    monkeypatch.setattr(BaseProtocol, "writing_paused", property(lambda _: True))
+    with pytest.raises(NotSent):
+        await upbit.place(BUY)
+    assert wire.seen == []
 
 
 async def test_the_exchanges_clock_goes_on_after_its_last_word(upbit: Upbit) -> None:

@@ -41,11 +41,12 @@ class Gate:
                 hard cap in won.
         """
         self._control.gate(order)
-        intent = self._journal.known_intent(order.identifier)
-        late = intent is not None and intent.deadline is not None and self._clock() > intent.deadline
-        if late and isinstance(order, NewOrder):  # it waited for a rate limit: what made it right is history
+        if not isinstance(order, NewOrder):
+            return  # a fence spends nothing, and is never late
+        deadline = self._journal.deadline_of(order.identifier)
+        if deadline is not None and self._clock() > deadline:  # it waited for a rate limit
             raise Withheld(f"{order.market}: decided too long ago", name="deadline")
-        if isinstance(order, NewOrder) and order.side is Side.BID:  # a fence spends nothing
+        if order.side is Side.BID:
             refused = self._over_caps(order)
             if refused is not None:
                 raise Withheld(f"{order.market}: {refused.en}", name=refused.code)
@@ -56,8 +57,7 @@ class Gate:
             raise Breach(f"a buy without a total: {order}")
         if order.total > self._config.risk.max_order_krw:
             return risk.REFUSED["cap_order"]
+        by_market = self._journal.exposure()  # of each open trade
         spent_today = self._journal.spent_since(start_of_day(self._clock()))
-        exposure = risk.Exposure(
-            by_market=self._journal.exposure(), spent_today=spent_today, open_trades=len(self._journal.open_trades())
-        )
+        exposure = risk.Exposure(by_market=by_market, spent_today=spent_today, open_trades=len(by_market))
         return risk.check_caps(self._config, order.market, risk.ZERO, exposure)

@@ -48,7 +48,7 @@ ORDERS = (
 PLACES: Mapping[str, Place] = {
     **{name: (JOURNAL, name) for name in ORDERS},
     "place": (CLIENT, "place"),
-    "headers_sent": ("upbit.transport", "_note_that_bytes_left"),
+    "written": ("upbit.http:Request", "leave"),
     "look_up": (CLIENT, "order"),
     "track": ("trader.orders.drive", "track"),
     "message": ("notifier.discord:Discord", "_post"),
@@ -98,7 +98,7 @@ POINTS = tuple(
 """Everywhere a victim can be told to die."""
 ONLY: dict[str, Callable[..., bool]] = {
     "fence": lambda *given: type(given[1]).__name__ == "Fence",
-    "headers_sent": lambda *given: given[2].method == "POST" and given[2].url.path == "/v1/orders",
+    "written": lambda *given: given[0].line.startswith("POST /v1/orders HTTP"),
 }
 """Which calls of a place count, where not all do."""
 VARIABLE = "CRASH_POINT"
