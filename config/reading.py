@@ -106,7 +106,7 @@ class Reader:
                 f"The settings file {path} cannot be read ({error}). Check BOT_CONFIG.",
             )
             return
-        except UnicodeDecodeError:
+        except UnicodeError:
             self.fail(
                 f"설정 파일 {path}이(가) UTF-8이 아닙니다. 메모장 등에서 인코딩을 UTF-8로 골라 다시 저장하세요.",
                 f"The settings file {path} is not UTF-8. Save it as UTF-8 in your editor.",
@@ -188,7 +188,7 @@ class Reader:
                     f"{name}: anybody can read {path}. Change its permissions: chmod 600 {path}",
                 )
             return decoded(path.read_bytes()).removesuffix("\n").removesuffix("\r")
-        except UnicodeDecodeError:
+        except UnicodeError:
             self.fail(
                 f"{name}: {path} 파일이 UTF-8이 아닙니다. 인코딩을 UTF-8로 골라 다시 저장하세요.",
                 f"{name}: {path} is not UTF-8. Save it as UTF-8.",
@@ -248,10 +248,10 @@ def decoded(content: bytes) -> str:
     """Return the text of a file that may begin with a byte order mark.
 
     Raises:
-        UnicodeDecodeError: when it is not UTF-8; UTF-16 is told apart by its mark, or by its zeros.
+        UnicodeError: when it is not UTF-8; UTF-16 is told apart by its mark, or by its zeros.
     """
     if b"\0" in content:
-        raise UnicodeDecodeError("utf-8", content, content.index(b"\0"), content.index(b"\0") + 1, "a zero byte")
+        raise UnicodeError
     return content.decode("utf-8-sig")
 
 

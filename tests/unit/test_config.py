@@ -60,6 +60,16 @@ def test_nothing_set_is_a_valid_beginning() -> None:
     assert config.websocket_url == "wss://api.upbit.com/websocket/v1"
     assert most_spent(config) == 250_000
     assert load({"UPBIT_BASE_URL": "https://api.upbit.com/"}).base_url == "https://api.upbit.com"
+    assert load({"UPBIT_BASE_URL": "https://upbit.X"}).base_url == "https://upbit.X"
+
+
+def test_a_setting_of_each_section_arrives() -> None:
+    """And those of none."""
+    given = ["strategy.unit=3", "trading.max_open_trades=2", "risk.max_day_krw=7e5", "dashboard.port=8080"]
+    found = load({}, overrides=[*given, "chat.owner=12345678901234567", "log.file=bot.log", "colors=green_red"])
+    assert (found.strategy.unit, found.trading.max_open_trades) == (timedelta(minutes=3), 2)
+    assert (found.risk.max_day_krw, found.dashboard.port, found.chat.owner) == (700_000, 8080, 12345678901234567)
+    assert (found.log_file, found.colors) == ("bot.log", "green_red")
 
 
 def test_the_defaults_of_the_table_are_the_defaults_of_the_code(tmp_path: Path) -> None:
@@ -169,11 +179,17 @@ def test_a_settings_file_with_a_byte_order_mark_is_read(encoding: str, tmp_path:
 
 
 @pytest.mark.case("S2")
-@pytest.mark.parametrize("encoding", ["cp949", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
-def test_a_settings_file_in_another_encoding_is_to_be_saved_as_utf_8(encoding: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        *[(CP949, encoding) for encoding in ("cp949", "utf-16", "utf-16-le", "utf-16-be", "utf-32")],
+        *[("language = 'en'", encoding) for encoding in ("utf-16-le", "utf-16-be", "utf-32-le")],  # all but its zeros
+    ],
+)
+def test_a_settings_file_in_another_encoding_is_to_be_saved_as_utf_8(text: str, encoding: str, tmp_path: Path) -> None:
     """One sentence that says what to do, also for a file of secrets."""
     path = tmp_path / "config.toml"
-    path.write_text(CP949, encoding=encoding)
+    path.write_text(text, encoding=encoding)
     (told,) = problems({}, path=path)
     assert "Save it as UTF-8" in told
     path.chmod(0o600)
