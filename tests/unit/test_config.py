@@ -159,8 +159,9 @@ def test_parameters_of_the_strategy_pass_through(tmp_path: Path) -> None:
     """The strategy checks them itself; one can be overridden without losing the others."""
     path = tmp_path / "config.toml"
     path.write_text("[strategy.parameters]\nfast = 5\nmax_natr = 1.5\n")
-    config = load({}, path=path, overrides=["strategy.parameters.fast=7"])
-    assert config.strategy.parameters == {"fast": 7, "max_natr": Decimal("1.5")}
+    config = load({}, path=path, overrides=["strategy.parameters.fast=7", "strategy.parameters.low=0.1"])
+    assert config.strategy.parameters == {"fast": 7, "max_natr": Decimal("1.5"), "low": Decimal("0.1")}
+    assert config.sources["strategy.parameters.fast"] == "--set"
 
 
 # --- what users bring -----------------------------------------------------------------------------------------------

@@ -69,6 +69,23 @@ def test_innocent_words_stay(text: str) -> None:
     assert Redaction.of(CONFIG)(text) == text
 
 
+def test_a_secret_that_begins_like_another_leaves_nothing_of_it() -> None:
+    """The longer one is taken out first; one of five letters is no secret."""
+    config = Config(access_key=Secret("abcdef"), secret_key=Secret("abcdefghij"), proxy=Secret("http://a:short@b"))
+    assert Redaction.of(config)("abcdefghij abcdef short") == "*** *** short"
+
+
+def test_an_address_of_a_proxy_or_webhook_hides_with_all_that_is_enough_to_use_it() -> None:
+    """A password as it is written there and as it is meant, a token with or without what stands behind it."""
+    hide = Redaction.of(CONFIG)
+    assert hide(f"{PROXY} pass word-of-proxy! pass%20word-of-proxy@x") == "*** ***! ***@x"
+    assert hide("the-token-of-the-webhook ?thread_id=5") == "*** ?thread_id=5"
+    assert hide("somebody at proxy.example:3128 and discord.com") == "somebody at proxy.example:3128 and discord.com"
+    assert hide('BEARER abc, bearer  x"y, bearers') == 'BEARER *** bearer  ***"y, bearers'
+    assert hide("/webhooks/1/a?b=c d") == "/webhooks/*** d"
+    assert repr(hide).endswith(" secrets)")
+
+
 def test_a_redaction_shows_nobody_what_it_hides() -> None:
     """Not in a traceback either."""
     assert ACCESS not in repr(Redaction.of(CONFIG))
