@@ -68,7 +68,11 @@ def test_a_setting_of_each_section_arrives() -> None:
     given = ["strategy.unit=3", "trading.max_open_trades=2", "risk.max_day_krw=7e5", "dashboard.port=8080"]
     found = load({}, overrides=[*given, "chat.owner=12345678901234567", "log.file=bot.log", "colors=green_red"])
     assert (found.strategy.unit, found.trading.max_open_trades) == (timedelta(minutes=3), 2)
-    assert (found.risk.max_day_krw, found.dashboard.port, found.chat.owner) == (700_000, 8080, 12345678901234567)
+    assert (found.risk.max_day_krw, found.dashboard.port, found.chat.owner) == (
+        Decimal(700_000),
+        8080,
+        12345678901234567,
+    )
     assert (found.log_file, found.colors) == ("bot.log", "green_red")
 
 

@@ -31,6 +31,8 @@ ODD_WALLET_ROWS = [
     {"currency": "XYZ", "balance": "1e999999999", "locked": "0"},
     {"currency": "XYZ", "balance": "0." + "1" * 60, "locked": "0"},
     {"currency": "XYZ", "balance": [[]], "locked": "0"},
+    {"currency": "XYZ", "balance": "0", "locked": "-1"},
+    {"currency": "XYZ", "balance": "0", "locked": "0." + "1" * 60},
     {"currency": "XYZ", "locked": "0"},
 ]
 ORDER = {
@@ -435,8 +437,9 @@ async def test_a_candle_that_opened_too_late_is_left_out(wire: Wire, upbit: Upbi
 )
 def test_a_candle_of_no_time_is_no_candle(time: str) -> None:
     """Neither an absurd year nor a zone that would move it by hours."""
-    with pytest.raises(OutcomeUnknown):
+    with pytest.raises(OutcomeUnknown, match="another shape: ") as told_of:
         decode(json.dumps({**CANDLE, "candle_date_time_utc": time}).encode(), Candle)
+    assert "None" not in str(told_of.value)
     for edge in ("2000-01-01T00:00:00", "2099-12-31T23:59:59"):
         told = decode(json.dumps({**CANDLE, "candle_date_time_utc": edge}).encode(), Candle)
         assert told.opened_at.isoformat() == f"{edge}+00:00"

@@ -515,6 +515,23 @@ def test_a_refusal_halves_once_and_rests_ever_longer_while_they_come_in_a_row() 
     ]  # fmt: skip
 
 
+def test_a_window_after_a_refusal_the_next_is_another() -> None:
+    """It halves again; and of one place nothing more is tried for five minutes."""
+    budget = Budget(10, at_first=4)
+    assert [(budget.refused(moment), budget.places()) for moment in (0.0, WINDOW_S)] == [(1.05, 2), (2.1, 1)]
+    least = Budget(10, at_first=2)
+    least.refused(0.0)
+    assert grown(least, 20.0, 299.9, 300.0) == [1, 1, 2]
+
+
+def test_half_a_minute_after_others_were_seen_it_grows_as_at_first() -> None:
+    """Not a moment later."""
+    budget = Budget(10, at_first=8, room=2)
+    budget.answered(0.0)
+    budget.beside(9, 100.0)
+    assert grown(budget, 103.0, 129.0, 129.9, 130.0, 130.5) == [3, 4, 4, 5, 6]
+
+
 def test_after_a_refusal_it_grows_slowly_to_what_was_fine_and_hardly_beyond() -> None:
     """Every twenty seconds; every five minutes; as ever after an hour of peace."""
     budget = Budget(10, at_first=8)

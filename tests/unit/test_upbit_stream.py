@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import uvloop
+from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.server import ServerConnection, serve
 
 from simulation.loop import PacedLoop
@@ -28,13 +29,14 @@ from upbit import stream
 from upbit.models import StreamCandle, StreamTicker, Ticker
 from upbit.network import DIRECT, Network
 from upbit.sockets import choice
-from upbit.sockets.common import BUNDLED_S, LARGEST_MESSAGE, Flood
+from upbit.sockets.common import BUNDLED_S, CLOSE_S, LARGEST_MESSAGE, PING_S, Flood, Parts, Way
+from upbit.sockets.plain import open_plain
 from upbit.stream import CandleStream, Heard, MarketStream, Stream, TickerStream
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from upbit.sockets.common import OnMessage, Way
+    from upbit.sockets.common import OnMessage
 
 SECRET = "0123456789abcdef0123456789abcdef01234567"
 
@@ -411,6 +413,36 @@ async def test_whoever_never_says_goodbye_is_not_waited_for(script: Script, monk
         assert [await states.get() for _ in range(3)] == ["connecting", "open", "closed"]
         left.set()
         running.cancel()
+
+
+def test_a_message_in_parts_is_put_together_up_to_the_largest_there_is() -> None:
+    """Each anew: what came before counts for none."""
+    whole: list[bytes | bytearray] = []
+    parts = Parts(lambda message: whole.append(message) is None)  # type: ignore[func-returns-value] # as listeners do
+    half = b"x" * (LARGEST_MESSAGE // 2)
+    for _ in range(2):
+        assert [parts.take(half, last=False), parts.take(half, last=True)] == [True, True]
+    assert whole == [half + half] * 2
+    assert parts.take(half + half, last=False)
+    assert not parts.take(b"x", last=False)
+    assert not parts.take(b"", last=True)
+    assert Parts(lambda _: False).take(b"", last=True) is False
+    ends = Parts(lambda message: message != b"ab")
+    assert [ends.take(b"a", last=False), ends.take(b"b", last=True)] == [True, False]
+    assert len(whole) == 2
+
+
+async def test_a_plain_socket_asks_whether_the_other_side_lives_and_does_not_wait_long_for_its_end() -> None:
+    """As often as the fast one."""
+
+    async def idle(connection: ServerConnection) -> None:
+        await connection.wait_closed()
+
+    async with serve(idle, "127.0.0.1", 0) as server:
+        port = next(iter(server.sockets)).getsockname()[1]
+        async with open_plain(Way(url=f"ws://127.0.0.1:{port}"), lambda _: True) as found:
+            assert isinstance(found, ClientConnection)
+            assert (found.ping_interval, found.ping_timeout, found.close_timeout) == (PING_S, PING_S, CLOSE_S)
 
 
 class Reader(asyncio.Protocol):

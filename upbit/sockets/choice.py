@@ -20,7 +20,7 @@ def library(*, on_uvloop: bool) -> str:
 def opener() -> Open:
     """Return what opens sockets on the running loop."""
     loop = asyncio.get_running_loop()
-    if library(on_uvloop=type(loop).__module__.partition(".")[0] == "uvloop") == FAST:
+    if library(on_uvloop=type(loop).__module__.startswith("uvloop")) == FAST:
         from upbit.sockets.fast import open_fast  # noqa: PLC0415 - an extra
 
         return open_fast
