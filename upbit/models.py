@@ -375,7 +375,7 @@ class NewOrder(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError(f"a buy has a positive total, a sell a positive volume: {self}")
         if amount != round_down_volume(amount):
             raise ValueError(f"Upbit takes at most 8 decimals: {self}")
-        if not 0 < len(self.identifier) <= LONGEST_IDENTIFIER or not PLAIN.fullmatch(self.identifier):
+        if len(self.identifier) > LONGEST_IDENTIFIER or not PLAIN.fullmatch(self.identifier):
             raise ValueError(f"an identifier has at most {LONGEST_IDENTIFIER} plain characters: {self}")
 
     def to_wire(self) -> dict[str, str]:

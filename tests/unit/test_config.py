@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -32,7 +32,7 @@ from config.converters import (
 from config.problems import ConfigError
 from config.reading import UnusableSettings, load, take_secrets
 from config.redaction import Redaction
-from config.settings import DEFAULT_BASE_URL, Config, Secret, most_spent, setting
+from config.settings import DEFAULT_BASE_URL, Config, RiskSettings, Secret, TradingSettings, most_spent, setting
 from config.tables import SETTINGS, Setting, effective, settings_in
 from tests.helpers.certificates import authority
 
@@ -408,6 +408,14 @@ def test_five_million_won_are_confirmed_to_the_won(order: int, confirmed: int, f
         assert f"add risk.confirm_krw = {5 * order}." in told
 
 
+@pytest.mark.parametrize("cap", ["max_order_krw", "max_market_krw"])
+def test_no_more_is_spent_than_a_cap_allows(cap: str) -> None:
+    """Whatever one buy should cost."""
+    trading = TradingSettings(order_krw=Decimal(50_000), max_open_trades=3)
+    caps: dict[str, Any] = {cap: Decimal(20_000)}
+    assert most_spent(Config(trading=trading, risk=RiskSettings(**caps))) == 60_000
+
+
 @pytest.mark.parametrize("cap", ["max_order_krw", "max_market_krw", "max_day_krw"])
 def test_a_cap_below_what_one_buy_costs_is_told(cap: str) -> None:
     """Every buy would be refused; one that is just as large is none of it."""
@@ -581,6 +589,7 @@ def test_a_secret_is_written_nowhere() -> None:
             write(Secret("x"))
     assert {Secret("a"), Secret("a"), Secret("b")} == {Secret("b"), Secret("a")}
     assert Secret("a") != "a"
+    assert f"{Secret('a'):>6}|{Secret('a')}" == "   ***|***"
 
 
 def test_tokens_and_webhooks_are_masked_in_every_log_line() -> None:

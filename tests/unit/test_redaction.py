@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from config.redaction import HIDDEN, Redaction
+from config.redaction import HIDDEN, Redaction, forms_of
 from config.settings import Config, Secret
 from journal.journal import Journal
 from journal.records import Ends, Halt, Level, Note
@@ -84,6 +84,20 @@ def test_an_address_of_a_proxy_or_webhook_hides_with_all_that_is_enough_to_use_i
     assert hide('BEARER abc, bearer  x"y, bearers') == 'BEARER *** bearer  ***"y, bearers'
     assert hide("/webhooks/1/a?b=c d") == "/webhooks/*** d"
     assert repr(hide).endswith(" secrets)")
+
+
+@pytest.mark.parametrize(
+    ("address", "part"),
+    [
+        ("http://a:pass:word@proxy:1", "pass:word"),
+        ("http://a:pass@word@proxy:1", "pass@word"),
+        ("http://proxy:3128", None),
+        ("https://hook.example/api/token-1?to=https://b/other", "token-1"),
+    ],
+)
+def test_what_is_secret_in_an_address_is_found_wherever_its_marks_stand(address: str, part: str | None) -> None:
+    """A colon or an at-sign in a password, an address in a query."""
+    assert set(forms_of(Secret(address))) == {address, *([part] if part else [])}
 
 
 def test_a_redaction_shows_nobody_what_it_hides() -> None:

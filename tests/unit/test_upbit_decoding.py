@@ -16,7 +16,20 @@ from hypothesis import strategies as st
 from tests.helpers.wire import Wire, asking, http, serving
 from upbit.decoding import COMPLAINTS_KEPT, NAMELESS, Complaints, RawRows, Rows, decode, decode_order, ours, usable
 from upbit.errors import OutcomeUnknown, error_from
-from upbit.models import Account, Candle, Fill, Order, StreamTicker, Ticker
+from upbit.models import (
+    LEAST_PRICE,
+    MOST,
+    Account,
+    Candle,
+    Fill,
+    Order,
+    StreamTicker,
+    Ticker,
+    ToldFill,
+    need_amounts,
+    need_few_digits,
+    need_price,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -325,6 +338,51 @@ def test_what_a_fill_cost_is_its_price_times_its_volume_to_the_hundredth_of_a_wo
     """Upbit cuts the product off; what is further away is no fill, and of none the order says so."""
     told = order({"uuid": FIRST, "price": "100", "volume": "1", "funds": funds})
     assert bool(told.fills) is fits
+
+
+@pytest.mark.parametrize("name", ["price", "volume", "executed_volume", "paid_fee"])
+@pytest.mark.parametrize(
+    ("amount", "words"),
+    [
+        ("-1", "not an amount"),
+        ("NaN", "not an amount"),
+        ("1E+18", "not an amount"),
+        ("1E-41", "more digits than money"),
+    ],
+)
+def test_each_amount_of_an_order_is_one_that_can_be(name: str, amount: str, words: str) -> None:
+    """What poisons one sum poisons all that is added to it; an order has a name, too."""
+    whole = msgspec.json.decode(json.dumps({**ORDER, "price": "1", "volume": "2"}), type=Order)
+    with pytest.raises(ValueError, match=words):
+        msgspec.structs.replace(whole, **{name: Decimal(amount)})
+    with pytest.raises(ValueError, match=r"^an order without a uuid$"):
+        msgspec.structs.replace(whole, uuid="")
+
+
+def test_a_fill_that_is_told_says_why_it_is_none() -> None:
+    """By its name, or its sum."""
+    whole: dict[str, Any] = {"uuid": FIRST, "price": Decimal(100), "volume": Decimal(1), "notional": Decimal(100)}
+    assert ToldFill(**whole).uuid == FIRST
+    with pytest.raises(ValueError, match=r"^not a uuid: u1$"):
+        ToldFill(**whole | {"uuid": "u1"})
+    with pytest.raises(ValueError, match=r"^100 x 1 is not 101$"):
+        ToldFill(**whole | {"notional": Decimal(101)})
+
+
+def test_the_least_price_and_the_largest_amount_are_where_they_are() -> None:
+    """The one may be, what is as large as the other is nobody's."""
+    need_price(LEAST_PRICE)
+    need_price(MOST - 1)
+    need_amounts(Decimal(0), MOST - 1)
+    for price in (LEAST_PRICE / 2, MOST):
+        with pytest.raises(ValueError, match="not a price"):
+            need_price(price)
+    with pytest.raises(ValueError, match=r"^not an amount: 1\.0*e\+18$"):
+        need_amounts(Decimal(0), MOST)
+    need_few_digits(Decimal("1E+40"), Decimal("1E-40"), Decimal("1" * 40))
+    for amount in ("1E+41", "1E-41", "1" * 41):
+        with pytest.raises(ValueError, match="more digits than money has"):
+            need_few_digits(Decimal(0), Decimal(amount))
 
 
 async def test_the_price_step_is_that_of_the_market_asked_for(wire: Wire, upbit: Upbit) -> None:

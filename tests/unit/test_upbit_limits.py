@@ -156,6 +156,17 @@ def test_upbits_own_count_is_believed_when_it_is_lower() -> None:
     story(tell())
 
 
+def test_a_pocket_is_ours_and_of_an_address_little_is_taken_at_first() -> None:
+    """Others may be in the middle of something: one question about candles, three about anything else."""
+
+    async def tell() -> None:
+        few = {group: 1 if group == "candle" else 3 for group in PER_ADDRESS}
+        assert RateLimiter().free() == few | {group: limit for group, (limit, _) in PER_POCKET.items()}
+        assert RateLimiter({"ticker": 2}).free()["ticker"] == 2
+
+    story(tell())
+
+
 def test_a_429_empties_the_group_until_the_next_second() -> None:
     """Nothing leaves for a window, then everything goes on."""
 
@@ -163,6 +174,8 @@ def test_a_429_empties_the_group_until_the_next_second() -> None:
         limiter, left = RateLimiter(), list[float]()
         began = asyncio.get_running_loop().time()
         limiter.refused("order", None, penalty=False)
+        assert limiter.free()["order"] == 0
+        await asyncio.sleep(WINDOW_S - 0.1)
         assert limiter.free()["order"] == 0
         await ask(limiter, "order", left)
         assert left[0] - began == pytest.approx(WINDOW_S)
