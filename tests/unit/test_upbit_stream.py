@@ -391,6 +391,20 @@ async def test_a_frame_against_the_rules_ends_its_connection_and_the_next_is_mad
     assert len(script.told) == 3
 
 
+async def test_whoever_asks_whether_we_live_is_told(script: Script) -> None:
+    """The answer comes on its own, and neither the question nor an answer to none is taken for a frame."""
+
+    async def ask(connection: ServerConnection) -> None:
+        await connection.pong(b"unasked")
+        await (await connection.ping(b"alive?"))
+        await connection.send(ticker().encode())
+        await connection.wait_closed()
+
+    script.acts = [ask]
+    await until(asyncio.Queue(), following(script.url, "KRW-BTC"), 1)
+    assert len(script.told) == 1
+
+
 async def test_whoever_never_says_goodbye_is_not_waited_for(script: Script, monkeypatch: pytest.MonkeyPatch) -> None:
     """The server reads nothing any more: once nothing is followed, its connection ends all the same."""
     for module in filter(None, map(sys.modules.get, ("upbit.sockets.plain", "upbit.sockets.fast"))):
