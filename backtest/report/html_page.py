@@ -13,7 +13,7 @@ import msgspec
 import plotly.io
 from plotly.offline import get_plotlyjs
 
-from backtest.figures.words import BASELINES, MORE, ROWS, band_cell, cell, short_note, verdict
+from backtest.figures.words import BASELINES, MORE, ROWS, band_cell, cell, short_note, verdict, written
 from backtest.report import plots
 from backtest.report.tables import all_tables
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     import plotly.graph_objects as go
 
-    from backtest.figures.results import Report
+    from backtest.figures.results import Band, Report
 
 POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
 STYLE = """
@@ -35,12 +35,17 @@ table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: 3px 14px 3px 0; text-align: right; border-bottom: 1px solid #e5e5e5; white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; position: sticky; left: 0; background: #fff; }
 div.long th { position: sticky; top: 0; background: #fff; } div.long th:first-child { z-index: 1; }
+table.months th, table.months td { text-align: center; min-width: 44px; padding: 6px 2px; border: 2px solid #fff; }
+table.months th:first-child { text-align: left; } table.months td:last-child { font-weight: 600; padding-left: 10px; }
 div.columns { display: flex; flex-wrap: wrap; gap: 40px; } div.columns > div { min-width: 0; max-width: 100%; }
 select { font: inherit; padding: 2px 6px; }
 @media (max-width: 600px) { body { padding: 14px 12px 40px; font-size: 14px; } h1 { font-size: 20px; }
   th, td { padding: 5px 10px 5px 0; } th:first-child, td:first-child { white-space: normal; min-width: 92px; }
+  table.months th, table.months td { padding: 10px 2px; } table.months th:first-child { min-width: 44px; }
   select { min-height: 44px; min-width: 60%; } }
 """
+STRONGEST = 70
+"""Percent of its colour that the largest month has: black letters can be read on it."""
 SCRIPT = """
 const narrow = window.innerWidth < 600;
 const config = {responsive: true, displaylogo: false, displayModeBar: !narrow, scrollZoom: false};
@@ -65,6 +70,7 @@ WORDS = {
     "equity": ("자산 곡선", "Equity"),
     "drawdown": ("낙폭", "Drawdown"),
     "monthly": ("월별 수익률(중앙값)", "Monthly returns (median)"),
+    "year": ("한 해", "year"),
     "rolling": ("움직이는 샤프", "Rolling Sharpe"),
     "exposure": ("투자 비중", "Exposure"),
     "more": ("더 많은 수치", "More figures"),
@@ -91,7 +97,6 @@ def page(report: Report, language: str) -> str:
     figures = {
         "equity": plots.equity_plot(report, at),
         "drawdown": plots.drawdown_plot(report, at),
-        "monthly": plots.monthly_plot(report),
         "rolling": plots.rolling_plot(report, at),
         "exposure": plots.exposure_plot(report, at),
         "trades": plots.trades_plot(report, at),
@@ -105,6 +110,7 @@ def page(report: Report, language: str) -> str:
         f"<style>{STYLE}</style></head><body><h1>{escape(title)}</h1>",
         *head(report, at),
         figures_table(report, at, ROWS),
+        f"<h2>{WORDS['monthly'][at]}</h2>{months_table(report, at)}",
         *(f'<h2>{WORDS[name][at]}</h2><div id="{name}"></div>' for name in figures),
         *charts(report, at),
         *(f"<h2>{escape(one.title)}</h2>{table(one.heads, one.rows, long=True)}" for one in all_tables(report, at)),
@@ -155,6 +161,31 @@ def table(names: Iterable[str], rows: Iterable[Iterable[str]], *, long: bool = F
     body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
     box = "wide long" if long else "wide"
     return f'<div class="{box}"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def months_table(report: Report, at: int) -> str:
+    """Return the median return of each month, coloured by how large it is, in a box that moves on a narrow screen."""
+    names = [f"{month:02}" for month in range(1, 13)]
+    largest = max((abs(one.median) for one in report.monthly.values() if isfinite(one.median)), default=0.0)
+    body = []
+    for year, whole in report.yearly.items():
+        cells = "".join(month_cell(report.monthly.get(f"{year}-{name}"), largest) for name in names)
+        body.append(f"<tr><th>{year}</th>{cells}<td>{written(whole.median, '{:+.0%}')}</td></tr>")
+    top = "".join(f"<th>{name}</th>" for name in ("", *names, WORDS["year"][at]))
+    return (
+        f'<div class="wide"><table class="months"><thead><tr>{top}</tr></thead>'
+        f"<tbody>{''.join(body)}</tbody></table></div>"
+    )
+
+
+def month_cell(month: Band | None, largest: float) -> str:
+    """Return a month in the colour of its sign, as strong as its share of the largest; empty outside the period."""
+    if month is None or not isfinite(month.median):
+        return "<td></td>"
+    colour = plots.RISE if month.median > 0 else plots.FALL
+    share = round(STRONGEST * abs(month.median) / largest) if largest else 0
+    shade = f"background: color-mix(in srgb, {colour} {share}%, #fff)"
+    return f'<td style="{shade}">{written(month.median, "{:+.0%}")}</td>'
 
 
 def charts(report: Report, at: int) -> Iterable[str]:

@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from backtest.figures.metrics import DAY_MS, of_days, returns, rolling_sharpe
-from backtest.figures.words import BASELINES, written
+from backtest.figures.words import BASELINES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -107,26 +107,6 @@ def exposure_plot(report: Report, language: int) -> go.Figure:
     figure = go.Figure()
     figure.add_scatter(x=korean_time(curve.at_ms[shown]), y=share, fill="tozeroy", line={"color": OURS, "width": 1})
     return finished(figure, y_title=("투자 비중", "exposure")[language], y_format=".0%")
-
-
-def monthly_plot(report: Report) -> go.Figure:
-    """Draw the median return of each month as a table of colours."""
-    years = sorted({month[:4] for month in report.monthly})
-    months = [f"{month:02}" for month in range(1, 13)]
-    bands = [[report.monthly.get(f"{year}-{month}") for month in months] for year in years]
-    values = [[None if one is None else one.median for one in row] for row in bands]
-    texts = [["" if one is None else written(one.median, "{:+.0%}") for one in row] for row in bands]
-    scale = [[0.0, FALL], [0.5, "#ffffff"], [1.0, RISE]]
-    figure = go.Figure(
-        go.Heatmap(z=values, x=months, y=years, text=texts, texttemplate="%{text}", colorscale=scale, zmid=0.0)
-    )
-    figure.update_traces(showscale=False, hovertemplate="%{y}-%{x} %{text}<extra></extra>")
-    figure.update_yaxes(type="category", autorange="reversed")
-    figure.update_xaxes(type="category")
-    figure.update_layout(height=120 + 36 * len(years), margin={"l": 8, "r": 8, "t": 20, "b": 30})
-    figure.update_yaxes(automargin=True)
-    figure.update_layout(template="plotly_white")
-    return figure
 
 
 def trades_plot(report: Report, language: int) -> go.Figure:

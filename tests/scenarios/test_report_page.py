@@ -90,11 +90,11 @@ needs_browser = pytest.mark.skipif(BROWSER is None, reason="no Chromium here: ap
 
 @needs_browser
 def test_a_browser_draws_every_plot_and_asks_nobody(report: Path, tmp_path: Path) -> None:
-    """Equity, drawdown, months, trades and a market's candles are drawn; the page asks for nothing over the network."""
+    """Equity, drawdown, trades and a market's candles are drawn; the page asks for nothing over the network."""
     with SilentProxy() as proxy:
         dom = dom_of(report, proxy, tmp_path)
     assert proxy.asked_by_the_page() == []
-    for name in ("equity", "drawdown", "monthly", "rolling", "exposure", "trades", "chart"):
+    for name in ("equity", "drawdown", "rolling", "exposure", "trades", "chart"):
         assert re.search(rf'<div id="{name}"[^>]*class="js-plotly-plot"', dom), f"{name} was not drawn"
     assert dom.count('class="main-svg"') >= 5
     assert re.search(r'class="trace boxes"[^>]*>\s*<path', dom), "there are no candles"
@@ -125,9 +125,18 @@ def test_the_page_shows_every_trade_and_fits_a_phone(report: Path) -> None:
     for words in ("by market", "by reason of the sale", "deepest falls", "year by year", "trades of seed", "payoff"):
         assert words in text
     assert '<meta name="viewport" content="width=device-width, initial-scale=1">' in text
-    assert text.count("<table>") == text.count('<div class="wide"><table>') + text.count(
-        '<div class="wide long"><table>'
-    )
+    assert text.count("<table") == len(re.findall('<div class="wide(?: long)?"><table', text))
+
+
+MONTHS = """(() => {
+  const map = document.querySelector("table.months"), cells = [...map.querySelectorAll("td[style]")];
+  return {
+    letters: parseFloat(getComputedStyle(map).fontSize) >= 14 && cells.length > 0,
+    whole: cells.every(cell => cell.scrollWidth <= cell.clientWidth && cell.offsetWidth >= 44),
+    moves: map.parentElement.scrollWidth > map.parentElement.clientWidth,
+  };
+})()"""
+"""Of the map of months: letters of the size of the page, each number whole in a finger wide, the box that moves."""
 
 
 @needs_browser
@@ -141,6 +150,7 @@ async def test_nothing_of_the_page_is_wider_than_the_screen(report: Path, width:
         tab = await phone.new_page()
         await tab.goto(report.as_uri())
         assert await tab.evaluate("[innerWidth, document.documentElement.scrollWidth]") == [width, width]
+        assert await tab.evaluate(MONTHS) == {"letters": True, "whole": True, "moves": width < 600}
         await browser.close()
 
 
