@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from trader.candles.candle_store import DISTRUSTED_FOR, CandleStore
+from upbit.errors import OutcomeUnknown
 from upbit.models import Candle, StreamCandle, Ticker
 from upbit.rest import Upbit
 
@@ -46,6 +47,10 @@ class Exchange(Upbit):
 
     def __init__(self) -> None:
         self.asked: list[str] = []
+        self.counts: list[int] = []  # how many candles were asked for
+        self.ahead = 0  # so many candles are told that are not over
+        self.silent: set[str] = set()  # markets that have no candle
+        self.failing: set[str] = set()
         self.lies: list[dict[str, Decimal]] = []  # what the answers to come say otherwise, one each
 
     async def candles(
@@ -54,9 +59,12 @@ class Exchange(Upbit):
         """Return up to `count` candles that opened before `to`, newest first."""
         assert to is not None
         self.asked.append(market)
-        last = (to - START) // unit
+        self.counts.append(count)
+        if market in self.failing:
+            raise OutcomeUnknown(market)
+        last = 0 if market in self.silent else (to - START) // unit + self.ahead
         lie = self.lies.pop(0) if self.lies else {}
-        return [Candle(**(fields_of(market, minute) | lie)) for minute in range(last - 1, last - 1 - count, -1)]
+        return [Candle(**(fields_of(market, minute) | lie)) for minute in range(last - 1, last - 1 - count, -1) if last]
 
     def traded(self, minutes: float) -> dict[str, Ticker]:
         """Return the last trades, that long after the start."""
@@ -73,6 +81,7 @@ async def loaded(minute: int = 100) -> tuple[CandleStore, Exchange]:
     exchange = Exchange()
     store = CandleStore(upbit=exchange, unit=MINUTE, history=HISTORY)
     assert await store.refresh(MARKETS, at(minute), exchange.traded(minute + 0.5), budget_s=10) == []
+    assert (exchange.asked, exchange.counts) == (MARKETS, [HISTORY] * len(MARKETS))
     exchange.asked.clear()
     connect(store)
     return store, exchange
@@ -120,6 +129,7 @@ async def test_a_market_that_did_not_trade_needs_no_candle() -> None:
     """Its last trade was before; what one says who has told of trades since is not believed."""
     store, exchange = await loaded()
     quiet = exchange.traded(99.5)
+    assert await store.missing(MARKETS, at(101), exchange.traded(100)) == MARKETS
     assert await store.missing(MARKETS, at(101), quiet) == []
     tell(store, 101, MARKETS[:1])
     assert await store.missing(MARKETS, at(102), quiet) == MARKETS[:1]
@@ -139,6 +149,8 @@ async def test_a_stream_that_ends_or_stops_is_replaced_by_questions() -> None:
         assert await store.refresh(MARKETS, at(101), tickers, budget_s=10) == []
         assert exchange.asked == MARKETS
         assert true(store, 101)
+        assert await store.check(at(101), sample=4) == []
+        assert exchange.asked == MARKETS  # what REST has told needs no comparison with REST
 
 
 @pytest.mark.failure("C6")
@@ -205,8 +217,65 @@ async def test_a_candle_that_is_told_late_is_put_right_and_counted() -> None:
     assert true(store, 101, ["KRW-A"])
     assert store.late == 1
     store.put(store_frame)
+    tell(store, 100, ["KRW-A"])
+    tell(store, 100 - HISTORY - 5, ["KRW-A"])
     assert true(store, 101, ["KRW-A"])
     assert store.late == 1
+
+
+async def test_a_candle_of_a_minute_without_a_trade_can_still_be_told() -> None:
+    """That it had none was not true; each that is told late is counted, and kept on disk from there on."""
+    store, exchange = await loaded()
+    assert await store.missing(MARKETS, at(101), exchange.traded(99.5)) == []
+    tell(store, 100, ["KRW-A"])
+    store.unkept()
+    tell(store, 100, ["KRW-B"])  # that it had not traded was not true
+    assert true(store, 101, ["KRW-B"])
+    assert store.late == 2
+    ((changed,), everything) = store.unkept()
+    assert (changed.market, changed.from_ms, len(changed.arrays.close)) == ("KRW-B", at(100).timestamp() * 1000, 1)
+    assert [(part.from_ms, len(part.arrays.close)) for part in everything.values()] == [(0, HISTORY)] * 4
+
+
+async def test_a_correction_before_the_end_of_what_is_kept_is_kept_too() -> None:
+    """From the earliest candle on that the file has otherwise."""
+    store, exchange = await loaded()
+    store.unkept()
+    store.put(told("KRW-A", 95, volume=Decimal(1000)))
+    tell(store, 100)
+    tell(store, 101, MARKETS[1:])
+    assert await store.missing(MARKETS, at(101), exchange.traded(101.01)) == []
+    changed, _ = store.unkept()
+    assert [len(part.arrays.close) for part in changed] == [6, 1, 1, 1]
+
+
+async def test_a_candle_that_is_not_over_is_none() -> None:
+    """Whoever answers with one, at first or later."""
+    exchange = Exchange()
+    exchange.ahead = 1
+    store = CandleStore(upbit=exchange, unit=MINUTE, history=HISTORY + 1)
+    for minute in (100, 102):
+        assert await store.refresh(MARKETS, at(minute), exchange.traded(minute + 0.5), budget_s=10) == []
+        assert {arrays.opened_at_ms[-1] for arrays in store.series().values()} == {at(minute - 1).timestamp() * 1000}
+
+
+async def test_a_long_history_is_asked_for_page_by_page() -> None:
+    """As many as are missing, and no page more."""
+    exchange = Exchange()
+    store = CandleStore(upbit=exchange, unit=MINUTE, history=250)
+    assert await store.refresh(["KRW-A"], at(500), exchange.traded(500.5), budget_s=10) == []
+    assert exchange.counts == [200, 50]
+    assert len(store.series()["KRW-A"].close) == 250
+
+
+async def test_markets_that_cannot_be_asked_cost_no_other_one() -> None:
+    """They are missing; that none could be asked is a failure. A market without candles is known, too."""
+    store, exchange = await loaded()
+    exchange.failing, exchange.silent = {"KRW-B"}, {"KRW-C"}
+    assert await store.refresh(MARKETS, at(101), exchange.traded(101.2), budget_s=10) == ["KRW-B"]
+    assert store.as_of("KRW-C") == at(101)
+    with pytest.raises(OutcomeUnknown, match="KRW-B"):
+        await store.refresh(MARKETS, at(101), exchange.traded(101.2), budget_s=10)
 
 
 async def test_a_candle_that_nobody_settles_is_not_kept_for_ever() -> None:
@@ -265,6 +334,20 @@ async def test_a_stream_that_most_of_a_sample_contradicts_is_not_believed() -> N
         assert (await store.missing(MARKETS, at(minute + 1), tickers) == []) is believed
         assert await store.refresh(MARKETS, at(minute + 1), tickers, budget_s=10) == []
     assert true(store, last + 1)
+
+
+@pytest.mark.parametrize(("lying", "sample", "believed"), [(2, 4, True), (3, 4, False), (2, 2, True), (3, 3, False)])
+async def test_half_of_a_sample_or_two_markets_say_nothing_about_the_stream(
+    lying: int, sample: int, *, believed: bool
+) -> None:
+    """More than half of three or more do."""
+    store, exchange = await loaded()
+    for number, market in enumerate(MARKETS):
+        store.put(told(market, 100, volume=Decimal(1) if number < lying else Decimal(101)))
+    tell(store, 101)
+    assert await store.missing(MARKETS, at(101), exchange.traded(101.01)) == []
+    assert await store.check(at(101), sample=sample) == MARKETS[: min(lying, sample)]
+    assert (store._deaf_until < at(101)) is believed
 
 
 @pytest.mark.failure("C18")

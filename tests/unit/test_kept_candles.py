@@ -192,10 +192,12 @@ async def test_a_store_knows_after_a_restart_what_it_knew(tmp_path: Path) -> Non
     file.write(*store.unkept())
     assert store.unkept()[0] == []
     again = CandleStore(upbit=store.upbit, unit=MINUTE, history=HISTORY)
-    again.restore(file_of(tmp_path).read(), NOW)
+    again.restore(file_of(tmp_path).read(), at(102))
+    assert again.unkept()[0] == []
     assert true(again, 102, ["KRW-A", "KRW-C", "KRW-D"])
     assert again.series()["KRW-B"].volume[-1] == 103
-    await again.prove(MARKETS)
+    for _ in range(2):
+        await again.prove(MARKETS)
     assert exchange.asked == MARKETS[:3]
     assert await again.missing(MARKETS, at(102), exchange.traded(102.5)) == []
     assert await again.missing(MARKETS, at(103), exchange.traded(103.5)) == MARKETS
@@ -216,12 +218,21 @@ async def test_a_file_that_the_exchange_contradicts_is_forgotten(tmp_path: Path)
     """Some markets are compared before anything rests on it: the address may be another exchange's by now."""
     store, exchange = await loaded()
     for market in MARKETS:
-        store._stretches[market].arrays.close[:] += 1
+        store._stretches[market].arrays.close[: HISTORY // 2] += 1
+    file_of(tmp_path).write(*store.unkept())
+    half = CandleStore(upbit=store.upbit, unit=MINUTE, history=HISTORY)
+    half.restore(file_of(tmp_path).read(), NOW)
+    await half.prove(MARKETS)
+    assert await half.missing(MARKETS, at(100), exchange.traded(100.5)) == []  # half of them are no other exchange
+    exchange.asked.clear()
+    store, exchange = await loaded()
+    for market in MARKETS:
+        store._stretches[market].arrays.close[: HISTORY // 2 + 1] += 1
     file_of(tmp_path).write(*store.unkept())
     again = CandleStore(upbit=store.upbit, unit=MINUTE, history=HISTORY)
     again.restore(file_of(tmp_path).read(), NOW)
     await again.prove(MARKETS)
     assert exchange.asked == MARKETS[:1]
-    assert await again.missing(MARKETS, at(100), exchange.traded(100.5)) == MARKETS
+    assert await again.refresh(MARKETS, at(100), exchange.traded(100.5), budget_s=10) == []
     await again.prove(MARKETS)
-    assert exchange.asked == MARKETS[:1]
+    assert exchange.asked == MARKETS[:1] + MARKETS
