@@ -40,8 +40,8 @@ async def come_up(app: App) -> bool:
         BaseExceptionGroup: of what a person must mend.
     """
     async with asyncio.TaskGroup() as tasks:
-        stopping = tasks.create_task(app.stop.wait(), name="stop")
-        admission = tasks.create_task(be_admitted(app), name="admission")
+        stopping = tasks.create_task(app.stop.wait())
+        admission = tasks.create_task(be_admitted(app))
         await asyncio.wait((stopping, admission), return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
         admission.cancel()

@@ -44,8 +44,8 @@ class Door:
     def __init__(self, journal: Journal, folder: Path, *, language: str = "en") -> None:
         self.accounts, self.open_orders, self.test_order = AsyncMock(), AsyncMock(), AsyncMock()
         self.cancel_withdrawal = AsyncMock(side_effect=HARMLESS)
-        self.flush = AsyncMock()
-        self.waiting: list[object] = []  # what the health file said in each pause
+        self.told_at: list[int] = []  # which failure each message to a person was about
+        self.flush = AsyncMock(side_effect=lambda _: self.told_at.append(len(self.said())))
         upbit = only(
             Upbit,
             accounts=self.accounts,
@@ -123,7 +123,7 @@ def test_the_pauses_grow_to_half_a_minute_and_the_fifth_failure_is_told_to_a_per
     assert times == [0, 2, 6, 14, 30, 60, 90]
     assert door.said() == list(zip(["2", "4", "8", "16", "30", "30", "30"], sentences, strict=True))
     assert door.told() == ["problem:waiting_for_exchange:2026110212"]
-    assert door.flush.await_args_list == [call(8.0)]
+    assert (door.flush.await_args_list, door.told_at) == ([call(8.0)], [5])
     assert not (tmp_path / FILE).exists()
 
 
@@ -141,7 +141,7 @@ def test_that_nobody_says_whether_a_key_can_withdraw_is_told_at_once(
     run(story)
     unknown = CanWithdrawError(certain=False, heard=str(AWAY))
     assert door.said() == [("2", unknown.sentence(language)), ("4", unknown.sentence(language))]
-    assert door.told() == ["problem:waiting_for_exchange:2026110212"]
+    assert (door.told(), door.told_at) == (["problem:waiting_for_exchange:2026110212"], [1])
 
 
 def test_what_a_person_must_mend_ends_the_start(journal: Journal, tmp_path: Path) -> None:
@@ -180,9 +180,11 @@ def test_a_stop_ends_the_waiting_and_nothing_is_traded(journal: Journal, tmp_pat
 async def test_only_that_a_permission_lacks_ends_a_start(journal: Journal, tmp_path: Path) -> None:
     """An order that is refused for another reason shows it; what nobody answers is said, and not waited for."""
     door = Door(journal, tmp_path)
-    door.test_order.side_effect = InsufficientFunds("no", name="insufficient_funds_bid", status=400)
+    for ask in (door.open_orders, door.test_order):
+        ask.side_effect = InsufficientFunds("no", name="insufficient_funds_bid", status=400)
     await need_permissions(door.app)
     door.app.tell.assert_not_called()
+    assert door.test_order.await_count == 1
     door.open_orders.side_effect = AWAY
     await need_permissions(door.app)
     assert door.app.tell.mock_calls == [
