@@ -92,10 +92,10 @@ def test_three_permissions_and_the_right_to_withdraw_are_asked_for(journal: Jour
     run(story)
     door.accounts.assert_awaited_once_with()
     door.open_orders.assert_awaited_once_with()
-    (order,) = door.test_order.await_args.args
+    (order,) = door.test_order.call_args.args
     assert (order.market, order.side, order.total) == ("KRW-BTC", Side.BID, Decimal(6000))
     assert re.fullmatch(r"probe-[0-9a-f-]{36}", order.identifier)
-    (nobody,) = door.cancel_withdrawal.await_args.args
+    (nobody,) = door.cancel_withdrawal.call_args.args
     assert str(uuid.UUID(nobody)) == nobody
     assert (door.said(), door.told()) == ([], [])
 
