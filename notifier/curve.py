@@ -73,7 +73,7 @@ def cover(heights: npt.NDArray[np.float64], thick: float) -> npt.NDArray[np.floa
     after = np.append(heights[1:], heights[-1])
     rows = (np.arange(FINE * HEIGHT)[:, None] + 0.5) / FINE
     upper, lower = np.minimum(heights, after) - thick / 2, np.maximum(heights, after) + thick / 2
-    return np.asarray((rows >= upper) & (rows < lower), dtype=np.float64)
+    return np.where((rows >= upper) & (rows < lower), 1.0, 0.0)
 
 
 def png(pixels: npt.NDArray[np.uint8]) -> bytes:

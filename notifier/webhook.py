@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
+from aiohttp import hdrs
 
 from notifier.answers import Delivery, WebhookAnswer, judge
 from notifier.webhook_rate import WebhookRate
@@ -34,7 +35,7 @@ class Webhook:
 
     async def look(self) -> WebhookAnswer:
         """Ask whether the webhook is there."""
-        return await self._request("GET", "", None)
+        return await self._request(hdrs.METH_GET, "", None)
 
     async def send(self, body: Mapping[str, Any], files: Mapping[str, bytes] = NO_FILES) -> WebhookAnswer:
         """Send a message, and wait until Discord has kept it: else it reports no error of one it did not keep.
@@ -43,15 +44,15 @@ class Webhook:
             body: of the message, which names the files it shows as `attachment://NAME`.
             files: pictures (PNG), by name.
         """
-        return await self._request("POST", "", body, "wait=true", files=files)
+        return await self._request(hdrs.METH_POST, "", body, "wait=true", files=files)
 
     async def edit(self, message_id: str, body: Mapping[str, Any]) -> WebhookAnswer:
         """Replace what a message says; the same edit may be sent again."""
-        return await self._request("PATCH", f"/messages/{message_id}", body)
+        return await self._request(hdrs.METH_PATCH, f"/messages/{message_id}", body)
 
     async def remove(self, message_id: str) -> WebhookAnswer:
         """Take a message away."""
-        return await self._request("DELETE", f"/messages/{message_id}", None)
+        return await self._request(hdrs.METH_DELETE, f"/messages/{message_id}", None)
 
     def wait_s(self) -> float:
         """Return how long the next request must wait, seconds."""

@@ -254,8 +254,8 @@ def test_what_discord_says_is_left_is_kept_to() -> None:
     pace = WebhookRate()
     for moment in (0.0, 2.0, 4.0):
         assert pace.wait_s(moment) == 0.0
-        for _ in range(5):
-            pace.leave(moment)
+        for step in range(5):
+            pace.leave(moment + step / 16)
         assert pace.wait_s(moment + 0.5) == 1.5
     pace.hear({"X-RateLimit-Remaining": "0", "X-RateLimit-Reset-After": "1.5"}, 10.0)
     assert pace.wait_s(10.5) == 1.0
