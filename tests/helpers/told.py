@@ -16,6 +16,15 @@ from typing import TYPE_CHECKING
 if __name__ == "__main__":  # as a script it is not started from where the packages are found
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from journal.errors import (
+    JournalBroken,
+    JournalBusy,
+    JournalCorrupt,
+    JournalForeign,
+    JournalFull,
+    JournalLocked,
+    JournalNewer,
+)
 from journal.records import Ends, Fill, Halt, Intent, Level, Note, Totals, Trade
 from notifier.answers import Trouble
 from notifier.cards import Room
@@ -25,10 +34,14 @@ from notifier.messages import Messages
 from notifier.watchers import WATCHERS
 from notifier.words import Words
 from strategy.registry import load
+from trader.books.owner import WrongAccountError, WrongModeError
+from trader.guards.account import CanWithdrawError
 from upbit.models import Order, Side
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from failure import Failure
 
 NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)
 TRADE = Trade(
@@ -197,12 +210,26 @@ def shown(note: Note) -> Iterator[str]:
     yield f"{note.kind}, {note.key}, {note.card}, {json.dumps(rest, ensure_ascii=False, default=str)}"
 
 
+def failures() -> Iterator[Failure]:
+    """Yield what ends a start with a sentence, or a transaction."""
+    here = Path("j")
+    yield from (
+        CanWithdrawError(certain=certain, heard=heard) for certain in (True, False) for heard in ("", "its words")
+    )
+    yield from (WrongModeError("live", "sandbox"), WrongAccountError(), JournalLocked(here), JournalForeign(here))
+    yield from (kind(here, "why") for kind in (JournalCorrupt, JournalBusy, JournalFull))
+    yield from (JournalBroken(here, "why", damaged=damaged) for damaged in (False, True))
+    yield JournalNewer(here, 9, 8)
+
+
 def words_of_failures(language: str) -> Iterator[str]:
     """Yield what is said of each failure of the exchange, and of the webhook."""
     for kind, *_ in SENTENCES:
         yield f"{kind.__name__}: {explain(kind('its sentence', name='its_name', status=400), language)}"
     for trouble in Trouble:
         yield f"webhook {trouble.name}: {trouble.say(language)}"
+    for failure in failures():
+        yield f"{type(failure).__name__} {failure.exit_code}: {failure.sentence(language)}"
 
 
 def document() -> str:

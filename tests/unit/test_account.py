@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
-from unittest.mock import patch
+from unittest.mock import call, patch
 
 import pytest
 
@@ -117,6 +118,7 @@ def test_real_and_rehearsed_trades_never_share_a_journal(tmp_path: Path) -> None
         (refused(404, "withdraw_not_found"), Withdrawal.POSSIBLE),
         (refused(400, "validation_error"), Withdrawal.POSSIBLE),
         (refused(400, "a_name_of_tomorrow"), Withdrawal.POSSIBLE),
+        (refused(403, "a_name_of_tomorrow"), Withdrawal.POSSIBLE),
         (error_from(404, b'{"error":{"name":"not_found","message":"no Route matched"}}'), Withdrawal.UNKNOWN),
         (error_from(404, b'{"error":{"name":404,"message":"x"}}'), Withdrawal.UNKNOWN),
         (error_from(404, b"<html>"), Withdrawal.UNKNOWN),
@@ -156,7 +158,10 @@ def test_a_key_that_can_withdraw_is_not_traded_with(tmp_path: Path) -> None:
         assert sentence[1] == 4
         app.config = load({"ACCESS_KEY": ACCESS, "SECRET_KEY": SECRET}, overrides=["risk.allow_withdrawal=true"])
         await account.refuse_withdrawal(app, NOBODY)
-        assert app.said == ["withdrawal_locked", "withdrawal_possible"]
+        assert app.tell.mock_calls == [
+            call("withdrawal_locked", level=logging.WARNING),
+            call("withdrawal_possible", level=logging.WARNING, found="POSSIBLE"),
+        ]
 
     told(tmp_path, story)
 
@@ -181,7 +186,7 @@ def test_what_cannot_be_known_is_refused_unless_it_was_known_before(tmp_path: Pa
             await account.refuse_withdrawal(app, NOBODY)
         app.journal.set_meta(account.NO_WITHDRAWAL, "abcd")
         await account.refuse_withdrawal(app, NOBODY)
-        assert app.said == ["withdrawal_not_probed"]
+        assert app.tell.mock_calls == [call("withdrawal_not_probed", level=logging.WARNING)]
 
     told(tmp_path, story)
 

@@ -136,7 +136,9 @@ def test_that_nobody_says_whether_a_key_can_withdraw_is_told_at_once(
     door.cancel_withdrawal.side_effect = [*[AWAY] * 6, HARMLESS]
 
     async def story() -> None:
+        began = asyncio.get_running_loop().time()
         assert await come_up(door.app)
+        assert round(asyncio.get_running_loop().time() - began) == (2 + 2) + 2 + (2 + 2) + 4
 
     run(story)
     unknown = CanWithdrawError(certain=False, heard=str(AWAY))
