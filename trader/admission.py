@@ -10,18 +10,15 @@ import asyncio
 import contextlib
 import logging
 import uuid
-from decimal import Decimal
-from functools import partial
 from typing import TYPE_CHECKING
 
 from notifier.explain import explain
 from trader.books.owner import check_account
-from trader.guards.account import CanWithdrawError, refuse_withdrawal
+from trader.guards.account import CanWithdrawError, probes, refuse_withdrawal
 from trader.health_file import FILE as HEALTH_FILE
 from trader.health_file import forget, write_report
 from upbit.circuit import MAKE_ORDERS, VIEW_ORDERS
 from upbit.errors import ExchangeError, Rejected, Unauthorized, passes
-from upbit.models import NewOrder, Side
 
 if TYPE_CHECKING:
     from trader.app import App
@@ -30,7 +27,6 @@ LONGEST_PAUSE_S = 30.0
 TOLD_AFTER = 5
 """Failures in a row, a minute or more, after which a person is told as well."""
 FLUSH_S = 8.0
-PROBED_KRW = Decimal(6000)
 
 
 async def come_up(app: App) -> bool:
@@ -85,10 +81,10 @@ async def need_permissions(app: App) -> None:
     Raises:
         Unauthorized: when one lacks.
     """
-    probe = NewOrder(market="KRW-BTC", side=Side.BID, total=PROBED_KRW, identifier=f"probe-{uuid.uuid4()}")
-    for what, ask in ((VIEW_ORDERS, app.upbit.open_orders), (MAKE_ORDERS, partial(app.upbit.test_order, probe))):
+    asks = probes(app)
+    for what in (VIEW_ORDERS, MAKE_ORDERS):
         try:
-            await ask()
+            await asks[what]()
         except Unauthorized:
             raise
         except Rejected:

@@ -6,13 +6,14 @@ import asyncio
 import logging
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
-from unittest.mock import call, patch
+from unittest.mock import AsyncMock, call, patch
 
 import pytest
 
 from cli.common.failures import explain_failure
 from config.reading import load
 from journal.journal import Journal
+from notifier.explain import explain
 from notifier.messages import Messages
 from sandbox.keys import MAKE_ORDERS, TRADING, VIEW_ACCOUNT, VIEW_ORDERS, WITHDRAW
 from sandbox.server import Sandbox, SandboxOptions
@@ -32,6 +33,7 @@ from upbit.errors import (
     OutcomeUnknown,
     OutOfScope,
     RateLimited,
+    Rejected,
     Unauthorized,
     error_from,
 )
@@ -282,8 +284,10 @@ def test_a_permission_that_shrinks_stops_what_needs_it_and_comes_back(
     async def story(app: Parts, box: Sandbox) -> None:
         account.heed(app)
         change(box, permissions=TRADING - {lost})
-        with pytest.raises(OutOfScope):
+        with pytest.raises(OutOfScope) as caught:
             await account.probes(app)[code]()
+        (halt,) = app.control.reasons
+        assert (halt.en, halt.evidence) == (explain(caught.value, "en"), {"error": "out_of_scope"})
         assert (app.control.state.name, [halt.code for halt in app.control.reasons]) == (state, [code])
         assert "권한" in app.control.reasons[0].ko
         await account.ask_again(app)
@@ -321,6 +325,26 @@ def test_a_reason_left_by_an_earlier_process_is_asked_about(tmp_path: Path) -> N
         assert not app.control.stands("key")
 
     told(tmp_path, story)
+
+
+@pytest.mark.parametrize(
+    ("status", "over"), [(400, True), (403, True), (404, True), (401, False), (405, False), (502, False)]
+)
+async def test_who_is_refused_for_another_reason_may_again_what_was_refused(
+    journal: Journal, status: int, *, over: bool
+) -> None:
+    """Upbit looks at the rights first; what a gateway says shows nothing."""
+    box = Control(journal, Messages(language="ko", mode="live"), lambda: NOW)
+    for code in ("key", "make_orders"):
+        box.halt(code, ko="x", en="x", by_itself=True)
+
+    async def refuses() -> None:
+        raise Rejected("no", name="a_name_of_tomorrow", status=status)
+
+    upbit = only(Upbit, accounts=refuses, open_orders=refuses, test_order=AsyncMock())
+    await account.ask_again(make_app(journal=journal, control=box, upbit=upbit))
+    assert box.stands("key") is not over
+    assert not box.stands("make_orders")  # each is asked about by itself
 
 
 @pytest.mark.failure("B11")
@@ -382,6 +406,7 @@ def test_the_end_of_a_key_is_told_on_its_days_and_once_each(tmp_path: Path) -> N
         keys = [note.key for note in app.journal.pending_notes(99)]
         assert keys == [f"expiry:20270101:{days}" for days in (30, 14, 7, 3, 1)]
         assert "1일 뒤 만료" in str(app.journal.pending_notes(99)[-1].body)
+        assert app.tell.call_args_list[0] == call("key_expires", level=logging.WARNING, days=30, at="2027-01-01")
 
     years(tmp_path, api_keys, story)
 
