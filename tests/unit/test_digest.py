@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
+from unittest.mock import Mock
 
 import pytest
 
+from journal.records import Note
 from notifier.curve import curve_of
 from notifier.messages import Messages
 from state import Balance, Price
-from tests.helpers.journals import Book, buy
+from tests.helpers.journals import Book, begin, buy
 from tests.helpers.orders import a_trade
-from tests.helpers.parts import make_app
+from tests.helpers.parts import make_app, only
 from tests.helpers.scans import a_scan
 from trader.control import Control
+from trader.guards.account import KEY_ENDS
 from trader.guards.digest import (
     bitcoin_between,
     days_until,
@@ -97,6 +100,7 @@ def test_after_a_day_without_a_buy_the_digest_says_what_stands_in_the_way(tmp_pa
         assert told is not None
         assert told.en == "What stands in the way now: below what is asked: 0.9 ≤ 1 (10 % away) (KRW-B)"
         assert "기준보다 낮음" in told.ko
+        assert "What stands" not in told.ko
         buy(book)
         assert what_stands_in_the_way(journal, book.now) is None
         assert what_stands_in_the_way(journal, book.now + timedelta(days=1, minutes=1)) is not None
@@ -134,3 +138,37 @@ async def test_the_curve_has_one_level_a_day_and_a_restart_adds_none(tmp_path: P
     assert "▲ +1 KRW" in str(notes[1].body)
     assert [mark.equity for mark in kept] == [Decimal(1000 + day) for day in range(3, MOST_DAYS + 3)]
     assert kept[0].day == "2026-11-04"
+
+
+async def test_all_that_the_digest_knows_is_of_the_day_that_is_over(tmp_path: Path) -> None:
+    """What ended on it, what is open now, and how bitcoin did; the price at its end is kept beside its equity."""
+    book, written = Book(tmp_path / "journal.sqlite3"), Mock(return_value=Note(key="k", kind="digest", body={}))
+    with book.journal as journal:
+        for name, ended in (("before", 0), ("within", 1), ("after", 2)):
+            begin(book, name, f"i-{name}", f"KRW-{name}")
+            journal.abandon(f"i-{name}", "deadline")
+            journal.close_trade(name, closed_at=datetime(2026, 11, 1 + ended, 14, 59, tzinfo=UTC), dust=Decimal(0))
+        buy(book, "open", "i-open", volume="2", market="KRW-XRP")
+        day_began = datetime(2026, 11, 1, 15, tzinfo=UTC)
+        for day, price in enumerate((100, 110)):
+            look = replace(a_scan(2.0), markets=["KRW-BTC"], prices=[Decimal(price)])
+            journal.record_scan(day_began + timedelta(days=day, minutes=-10), "s", NOW, look)
+        book.now = datetime(2026, 11, 3, tzinfo=UTC)
+        journal.keep_fact(KEY_ENDS, "2026-11-13T12:00:00+00:00")
+        control = Control(journal, Messages(language="en", mode="live"), lambda: book.now)
+        control.halt_buys("x", ko="x", en="x")
+        messages = only(Messages, digest=written)
+        app = make_app(journal=journal, clock=lambda: book.now, messages=messages, control=control)
+        await app.state.wallet_dict.replace({"KRW": KRW})
+        await app.state.trading_dict.replace({"KRW-XRP": replace(PRICE, price=Decimal(200))})
+        await tell_digest(app, {"update_prices", "reconcile"})
+        assert [(mark.day, mark.equity, mark.bitcoin) for mark in marks(journal)] == [
+            ("2026-11-02", Decimal(970_400), Decimal(110))
+        ]
+    ((digest,), when) = written.call_args
+    assert when == {"at": book.now}
+    assert [trade.id for trade in digest.ended] == ["within"]
+    assert [trade.id for trade in digest.open_trades] == ["open"]
+    assert (digest.day, digest.key_days, digest.bitcoin) == (date(2026, 11, 2), 10, Decimal("0.1"))
+    assert (digest.open_krw, digest.equity_krw, digest.before_krw) == (Decimal("199.5"), Decimal(970_400), None)
+    assert ([halt.code for halt in digest.halts], digest.dead) == (["x"], ["reconcile", "update_prices"])
