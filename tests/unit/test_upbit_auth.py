@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from uuid import RFC_4122, UUID
 
 import jwt
 import pytest
@@ -81,4 +82,7 @@ def test_every_token_is_hs512_and_fresh() -> None:
     first, second = token("AK", SECRET), token("AK", SECRET)
     assert jwt.get_unverified_header(first) == {"alg": "HS512", "typ": "JWT"}
     assert claims(first)["nonce"] != claims(second)["nonce"]
+    for nonce in (claims(one)["nonce"] for one in (first, second)):
+        read = UUID(nonce)
+        assert (str(read), read.version, read.variant) == (nonce, 4, RFC_4122)
     assert set(claims(first)) == {"access_key", "nonce"}
