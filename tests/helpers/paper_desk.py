@@ -50,7 +50,8 @@ class PaperDesk:
 
     def check(self, app: App) -> None:
         """Insist that nothing was filled that could not have been, that both books say the same, and on manners."""
-        assert Counter(why for seen in self.fills.all if (why := seen.wrong())) == Counter()
+        wrong = [(why, seen) for seen in self.fills.all if (why := seen.wrong())]
+        assert not wrong, (Counter(why for why, _ in wrong), wrong[:3])
         assert self.upbit.violations == Counter()
         assert self.upbit.orders_received == 0
         assert self.upbit.internal_errors == self.box.internal_errors == 0
