@@ -3,11 +3,13 @@
 The sandbox runs at wall speed with quiet and busy markets; the daemon decides on minute candles, in this process, so
 that the moment of publication is seen itself. When it knows all candles the minutes are counted; then a plain sweep
 over REST at ten requests a second, from an address of its own, shows in the same run what asking would have taken; and
-at the end all candles are compared with REST's.
+at the end all candles are compared with REST's. How late the daemon's loop is from each minute's end to the verdicts is
+told beside how late a loop was then that has nothing to do, in a process of its own: the rest is not ours.
 
     python bench/freshness.py --minutes 10
     python bench/freshness.py --minutes 30 --reconnects 1     # cuts the candle stream once a minute, at random
     python bench/freshness.py --minutes 10 --beside           # a second daemon behind the same address
+    python bench/freshness.py --minutes 5 --strategy all      # each shipped strategy, one after the other
 """
 
 from __future__ import annotations
@@ -33,13 +35,17 @@ import aiohttp
 import numpy as np
 import uvloop
 
-from config.reading import load
-from state import Guarded
-from trader.candles.series import FIELDS, differences, last_close, to_arrays
-from trader.clock import wall_clock
-from trader.daemon import build, serve
-from upbit.models import from_ms
-from upbit.rest import Upbit
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from config.reading import load  # noqa: E402 - all of these: run by path
+from state import Guarded  # noqa: E402
+from strategy.registry import STRATEGIES  # noqa: E402
+from trader.candles.series import FIELDS, differences, last_close, to_arrays  # noqa: E402
+from trader.clock import wall_clock  # noqa: E402
+from trader.daemon import build, serve  # noqa: E402
+from upbit.models import from_ms  # noqa: E402
+from upbit.rest import Upbit  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
@@ -49,7 +55,6 @@ if TYPE_CHECKING:
     from strategy.grid import CandleArrays
     from trader.app import App
 
-ROOT = Path(__file__).resolve().parent.parent
 UNIT = timedelta(minutes=1)
 KEYS = ("bench-access-key", "bench-secret-key-0123456789abcdef01234567")
 SECOND = ("other-access-key", "other-secret-key-0123456789abcdef01234567")
@@ -57,6 +62,8 @@ SWEEP_A_SECOND = 10
 SWEEP_FROM = "127.0.0.2"
 PROBE_S = 0.002
 COLD_S = 900.0
+CLOSE_S = 5.0
+"""So long after a minute's end verdicts are there; an idle loop looks at itself only then."""
 
 
 @dataclass
@@ -154,6 +161,32 @@ async def probe(seen: Seen) -> None:
         seen.lags.append((wall_clock(), late, min(late, time.thread_time() - worked)))
 
 
+async def probe_idle() -> None:
+    """Probe a loop that has nothing to do, until SIGTERM; then print what was seen after the minutes' ends."""
+    seen, stop = Seen(), asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    task = asyncio.create_task(probe(seen))
+    await stop.wait()
+    task.cancel()
+    closes = [(at.timestamp(), late) for at, late, _ in seen.lags if at.timestamp() % 60.0 < CLOSE_S]
+    print(json.dumps(closes), flush=True)
+
+
+@contextlib.asynccontextmanager
+async def idle_loop() -> AsyncIterator[list[tuple[datetime, float]]]:
+    """Let a loop be idle in a process of its own; when the block is over the list says how late it was when."""
+    lags: list[tuple[datetime, float]] = []
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, __file__, "--idle", stdout=asyncio.subprocess.PIPE, limit=2**28
+    )
+    try:
+        yield lags
+    finally:
+        process.send_signal(signal.SIGTERM)
+        told, _ = await process.communicate()
+        lags += [(from_ms(round(1000 * at)), late) for at, late in json.loads(told)]
+
+
 async def cut_now_and_then(app: App, a_minute: float, rng: random.Random) -> None:
     """Drop the connection that tells candles, at random moments, until cancelled."""
     while True:
@@ -212,40 +245,54 @@ def of(arrays: CandleArrays, place: int) -> tuple[float, ...]:
 
 async def run(options: argparse.Namespace, folder: Path) -> None:
     """Measure, and print every figure."""
-    seen, rng = Seen(), random.Random(options.seed)
     async with (
         sandbox(options.markets, options.seed, folder / "sandbox.log") as (url, broken),
         second_daemon(url, folder, wanted=options.beside),
     ):
         environ = {"ACCESS_KEY": KEYS[0], "SECRET_KEY": KEYS[1], "UPBIT_BASE_URL": url, "BOT_DATA_DIR": str(folder)}
-        config = load(environ, overrides=["strategy.unit=1", f"strategy.name={options.strategy}"])
-        async with running(config, seen) as app:
+        first, *others = [
+            load(environ, overrides=["strategy.unit=1", f"strategy.name={name}"]) for name in options.strategy
+        ]
+        async with running(first, seen := Seen()) as app:
             say("first start to all judged", f"{await all_judged(seen, options.markets):6.1f} s")
-            async with asyncio.TaskGroup() as tasks:
-                helpers = [tasks.create_task(probe(seen))]
-                if options.reconnects:
-                    helpers.append(tasks.create_task(cut_now_and_then(app, options.reconnects, rng)))
-                began = last_close(wall_clock(), UNIT)
-                await asyncio.sleep(options.minutes * 60.0 + 30.0)
-                for helper in helpers:
-                    helper.cancel()
-            minutes = [one for one in seen.published if began < one <= last_close(wall_clock(), UNIT)]
-            tell(seen, sorted(minutes))
-            connector = aiohttp.TCPConnector(local_addr=(SWEEP_FROM, 0))
-            async with aiohttp.ClientSession(connector=connector) as session:
-                other = Upbit(session, base_url=url)
-                swept = await sweep(other, sorted(app.candles.series()))
-                each = [late for one in minutes for late in seen.published[one].values()]
-                say("a sweep over REST", spread(swept))
-                say("ours to the sweep, p99", f"{np.quantile(each, 0.99) / np.quantile(swept, 0.99):.3f}")
-                differ, compared = await unequal(app, other)
-                say("candles unlike REST's", f"{len(differ)} of {compared}; {app.candles.late} told late and put right")
-                for line in differ:
-                    say("", line)
-        again = Seen()
-        async with running(config, again):
-            say("restart to all judged", f"{await all_judged(again, options.markets):6.2f} s")
+            minutes = await watch_closes(options, app, seen)
+            await compare(app, url, [late for one in minutes for late in seen.published[one].values()])
+        for config in [*others, first]:
+            say("", config.strategy.name)
+            async with running(config, seen := Seen()) as app:
+                say("restart to all judged", f"{await all_judged(seen, options.markets):6.2f} s")
+                if config is not first:
+                    await watch_closes(options, app, seen)
     say("broken rules", str(dict(broken) or "none"))
+
+
+async def watch_closes(options: argparse.Namespace, app: App, seen: Seen) -> list[datetime]:
+    """Look at some minutes of a daemon, print what was seen, and return their ends."""
+    rng, began = random.Random(options.seed), last_close(wall_clock(), UNIT)
+    async with idle_loop() as idle, asyncio.TaskGroup() as tasks:
+        helpers = [tasks.create_task(probe(seen))]
+        if options.reconnects:
+            helpers.append(tasks.create_task(cut_now_and_then(app, options.reconnects, rng)))
+        await asyncio.sleep(options.minutes * 60.0 + 30.0)
+        for helper in helpers:
+            helper.cancel()
+    minutes = sorted(one for one in seen.published if began < one <= last_close(wall_clock(), UNIT))
+    tell(seen, minutes, idle)
+    return minutes
+
+
+async def compare(app: App, url: str, each: Sequence[float]) -> None:
+    """Print what a sweep over REST takes beside how late each market was judged, and which candles differ."""
+    connector = aiohttp.TCPConnector(local_addr=(SWEEP_FROM, 0))
+    async with aiohttp.ClientSession(connector=connector) as session:
+        other = Upbit(session, base_url=url)
+        swept = await sweep(other, sorted(app.candles.series()))
+        say("a sweep over REST", spread(swept))
+        say("ours to the sweep, p99", f"{np.quantile(each, 0.99) / np.quantile(swept, 0.99):.3f}")
+        differ, compared = await unequal(app, other)
+        say("candles unlike REST's", f"{len(differ)} of {compared}; {app.candles.late} told late and put right")
+        for line in differ:
+            say("", line)
 
 
 @contextlib.asynccontextmanager
@@ -261,19 +308,24 @@ async def running(config: Config, seen: Seen) -> AsyncIterator[App]:
         app.stop.set()
 
 
-def tell(seen: Seen, minutes: Sequence[datetime]) -> None:
+def tell(seen: Seen, minutes: Sequence[datetime], idle: Sequence[tuple[datetime, float]]) -> None:
     """Print what is known of some minutes."""
     told = [seen.published[one] for one in minutes]
     ends = [one + timedelta(seconds=max(late.values())) for one, late in zip(minutes, told, strict=True)]
     asked = [sum(one <= at < one + UNIT for at in seen.asked) for one in minutes]
     spans = list(zip(minutes, ends, strict=True))
-    lags = [(1000 * late, 1000 * own) for at, late, own in seen.lags if any(begin <= at <= end for begin, end in spans)]
+
+    def inside(at: datetime) -> bool:
+        return any(begin <= at <= end for begin, end in spans)
+
+    lags = [(1000 * late, 1000 * own) for at, late, own in seen.lags if inside(at)]
     say("minutes", f"{len(minutes)}, of {min(map(len, told))} to {max(map(len, told))} markets")
     say("a market judged", spread([late for one in told for late in one.values()]))
     say("every market judged", spread([max(one.values()) for one in told]))
     say("candle requests a minute", f"mean {sum(asked) / len(asked):.1f}   most {max(asked)}")
     say("loop late through closes", spread([late for late, _ in lags], "ms"))
     say("  by its own work", spread([own for _, own in lags], "ms"))
+    say("  of an idle loop, then", spread([1000 * late for at, late in idle if inside(at)], "ms"))
 
 
 def spread(values: Sequence[float], unit: str = "s") -> str:
@@ -292,15 +344,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--markets", type=int, default=289)
     parser.add_argument("--minutes", type=float, default=10.0)
-    parser.add_argument("--strategy", default="quiet_trend")
+    names = [strategy.name for strategy in STRATEGIES]
+    parser.add_argument("--strategy", nargs="+", default=names[:1], choices=[*names, "all"])
     parser.add_argument("--reconnects", type=float, default=0.0, metavar="N", help="cuts of the stream a minute")
     parser.add_argument("--beside", action="store_true", help="a second daemon behind the same address")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--keep", type=Path, help="work in this folder and leave it: candles and logs")
+    parser.add_argument("--idle", action="store_true", help="only look at a loop that has nothing to do")
     options = parser.parse_args()
+    if options.idle:
+        uvloop.run(probe_idle())
+        return
+    if "all" in options.strategy:
+        options.strategy = names
 
     about = f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.2f}, Python {sys.version.split()[0]}"
-    say(about, f", {options.markets} markets, {options.strategy}")
+    say(about, f", {options.markets} markets, {options.strategy[0]}")
     with tempfile.TemporaryDirectory() as made, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         folder = options.keep or Path(made)
         folder.mkdir(exist_ok=True)
