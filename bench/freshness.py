@@ -62,6 +62,7 @@ SWEEP_A_SECOND = 10
 SWEEP_FROM = "127.0.0.2"
 PROBE_S = 0.002
 COLD_S = 900.0
+TOO_OFTEN = 429
 CLOSE_S = 5.0
 """So long after a minute's end verdicts are there; an idle loop looks at itself only then."""
 
@@ -74,6 +75,13 @@ class Seen:
     asked: list[datetime] = field(default_factory=list)  # when candles were asked for
     lags: list[tuple[datetime, float, float]] = field(default_factory=list)  # when, how late, of which our own work
     started: datetime = field(default_factory=wall_clock)
+    refused: list[datetime] = field(default_factory=list)  # when the exchange said that it is asked too often
+
+    def answered(self, method: str, path: str, status: int, content: bytes, *, signed: bool) -> None:
+        """Take note of an answer."""
+        del method, path, content, signed
+        if status == TOO_OFTEN:
+            self.refused.append(wall_clock())
 
 
 class Watched(Guarded[str, "Snapshot"]):
@@ -142,6 +150,7 @@ async def second_daemon(url: str, folder: Path, *, wanted: bool) -> AsyncIterato
 def watched(app: App, seen: Seen) -> None:
     """Look at what the daemon publishes and asks for."""
     app.state.snapshot_dict = Watched(seen)
+    app.upbit.on_answer = seen.answered
     ask = app.upbit.candles
 
     async def counted(*args: Any, **named: Any) -> Any:
@@ -285,7 +294,8 @@ async def compare(app: App, url: str, each: Sequence[float]) -> None:
     """Print what a sweep over REST takes beside how late each market was judged, and which candles differ."""
     connector = aiohttp.TCPConnector(local_addr=(SWEEP_FROM, 0))
     async with aiohttp.ClientSession(connector=connector) as session:
-        other = Upbit(session, base_url=url)
+        other, asking = Upbit(session, base_url=url), Seen()
+        other.on_answer = asking.answered
         swept = await sweep(other, sorted(app.candles.series()))
         say("a sweep over REST", spread(swept))
         say("ours to the sweep, p99", f"{np.quantile(each, 0.99) / np.quantile(swept, 0.99):.3f}")
@@ -293,6 +303,7 @@ async def compare(app: App, url: str, each: Sequence[float]) -> None:
         say("candles unlike REST's", f"{len(differ)} of {compared}; {app.candles.late} told late and put right")
         for line in differ:
             say("", line)
+        say("429 answers to these", str(len(asking.refused)))
 
 
 @contextlib.asynccontextmanager
@@ -323,6 +334,7 @@ def tell(seen: Seen, minutes: Sequence[datetime], idle: Sequence[tuple[datetime,
     say("a market judged", spread([late for one in told for late in one.values()]))
     say("every market judged", spread([max(one.values()) for one in told]))
     say("candle requests a minute", f"mean {sum(asked) / len(asked):.1f}   most {max(asked)}")
+    say("429 answers since start", ", ".join(f"{at:%H:%M:%S}" for at in seen.refused) or "none")
     say("loop late through closes", spread([late for late, _ in lags], "ms"))
     say("  by its own work", spread([own for _, own in lags], "ms"))
     say("  of an idle loop, then", spread([1000 * late for at, late in idle if inside(at)], "ms"))
