@@ -6,8 +6,10 @@ the latency, counted from the latest time heard of at the exchange, and walks it
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field
 from decimal import Decimal
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -15,9 +17,10 @@ import msgspec
 from sandbox.exchange.matching import Depth
 from sandbox.market.feed import Book, Level
 from sandbox.market.sources.live import LATENCY_MS
-from tape.form import RecordKind, micros
+from tape.form import RecordKind, micros, moment_of
 from tape.market import MARKET, Pause, Trade, answers, events, rows_of
 from tape.reading import records
+from tape.writing import HOUR_US, hour_name
 from upbit.models import Side
 from views.shadow import Pair
 
@@ -53,10 +56,6 @@ class Sent:
 
     def __post_init__(self) -> None:
         self.at_us = micros(self.at)
-
-    def near(self, at_us: int) -> bool:
-        """Return whether a moment is near it."""
-        return self.at_us - BEFORE_US <= at_us <= self.at_us + AFTER_US
 
     def pair(self) -> Pair | None:
         """Return it beside its paper; None without one."""
@@ -96,37 +95,54 @@ def sent_orders(journal: Queries, begin: datetime, end: datetime) -> list[Sent]:
     return sorted(found, key=lambda one: one.at)
 
 
-def put_on_paper(orders: Sequence[Sent], files: Iterable[Path], latency_ms: int = LATENCY_MS) -> None:
+class Moments:
+    """Orders by when they were sent: which of them a moment is near."""
+
+    def __init__(self, orders: Iterable[Sent]) -> None:
+        self._orders = sorted(orders, key=attrgetter("at_us"))
+        self._times = [order.at_us for order in self._orders]
+
+    def near(self, at_us: int) -> list[Sent]:
+        """Return the orders that a moment is near."""
+        first, last = bisect_left(self._times, at_us - AFTER_US), bisect_right(self._times, at_us + BEFORE_US)
+        return self._orders[first:last]
+
+    def hours(self) -> set[str]:
+        """Return what the names of the files begin with in which something around them may be, and what was before."""
+        shifts = (-HOUR_US, -BEFORE_US, AFTER_US)
+        return {hour_name(moment_of(at_us + shift)) for at_us in self._times for shift in shifts}
+
+
+def put_on_paper(orders: Sequence[Sent], files: Sequence[Path], latency_ms: int = LATENCY_MS) -> None:
     """Fill each order on paper, from the books of a tape, as far as the tape knows its moment."""
-    waiting = {order.market: [one for one in orders if one.market == order.market] for order in orders}
-    turnover: dict[str, Decimal] = {}
-    for event in events(near_orders(records(files), orders, turnover)):
+    moments, turnover = Moments(orders), dict[str, Decimal]()
+    hours = moments.hours()
+    read = [path for path in files if len(files) == 1 or path.name.partition("-")[0] in hours]
+    for event in events(near_orders(records(read), moments, turnover)):
         if isinstance(event, Pause):
             continue
-        for order in orders:
-            if order.near(event.arrived_us) and event.arrived_us <= order.at_us:
+        for order in moments.near(event.arrived_us):
+            if event.arrived_us <= order.at_us:
                 order.heard_ms = max(order.heard_ms, event.at_ms)
                 order.turnover_24h = turnover.get(order.market)
-        if not isinstance(event, Trade):
-            for order in waiting.get(event.market, ()):
-                if order.paper_price is None and is_met(order, event, latency_ms):
-                    order.paper_price = average(order, event)
+            elif not isinstance(event, Trade) and order.paper_price is None and is_met(order, event, latency_ms):
+                order.paper_price = average(order, event)
 
 
-def near_orders(found: Iterable[Record], orders: Sequence[Sent], turnover: dict[str, Decimal]) -> Iterator[Record]:
+def near_orders(found: Iterable[Record], moments: Moments, turnover: dict[str, Decimal]) -> Iterator[Record]:
     """Yield the frames around orders, so that only they are decoded; note the newest turnover of each market."""
     for record in found:
         if record.kind == RecordKind.ANSWER and TICKERS.encode() in record.content.partition(b"\n")[0]:
             for answer in answers([record]):
                 turnover.update((row.market, row.acc_trade_price_24h) for row in rows_of(answer, Row))
-        elif record.channel == MARKET and any(order.near(record.at_us) for order in orders):
+        elif record.channel == MARKET and moments.near(record.at_us):
             yield record
 
 
 def is_met(order: Sent, book: RecordedBook, latency_ms: int) -> bool:
-    """Return whether a book is surely later than an order."""
+    """Return whether a book is of its market, and surely later than an order."""
     due_ms = max(order.at_us // 1000, order.heard_ms) + latency_ms
-    return order.near(book.arrived_us) and book.arrived_us > order.at_us and book.at_ms > due_ms
+    return book.market == order.market and book.at_ms > due_ms
 
 
 def average(order: Sent, book: RecordedBook) -> Decimal | None:

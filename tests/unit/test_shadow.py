@@ -118,7 +118,11 @@ def test_an_order_walks_the_levels_of_its_book() -> None:
 
 
 def test_an_order_meets_the_first_book_that_is_surely_later(tmp_path: Path) -> None:
-    """By the exchange's time, the latency included, also when the clock here is late; none in a minute: no paper."""
+    """By the exchange's time, the latency included, also when the clock here is late; none in a minute: no paper.
+
+    Hours without orders are not read.
+    """
+    (tmp_path / "20261129T21Z-000.tape").write_bytes(b"no tape, which nobody finds out")
     hand = Hand(tmp_path)
     hand.open("KRW-A")
     for tickers in (b'[{"market":"KRW-A","acc_trade_price_24h":1.5E+9}]', b"<html>", b'{"market":"KRW-A"}', b"\xff"):
