@@ -546,6 +546,7 @@ def test_effective_settings_name_their_source_and_hide_secrets() -> None:
     assert rows["ACCESS_KEY"] == ("***", "ACCESS_KEY")
     assert rows["strategy.unit"] == ("1", "--set")
     assert rows["trading.order_krw"] == ("50000", "default")
+    assert (rows["WEBHOOK_URL"], rows["BOT_DATA_DIR"]) == (("", "default"), ("data", "default"))
 
 
 def test_effective_settings_are_written_as_people_write_them() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import ssl
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -21,7 +22,6 @@ from upbit.stream import TickerStream
 from upbit.transport import open_session
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import AsyncIterator, Awaitable, Callable
     from pathlib import Path
 
@@ -107,6 +107,20 @@ async def test_a_certificate_of_an_unknown_authority_is_not_believed(own: Author
         with pytest.raises(ExchangeError):
             await listed(f"https://localhost:{wire.port}")
         assert wire.seen == []
+
+
+def test_whom_we_believe_does_not_hang_on_the_machine(own: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A slim container has no list of authorities, so we bring one; one's own stands beside them, and names count."""
+    usual = len(DIRECT.tls().get_ca_certs())
+    assert len(Network(ca_file=own.path).tls().get_ca_certs()) == usual + 1
+    monkeypatch.setattr("upbit.network.certifi.where", lambda: str(own.path))
+    context = DIRECT.tls()
+    assert len(context.get_ca_certs()) == 1
+    assert (context.check_hostname, context.verify_mode, context.minimum_version) == (
+        True,
+        ssl.CERT_REQUIRED,
+        ssl.TLSVersion.TLSv1_2,
+    )
 
 
 @pytest.mark.case("S3")
