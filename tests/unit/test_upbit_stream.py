@@ -17,6 +17,7 @@ from decimal import Decimal
 from math import inf
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
+from unittest.mock import Mock, call
 
 import pytest
 import uvloop
@@ -443,6 +444,32 @@ def test_a_message_in_parts_is_put_together_up_to_the_largest_there_is() -> None
     assert len(whole) == 2
 
 
+def test_a_fast_socket_hands_over_whole_messages_and_ends_when_no_more_are_wanted() -> None:
+    """At once, without a word; a goodbye of the other side is answered with its own code; a ping is nothing to us."""
+    picows, fast = pytest.importorskip("picows"), pytest.importorskip("upbit.sockets.fast")
+    kinds, hear, transport = picows.WSMsgType, Mock(side_effect=[True, False, True]), Mock()
+    socket = fast._Listening(Way(url="ws://127.0.0.1:9"), hear)
+    socket._transport, socket._flood = transport, Mock()
+
+    def comes(kind: object, content: bytes, *, fin: bool = True) -> list[object]:
+        transport.reset_mock()
+        frame = Mock(msg_type=kind, fin=fin, **{"get_payload_as_bytes.return_value": content})
+        frame.get_close_code.return_value = 1001
+        socket.on_ws_frame(transport, frame)
+        return list(transport.mock_calls)
+
+    end = call.disconnect(graceful=False)
+    assert [comes(kinds.TEXT, b"a", fin=False), comes(kinds.PING, b"x"), comes(kinds.CONTINUATION, b"b")] == [[]] * 3
+    assert comes(kinds.BINARY, b"c") == [end]
+    assert comes(kinds.TEXT, b"d") == []
+    assert hear.mock_calls == [call(b"ab"), call(b"c"), call(b"d")]
+    assert comes(kinds.BINARY, b"x" * (LARGEST_MESSAGE + 1), fin=False) == [end]
+    assert comes(kinds.CLOSE, b"") == [call.send_close(1001), call.disconnect()]
+    assert len(socket._flood.came.mock_calls) == 7
+    socket.on_ws_disconnected(transport)
+    assert socket._flood.end.mock_calls == [call()]
+
+
 async def test_a_plain_socket_asks_whether_the_other_side_lives_and_does_not_wait_long_for_its_end() -> None:
     """As often as the fast one."""
 
@@ -771,6 +798,31 @@ async def test_a_candle_may_be_five_seconds_ahead(second: int, beyond: bool) -> 
     heard: list[StreamCandle] = []
     client._take(candle(), heard.append)
     assert len(heard) == (0 if beyond else 1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"type": "candle.1m"}, "of another unit: KRW-BTC candle.1m 2026-11-02T00:03:00"),
+        ({"code": "KRW-ETH"}, "of a market nobody asked for: KRW-ETH candle.3m 2026-11-02T00:03:00"),
+        (
+            {"candle_date_time_utc": "2026-11-02T00:06:00", "code": "KRW-BTC"},
+            "from the future: KRW-BTC candle.3m 2026-11-02T00:06:00",
+        ),
+    ],
+)
+async def test_what_is_odd_about_a_candle_is_said(
+    changes: dict[str, str], words: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its market and its time; of no markets nothing is subscribed."""
+    moment = datetime(2026, 11, 2, 0, 5, tzinfo=UTC)
+    client = CandleStream("ws://127.0.0.1:9", timedelta(minutes=3), rng=random.Random(1), latest=lambda: moment)
+    client.wanted(frozenset({"KRW-BTC"}))
+    with caplog.at_level(logging.WARNING, "upbit.stream"):
+        client._take(candle(**changes), lambda _: pytest.fail("it was told"))
+    assert caplog.messages == [f"frame {words} url=ws://127.0.0.1:9"]
+    client.wanted(frozenset())
+    assert client._subscription is None
 
 
 async def test_a_stream_of_everything_asks_for_trades_and_books() -> None:
