@@ -62,7 +62,7 @@ def run(config: Config, options: argparse.Namespace) -> int:
             sign = mark(finding.level, sys.stdout.encoding)
             shown = f"\x1b[{COLOURS[finding.level]}m{sign}\x1b[0m" if coloured else sign
             print(f"{shown} {finding.name}: {getattr(finding, config.language)}")  # noqa: T201 - what a person reads
-    return max((finding.code for finding in findings), default=OK)
+    return max(finding.code for finding in findings)
 
 
 def mark(level: str, encoding: str) -> str:

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import sys
+import uuid
 from argparse import Namespace
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -24,7 +25,9 @@ from tests.helpers.parts import only
 from tests.helpers.wire import SECRET, http, serving
 from upbit.errors import InsufficientFunds, InvalidKey, OutcomeUnknown, error_from
 from upbit.models import ApiKey
+from upbit.network import Network
 from upbit.rest import Upbit
+from upbit.transport import open_session
 
 if TYPE_CHECKING:
     from tests.helpers.wire import Wire
@@ -55,10 +58,13 @@ def short(findings: list[Finding]) -> dict[str, str]:
     return {finding.name: finding.level for finding in findings}
 
 
-async def test_everything_a_live_start_needs_is_examined(tmp_path: Path) -> None:
+async def test_everything_a_live_start_needs_is_examined(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The folder, the exchange and its clock, each permission by a question that changes nothing, the key's end."""
-    config = Config(access_key=Secret("AK"), secret_key=Secret(SECRET), data_dir=tmp_path)
+    config = Config(access_key=Secret("AK"), secret_key=Secret(SECRET), data_dir=tmp_path, no_proxy="a.example")
+    opened = Mock(wraps=open_session)
+    monkeypatch.setattr("cli.check.open_session", opened)
     found, wire = await examined(config, MARKETS, LISTED, LISTED, TESTED, KEYS, NO_RIGHT)
+    assert opened.mock_calls == [call(Network(no_proxy="a.example"), url=f"http://127.0.0.1:{wire.port}")]
     assert short(found) == {
         "data": "ok",
         "stream": "ok",
@@ -85,6 +91,7 @@ async def test_everything_a_live_start_needs_is_examined(tmp_path: Path) -> None
         "GET /v1/api_keys",
         "DELETE /v1/withdraws/coin",
     ]
+    assert uuid.UUID(wire.seen[5].split("?uuid=")[1].split()[0]).version == 4  # of a withdrawal that nobody made
     order = json.loads(wire.bodies[3])
     assert order.pop("identifier").startswith("check-")
     assert order == {"market": "KRW-BTC", "side": "bid", "ord_type": "price", "price": "6000", "smp_type": "none"}
@@ -163,8 +170,11 @@ async def test_an_answer_is_told_by_what_a_person_can_do(
 
     found = await check.tried("exchange", ask)
     assert (found.name, found.level, found.code) == ("exchange", level, code)
-    assert said in found.en
     assert found.ko != found.en
+    if level == "fail":
+        assert said in found.en
+    else:
+        assert (found.en, found.ko) == (said, {"ok": "정상", "warn": "권한은 있지만 원화가 부족합니다"}[level])
 
 
 @pytest.mark.parametrize(
@@ -221,15 +231,21 @@ def test_a_data_folder_that_cannot_be_written_is_told_with_the_user_who_needs_it
 
 
 @pytest.mark.parametrize(
-    ("name", "said"), [("picows", "uses picows"), ("websockets", "uses websockets; lighter with picows installed")]
+    ("name", "ko", "en"),
+    [
+        ("picows", "picows 사용", "uses picows"),
+        (
+            "websockets",
+            "websockets 사용; picows를 설치하면 더 가볍습니다",
+            "uses websockets; lighter with picows installed",
+        ),
+    ],
 )
-def test_who_reads_the_stream_is_told(name: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_reads_the_stream_is_told(name: str, ko: str, en: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """And what would read it with less work."""
     library = Mock(return_value=name)
     monkeypatch.setattr("cli.check.library", library)
-    found = check.stream()
-    assert (found.name, found.level, found.en) == ("stream", "ok", said)
-    assert ("설치" in found.ko, found.ko.startswith(f"{name} 사용")) == (name != "picows", True)
+    assert check.stream() == Finding(name="stream", level="ok", ko=ko, en=en)
     assert library.mock_calls == [call(on_uvloop=True)]
 
 
