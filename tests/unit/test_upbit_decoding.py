@@ -21,11 +21,14 @@ from upbit.models import (
     MOST,
     Account,
     Candle,
+    Chance,
     Fill,
     Order,
+    StreamCandle,
     StreamTicker,
     Ticker,
     ToldFill,
+    from_ms,
     need_amounts,
     need_few_digits,
     need_price,
@@ -357,6 +360,69 @@ def test_each_amount_of_an_order_is_one_that_can_be(name: str, amount: str, word
         msgspec.structs.replace(whole, **{name: Decimal(amount)})
     with pytest.raises(ValueError, match=r"^an order without a uuid$"):
         msgspec.structs.replace(whole, uuid="")
+
+
+CHANCE: dict[str, Any] = {
+    "bid_fee": "0.0005",
+    "ask_fee": "0.0006",
+    "market": {"id": "KRW-BTC", "bid": {"min_total": "5000"}, "ask": {"min_total": "6000"}},
+    "ask_account": {"currency": "BTC", "balance": "1.5", "locked": "0.5"},
+}
+
+
+def test_what_orders_cost_and_may_be_is_read_with_what_can_be_sold() -> None:
+    """Fees of both sides, least totals of both; a balance that cannot be read is unknown, and hides nothing else."""
+    told = decode(json.dumps(CHANCE).encode(), Chance)
+    assert (told.bid_fee, told.ask_fee) == (Decimal("0.0005"), Decimal("0.0006"))
+    assert (told.market.bid.min_total, told.market.ask.min_total) == (Decimal(5000), Decimal(6000))
+    assert (told.market.market, told.market.state, told.coins) == ("KRW-BTC", "active", Decimal(2))
+    odds: list[object] = [None, [], {"currency": "BTC"}, {"currency": "BTC", "balance": "-1", "locked": "0"}]
+    for odd in odds:
+        assert decode(json.dumps({**CHANCE, "ask_account": odd}).encode(), Chance).coins is None
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"bid_fee": "-0.1"},
+        {"ask_fee": "-0.1"},
+        *[{"market": {**CHANCE["market"], side: {"min_total": "-1"}}} for side in ("bid", "ask")],
+    ],
+)
+def test_a_fee_or_a_least_total_below_nothing_is_no_answer(changed: dict[str, object]) -> None:
+    """Each by itself."""
+    with pytest.raises(OutcomeUnknown, match="not an amount"):
+        decode(json.dumps(CHANCE | changed).encode(), Chance)
+
+
+def heard(**changed: object) -> StreamCandle:
+    """Return a candle that is told with changes."""
+    frame = {**CANDLE, "type": "candle.1m", "code": "KRW-BTC", "high_price": 3, "low_price": 1, **changed}
+    return msgspec.json.decode(json.dumps(frame), type=StreamCandle)
+
+
+@pytest.mark.parametrize(
+    "changed", [{}, {"opening_price": 1, "trade_price": 3}, {"opening_price": 3, "trade_price": 1}]
+)
+def test_a_candle_that_is_heard_may_begin_and_end_at_its_edges(changed: dict[str, int]) -> None:
+    """They are in its range."""
+    assert heard(**changed).opened_at == datetime(2026, 11, 24, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"low_price": 2.5}, *[{name: price} for name in ("opening_price", "trade_price") for price in (0.5, 3.5, -1)]],
+)
+def test_a_candle_beside_its_own_range_is_none(changed: dict[str, float]) -> None:
+    """Nor is one of no price."""
+    with pytest.raises(msgspec.ValidationError, match=r"not a (candle: [0-9. ]+|price: -1)"):
+        heard(**changed)
+
+
+def test_a_moment_in_milliseconds_is_that_of_utc() -> None:
+    """Whatever the machine's zone; parts of a second are kept."""
+    found = from_ms(1_795_000_000_123)
+    assert (found.isoformat(), found.tzinfo) == ("2026-11-18T11:06:40.123000+00:00", UTC)
 
 
 def test_a_fill_that_is_told_says_why_it_is_none() -> None:
