@@ -43,7 +43,7 @@ class Signer:
     The secret is used as raw text: it is not base64. Upbit's are shorter than HS512 likes, and cannot be padded.
     """
 
-    def __init__(self, secret_key: str, algorithm: str = "HS512") -> None:
+    def __init__(self, secret_key: str, algorithm: str) -> None:
         with warnings.catch_warnings(action="ignore", category=InsecureKeyLengthWarning):
             whole = jwt.encode({}, secret_key, algorithm)
         self._keyed = hmac.new(secret_key.encode(), digestmod={"HS256": "sha256", "HS512": "sha512"}[algorithm])

@@ -8,7 +8,7 @@ from uuid import RFC_4122, UUID
 import jwt
 import pytest
 
-from upbit.auth import body_text, encode, query_text, signer, token
+from upbit.auth import body_text, encode, query_text, signer, token, unpadded
 
 SECRET = "0123456789abcdef0123456789abcdef01234567"
 VECTORS = {
@@ -75,6 +75,12 @@ def test_the_published_token_comes_out() -> None:
         "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJhY2Nlc3Nfa2V5IjoiQUsiLCJub25jZSI6IjZmMmQ2ZjBlLTFkNmMtNGI3Zi05YzNlLTZi"
         "MWI2YzFkMmUzZiJ9.2edx93fnr6aCpXtArQLuX3M5kWt4Jv7Q7WVjqNCghqA"
     )
+
+
+def test_only_padding_is_taken_off() -> None:
+    """A signature may end in any letter."""
+    assert [unpadded(content) for content in (b"", b"a", b"ab", b"abc")] == [b"", b"YQ", b"YWI", b"YWJj"]
+    assert unpadded(b"\x5d\x75\xd7\xfb\xff\xff") == b"XXXX-___"
 
 
 def test_every_token_is_hs512_and_fresh() -> None:
