@@ -115,6 +115,7 @@ def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
         ({}, ["trading.order_krw=5999"], "6000 ~ 100000000"),
         ({}, ["strategy.unit=7"], "240"),
         ({}, ["stategy.unit=1"], "Did you mean 'strategy.unit'"),
+        ({}, ["가=1"], "there is no setting '가'. Did you mean '"),
         ({}, ["risk.exclude=KRW-BTC"], '["KRW-...", ...]'),
         ({}, ["strategy.unit"], "KEY=VALUE"),
     ],

@@ -171,6 +171,7 @@ async def test_a_question_is_asked_as_upbit_reads_it(name: str) -> None:
     assert ("accept-encoding: identity" in headers) is (signed is not None)
     assert ("content-type: application/json; charset=utf-8" in headers) is bool(body)
     assert "accept: application/json" in headers
+    assert ("content-length" in headers) is not wanted.line.startswith("GET ")
 
 
 async def test_what_the_gate_keeps_back_never_leaves_and_nothing_else_is_shown_to_it() -> None:
@@ -241,7 +242,7 @@ async def test_an_order_has_one_name(names: tuple[str | None, str | None]) -> No
     async with open_session() as session:
         upbit = Upbit(session, base_url="http://127.0.0.1:1", access_key="AK", secret_key=SECRET)
         for ask in (upbit.order, upbit.cancel):
-            with pytest.raises(ValueError, match="by its uuid or by its identifier"):
+            with pytest.raises(ValueError, match=r"^an order is named by its uuid or by its identifier$"):
                 await ask(uuid=uuid, identifier=identifier)
 
 

@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import hashlib
 import json
+import time
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -19,9 +20,9 @@ from aiohttp.test_utils import unused_port
 from tests.helpers.wire import DROP, SECRET, Wire, asking, http, serving
 from upbit import transport
 from upbit.errors import MarketUnavailable, NotSent, OrderNotFound, OutcomeUnknown, RateLimited
-from upbit.models import NewOrder, Side
+from upbit.models import NewOrder, Side, from_ms
 from upbit.network import is_safe
-from upbit.rest import Upbit, candle_path, whole_second
+from upbit.rest import Upbit, candle_path, epoch_ms, whole_second
 from upbit.transport import open_session
 
 if TYPE_CHECKING:
@@ -167,7 +168,9 @@ async def test_an_order_does_not_queue_behind_what_has_not_left(
 ) -> None:
     """A connection whose buffers are full takes nothing, and nothing of the order has left."""
     monkeypatch.setattr(BaseProtocol, "writing_paused", property(lambda _: True))
-    with pytest.raises(NotSent):
+    with pytest.raises(
+        NotSent, match=r"^POST /v1/orders: ClientConnectionError what was written before has not left yet$"
+    ):
         await upbit.place(BUY)
     assert wire.seen == []
 
@@ -311,13 +314,30 @@ def test_plain_http_never_leaves_this_machine(url: str, safe: bool) -> None:  # 
 
 
 @pytest.mark.parametrize(
-    "call",
-    [lambda: candle_path(timedelta(minutes=7)), lambda: whole_second(datetime(2026, 1, 1))],  # noqa: DTZ001
+    ("call", "words"),
+    [
+        (lambda: candle_path(timedelta(minutes=7)), "Upbit has no candles of 0:07:00"),
+        (lambda: whole_second(datetime(2026, 1, 1)), "a time without a zone: 2026-01-01 00:00:00"),  # noqa: DTZ001
+        (lambda: epoch_ms(datetime(2026, 1, 1)), "a time without a zone: 2026-01-01 00:00:00"),  # noqa: DTZ001
+    ],
 )
-def test_our_own_mistakes_are_told_before_anything_is_sent(call: Callable[[], str]) -> None:
+def test_our_own_mistakes_are_told_before_anything_is_sent(call: Callable[[], str], words: str) -> None:
     """A unit Upbit does not have and a time without a zone are errors of the caller."""
-    with pytest.raises(ValueError, match=r"."):
+    with pytest.raises(ValueError, match=f"^{words}$"):
         call()
+
+
+def test_times_are_asked_for_in_utc_wherever_the_machine_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Most stand in Korea."""
+    monkeypatch.setenv("TZ", "Asia/Seoul")
+    try:
+        time.tzset()
+        assert whole_second(datetime(2026, 1, 1, tzinfo=UTC)) == "2026-01-01T00:00:00Z"
+        assert epoch_ms(datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC)) == "1000"
+        assert from_ms(1000) == datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 def test_a_moment_is_rounded_up_to_the_second() -> None:

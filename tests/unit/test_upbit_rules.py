@@ -116,13 +116,19 @@ def test_orders_are_spelled_as_upbit_reads_them() -> None:
 
 
 @pytest.mark.parametrize(
-    ("total", "volume", "identifier"),
-    [("1", "1", "a"), (None, None, "a"), ("0", None, "a"), ("NaN", None, "a"), ("0.000000001", None, "a"),
-     ("1", None, ""), ("1", None, "a b"), ("1", None, "a" * 65)],
+    ("total", "volume", "identifier", "words"),
+    [
+        *[(*amounts, "a", "a buy has a positive total, a sell a positive volume: NewOrder")
+          for amounts in (("1", "1"), (None, None), (None, "1"), ("0", None), ("-1", None), ("NaN", None))],
+        ("0.000000001", None, "a", "Upbit takes at most 8 decimals: NewOrder"),
+        *[("1", None, name, "an identifier has at most 64 plain characters") for name in ("", "a b", "a" * 65)],
+    ],
 )  # fmt: skip
-def test_an_order_that_cannot_be_meant_cannot_be_made(total: str | None, volume: str | None, identifier: str) -> None:
+def test_an_order_that_cannot_be_meant_cannot_be_made(
+    total: str | None, volume: str | None, identifier: str, words: str
+) -> None:
     """Two amounts, none, nothing, too many decimals, or a name Upbit would not take."""
-    with pytest.raises(ValueError, match=r"."):
+    with pytest.raises(ValueError, match=f"^{words}"):
         NewOrder(
             market="KRW-BTC",
             side=Side.BID,
