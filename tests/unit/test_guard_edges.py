@@ -163,6 +163,17 @@ def test_odd_values_of_settings_are_told_shortly() -> None:
             load({}, overrides=[text])
 
 
+WITHDRAWALS = {
+    Withdrawal.IMPOSSIBLE: ("출금할 수 없는 키입니다", "the key cannot withdraw"),
+    Withdrawal.LOCKED: ("출금 권한이 있지만 잠겨 있습니다.", "The key has the right to withdraw, under a lock."),
+    Withdrawal.POSSIBLE: ("이 API 키는 출금할 수 있습니다.", "This API key can withdraw."),
+    Withdrawal.UNKNOWN: (
+        "이 API 키가 출금할 수 없는지 확인하지 못해",
+        "Whether this API key can withdraw is not known;",
+    ),
+}
+
+
 @pytest.mark.failure("B10")
 @pytest.mark.parametrize(
     ("found", "allowed", "level", "code"),
@@ -175,11 +186,14 @@ def test_odd_values_of_settings_are_told_shortly() -> None:
     ],
 )
 def test_check_says_whether_the_key_can_withdraw(found: Withdrawal, allowed: str, level: str, code: int) -> None:
-    """As the start will judge it."""
-    finding = check.withdrawal(account.Probe(found, ""), load({}, overrides=[f"risk.allow_withdrawal={allowed}"]))
-    assert (finding.level, finding.code) == (level, code)
-    assert finding.ko
-    assert finding.en
+    """As the start will judge it; what Upbit answered is told where that says nothing certain."""
+    config = load({}, overrides=[f"risk.allow_withdrawal={allowed}"])
+    finding = check.withdrawal(account.Probe(found, "an odd answer"), config)
+    assert (finding.name, finding.level, finding.code) == ("withdrawal", level, code)
+    ko, en = WITHDRAWALS[found]
+    assert (finding.ko.startswith(ko), finding.en.startswith(en)) == (True, True)
+    for said in (finding.ko, finding.en):
+        assert said.endswith(" (Upbit: an odd answer)") is (found is Withdrawal.UNKNOWN)
 
 
 @pytest.mark.parametrize("as_json", [True, False])

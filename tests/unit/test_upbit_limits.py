@@ -63,14 +63,20 @@ async def ask(limiter: RateLimiter, group: str, left: list[float], *, takes: flo
 @pytest.mark.parametrize(
     ("group", "limit", "window"), [("order-test", 8, 1), ("order", 12, 1), ("order-cancel-all", 1, 2)]
 )
-def test_no_window_ever_holds_more_than_the_limit(group: str, limit: int, window: float) -> None:
+@pytest.mark.parametrize("urgent", [False, True])
+def test_no_window_ever_holds_more_than_the_limit(
+    group: str,
+    limit: int,
+    window: float,
+    urgent: bool,  # noqa: FBT001 - a column
+) -> None:
     """However the requests come, `limit + 1` of them never fit into a second."""
 
     async def tell() -> None:
         limiter, left = RateLimiter(), list[float]()
         async with asyncio.TaskGroup() as tasks:
             for _ in range(4 * limit):
-                tasks.create_task(ask(limiter, group, left))
+                tasks.create_task(ask(limiter, group, left, urgent=urgent))
         assert len(left) == 4 * limit
         assert all(late - early > window for early, late in zip(left, left[limit:], strict=False))
         assert left[-1] - left[0] == pytest.approx(3 * window * WINDOW_S)

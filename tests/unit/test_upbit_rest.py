@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import json
 import time
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from aiohttp.base_protocol import BaseProtocol
 from aiohttp.http import SERVER_SOFTWARE
 from aiohttp.test_utils import unused_port
 
+from simulation.loop import PacedLoop
 from tests.helpers.wire import DROP, SECRET, Wire, asking, http, serving
 from upbit import transport
 from upbit.errors import MarketUnavailable, NotSent, OrderNotFound, OutcomeUnknown, RateLimited
@@ -161,6 +163,45 @@ async def test_an_answer_that_is_only_announced_is_waited_for(wire: Wire, upbit:
     """103 Early Hints, as a network in between may send it, is no answer."""
     wire.answers = [b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" + http(201, ORDER)]
     assert (await upbit.place(BUY)).uuid == "u1"
+
+
+@pytest.mark.parametrize(("pause_s", "waited_s"), [(None, 8.0), (3.0, 10.0)])
+def test_an_exchange_that_falls_silent_or_never_ends_is_not_waited_for(pause_s: float | None, waited_s: float) -> None:
+    """Eight seconds for its next byte, ten for all of them; then nobody knows what became of the order."""
+
+    async def story() -> float:
+        loop, given_up = asyncio.get_running_loop(), asyncio.Event()
+
+        async def trickle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"HTTP/1.1 201 X\r\nContent-Length: 999\r\n\r\n")
+            while not reader.at_eof():
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(pause_s):
+                        await reader.read()
+                writer.write(b" ")
+            writer.close()
+            with suppress(ConnectionError):
+                await writer.wait_closed()
+            given_up.set()
+
+        async with await asyncio.start_server(trickle, "127.0.0.1", 0) as server, open_session() as session:
+            url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+            client, began = Upbit(session, base_url=url, access_key="AK", secret_key=SECRET), loop.time()
+            with pytest.raises(OutcomeUnknown, match="TimeoutError"):
+                await client.place(BUY)
+            waited = loop.time() - began
+            await given_up.wait()
+        return waited
+
+    with asyncio.Runner(loop_factory=PacedLoop) as runner:
+        assert runner.run(story()) == pytest.approx(waited_s, abs=0.5)
+
+
+async def test_an_answer_without_a_length_is_read_until_its_end(wire: Wire, upbit: Upbit) -> None:
+    """As a gateway may send it."""
+    wire.answers = [b"HTTP/1.1 200 X\r\nConnection: close\r\n\r\n" + json.dumps([]).encode()]
+    assert await upbit.markets() == []
 
 
 async def test_an_order_does_not_queue_behind_what_has_not_left(
