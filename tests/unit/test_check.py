@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
-from unittest.mock import Mock, call
+from unittest.mock import AsyncMock, Mock, call
 
 import pytest
 
@@ -21,6 +21,7 @@ from cli.check import Finding
 from cli.common.exits import CONFIGURATION, ERROR, OK
 from config.settings import Config, Secret, StrategySettings
 from failure import Failure
+from notifier.answers import Delivery, Trouble, WebhookAnswer
 from tests.helpers.parts import only
 from tests.helpers.wire import SECRET, http, serving
 from upbit.errors import InsufficientFunds, InvalidKey, OutcomeUnknown, error_from
@@ -193,7 +194,7 @@ async def test_a_key_that_ends_within_a_month_is_told(name: str, left: timedelta
 
     found = await check.expiry(only(Upbit, api_keys=keys), Config(access_key=Secret("AK")))
     assert (found.name, found.level, found.en) == ("expiry", level, said)
-    assert found.ko != found.en
+    assert found.ko == ("만료일을 알 수 없습니다" if name == "other" else f"{left.days}일 뒤 만료")
 
 
 async def test_an_end_that_cannot_be_asked_takes_no_other_finding_away() -> None:
@@ -247,6 +248,40 @@ def test_who_reads_the_stream_is_told(name: str, ko: str, en: str, monkeypatch: 
     monkeypatch.setattr("cli.check.library", library)
     assert check.stream() == Finding(name="stream", level="ok", ko=ko, en=en)
     assert library.mock_calls == [call(on_uvloop=True)]
+
+
+HOOK = "https://discord.com/api/webhooks/1/token"
+
+
+def not_arriving(trouble: Trouble) -> Finding:
+    """Return what is said of it: whether the network works is no matter of the settings."""
+    code = ERROR if trouble is Trouble.UNREACHABLE else CONFIGURATION
+    return Finding(name="webhook", level="fail", ko=trouble.say("ko"), en=trouble.say("en"), code=code)
+
+
+@pytest.mark.parametrize(
+    ("trouble", "wanted"),
+    [
+        (None, Finding(name="webhook", level="ok", ko="알림이 도착합니다", en="messages arrive")),
+        *[(trouble, not_arriving(trouble)) for trouble in Trouble],
+    ],
+)
+async def test_messages_are_tried_the_way_of_the_settings(
+    trouble: Trouble | None, wanted: Finding, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What stands in their way is told in its own words."""
+    outcome = Delivery.TAKEN if trouble is None else Delivery.LATER
+    opened = Mock(wraps=open_session)
+    monkeypatch.setattr("cli.check.open_session", opened)
+    known = None if trouble is Trouble.UNREACHABLE else trouble
+    probed = AsyncMock(return_value=WebhookAnswer(outcome=outcome, why="", trouble=known))
+    monkeypatch.setattr("cli.check.probe", probed)
+    found = await check.webhook(Config(webhook_url=Secret(HOOK), no_proxy="a.example", language="en"))
+    assert found == wanted
+    assert opened.mock_calls == [call(Network(no_proxy="a.example"), url=HOOK)]
+    assert probed.mock_calls[0].args[1:] == (HOOK, "en")
+    none = await check.webhook(Config())
+    assert (none.name, none.level, none.en) == ("webhook", "warn", "no WEBHOOK_URL, no messages")
 
 
 class Terminal(io.StringIO):

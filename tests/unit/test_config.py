@@ -50,6 +50,9 @@ def problems(environ: dict[str, str], *overrides: str, path: Path | None = None)
     with pytest.raises(ConfigError) as caught:
         load(environ, path=path, overrides=overrides)
     assert all(problem.ko for problem in caught.value.problems)
+    for language in ("ko", "en"):
+        lines = [getattr(problem, language) for problem in caught.value.problems]
+        assert caught.value.sentence(language) == "\n".join(lines)
     return [problem.en for problem in caught.value.problems]
 
 
@@ -497,6 +500,7 @@ def test_every_setting_of_every_section_stands_in_the_table_once() -> None:
                 True,
                 None,
                 ["12345678901234567"],
+                Decimal(12345678901234567),
                 "x" * 18,
             ),
         ),
