@@ -79,10 +79,14 @@ def test_who_stops_the_pause_has_the_next_start_at_once(story: Story) -> None:
 
 def test_a_failure_of_long_ago_and_a_clock_that_went_back_cost_nobody_a_pause(story: Story) -> None:
     """Only what repeats itself hammers."""
+    story.folder = story.folder / "new" / "data"
     story.attempts().failed()
-    story.now += timedelta(hours=2)
+    assert story.folder.stat().st_mode & 0o777 == 0o700
+    story.now += timedelta(minutes=59)
+    assert story.attempts().failures() == 1
+    story.now += timedelta(minutes=1)
     assert story.attempts().failures() == 0
-    story.now -= timedelta(hours=3)
+    story.now -= timedelta(hours=2)
     assert story.attempts().failures() == 0
 
 

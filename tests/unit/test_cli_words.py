@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,7 @@ def refused(status: int, name: str) -> BaseException:
         (JournalUnwritable(Path("d"), "x"), 1, "cannot be written", "쓸 수 없습니다"),
         (WrongAccountError(), 1, "another API key", "다른 API 키"),
         (ReplayError("가", "a"), 1, "a", "가"),
+        (OSError(errno.EADDRINUSE, "x"), 1, "Name another one with --port.", "--port로 다른 포트를 지정하세요."),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else None,
 )
@@ -54,7 +56,8 @@ def test_a_failure_a_person_can_mend_is_one_sentence_with_its_code(
 
 def test_a_fault_of_our_own_is_not_hidden_behind_a_sentence() -> None:
     """It keeps its traceback: somebody must mend the program."""
-    assert explain_failure(KeyError("x"), "en") is None
+    for error in (KeyError("x"), OSError(errno.ENOENT, "x")):
+        assert explain_failure(error, "en") is None
 
 
 def test_upbits_own_words_stand_behind_the_explanation() -> None:

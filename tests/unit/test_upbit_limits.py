@@ -146,6 +146,26 @@ def test_whoever_is_cancelled_loses_no_place() -> None:
     story(tell())
 
 
+def test_who_is_refused_and_cancelled_in_one_turn_gives_back_no_place_of_others() -> None:
+    """It never had one."""
+
+    async def tell() -> None:
+        limiter = RateLimiter()
+        holding = [asyncio.create_task(ask(limiter, "order", [], takes=9.0)) for _ in range(12)]
+        await asyncio.sleep(0)
+        waiting = asyncio.create_task(ask(limiter, "order", []))
+        await asyncio.sleep(0)
+        limiter.refused("order", 60.0, penalty=True)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        assert limiter._lanes["order"]._on_the_way == 12
+        await asyncio.wait(holding)
+        assert limiter._lanes["order"]._on_the_way == 0
+
+    story(tell())
+
+
 def test_upbits_own_count_is_believed_when_it_is_lower() -> None:
     """Somebody else spends from the same pocket: places are taken out of use for a window."""
 

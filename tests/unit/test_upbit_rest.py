@@ -198,6 +198,13 @@ def test_an_exchange_that_falls_silent_or_never_ends_is_not_waited_for(pause_s: 
         assert runner.run(story()) == pytest.approx(waited_s, abs=0.5)
 
 
+async def test_what_is_no_answer_at_all_is_told_as_such(wire: Wire, upbit: Upbit) -> None:
+    """With what the parser says of it."""
+    wire.answers = [b"nonsense\r\n\r\n"]
+    with pytest.raises(OutcomeUnknown, match=r"^POST /v1/orders: ClientPayloadError no answer: 400, message"):
+        await upbit.place(BUY)
+
+
 async def test_an_answer_without_a_length_is_read_until_its_end(wire: Wire, upbit: Upbit) -> None:
     """As a gateway may send it."""
     wire.answers = [b"HTTP/1.1 200 X\r\nConnection: close\r\n\r\n" + json.dumps([]).encode()]
