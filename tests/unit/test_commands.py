@@ -290,6 +290,30 @@ def test_a_market_is_sold_on_the_command_line_by_the_trade_that_was_shown(
         assert journal.ordered_sales() == {"t1"}
 
 
+def test_what_the_command_line_orders_bears_its_name_and_says_whether_a_daemon_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the journal itself while none runs; else the daemon is asked, and its answer is the outcome."""
+    config, asked = Config(data_dir=tmp_path), list[Command]()
+    assert len({request.new_id() for _ in range(9)}) == 9
+    monkeypatch.setattr(request, "new_id", lambda: "c1")
+    assert request.give(config, Order.RESUME, ["breach"]) == request.Given(NOTHING, runs=False)
+    with open_reader(tmp_path / "journal.sqlite3") as journal:
+        known = journal.command("c1")
+    assert known is not None
+    assert (known.name, known.by, known.codes) == (Order.RESUME, "cli", ("breach",))
+
+    def obeyed(folder: Path, command: Command) -> str:
+        assert folder == tmp_path
+        asked.append(command)
+        return "done"
+
+    monkeypatch.setattr(request, "obeyed", obeyed)
+    with Journal.open(tmp_path / "journal.sqlite3", lambda: NOW):
+        assert request.give(config, Order.HALT_BUYS) == request.Given("done", runs=True)
+    assert [(one.id, one.name, one.by, one.codes) for one in asked] == [("c1", Order.HALT_BUYS, "cli", ())]
+
+
 def test_a_request_that_a_restart_drops_is_left_again_and_one_that_is_not_taken_is_no_success(
     book: Book, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -67,8 +67,8 @@ def test_a_warning_that_repeats_itself_is_told_once_a_minute_with_how_often(log:
 @pytest.mark.failure("F7")
 def test_a_line_of_the_log_obeys_nobody(log: Log) -> None:
     """What an exchange or a name says moves no cursor and begins no line; a traceback keeps its own."""
-    logging.getLogger("x").warning("said %s", "a\x1b[2J\x07\nb")
-    assert log.lines() == ["said a[2J\\nb"]
+    logging.getLogger("x").warning("said %s", "a\x1b[2J\x07\r\nb")
+    assert log.lines() == ["said a[2J\\r\\nb"]
     logging.getLogger("x").error("failed", exc_info=ValueError("\x1b]0;title"))
     assert "\x1b" not in log.stream.getvalue()
     assert "\nValueError: ]0;title\n" in log.stream.getvalue()

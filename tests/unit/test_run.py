@@ -244,6 +244,15 @@ def test_a_tape_is_recorded_beside_where_it_is_wished(
     assert [(work.func, work.keywords) for work in tape] == [(record_beside, {"keep": keep}) for keep in kept]
 
 
+def test_what_can_be_asked_of_a_start_is_explained() -> None:
+    """In `--help`."""
+    parser = argparse.ArgumentParser(formatter_class=lambda prog: argparse.HelpFormatter(prog, width=200))
+    verb.arguments(parser)
+    shown = [" ".join(line.split()) for line in parser.format_help().splitlines()]
+    assert "--record keep what is heard on tape, in the data folder" in shown
+    assert "--keep DAYS with --record, delete tapes older than this" in shown
+
+
 def test_ctrl_c_during_a_start_has_its_own_code(config: Config, trade: Mock) -> None:
     """Whoever started it has ended it."""
     trade.side_effect = KeyboardInterrupt

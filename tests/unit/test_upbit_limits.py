@@ -173,6 +173,7 @@ def test_upbits_own_count_is_believed_when_it_is_lower() -> None:
         limiter = RateLimiter()
         limiter.observe("default", "group=default; min=1800; sec=3")
         limiter.observe("candle", "group=candles; min=600; sec=0")
+        limiter.observe("order", "group=order; min=700; sec=12")
         limiter.observe("order", "nonsense")
         limiter.observe("order", None)
         assert limiter.free() == {**RateLimiter().free(), "default": 3, "candle": 0}

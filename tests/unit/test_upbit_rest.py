@@ -77,7 +77,7 @@ async def test_an_answer_without_end_is_none(wire: Wire, upbit: Upbit, monkeypat
     monkeypatch.setattr("upbit.http.LARGEST_BODY", len(whole))
     assert [account.currency for account in await upbit.accounts()] == ["KRW"]
     wire.answers = [http(200, whole + b" ")] * 3
-    with pytest.raises(OutcomeUnknown):
+    with pytest.raises(OutcomeUnknown, match=f"an answer larger than {len(whole)} bytes"):
         await upbit.accounts()
     assert wire.answers == []
 
