@@ -35,6 +35,7 @@ from trader.clock import wall_clock
 from trader.guards.watchdog import SystemWatchdog
 from trader.recording import record_beside
 from upbit.errors import InvalidKey, RateLimited
+from upbit.network import Network
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -96,8 +97,9 @@ def test_a_start_says_what_may_be_spent_before_anything_is_asked(
 
 def test_a_start_logs_to_the_file_of_the_settings(config: Config, trade: Mock, monkeypatch: pytest.MonkeyPatch) -> None:
     """The attempt that is counted is of these settings."""
-    configure = Mock()
+    configure, loop = Mock(), Mock(wraps=asyncio.new_event_loop)
     monkeypatch.setattr("cli.common.log.configure", configure)
+    monkeypatch.setattr("cli.run.plain_loop", lambda: loop)
     wanted = replace(config, log_file="bot.log")
     assert verb.run(wanted, OPTIONS) == OK
     assert configure.mock_calls == [call(wanted, wall_clock, file=wanted.log_path)]
@@ -291,7 +293,8 @@ def test_a_journal_that_cannot_be_used_is_told_once_however_often_the_start_is_r
     for _ in range(3):
         with pytest.raises(JournalError):
             verb.run(config, OPTIONS)
-    assert [url for url, _ in told] == [HOOK]
+        assert [url for url, _ in told] == [HOOK]
+    assert ("start" in told[0][1].key, "XX" in told[0][1].key) == (True, False)
     assert "has free space, or change BOT" in str(told[0][1].body)
     monkeypatch.setattr("cli.common.attempts.Attempts.failed", lambda _: 1)
     with pytest.raises(JournalError):
@@ -305,7 +308,11 @@ async def test_a_message_about_the_journal_that_does_not_arrive_is_logged_withou
     """Nothing else can be done about it."""
     answer = WebhookAnswer(outcome=Delivery.LATER, why="TimeoutError")
     monkeypatch.setattr("cli.run.tell_at_once", AsyncMock(return_value=answer))
-    await verb.tell_without_journal(config, JournalUnwritable(config.data_dir, "no"))
+    opened = Mock(wraps=verb.open_session)
+    monkeypatch.setattr("cli.run.open_session", opened)
+    settings = replace(config, no_proxy="a.example")
+    await verb.tell_without_journal(settings, JournalUnwritable(config.data_dir, "no"))
+    assert opened.mock_calls == [call(Network(no_proxy="a.example"), url=HOOK)]
     logged = [record.getMessage() for record in caplog.records if record.name == "start"]
     assert logged == ["start_not_told why=TimeoutError"]
 

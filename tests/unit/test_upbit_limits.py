@@ -7,12 +7,14 @@ import random
 from collections import Counter
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
+from unittest.mock import Mock, call
 
 import pytest
 import uvloop
 
 from sandbox.limits import Limits
 from sandbox.refusals import ApiError
+from tests.helpers.parts import mock
 from tests.helpers.patience import PATIENCE_S
 from upbit.errors import NotSent, RateLimited
 from upbit.limits import (
@@ -223,6 +225,7 @@ def test_a_418_keeps_nobody_waiting_and_ends() -> None:
             with pytest.raises(RateLimited) as told:
                 await late
             assert told.value.retry_after == pytest.approx(30.0)
+            assert told.value.status == 418  # as Upbit would answer, so nobody asks again at once
         await ask(limiter, "order", left)
         await asyncio.sleep(30.0)
         await ask(limiter, "candle", left)
@@ -301,6 +304,43 @@ def test_a_ban_after_one_that_was_none_is_looked_into_as_soon_as_the_first() -> 
             await ask(limiter, "order", left, urgent=True)
             assert left[number] - began == pytest.approx(PROBE_S)
             await asyncio.sleep(60)
+
+    story(tell())
+
+
+def test_something_urgent_that_waits_when_a_ban_begins_is_what_looks_into_it() -> None:
+    """Once all that was on its way has come back; a ban told twice in one breath is no longer than one."""
+
+    async def tell() -> None:
+        limiter, left, loop = RateLimiter(), list[float](), asyncio.get_running_loop()
+        began = loop.time()
+        holding = [asyncio.create_task(ask(limiter, "order", [], takes=2.0)) for _ in range(12)]
+        await asyncio.sleep(0)
+        waiting = [asyncio.create_task(ask(limiter, "order", left, urgent=urgent)) for urgent in (True, False)]
+        await asyncio.sleep(0)
+        for _ in range(2):
+            limiter.refused("order", 600.0, penalty=True)
+        with pytest.raises(RateLimited):
+            await waiting[1]
+        await waiting[0]
+        assert left[0] - began == pytest.approx(PROBE_S)
+        await asyncio.wait(holding)
+
+    story(tell())
+
+
+@pytest.mark.parametrize(("held", "remaining", "crowded"), [(9, 0, 0), (8, 0, 1), (7, 0, 1), (7, 1, 0)])
+def test_a_place_is_left_to_others_who_used_up_the_rest_of_a_window(held: int, remaining: int, crowded: int) -> None:
+    """More than one of theirs, and none left; one may be ours, on its way."""
+
+    async def tell() -> None:
+        budget = mock(Budget, places=Mock(return_value=10))
+        lane = Lane(10, WINDOW_S, budget)
+        for _ in range(held):
+            await lane.enter(urgent=False)
+        lane.believe(remaining)
+        assert len(budget.crowded.mock_calls) == crowded
+        assert budget.beside.mock_calls == [call(10 - held - remaining, asyncio.get_running_loop().time())]
 
     story(tell())
 

@@ -10,12 +10,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
-from aiohttp import web
+from aiohttp import DummyCookieJar, web
 from websockets.asyncio.server import ServerConnection, serve
 
 from tests.helpers.certificates import Authority, authority, proxy_to
 from tests.helpers.wire import Wire
 from upbit.errors import ExchangeError
+from upbit.http import TIMEOUT
 from upbit.network import DIRECT, Network, is_loopback
 from upbit.rest import Upbit
 from upbit.stream import TickerStream
@@ -107,6 +108,15 @@ async def test_a_certificate_of_an_unknown_authority_is_not_believed(own: Author
         with pytest.raises(ExchangeError):
             await listed(f"https://localhost:{wire.port}")
         assert wire.seen == []
+
+
+async def test_a_session_waits_for_nobody_without_end_and_remembers_nobody() -> None:
+    """For Upbit and for Discord: no cookie of theirs comes back to them."""
+    async with open_session() as session:
+        assert session.timeout == TIMEOUT
+        assert None not in {TIMEOUT.total, TIMEOUT.connect, TIMEOUT.sock_read}
+        assert isinstance(session.cookie_jar, DummyCookieJar)
+        assert dict(session.headers) == {"Accept": "application/json"}
 
 
 def test_whom_we_believe_does_not_hang_on_the_machine(own: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
