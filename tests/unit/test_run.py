@@ -36,6 +36,7 @@ from trader.guards.watchdog import SystemWatchdog
 from trader.recording import record_beside
 from upbit.errors import InvalidKey, RateLimited
 from upbit.network import Network
+from upbit.transport import open_session
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -104,6 +105,7 @@ def test_a_start_logs_to_the_file_of_the_settings(config: Config, trade: Mock, m
     assert verb.run(wanted, OPTIONS) == OK
     assert configure.mock_calls == [call(wanted, wall_clock, file=wanted.log_path)]
     assert trade.mock_calls == [call(wanted, Attempts.of(wanted, wall_clock), tape=[])]
+    assert loop.mock_calls == [call()]
 
 
 def test_settings_that_cannot_be_used_are_told_once_and_with_a_pause_between_starts(
@@ -308,7 +310,7 @@ async def test_a_message_about_the_journal_that_does_not_arrive_is_logged_withou
     """Nothing else can be done about it."""
     answer = WebhookAnswer(outcome=Delivery.LATER, why="TimeoutError")
     monkeypatch.setattr("cli.run.tell_at_once", AsyncMock(return_value=answer))
-    opened = Mock(wraps=verb.open_session)
+    opened = Mock(wraps=open_session)
     monkeypatch.setattr("cli.run.open_session", opened)
     settings = replace(config, no_proxy="a.example")
     await verb.tell_without_journal(settings, JournalUnwritable(config.data_dir, "no"))
