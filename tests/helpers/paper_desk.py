@@ -86,20 +86,35 @@ class Fills:
             book = self._live.known_book(market)
             assert book is not None
             known_ms = max(book.at_ms, self._looked.get(market, 0))
-            self.all.append(Seen(order, fill, book, known_ms, self._live.flowing))
+            self.all.append(Seen(order, fill, book, known_ms, self._live.flowing, self._among_us(market, fill)))
+
+    def _among_us(self, market: str, fill: Fill) -> bool:
+        """Return whether the other side was an order that rests here: it was filled just before."""
+        last = self.all[-1] if self.all else None
+        return last is not None and (
+            last.fill.maker,
+            last.order.asked.market,
+            last.fill.price,
+            last.fill.volume,
+            last.fill.at_ms,
+        ) == (True, market, fill.price, fill.volume, fill.at_ms)
 
     def on_assets(self, *_: object) -> None:
         """Balances are looked at in the end."""
 
 
 class Seen(NamedTuple):
-    """A fill, the book that was known then, until when it is known to have been true, and whether all was heard."""
+    """A fill, the book that was known then, until when it is known to have been true, and whether all was heard.
+
+    `among_us`: the other side was an order of this exchange, which shows a price of its own.
+    """
 
     order: Order
     fill: Fill
     book: Book
     known_ms: int
     flowing: bool
+    among_us: bool
 
     def wrong(self) -> str:
         """Return what about it cannot be; nothing when all is well."""
@@ -108,7 +123,7 @@ class Seen(NamedTuple):
         if self.known_ms < self.order.created_ms + LATENCY_MS:
             return "filled by a book of before"
         levels = self.book.asks if self.order.asked.side == "bid" else self.book.bids
-        if not self.fill.maker and self.fill.price not in {level.price for level in levels}:
+        if not self.fill.maker and not self.among_us and self.fill.price not in {level.price for level in levels}:
             return "filled at a price nobody showed"
         return ""
 
