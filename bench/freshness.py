@@ -56,6 +56,8 @@ if TYPE_CHECKING:
     from trader.app import App
 
 UNIT = timedelta(minutes=1)
+MINUTES = {"volatility_breakout": 15}
+"""Of a candle, where it is not one: this window holds a week, and a week of minutes takes half an hour to fetch."""
 KEYS = ("bench-access-key", "bench-secret-key-0123456789abcdef01234567")
 SECOND = ("other-access-key", "other-secret-key-0123456789abcdef01234567")
 SWEEP_A_SECOND = 10
@@ -85,19 +87,20 @@ class Seen:
 
 
 class Watched(Guarded[str, "Snapshot"]):
-    """A shared dict that notes when each market's verdict about a candle was there first."""
+    """A shared dict that notes when each market's verdict of a minute was there first."""
 
-    def __init__(self, seen: Seen) -> None:
+    def __init__(self, seen: Seen, unit: timedelta) -> None:
         super().__init__()
-        self._seen = seen
+        self._seen, self._longer = seen, unit > UNIT
 
     async def replace(self, items: Mapping[str, Snapshot]) -> None:
         """Put `items` in the place of everything, and look at the clock."""
         await super().replace(items)
         now = wall_clock()
         for market, snapshot in items.items():
-            told = self._seen.published.setdefault(snapshot.candle_closed_at, {})
-            told.setdefault(market, (now - snapshot.candle_closed_at).total_seconds())
+            closed_at = last_close(snapshot.price_as_of, UNIT) if self._longer else snapshot.candle_closed_at
+            told = self._seen.published.setdefault(closed_at, {})
+            told.setdefault(market, (now - closed_at).total_seconds())
 
 
 @contextlib.asynccontextmanager
@@ -149,7 +152,7 @@ async def second_daemon(url: str, folder: Path, *, wanted: bool) -> AsyncIterato
 
 def watched(app: App, seen: Seen) -> None:
     """Look at what the daemon publishes and asks for."""
-    app.state.snapshot_dict = Watched(seen)
+    app.state.snapshot_dict = Watched(seen, app.candles.unit)
     app.upbit.on_answer = seen.answered
     ask = app.upbit.candles
 
@@ -236,7 +239,7 @@ async def unequal(app: App, upbit: Upbit) -> tuple[list[str], int]:
     for market in list(app.candles.series()):
         ours, until = app.candles.series()[market], app.candles.as_of(market)
         assert until is not None
-        page = to_arrays(reversed(await upbit.candles(market, UNIT, count=200, to=until)))
+        page = to_arrays(reversed(await upbit.candles(market, app.candles.unit, count=200, to=until)))
         if differences(ours, page):
             mine, theirs = (
                 {one: of(arrays, n) for n, one in enumerate(arrays.opened_at_ms)} for arrays in (ours, page)
@@ -260,7 +263,8 @@ async def run(options: argparse.Namespace, folder: Path) -> None:
     ):
         environ = {"ACCESS_KEY": KEYS[0], "SECRET_KEY": KEYS[1], "UPBIT_BASE_URL": url, "BOT_DATA_DIR": str(folder)}
         first, *others = [
-            load(environ, overrides=["strategy.unit=1", f"strategy.name={name}"]) for name in options.strategy
+            load(environ, overrides=[f"strategy.unit={MINUTES.get(name, 1)}", f"strategy.name={name}"])
+            for name in options.strategy
         ]
         async with running(first, seen := Seen()) as app:
             say("first start to all judged", f"{await all_judged(seen, options.markets):6.1f} s")
