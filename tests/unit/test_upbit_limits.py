@@ -329,6 +329,27 @@ def test_something_urgent_that_waits_when_a_ban_begins_is_what_looks_into_it() -
     story(tell())
 
 
+def test_a_look_into_a_ban_that_nobody_answers_is_not_repeated_at_once() -> None:
+    """The next urgent one waits as long as the first."""
+
+    async def tell() -> None:
+        limiter, left, loop = RateLimiter(), list[float](), asyncio.get_running_loop()
+        began = loop.time()
+        limiter.refused("order", 600.0, penalty=True)
+
+        async def look() -> None:
+            async with limiter.place("order", urgent=True):
+                left.append(loop.time() - began)
+                raise NotSent("no way")
+
+        for _ in range(3):
+            with pytest.raises(NotSent):
+                await look()
+        assert left == pytest.approx([PROBE_S, 2 * PROBE_S, 3 * PROBE_S])
+
+    story(tell())
+
+
 @pytest.mark.parametrize(("held", "remaining", "crowded"), [(9, 0, 0), (8, 0, 1), (7, 0, 1), (7, 1, 0)])
 def test_a_place_is_left_to_others_who_used_up_the_rest_of_a_window(held: int, remaining: int, crowded: int) -> None:
     """More than one of theirs, and none left; one may be ours, on its way."""

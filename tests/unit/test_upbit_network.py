@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
-from aiohttp import DummyCookieJar, web
+from aiohttp import DummyCookieJar, TCPConnector, web
 from websockets.asyncio.server import ServerConnection, serve
 
 from tests.helpers.certificates import Authority, authority, proxy_to
@@ -117,6 +117,9 @@ async def test_a_session_waits_for_nobody_without_end_and_remembers_nobody() -> 
         assert None not in {TIMEOUT.total, TIMEOUT.connect, TIMEOUT.sock_read}
         assert isinstance(session.cookie_jar, DummyCookieJar)
         assert dict(session.headers) == {"Accept": "application/json"}
+        assert session.raise_for_status is False
+        assert isinstance(session.connector, TCPConnector)
+        assert session.connector._keepalive_timeout == 30
 
 
 def test_whom_we_believe_does_not_hang_on_the_machine(own: Authority, monkeypatch: pytest.MonkeyPatch) -> None:

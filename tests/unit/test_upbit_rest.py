@@ -21,11 +21,19 @@ from aiohttp.test_utils import unused_port
 from simulation.loop import PacedLoop
 from tests.helpers.wire import DROP, SECRET, Wire, asking, http, serving
 from upbit import transport
-from upbit.errors import MarketUnavailable, NotSent, OrderNotFound, OutcomeUnknown, RateLimited
+from upbit.errors import (
+    ExchangeError,
+    MarketUnavailable,
+    NonceUsed,
+    NotSent,
+    OrderNotFound,
+    OutcomeUnknown,
+    RateLimited,
+)
 from upbit.models import NewOrder, Side, from_ms
 from upbit.network import is_safe
 from upbit.rest import Upbit, candle_path, epoch_ms, whole_second
-from upbit.transport import open_session
+from upbit.transport import may_repeat, open_session
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -298,11 +306,45 @@ async def test_reads_survive_a_bad_gateway_but_not_for_ever(wire: Wire, upbit: U
     wire.answers = [http(502, b"x")] * 4
     with pytest.raises(OutcomeUnknown):
         await upbit.markets()
-    assert len(wire.seen) == 6
+    assert [head.split()[0] for head in wire.seen] == ["GET"] * 6
     wire.answers = [http(404, {"error": {"name": 404, "message": "Code not found"}})]
     with pytest.raises(MarketUnavailable):
         await upbit.tickers(["KRW-NONE"])
     assert len(wire.seen) == 7
+
+
+def test_a_read_is_asked_again_after_ever_longer_pauses() -> None:
+    """A fifth of a second, then two."""
+
+    async def story() -> float:
+        async with serving() as wire, asking(wire) as upbit:
+            wire.answers = [http(502, b"x")] * 3
+            began = asyncio.get_running_loop().time()
+            with pytest.raises(OutcomeUnknown):
+                await upbit.markets()
+            return asyncio.get_running_loop().time() - began
+
+    with asyncio.Runner(loop_factory=PacedLoop) as runner:
+        assert runner.run(story()) == pytest.approx(0.6, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("error", "again"),
+    [
+        (RateLimited("x", status=429), True),
+        (RateLimited("x", status=418), False),
+        (OutcomeUnknown("x"), True),
+        (OutcomeUnknown("x", status=500), True),
+        (OutcomeUnknown("x", status=200), False),
+        (OutcomeUnknown("x", status=404), False),
+        (NonceUsed("x", status=401), True),
+        (NotSent("x"), True),
+        (OrderNotFound("x", status=404), False),
+    ],
+)
+def test_a_read_is_asked_again_at_once_where_that_can_help(error: ExchangeError, again: bool) -> None:  # noqa: FBT001 - a column
+    """What was refused, or answered in another shape, would be so again; a ban would only grow longer."""
+    assert may_repeat(error) is again
 
 
 @pytest.mark.failure("A21")
