@@ -23,7 +23,7 @@ from cli.common.exits import OK
 from cli.common.options import add_assumptions, add_period
 from cli.common.peak_memory import check_memory
 from cli.common.period import known, open_store, read_markets, read_period, read_unit
-from cli.common.printing import print_json
+from cli.common.printing import folding, print_json
 from strategy import registry
 from strategy.gates import LEADER
 
@@ -212,7 +212,7 @@ def figures_table(report: Report, *, korean: bool) -> Table:
     """Return median and band of every figure, and the baselines."""
     beside = report.baseline_figures()
     names = [BASELINES[name][0 if korean else 1] for name in beside]
-    table = Table("", "중앙값" if korean else "median", "5 ~ 95 %", *names, box=None, padding=(0, 1))
+    table = folding("", "중앙값" if korean else "median", "5 ~ 95 %", *names, padding=(0, 1))
     for name, ko, en, form in ROWS:
         cells = [cell(report, name, figures[name], form) if name in figures else "" for figures in beside.values()]
         median = cell(report, name, report.bands[name].median, form)
@@ -223,7 +223,7 @@ def figures_table(report: Report, *, korean: bool) -> Table:
 def monthly_table(report: Report, *, korean: bool) -> Table:
     """Return the median return of every month, one line a year."""
     months = [f"{month:02}" for month in range(1, 13)]
-    table = Table("월별" if korean else "months", *months, box=None, padding=(0, 1, 0, 0))
+    table = folding("월별" if korean else "months", *months, padding=(0, 1, 0, 0))
     for year in sorted({name[:4] for name in report.monthly}):
         cells = [report.monthly.get(f"{year}-{month}") for month in months]
         table.add_row(year, *(written(one.median, "{:+.0%}") if one else "" for one in cells))

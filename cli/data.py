@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import track
-from rich.table import Table
 
 from backtest.files.check import examine_one
 from backtest.problems import UsageProblem
@@ -17,7 +16,7 @@ from cli.common import bring_in
 from cli.common.exits import ERROR, OK
 from cli.common.options import add_action
 from cli.common.period import known, open_store, read_markets, read_unit
-from cli.common.printing import print_json, print_table
+from cli.common.printing import folding, print_json, print_table
 from trader.clock import wall_clock
 
 if TYPE_CHECKING:
@@ -113,7 +112,7 @@ def check(config: Config, options: argparse.Namespace) -> int:
         return ERROR if faulty else OK
     english = "market first(UTC) last candles gaps missing doubles fault"
     heads = "마켓 처음(UTC) 마지막 캔들 공백 빠짐 중복 문제" if config.language == "ko" else english
-    table = Table(*heads.split(), box=None, padding=(0, 1, 0, 0))
+    table = folding(*heads.split(), padding=(0, 1, 0, 0))
     for one in findings:
         table.add_row(*row_of(one, config.language))
     table.add_row(f"= {len(findings)}", "", "", *(f"{count:,}" for count in total.values()), "")

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.table import Table
 
 from backtest.figures.words import LEAST_DAYS, written
 from backtest.problems import UsageProblem, unwritable
@@ -26,11 +25,13 @@ from cli.common.exits import OK
 from cli.common.options import add_assumptions, add_period
 from cli.common.peak_memory import check_memory, peak_mb
 from cli.common.period import ResearchMissing, open_store, read_markets, read_period, read_unit
-from cli.common.printing import print_json
+from cli.common.printing import folding, print_json
 from cli.report import write
 
 if TYPE_CHECKING:
     import argparse
+
+    from rich.table import Table
 
     from backtest.search.search import Search, SearchPlan
     from config.settings import Config
@@ -280,7 +281,7 @@ def print_choice(found: Search, out: Path | None, reused: int, *, at: int) -> No
 
 def folds_table(found: Search, at: int) -> Table:
     """Return a row for each fold."""
-    table = Table(*(names[at] for names in FOLD_COLUMNS), box=None, padding=(0, 2, 0, 0))
+    table = folding(*(names[at] for names in FOLD_COLUMNS), padding=(0, 2, 0, 0))
     for one in found.chosen:
         figures = one.after.figures
         table.add_row(
@@ -298,7 +299,7 @@ def folds_table(found: Search, at: int) -> Table:
 
 def totals_table(found: Search, hold: dict[str, float], at: int) -> Table:
     """Return the chosen and the shipped parameters and bitcoin over all tests in a row."""
-    table = Table(*(names[at] for names in TOTAL_COLUMNS), box=None, padding=(0, 2, 0, 0))
+    table = folding(*(names[at] for names in TOTAL_COLUMNS), padding=(0, 2, 0, 0))
     days = len(found.after())
     rows = {CHOSEN: found.figures(found.after()), SHIPPED: found.figures(found.shipped()), HOLD: hold}
     for label, figures in rows.items():

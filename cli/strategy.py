@@ -16,7 +16,7 @@ from backtest.figures.words import written
 from backtest.problems import UsageProblem, unwritable
 from cli.common.exits import ERROR, OK
 from cli.common.options import add_action, add_assumptions, add_period
-from cli.common.printing import print_json
+from cli.common.printing import folding, print_json
 from strategy import registry
 
 if TYPE_CHECKING:
@@ -193,7 +193,7 @@ def print_chance(found: ChanceResult, report: Report, at: int) -> None:
     seeds, falls = (spread(np.array(values)) for values in figures)
     rows = (seeds, falls, own, found.again, found.again_drawdown, found.same_moments, found.any_moments)
     names = [row[at].format(seeds=len(report.runs), slots=report.rules.slots) for row in CHANCE_ROWS]
-    table = Table("", "5 %", ("중앙값", "median")[at], "95 %", box=None, padding=(0, 2, 0, 0))
+    table = folding("", "5 %", ("중앙값", "median")[at], "95 %", padding=(0, 2, 0, 0))
     for name, one in zip(names, rows, strict=True):
         form = "{:.0%}" if one in {falls, found.again_drawdown} else "{:+.0%}"
         table.add_row(name, *(written(value, form) for value in (one.p05, one.median, one.p95)))

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import track
-from rich.table import Table
 from rich.text import Text
 
 from backtest.problems import UsageProblem
 from backtest.units import name_of
 from cli.common.exits import ERROR, OK
 from cli.common.period import market_name, open_store, read_unit
-from cli.common.printing import print_json
+from cli.common.printing import folding, print_json
 from trader.clock import wall_clock
 
 if TYPE_CHECKING:
@@ -116,7 +115,7 @@ def ask_again(
 def show(outcomes: Sequence[FileOutcome], language: str, sentence: Mapping[str, str]) -> None:
     """Print a line a file, and what they bring together."""
     console = Console()
-    table = Table(*HEADS[language].split(), box=None, padding=(0, 1, 0, 0))
+    table = folding(*HEADS[language].split(), padding=(0, 1, 0, 0))
     for one in outcomes:
         table.add_row(*(Text(cell) for cell in row_of(one, language)))
     console.print(table)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -14,6 +14,8 @@ from notifier.words import harmless
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from rich.table import Table
 
     from config.settings import Config
     from journal.records import Halt, Trade
@@ -53,6 +55,16 @@ def print_halts(halts: Sequence[Halt], language: str) -> None:
     from views.lines import state_and_halts  # noqa: PLC0415 - it knows much that other verbs do without
 
     print(harmless("\n".join(state_and_halts(halts, language))))
+
+
+def folding(*heads: str, **looks: Any) -> Table:
+    """Return a table whose cells go on in the next line where they are too long: none is cut."""
+    from rich.table import Table  # noqa: PLC0415 - a tenth of a second, which JSON does not need
+
+    table = Table(box=None, **looks)
+    for head in heads:
+        table.add_column(head, overflow="fold")
+    return table
 
 
 def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

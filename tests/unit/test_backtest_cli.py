@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,9 @@ import pytest
 from backtest.figures.words import written
 from backtest.history.candles import Stored
 from backtest.history.store import Store
+from backtest.problems import UsageProblem
 from backtest.units import UNITS
+from cli.common import peak_memory
 from main import main
 from tests.helpers.scripted import UNIT, candles
 
@@ -96,13 +99,15 @@ def test_the_period_is_what_was_asked_for(history: Path, capsys: pytest.CaptureF
 def test_a_person_reads_a_table_and_a_plain_verdict(
     history: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, language: str, word: str
 ) -> None:
-    """In both languages, with the months and the comparison with bitcoin."""
+    """In both languages, with the months and the comparison with bitcoin; at a narrow terminal nothing is cut."""
     monkeypatch.setenv("BOT_LANGUAGE", language)
+    monkeypatch.setenv("COLUMNS", "60")
     assert main(["backtest", "--seeds", "2"]) == 0
     shown = capsys.readouterr().out
     assert word in shown
     assert "Sharpe" in shown or "샤프" in shown
     assert "2024" in shown
+    assert "…" not in shown
 
 
 def test_costs_and_delay_are_assumptions_one_can_change(history: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -284,6 +289,18 @@ def test_a_grid_that_does_not_fit_into_memory_is_refused(
     monkeypatch.setattr("cli.common.peak_memory.physical_memory", lambda: 1000)
     assert main([verb]) == 2
     assert "Choose fewer markets or a shorter period" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("gigabytes", "fits"), [(1.4, False), (1.6, True)])
+def test_what_a_search_is_said_to_need_is_what_one_took(
+    gigabytes: float,
+    fits: bool,  # noqa: FBT001 - a parameter
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Two processes on 125 markets of 14,440 candles held 570 MB each, the one that hands out 341 MB."""
+    monkeypatch.setattr(peak_memory, "physical_memory", lambda: int(gigabytes * 1e9))
+    with contextlib.nullcontext() if fits else pytest.raises(UsageProblem, match=r"about 1\.5 GB .* there are 1\.4"):
+        peak_memory.check_memory(125 * 14_440, processes=2)
 
 
 def test_a_history_shorter_than_the_warm_up_is_said_so(history: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -407,6 +407,19 @@ def test_the_summary_says_what_came_and_what_did_not(home: Path, capsys: pytest.
     assert (code, told["came"], told["files"][0]["form"], told["refused"]) == (0, 12, "csv", 0)
 
 
+def test_a_narrow_terminal_shows_every_letter_of_a_name_and_of_a_reason(
+    home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A long path goes on in the next line: its end is what tells files apart."""
+    name = "candles-of-a-market-with-a-long-name-0123456789.csv"
+    put(home, f"in/{name}", "x")
+    monkeypatch.setenv("COLUMNS", "60")
+    assert main(["data", "import", "in"]) == 1
+    shown = capsys.readouterr().out
+    assert "…" not in shown
+    assert f"in/{name}" in "".join(line.split(" ", 1)[0] for line in shown.splitlines())
+
+
 def test_check_says_what_an_import_would_do_and_keeps_nothing(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The same line a file and the same exit code."""
     put(home, "in/KRW-BTC.csv", OWN_CSV)
