@@ -44,12 +44,13 @@ def answers() -> dict[str, list[float]]:
     high, low, close = prices()
     return {
         "ema": tulipy.ema(close, 10).tolist(),
+        "apo": tulipy.apo(close, 10, 30).tolist(),
         "rsi": tulipy.rsi(close, 14).tolist(),
         "atr": tulipy.atr(high, low, close, 14).tolist(),
     }
 
 
-@pytest.mark.parametrize("name", ["ema", "rsi", "atr"])
+@pytest.mark.parametrize("name", ["ema", "apo", "rsi", "atr"])
 def test_the_installed_library_answers_as_tulipy_did(name: str) -> None:
     """To the last digit where the arithmetic is the same, and to the twelfth elsewhere."""
     recorded = json.loads(RECORD.read_text(encoding="utf-8"))[name]
