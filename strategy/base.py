@@ -7,17 +7,18 @@ one moment, the backtester about thousands in one call, and both run the same li
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from math import nan
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from strategy.relations import RELATIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from datetime import datetime, timedelta
     from decimal import Decimal
 
@@ -121,18 +122,16 @@ class Position:
     highest_price: Decimal  # highest price seen since the entry, KRW
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reason:
+class Reason(msgspec.Struct, frozen=True, kw_only=True):
     """Why something is decided, for people and for the journal."""
 
     code: str  # stable, e.g. "stop", "trend_end", "gate_closed"
     ko: str
     en: str
-    numbers: Mapping[str, float] = field(default_factory=dict)
+    numbers: Mapping[str, float] = msgspec.field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """The answer of `enter`: buy now or not, why, and how far below the entry the protective stop lies."""
 
     buy: bool
@@ -140,8 +139,7 @@ class Entry:
     stop_distance: float | None = None  # KRW per unit below the average entry price; None: no stop
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Exit:
+class Exit(msgspec.Struct, frozen=True, kw_only=True):
     """The answer of `exit`: sell now or not, and why."""
 
     sell: bool

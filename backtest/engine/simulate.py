@@ -127,7 +127,7 @@ def draw_targets(account: Account, column: int) -> bool:
     account.wake(column)
     markets = account.ready.panel.window.markets
     awake = (account.ready.passed[:, column - 1] > account.taken).nonzero()[0].tolist()
-    for row in pick(account.rng, awake, account.free()):
+    for row in pick(account.rng, awake, account.free()) if awake else ():
         account.waiting[markets[row]] = Waiting(row, column - 1, column + account.rules.delay)
         account.taken[account.rows[markets[row]]] = True
     return bool(awake or account.resting)

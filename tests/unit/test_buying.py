@@ -86,7 +86,7 @@ async def test_the_facts_of_a_buy_are_those_of_now(app: Trading) -> None:
     assert found.exposure.spent_today >= 10_000
     await app.state.trading_dict.replace({})
     await app.state.wallet_dict.replace({})
-    bare = await buying.gather_facts(app, SNAPSHOT, replace(ENTRY, stop_distance=None))
+    bare = await buying.gather_facts(app, SNAPSHOT, msgspec.structs.replace(ENTRY, stop_distance=None))
     assert (bare.price, bare.price_as_of) == (SNAPSHOT.price, SNAPSHOT.price_as_of)
     assert (bare.wallet, bare.stop_fraction) == (None, None)
 
@@ -323,5 +323,5 @@ def test_a_trade_without_a_stop_is_planned_without_one(
     distance: float | None, kept: Decimal | None, app: Trading
 ) -> None:
     """No distance, or one of nothing, is no stop."""
-    trade, _ = plans.plan_entry(app, SNAPSHOT, replace(ENTRY, stop_distance=distance), PLAN)
+    trade, _ = plans.plan_entry(app, SNAPSHOT, msgspec.structs.replace(ENTRY, stop_distance=distance), PLAN)
     assert trade.stop_distance == kept
