@@ -81,6 +81,7 @@ def test_only_padding_is_taken_off() -> None:
     """A signature may end in any letter."""
     assert [unpadded(content) for content in (b"", b"a", b"ab", b"abc")] == [b"", b"YQ", b"YWI", b"YWJj"]
     assert unpadded(b"\x5d\x75\xd7\xfb\xff\xff") == b"XXXX-___"
+    assert unpadded(b"\x5d\x75\xd7") == b"XXXX"
 
 
 def test_every_token_is_hs512_and_fresh() -> None:

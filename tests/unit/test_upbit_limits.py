@@ -27,6 +27,7 @@ from upbit.limits import (
     Budget,
     Lane,
     RateLimiter,
+    budget_of,
 )
 
 if TYPE_CHECKING:
@@ -173,7 +174,7 @@ def test_upbits_own_count_is_believed_when_it_is_lower() -> None:
 
     async def tell() -> None:
         limiter = RateLimiter()
-        limiter.observe("default", "group=default; min=1800; sec=3")
+        limiter.observe("ticker", "group=default; min=1800; sec=3")  # Upbit says itself which it has counted
         limiter.observe("candle", "group=candles; min=600; sec=0")
         limiter.observe("order", "group=order; min=700; sec=12")
         limiter.observe("order", "nonsense")
@@ -203,7 +204,7 @@ def test_a_429_empties_the_group_until_the_next_second() -> None:
         limiter, left = RateLimiter(), list[float]()
         began = asyncio.get_running_loop().time()
         limiter.refused("order", None, penalty=False)
-        assert limiter.free()["order"] == 0
+        assert limiter.free() == RateLimiter().free() | {"order": 0}  # of its group alone
         await asyncio.sleep(WINDOW_S - 0.1)
         assert limiter.free()["order"] == 0
         await ask(limiter, "order", left)
@@ -583,6 +584,21 @@ def test_who_sees_nobody_listens_and_then_takes_one_more_every_half_second_but_t
     budget = Budget(10, at_first=3, room=2)
     assert grown(budget, 0.0, 2.4, 2.5, 2.9, 3.0, 3.5, 4.0, 4.5, 5.0) == [3, 3, 4, 4, 5, 6, 7, 8, 8]
     assert grown(Budget(10, at_first=9), 0.0, 2.5, 3.0) == [9, 10, 10]
+
+
+def test_only_in_an_address_two_places_are_left_to_whoever_comes() -> None:
+    """And an answer makes its own group grow, no other; nothing is urgent unless somebody says so."""
+    assert grown(budget_of("candle", 10, {"candle": 8}), 0.0, 2.5) == [8, 8]
+    assert grown(budget_of("order", 12, {}), 0.0) == [12]
+
+    async def tell() -> None:
+        limiter = RateLimiter()
+        async with limiter.place("ticker"):
+            pass
+        assert {group for group, lane in limiter._lanes.items() if lane._budget._grown_at is not None} == {"ticker"}
+        assert limiter.place("order")._urgent is False
+
+    story(tell())
 
 
 def test_who_sees_others_takes_half_at_most_and_only_what_they_leave() -> None:
