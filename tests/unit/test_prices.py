@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import itertools
 import random
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
+from unittest.mock import AsyncMock, Mock
 
 import msgspec
 import pytest
@@ -17,7 +19,8 @@ from hypothesis import strategies as st
 from simulation.loop import PacedLoop
 from state import Closing, Price
 from tests.helpers.parts import make_app, only
-from trader.prices import Inbox, Questions, ask, refresh, share_closing
+from trader.health import Health
+from trader.prices import Inbox, Questions, ask, reconnect_if_silent, refresh, share, share_closing, update_prices
 from upbit.decoding import Rows
 from upbit.errors import MarketUnavailable
 from upbit.models import StreamTicker, Ticker
@@ -25,7 +28,7 @@ from upbit.rest import Upbit
 from upbit.stream import TickerStream
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
 NOW = datetime(2026, 11, 2, tzinfo=UTC)
 NOW_MS = int(NOW.timestamp() * 1000)
@@ -66,7 +69,7 @@ async def test_a_vanished_market_does_not_hide_the_prices_of_the_others() -> Non
     assert [one.market for one in await ask(app.upbit, ["KRW-ETH", "KRW-GONE"], questions)] == ["KRW-ETH"]
     assert [one.market for one in await ask(app.upbit, ["KRW-BTC"], questions)] == ["KRW-BTC"]
     now_s = asyncio.get_running_loop().time()
-    assert questions.due(["KRW-GONE", "KRW-BTC"], now_s) == ["KRW-BTC"]
+    assert questions.due(["KRW-GONE", "KRW-BTC", "KRW-ETH"], now_s) == ["KRW-BTC", "KRW-ETH"]
 
 
 def test_what_upbit_does_not_know_is_asked_for_once_a_minute_and_nothing_more_than_once_a_second() -> None:
@@ -81,6 +84,115 @@ def test_what_upbit_does_not_know_is_asked_for_once_a_minute_and_nothing_more_th
     questions.unlisted(["KRW-GONE"], 130.0)
     assert questions.due(["KRW-GONE"], 189.0) == []
     assert questions.due(["KRW-GONE"], 190.0) == ["KRW-GONE"]
+
+
+def test_old_prices_are_looked_for_four_times_a_second_and_a_look_that_finds_none_costs_no_question() -> None:
+    """What was left out is so beside what is left out later."""
+    questions = Questions()
+    assert [questions.is_time(now_s) for now_s in (0.0, 0.125, 0.25, 0.375, 0.5)] == [True, False, True, False, True]
+    assert questions.due([], 0.0) == []
+    assert questions.due(["KRW-BTC"], 0.25) == ["KRW-BTC"]
+    questions.unlisted(["KRW-A"], 1.0)
+    questions.unlisted(["KRW-B"], 2.0)
+    assert questions.due(["KRW-A", "KRW-B", "KRW-C"], 3.0) == ["KRW-C"]
+
+
+@pytest.mark.parametrize(("age_s", "asked"), [(3.0, 0), (3.1, 1), (-1.0, 0)])
+async def test_a_price_is_asked_for_when_it_is_older_than_three_seconds(age_s: float, asked: int) -> None:
+    """As old as they may be they are not."""
+    tickers = AsyncMock(return_value=Rows())
+    upbit = only(Upbit, tickers=tickers)
+    stream = only(TickerStream, wanted=Mock(), heard=lambda _: True, last_frame=None)
+    app = make_app(upbit=upbit, tickers=stream, clock=lambda: NOW)
+    told = Price(price=Decimal(1), as_of=NOW - timedelta(seconds=age_s))
+    await app.state.trading_dict.replace({"KRW-BTC": told})
+    await refresh(app, Inbox(app), Questions())
+    assert tickers.await_count == asked
+
+
+async def test_only_a_changed_price_of_what_is_traded_wakes_who_decides() -> None:
+    """A younger one of the same height is kept all the same; of two of one moment the first stays."""
+    app, later = make_app(), NOW + timedelta(seconds=1)
+    await app.state.trading_dict.replace({"KRW-A": None, "KRW-B": Price(price=Decimal(5), as_of=NOW)})
+
+    async def told(**prices: Price) -> bool:
+        app.prices_changed.clear()
+        await share(app, {f"KRW-{market}": price for market, price in prices.items()})
+        return app.prices_changed.is_set()
+
+    assert not await told(C=Price(price=Decimal(1), as_of=later), B=Price(price=Decimal(5), as_of=later))
+    assert not await told(B=Price(price=Decimal(6), as_of=later))
+    assert await app.state.trading_dict.snapshot() == {"KRW-A": None, "KRW-B": Price(price=Decimal(5), as_of=later)}
+    last = later + timedelta(seconds=1)
+    assert await told(A=Price(price=Decimal(1), as_of=later), B=Price(price=Decimal(5), as_of=last))
+
+
+@pytest.mark.parametrize(
+    ("silent_s", "traded_s", "reconnects"),
+    [(None, 1, 0), (5, 1, 0), (30, 1, 0), (31, 15, 1), (31, 16, 0), (31, 40, 0), (44, 1, 1), (20, 1, 0)],
+)
+def test_a_socket_that_missed_a_trade_for_long_is_connected_anew(
+    silent_s: float | None, traded_s: float, reconnects: int
+) -> None:
+    """Half a minute of silence, and a trade that it should have told a quarter of one ago."""
+    reconnect = Mock()
+
+    async def look() -> None:
+        await asyncio.sleep(100)
+        now_s = asyncio.get_running_loop().time()
+        stream = only(
+            TickerStream, reconnect=reconnect, last_frame=None if silent_s is None else round(now_s) - silent_s
+        )
+        traded = msgspec.structs.replace(ticker("KRW-BTC"), traded_at_ms=NOW_MS - round(1000 * traded_s))
+        reconnect_if_silent(lambda: NOW, stream, [traded])
+
+    with asyncio.Runner(loop_factory=PacedLoop) as runner:
+        runner.run(look())
+    assert reconnect.call_count == reconnects
+
+
+def test_a_frame_is_shared_at_once_and_each_connection_begins_anew() -> None:
+    """Not at the next second; the loop is heard of under its name."""
+
+    async def story() -> None:
+        loop, states, alive = asyncio.get_running_loop(), list[Callable[[str], None]](), list[str]()
+
+        async def run(put: Callable[[StreamTicker], None], on_state: Callable[[str], None]) -> None:
+            states.append(on_state)
+            await asyncio.sleep(0.5)
+            put(frame(1))
+            await asyncio.sleep(60)
+
+        stream = only(TickerStream, run=run, wanted=Mock(), heard=lambda _: True, last_frame=None)
+        upbit = only(Upbit, tickers=AsyncMock(return_value=Rows()), exchange_time=lambda: None)
+        health = only(Health, alive=alive.append)
+        app = make_app(upbit=upbit, tickers=stream, health=health, clock=lambda: NOW)
+        await app.state.trading_dict.replace({"KRW-BTC": None})
+        async with asyncio.TaskGroup() as tasks:
+            following = tasks.create_task(update_prices(app))
+            began = loop.time()
+            async with asyncio.timeout(5):
+                await app.prices_changed.wait()
+            assert 0.5 <= loop.time() - began < 0.6
+            states[0]("connecting")
+            app.stop.set()
+            await following
+        assert set(alive) == {"update_prices"}
+
+    with asyncio.Runner(loop_factory=PacedLoop) as runner:
+        runner.run(story())
+
+
+async def test_that_a_market_is_an_ordinary_one_is_news_once() -> None:
+    """Also when others are told of in between; one that never was to end costs nothing."""
+    box, _ = inbox()
+    told = []
+    for new in (frame(1), frame(2), frame(1, market="KRW-ETH"), frame(3), frame(4, market_state="DELISTED"), frame(5)):
+        box.put(new)
+        told.append(box.take_closing())
+        await share_closing(box._app.clock, box._app.state, told[-1])
+    market, other = {"KRW-BTC": None}, {"KRW-ETH": None}
+    assert told == [market, {}, other, {}, {"KRW-BTC": "DELISTED"}, market]
 
 
 @pytest.mark.parametrize(("ahead_s", "age_s"), [(0, 3600), (7, 3607), (-30, 3570)])
