@@ -68,7 +68,8 @@ class Flood:
     """Lets what comes in a flood gather in the kernel, and be read together fifty times a second.
 
     Waking up and reading for each message cost more than the message does. One that comes after a while does not wait,
-    and no end of a connection does. Other systems than Linux would not say what has gathered, so there each is read.
+    and no end of a connection does. Other systems than Linux would not say what has gathered, so there each is read, as
+    where no kernel is asked at all (a network in memory).
     """
 
     def __init__(self, transport: asyncio.BaseTransport, patience: Callable[[], float]) -> None:
@@ -81,7 +82,7 @@ class Flood:
 
     def came(self) -> None:
         """Take note that something was read."""
-        if self._timer is not None or not GATHERS:
+        if self._timer is not None or not GATHERS or self._socket is None:
             return
         now, patience = self._loop.time(), self._patience()
         if now < self._until and patience:
