@@ -2,10 +2,11 @@
 
 A server in a process of its own takes orders over TLS and notes when each had arrived whole, by the clock that all
 processes share. Everybody places one order after another on a connection that is open, a tenth of a second apart, each
-client in a process of its own, several rounds in one run. Ours is asked as the daemon asks it, its gate included; once
-without the journal, and once as the daemon does it, where an order is written down, and on the disk, before its first
-byte. Bare asyncio writes a finished request: the road to the server and its waking up, which is in everybody's figure;
-aiohttp alone is the library that ours and ccxt ask.
+client in a process of its own, several rounds in one run. Ours is asked three times: the
+client alone, which signs and keeps to the limits; with the gate of the daemon, which asks the journal about caps and
+deadlines before the first byte; and as the daemon does it, where an order is written down, and on the disk, before
+that. Bare asyncio writes a finished request: the road to the server and its waking up, which is in everybody's figure;
+aiohttp alone is the library that ccxt asks, and whose connections ours uses.
 
     make clients
 
@@ -36,7 +37,7 @@ import uvloop
 
 from bench.beside import ROOT, arguments, in_turn, settings, there
 from bench.certificate import AUTHORITY, serving_tls
-from bench.peers.counting import repeat
+from bench.peers.counting import ACCESS_KEY, SECRET_KEY, repeat
 from config.reading import load
 from journal.records import IntentState, Trade
 from trader.clock import wall_clock
@@ -44,6 +45,7 @@ from trader.daemon import build
 from trader.orders.plans import new_intent
 from upbit.models import NewOrder, Side
 from upbit.network import Network
+from upbit.rest import Upbit
 from upbit.transport import open_session
 
 if TYPE_CHECKING:
@@ -52,7 +54,7 @@ if TYPE_CHECKING:
 
     from trader.app import App
 
-BARE, LIBRARY, OURS, WHOLE = "bare asyncio", "aiohttp alone", "ours", "ours, journal"
+BARE, LIBRARY, OURS, WEIGHED, WHOLE = "bare asyncio", "aiohttp alone", "ours", "ours, gate", "ours, journal"
 PEERS = {"sdk": "upbit-sdk", "ccxt": "ccxt"}
 PAUSE_S = 0.1
 """Ours would wait for Upbit's limit of 12 orders a second."""
@@ -146,15 +148,21 @@ async def library(port: int, ca_file: Path, orders: int) -> None:
         await repeat(place, orders, PAUSE_S)
 
 
-async def ours(port: int, ca_file: Path, folder: Path, orders: int, *, journal: bool) -> None:
-    """Place orders as the daemon does."""
+async def ours(port: int, ca_file: Path, orders: int) -> None:
+    """Place orders with the client alone."""
+    async with open_session(Network(ca_file=ca_file)) as session:
+        url = f"https://127.0.0.1:{port}"
+        upbit = Upbit(session, base_url=url, access_key=ACCESS_KEY, secret_key=SECRET_KEY)
+        await repeat(lambda number: upbit.place(a_buy(number)), orders, PAUSE_S)
+
+
+async def daemon(port: int, ca_file: Path, folder: Path, orders: int, *, journal: bool) -> None:
+    """Place orders as the daemon does, written down or not."""
     config = load(settings(port, ca_file, folder), overrides=["risk.max_day_krw=10000000000"])
     async with build(config, wall_clock, asyncio.Event()) as app:
 
         async def place(number: int) -> None:
-            order = NewOrder(
-                market=f"KRW-B{number}", side=Side.BID, total=Decimal(6000), identifier=f"bench-{os.getpid()}-{number}"
-            )
+            order = a_buy(number)
             if journal:
                 write_down(app, order)
             await app.upbit.place(order)
@@ -165,6 +173,12 @@ async def ours(port: int, ca_file: Path, folder: Path, orders: int, *, journal: 
         gc.collect()
         gc.freeze()  # as `run` does
         await repeat(place, orders, PAUSE_S)
+
+
+def a_buy(number: int) -> NewOrder:
+    """Return an order of its own."""
+    name = f"bench-{os.getpid()}-{number}"
+    return NewOrder(market=f"KRW-B{number}", side=Side.BID, total=Decimal(6000), identifier=name)
 
 
 def write_down(app: App, order: NewOrder) -> None:
@@ -192,8 +206,10 @@ def alone(options: argparse.Namespace) -> None:
             runner.run(bare(options.port, ca_file, orders))
         elif options.alone == LIBRARY:
             runner.run(library(options.port, ca_file, orders))
+        elif options.alone == OURS:
+            runner.run(ours(options.port, ca_file, orders))
         else:
-            runner.run(ours(options.port, ca_file, options.folder, orders, journal=options.alone == WHOLE))
+            runner.run(daemon(options.port, ca_file, options.folder, orders, journal=options.alone == WHOLE))
 
 
 # --- all of them
@@ -227,7 +243,7 @@ def main() -> None:
     if options.alone:
         return alone(options)
 
-    everybody = [BARE, LIBRARY, OURS, WHOLE, *(who for who, package in PEERS.items() if there(package))]
+    everybody = [BARE, LIBRARY, OURS, WEIGHED, WHOLE, *(who for who, package in PEERS.items() if there(package))]
     found = in_turn(options, everybody, partial(measured, options.orders))
     middle = {who: statistics.median(values) for who, values in found.items()}
     print(f"{'':16}{'us, median':>12}{'p90':>8}{'x ccxt':>9}{'x bare':>9}")
@@ -235,8 +251,11 @@ def main() -> None:
         ratios = [value / middle[base] if base in middle else float("nan") for base in ("ccxt", BARE)]
         late = statistics.quantiles(found[who], n=10)[-1]
         print(f"{who:16}{value:12.0f}{late:8.0f}{ratios[0]:9.2f}{ratios[1]:9.2f}")
-    if {OURS, WHOLE} <= middle.keys():
-        print(f"what the journal adds: {middle[WHOLE] - middle[OURS]:.0f} us")
+    if {OURS, WEIGHED, WHOLE} <= middle.keys():
+        adds = (
+            f"the gate adds {middle[WEIGHED] - middle[OURS]:.0f} us, the journal {middle[WHOLE] - middle[WEIGHED]:.0f}"
+        )
+        print(f"{adds} more")
     return None
 
 
