@@ -95,7 +95,8 @@ def test_after_a_kill_wallet_and_journal_agree(tmp_path: Path) -> None:
         balances = LiveDesk(wallet).exchange.accounts.all()
         assert len(balances) > 1
         assert ledger_equal(journal.totals(), balances, Decimal(1_000_000))
-        assert {trade.market.removeprefix("KRW-") for trade in journal.open_trades()} <= balances.keys()
+        held = [trade for trade in journal.open_trades() if trade.volume]  # another may be about to buy at the stop
+        assert {trade.market.removeprefix("KRW-") for trade in held} <= balances.keys()
 
 
 def test_what_traded_on_paper_is_never_opened_by_a_real_daemon(tmp_path: Path) -> None:
