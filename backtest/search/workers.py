@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import multiprocessing
 import os
 from asyncio import CancelledError
@@ -138,13 +139,17 @@ OF_THIS_PROCESS: list[Evaluator] = []
 
 
 def become_judge(evaluator: Evaluator) -> None:
-    """Keep the evaluator in a worker process that has just begun."""
+    """Keep the evaluator in a worker process that has just begun, in which cycles are looked for between two tasks."""
     OF_THIS_PROCESS.append(evaluator)
+    gc.freeze()
+    gc.disable()
 
 
 def judge(task: Task) -> Score:
-    """Judge one task in a worker process."""
-    return OF_THIS_PROCESS[0](task)
+    """Judge one task in a worker process; purchases of a task are many, and no cycle is among them."""
+    score = OF_THIS_PROCESS[0](task)
+    gc.collect()
+    return score
 
 
 @contextlib.contextmanager
