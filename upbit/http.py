@@ -47,14 +47,15 @@ class Request:
 
     def leave(self, connection: Connection, about_us: str) -> None:
         """Write it; `about_us` are headers of every request."""
-        protocol = connection.protocol
-        assert protocol is not None and protocol.transport is not None  # noqa: PT018 - it was just connected
+        protocol, transport = connection.protocol, connection.transport
+        if protocol is None or transport is None or transport.is_closing():
+            raise aiohttp.ClientConnectionError("the connection ended before anything was written")
         if protocol.writing_paused:
             raise aiohttp.ClientConnectionError("what was written before has not left yet")
         told = "".join([f"{name}: {value}\r\n" for name, value in self._told.items()])
         whole = f"{self.line}{about_us}{told}\r\n".encode("ascii") + self._content
         self.begun = True
-        protocol.transport.write(whole)
+        transport.write(whole)
         # what is left can wait until it has left: no answer is read before the next turn of the loop
         protocol.set_response_params(read_until_eof=True, read_timeout=TIMEOUT.sock_read)
         protocol.start_timeout()

@@ -11,8 +11,10 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
+from unittest.mock import Mock
 from urllib.parse import unquote
 
+import aiohttp
 import pytest
 from aiohttp.base_protocol import BaseProtocol
 from aiohttp.http import SERVER_SOFTWARE
@@ -30,6 +32,7 @@ from upbit.errors import (
     OutcomeUnknown,
     RateLimited,
 )
+from upbit.http import Request
 from upbit.models import NewOrder, Side, from_ms
 from upbit.network import is_safe
 from upbit.rest import Upbit, candle_path, epoch_ms, whole_second
@@ -229,6 +232,16 @@ async def test_an_order_does_not_queue_behind_what_has_not_left(
     ):
         await upbit.place(BUY)
     assert wire.seen == []
+
+
+@pytest.mark.parametrize("transport", [None, Mock(**{"is_closing.return_value": True})], ids=["lost", "closing"])
+def test_a_connection_that_ended_just_now_takes_nothing(transport: Mock | None) -> None:
+    """Whoever accepts and hangs up at once has heard of no order, and nobody needs to look for it."""
+    request = Request("POST", "/v1/orders", {}, b"{}")
+    with pytest.raises(aiohttp.ClientConnectionError):
+        request.leave(Mock(transport=transport), "")
+    assert not request.begun
+    assert transport is None or not transport.write.called
 
 
 async def test_the_exchanges_clock_goes_on_after_its_last_word(upbit: Upbit) -> None:
