@@ -540,6 +540,20 @@ def test_what_comes_after_a_while_is_read_at_once_and_a_flood_now_and_then(*, pa
     assert told == FLOOD if patient else [len(data) for data, _ in told] == [1] * 10 + [0]
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing gathers")
+async def test_a_kernel_that_lets_nothing_gather_is_asked_once_and_each_frame_is_read() -> None:
+    """A sandbox of containers may know no SO_RCVLOWAT: the feed lives on without it."""
+    refusing = Mock(**{"setsockopt.side_effect": OSError("Protocol not available")})
+    transport = Mock(**{"get_extra_info.return_value": refusing, "is_closing.return_value": False})
+    flood = Flood(transport, lambda: BUNDLED_S)
+    for _ in range(5):
+        flood.came()
+    flood._read()  # as when the time is over
+    flood.came()
+    flood.end()
+    assert len(refusing.setsockopt.mock_calls) == 1
+
+
 @pytest.mark.parametrize("installed", [True, False])
 def test_picows_is_used_where_it_is_installed_and_only_on_uvloop(
     monkeypatch: pytest.MonkeyPatch, *, installed: bool

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
@@ -13,6 +14,8 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     import ssl
+
+log = logging.getLogger("upbit.sockets")
 
 PING_S = 20.0
 """How often the other side is asked whether it lives, and how long it may take to say so."""
@@ -99,12 +102,17 @@ class Flood:
     def _read(self) -> None:
         self._timer = None
         self._until = self._loop.time() + self._patience()
-        self._read_from(1)
+        if self._socket is not None:
+            self._read_from(1)
 
     def _read_from(self, size: int) -> None:
-        """Have the loop woken from so many bytes on, or the end."""
+        """Have the loop woken from so many bytes on, or the end; where the kernel refuses that, each is read."""
         if not self._transport.is_closing():  # else the number of the socket may be another's already
-            self._socket.setsockopt(SOL_SOCKET, SO_RCVLOWAT, size)
+            try:
+                self._socket.setsockopt(SOL_SOCKET, SO_RCVLOWAT, size)
+            except OSError as error:
+                log.info("frames do not gather error=%s", error)
+                self._socket = None
 
 
 class Parts:
