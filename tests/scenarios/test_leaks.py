@@ -10,6 +10,7 @@ import pytest
 
 from tests.helpers.daemon_desk import told, trading
 from trader.app import EVENTS_KEPT
+from upbit.limits import LIMITS
 from worlds.growth import sizes
 
 if TYPE_CHECKING:
@@ -27,15 +28,19 @@ BROKEN: tuple[Mapping[str, object], ...] = (
 MARKETS = 3
 FACTS = 8
 """The most one event has."""
+PLACES = sum(limit for limit, _ in LIMITS.values())
+"""The most that all groups count for a window: one answer that says none is left fills a group."""
 ROOMS = frozenset({"trader", "upbit", "journal", "notifier", "state", "strategy"})
 EACH_MINUTE = 20
 """How often in a row is measured: what is under way at one moment is not what is kept."""
 
 
 def capacity(path: str, app: App) -> int:
-    """Return how many entries a container may have that is still filling: candles of a history, events of a screen."""
+    """Return how many entries a container may have that is still filling: candles, events, rate limits."""
     if ".arrays." in path:
         return MARKETS * app.candles.history
+    if path.endswith(("._lanes[]._free_at", "._lanes[]._foreign")):
+        return PLACES
     return {"daemon.events": EVENTS_KEPT, "daemon.events[].facts": FACTS * EVENTS_KEPT}.get(path, 0)
 
 
