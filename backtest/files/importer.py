@@ -25,7 +25,10 @@ if TYPE_CHECKING:
     from backtest.history.candles import Candles
     from backtest.history.store import Store
 
-ENDINGS = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", ".feather", ".parquet", ".zip", ".gz", ".bz2", ".xz")
+ENDINGS = (
+    *(".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", ".feather", ".parquet", ".zip", ".gz", ".bz2", ".xz"),
+    *(".xls", ".xlsx", ".h5", ".hdf5"),  # refused by name: whoever keeps candles there would miss them
+)
 """What is looked at in a folder; a file that is named is looked at whatever it is called."""
 HELD = 2_000_000
 """Candles of one market kept in memory before they are written: 110 MB, and a few times that while they are settled."""

@@ -114,7 +114,8 @@ def test_a_page_that_asks_would_be_seen(tmp_path: Path) -> None:
 def test_the_page_names_what_it_rests_on_and_loads_nothing(report: Path) -> None:
     """Costs, parameters, seeds and the comparison with bitcoin stand in it; no element points outside."""
     text = report.read_text(encoding="utf-8")
-    for words in ("quiet trend", "fee_rate", "max_natr", "3 seeds", "holding bitcoin", "default-src 'none'"):
+    known = ("quiet trend", "fee_rate", "max_natr", "3 seeds", "holding bitcoin", "default-src 'none'")
+    for words in (*known, "The history is shorter than 180 days"):
         assert words in text
     assert not re.search(r"<(?:script|link|img|iframe)[^>]+(?:src|href)=", text)
 

@@ -209,6 +209,17 @@ def test_a_folder_is_opened_at_any_depth_and_only_candles_are_looked_at(tmp_path
     assert outcome.clean
 
 
+def test_a_workbook_in_a_folder_is_refused_by_name(tmp_path: Path) -> None:
+    """Whoever keeps candles in one would miss them, and nobody else would be told why."""
+    put(tmp_path, "KRW-BTC.csv", OWN_CSV)
+    put(tmp_path, "old/KRW-ETH.xls", b"\xd0\xcf\x11\xe0")
+    put(tmp_path, "old/KRW-XRP.h5", b"\x89HDF\r\n")
+    good, *bad = import_files(Store(tmp_path / "store"), [tmp_path], WISHES)
+    assert good.markets == ("KRW-BTC",)
+    whys = [outcome.refused.en.partition(".")[0] for outcome in bad if outcome.refused]
+    assert whys == ["this is an Excel workbook", "this is an HDF5 file"]
+
+
 def test_an_archive_of_several_files_tells_of_each(tmp_path: Path) -> None:
     """One of them is bad; the others come in."""
     path = put(tmp_path, "all.zip", zipped(**{"a/KRW-BTC.csv": OWN_CSV.encode(), "KRW-ETH.csv": b"x"}))
