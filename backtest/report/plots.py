@@ -95,7 +95,7 @@ def rolling_plot(report: Report, language: int) -> go.Figure:
         shown = thinned(len(values)) if len(values) else np.empty(0, dtype=np.intp)
         at = korean_time(curve.at_ms[-1] - DAY_MS * np.arange(len(values) - 1, -1, -1))
         figure.add_scatter(x=at[shown], y=values[shown], line={"color": colour, "width": 1.5}, name=name)
-    if len(report.typical.curve.at_ms) and not any(np.isfinite(trace.y).any() for trace in figure.data):
+    if len(of_days(report.typical.curve)) <= ROLLING_DAYS:
         words = (f"기록이 {ROLLING_DAYS}일보다 짧습니다", f"The history is shorter than {ROLLING_DAYS} days")[language]
         figure.add_annotation(text=words, x=0.5, y=0.5, xref="paper", yref="paper", showarrow=False)
     title = (f"샤프 (지난 {ROLLING_DAYS}일)", f"Sharpe of the last {ROLLING_DAYS} days")[language]
