@@ -136,8 +136,15 @@ async def tried(name: str, ask: Callable[[], Awaitable[object]]) -> Finding:
 
 def clock_skew(upbit: Upbit) -> Finding:
     """Compare this machine's clock with the exchange's."""
-    assert upbit.server_date is not None
-    skew = abs(wall_clock() - upbit.server_date)
+    told = upbit.exchange_time()
+    if told is None:
+        return Finding(
+            name="clock",
+            level="warn",
+            ko="거래소의 응답에 시각이 없습니다",
+            en="no answer of the exchange told its time",
+        )
+    skew = abs(wall_clock() - told)
     level = "ok" if skew <= SKEW_WARN else "warn" if skew <= SKEW_FAIL else "fail"
     seconds = f"{skew.total_seconds():.0f}"
     return Finding(

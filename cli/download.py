@@ -77,7 +77,7 @@ async def fetch(config: Config, store: Store, options: argparse.Namespace) -> tu
         await asyncio.sleep(LIMIT_WINDOW_S)
         listed = [market.market for market in await upbit.markets()]
         markets = choose_markets(listed, read_markets(options))
-        now = from_ms(closed_by(upbit.server_date or wall_clock(), unit))
+        now = from_ms(closed_by(upbit.exchange_time() or wall_clock(), unit))
         begin, end = read_period(options, FIRST_DAY, now)
         span = (to_ms(begin), min(to_ms(end), to_ms(now)))
         with shown(quiet=options.json) as show:

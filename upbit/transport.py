@@ -88,7 +88,7 @@ class Transport:
         self._limiter = limiter or RateLimiter()
         self._complaints = Complaints()
         self.circuit = Circuit()
-        self.server_date: datetime | None = None  # the last Date header, UTC, to the second
+        self.server_date: datetime | None = None  # the Date header that tells the time, UTC, to the second
         self.server_date_at: float | None = None  # loop time at which it was heard
         self.on_answer: Answered | None = None  # who keeps every answer as it came
 
@@ -97,10 +97,20 @@ class Transport:
         return self._limiter.free()
 
     def exchange_time(self) -> datetime | None:
-        """Return the time it is at the exchange, by the last Date header: UTC, up to a second late; None before one."""
+        """Return the time it is at the exchange, by Date headers: UTC, up to a second late; None before one."""
         if self.server_date is None or self.server_date_at is None:
             return None
         return self.server_date + timedelta(seconds=asyncio.get_running_loop().time() - self.server_date_at)
+
+    def _hear(self, date: datetime, took_s: float) -> None:
+        """Take note of a Date, unless it agrees with what is known and tells less.
+
+        It was written while the answer was awaited, and shows whole seconds: by so much it may be later there by now.
+        An answer that was long on its way would make the exchange's clock look slow.
+        """
+        known = self.exchange_time()
+        if known is None or not date <= known <= date + timedelta(seconds=1 + took_s):
+            self.server_date, self.server_date_at = date, asyncio.get_running_loop().time()
 
     async def _read(
         self, group: str, path: str, params: Pairs, kind: type[T], *, signed: bool = False, urgent: bool = False
@@ -174,11 +184,14 @@ class Transport:
             if signed:
                 self.circuit.check(permission_of(method, path))
             last()
+            left_s = asyncio.get_running_loop().time()
             try:
                 answer = await self._way.ask(request)
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
                 failure = OutcomeUnknown if request.begun else NotSent
                 raise failure(f"{method} {path}: {type(error).__name__} {error}".rstrip()) from error
+            if date := read_date(answer.headers.get("Date")):
+                self._hear(date, asyncio.get_running_loop().time() - left_s)
             if self.on_answer is not None:
                 self.on_answer(method, target, answer.status, answer.content, signed=signed)
             self._accept(group, method, path, answer, signed=signed, urgent=urgent)
@@ -192,8 +205,6 @@ class Transport:
     def _accept(self, group: str, method: str, path: str, answer: Answer, *, signed: bool, urgent: bool) -> None:
         """Learn the limits from the headers, and raise what a failure means."""
         self._limiter.observe(group, answer.headers.get("Remaining-Req"))
-        if date := read_date(answer.headers.get("Date")):
-            self.server_date, self.server_date_at = date, asyncio.get_running_loop().time()
         placing, permission = method == "POST", permission_of(method, path)
         if answer.status == (HTTPStatus.CREATED if placing else HTTPStatus.OK):
             if signed:

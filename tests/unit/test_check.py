@@ -143,11 +143,18 @@ async def test_a_strategy_that_cannot_be_used_is_found_here_too(tmp_path: Path) 
 )
 def test_a_clock_that_is_off_is_told_by_its_seconds(seconds: int, level: str, code: int) -> None:
     """Ahead or behind; and what to do about it."""
-    found = check.clock_skew(only(Upbit, server_date=NOW + timedelta(seconds=seconds)))
+    found = check.clock_skew(only(Upbit, exchange_time=lambda: NOW + timedelta(seconds=seconds)))
     assert (found.name, found.level, found.code) == ("clock", level, code)
     advice = ("", "") if level == "ok" else (". 시간 동기화(NTP)를 켜세요.", ". Switch on time synchronisation (NTP).")
     assert found.ko == f"거래소 시계와 {abs(seconds)}초 차이{advice[0]}"
     assert found.en == f"{abs(seconds)} s away from the exchange{advice[1]}"
+
+
+def test_an_exchange_that_does_not_tell_its_time_is_no_failure() -> None:
+    """A proxy may have taken it away."""
+    found = check.clock_skew(only(Upbit, exchange_time=lambda: None))
+    assert (found.name, found.level, found.code) == ("clock", "warn", OK)
+    assert (found.ko, found.en) == ("거래소의 응답에 시각이 없습니다", "no answer of the exchange told its time")
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
-from unittest.mock import Mock
+from unittest.mock import Mock, patch
 from urllib.parse import unquote
 
 import aiohttp
@@ -32,7 +32,7 @@ from upbit.errors import (
     OutcomeUnknown,
     RateLimited,
 )
-from upbit.http import Request
+from upbit.http import Answer, Request
 from upbit.models import NewOrder, Side, from_ms
 from upbit.network import is_safe
 from upbit.rest import Upbit, candle_path, epoch_ms, whole_second
@@ -253,6 +253,48 @@ async def test_the_exchanges_clock_goes_on_after_its_last_word(upbit: Upbit) -> 
     told = upbit.exchange_time()
     assert told is not None
     assert timedelta(seconds=90) <= told - upbit.server_date < timedelta(seconds=100)
+
+
+@pytest.mark.parametrize(
+    ("ahead_s", "took_s", "taken"),
+    [(0.5, 0.0, False), (1.5, 0.0, True), (4.0, 3.5, False), (5.0, 3.5, True), (0.0, 9.0, False), (-0.5, 9.0, True)],
+    ids=["quick, same second", "quick, ahead", "slow, as late", "slow, too far", "equal", "behind"],
+)
+async def test_an_answer_that_was_long_on_its_way_does_not_turn_the_exchanges_clock_back(
+    upbit: Upbit, ahead_s: float, took_s: float, *, taken: bool
+) -> None:
+    """Its Date was written while it was awaited, and shows whole seconds: what is known stays while it agrees.
+
+    Args:
+        upbit: knows the exchange's time.
+        ahead_s: how far that is ahead of the Date that is heard now.
+        took_s: how long the answer took.
+        taken: whether the Date is believed instead.
+    """
+    date, now = datetime(2026, 11, 24, tzinfo=UTC), asyncio.get_running_loop().time()
+    with patch.object(asyncio.get_running_loop(), "time", return_value=now):
+        upbit.server_date, upbit.server_date_at = date + timedelta(seconds=ahead_s), now
+        upbit._hear(date, took_s)
+        assert upbit.exchange_time() == date + timedelta(seconds=0 if taken else ahead_s)
+
+
+async def test_how_long_an_answer_was_on_its_way_is_seen(upbit: Upbit, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that took four seconds agrees with a clock four seconds ahead of it; one that came at once does not."""
+    date, now = datetime(2026, 11, 24, tzinfo=UTC), asyncio.get_running_loop().time()
+    seconds = iter((4.0, 0.0))
+
+    async def ask(_: Request) -> Answer:
+        nonlocal now
+        now += next(seconds)
+        return Answer(status=200, headers={"Date": "Tue, 24 Nov 2026 00:00:00 GMT"}, content=b"[]")
+
+    monkeypatch.setattr(upbit._way, "ask", ask)
+    with patch.object(asyncio.get_running_loop(), "time", side_effect=lambda: now):
+        upbit.server_date, upbit.server_date_at = date, now
+        await upbit.accounts()
+        assert upbit.exchange_time() == date + timedelta(seconds=4)
+        await upbit.accounts()
+        assert upbit.exchange_time() == date
 
 
 async def test_a_query_is_hashed_as_it_is_sent(wire: Wire, upbit: Upbit) -> None:
