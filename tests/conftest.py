@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MUTATING = "MUTANT_UNDER_TEST" in os.environ  # mutmut names in it what it has changed
-ENDLESS_S = 5.0
-"""Seconds of processor time, several times what the longest test needs: a busy machine changes no verdict."""
+ENDLESS_S = 20.0
+"""Seconds of processor time, several times what the longest plain test needs: a busy machine changes no verdict."""
+ENDLESS_LONG_S = 60.0
+"""The same of a test of many examples, and of one that needs an exchange: the longest takes some fifteen seconds."""
 MOST_LONG = 40
 """So many tests that need an exchange judge one mutant, where more of them reach it."""
 
@@ -78,12 +80,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_call() -> Iterator[None]:
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
     """Fail a test that a mutant has made endless."""
     if not MUTATING or os.environ["MUTANT_UNDER_TEST"] == "stats":  # then every call is counted, which takes its time
         return (yield)
     signal.signal(signal.SIGVTALRM, lambda *_: pytest.fail("endless"))
-    signal.setitimer(signal.ITIMER_VIRTUAL, ENDLESS_S, 1.0)
+    takes_long = is_long(item) or "hypothesis" in item.keywords
+    signal.setitimer(signal.ITIMER_VIRTUAL, ENDLESS_LONG_S if takes_long else ENDLESS_S, 1.0)
     try:
         return (yield)
     finally:
