@@ -278,3 +278,124 @@ async def test_coins_that_come_long_after_others_were_written_off_are_the_owners
     there = Account(currency="A", available=Decimal(3), locked=Decimal(0))
     await balances.see_what_is_there_again(daemon, Rows([WON, there]))
     assert daemon.shortage.again == again
+
+
+@pytest.mark.parametrize(
+    ("held", "dust", "beside"),
+    [("3", "0", "0"), ("5", "0", "2"), ("5", "1", "1"), ("2.5", "0", "7"), ("0", "0", "7")],
+    ids=["all of ours", "and the owner's", "and dust", "some are missing", "none are there"],
+)
+async def test_what_is_there_besides_ours_is_remembered_while_nothing_is_missing(
+    held: str, dust: str, beside: str, daemon: Mocked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once some are gone nobody can tell whose the rest is; of trades that are over nothing is remembered."""
+    recorded(monkeypatch, balances, "compare_balance")
+    trade = replace(a_trade(), bought=Decimal(3))
+    monkeypatch.setattr(balances, "quiet_positions", lambda *_: {"t": Decimal(3)})
+    daemon.journal.open_trades.return_value = [trade]
+    daemon.journal.open_trade_in.return_value = trade
+    daemon.journal.dust.return_value = {"KRW-A": Decimal(dust)} if dust != "0" else {}
+    coins = Account(currency="A", available=Decimal(held), locked=Decimal(0))
+    daemon.upbit.accounts.return_value = Rows([WON, coins])
+    daemon.shortage.beside = {"t": Decimal(7), "over": Decimal(9)}
+    await balances.compare_balances(daemon)
+    assert daemon.shortage.beside == {"t": Decimal(beside)}
+
+
+async def test_a_row_that_cannot_be_read_hides_no_other(daemon: Mocked, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The trades and the dust of other markets are compared all the same."""
+    monkeypatch.setattr(balances, "quiet_positions", lambda *_: {"t": Decimal(3), "other": Decimal(4)})
+    daemon.journal.open_trades.return_value = [a_trade(), replace(a_trade(), id="other", market="KRW-B")]
+    daemon.journal.dust.return_value = {"KRW-A": Decimal(1), "KRW-C": Decimal(2)}
+    daemon.upbit.accounts.return_value = Rows([WON], {"A": "null"})
+    await balances.compare_balances(daemon)
+    assert daemon.shortage.missing == {"other": Decimal(4), "KRW-C": Decimal(2)}
+
+
+async def test_dust_that_is_missing_twice_is_written_off_and_told_only_on_the_terminal(daemon: Mocked) -> None:
+    """As much as was missing both times; a person does not hear of what was worth too little to be sold."""
+    daemon.journal.dust.return_value = {"KRW-A": Decimal(3)}
+    daemon.upbit.chance = AsyncMock(return_value=only(Chance, coins=Decimal(0)))
+    daemon.shortage.missing = {"KRW-A": Decimal("1.5")}
+    held = Account(currency="A", available=Decimal(1), locked=Decimal(0))
+    assert await balances.compare_dust(daemon, Rows([WON, held])) == {"KRW-A": Decimal(2)}
+    assert daemon.journal.lose_dust.mock_calls == [call("KRW-A", Decimal("1.5"))]
+    assert daemon.tell.mock_calls == [call("dust_gone", market="KRW-A", volume=Decimal("1.5"))]
+    assert not daemon.wake_notifier.called
+
+
+async def test_of_a_trade_that_never_was_whole_nothing_is_known_beside_it(
+    daemon: Mocked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is written off as if nothing else had been there, and comes back only to the last digit."""
+    recorded(monkeypatch, balances, "hold_again")
+    held = ActiveTrade(market="KRW-A", started_at=NOW, phase=Phase.HOLDING)
+    await daemon.state.active_trade.replace({"KRW-A": held})
+    daemon.journal.position_volume.return_value = Decimal(1)
+    await balances.compare_balance(daemon, a_trade(), Decimal(4))
+    assert daemon.journal.take_out.call_args.kwargs["beside"] == 0
+
+
+@pytest.mark.parametrize(
+    ("seen", "coins", "by_chance", "back"),
+    [
+        ({"t"}, "12", "12", True),
+        (set(), "12", "12", False),
+        ({"t"}, "12", None, False),
+        ({"t"}, "12", "11", False),
+        ({"t"}, "11", "11", False),
+        ({"t"}, "13", "13", False),
+    ],
+    ids=["all there", "for the first time", "nobody confirms it", "another number", "less", "more"],
+)
+async def test_coins_are_held_again_when_all_are_there_in_two_looks_and_by_another_source(
+    seen: set[str], coins: str, by_chance: str | None, *, back: bool, daemon: Mocked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three were written off beside seven of the owner's; since then a trade of one and a dust of one are ours."""
+    calls = recorded(monkeypatch, balances, "take_back")
+    trade = a_trade()
+    daemon.journal.written_off.return_value = {"t": WrittenOff(volume=Decimal(3), beside=Decimal(7), at=NOW)}
+    daemon.journal.trade.return_value = trade
+    daemon.journal.open_trade_in.return_value = replace(a_trade(), id="next", bought=Decimal(1))
+    daemon.journal.dust.return_value = {"KRW-A": Decimal(1)}
+    told = None if by_chance is None else Decimal(by_chance)
+    daemon.upbit.chance = AsyncMock(return_value=only(Chance, coins=told))
+    daemon.shortage.again = seen
+    there = Account(currency="A", available=Decimal(coins), locked=Decimal(0))
+    await balances.see_what_is_there_again(daemon, Rows([WON, there]))
+    assert calls == ([("take_back", trade)] if back else [])
+    assert daemon.shortage.again == ({"t"} if coins == "12" else set())
+
+
+async def test_coins_are_not_held_again_while_an_order_of_their_market_is_in_hand(daemon: Mocked) -> None:
+    """What it buys or sells is in the number of the account, and not yet in ours."""
+    daemon.journal.written_off.return_value = {"t": WrittenOff(volume=Decimal(3), beside=Decimal(0), at=NOW)}
+    daemon.journal.trade.return_value = a_trade()
+    daemon.journal.live_intents.return_value = [intent()]
+    there = Account(currency="A", available=Decimal(3), locked=Decimal(0))
+    assert not balances.is_all_there(daemon.journal, Rows([WON, there]), "t")
+
+
+@pytest.mark.parametrize(("is_open", "step"), [(True, "hold_again"), (False, "put_back")])
+async def test_what_is_there_again_is_told_and_held(
+    is_open: bool,  # noqa: FBT001 - a parameter
+    step: str,
+    daemon: Mocked,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """By the trade that is open in its place, or by itself; a person hears of it."""
+    calls = recorded(monkeypatch, balances, "hold_again", "put_back")
+    again = replace(a_trade(), bought=Decimal(3))
+    if is_open:
+        held = ActiveTrade(market="KRW-A", started_at=NOW, phase=Phase.HOLDING)
+        await daemon.state.active_trade.replace({"KRW-A": held})
+    daemon.journal.open_trade_in.return_value = a_trade() if is_open else None
+    daemon.journal.written_off.return_value = {"t": WrittenOff(volume=Decimal(3), beside=Decimal(0), at=NOW)}
+    daemon.journal.trade.return_value = again
+    await balances.take_back(daemon, a_trade())
+    note = daemon.messages.there_again.return_value
+    assert daemon.messages.there_again.mock_calls == [call(a_trade(), Decimal(3), at=NOW)]
+    assert daemon.journal.give_back.mock_calls == [call("t", [note])]
+    assert daemon.tell.mock_calls == [call("there_again", level=logging.WARNING, market="KRW-A")]
+    assert daemon.wake_notifier.called
+    assert calls == [(step, "KRW-A" if is_open else again)]

@@ -23,6 +23,7 @@ from tests.helpers.orders import START, Exchange, a_trade, an_intent, executed, 
 from tests.helpers.parts import make_app, make_mocked, mock, only
 from trader.control import Control
 from trader.orders import doubts, drive, protocol, tracking
+from trader.orders.evidence import Looks
 from trader.orders.protocol import Kind, Sight, Step
 from upbit.errors import ExchangeError, NotSent, OrderNotFound, OutcomeUnknown, RateLimited, Withheld
 from upbit.models import Account, Fence, NewOrder, Side
@@ -103,6 +104,42 @@ def test_an_accepted_order_is_looked_at_less_and_less_often(tmp_path: Path, paus
 
     told(story, Exchange(), tmp_path)
     assert pauses == [(0.1,), (0.3,), (0.5,), (1.0,), (2.0,), (3.0,), *[(5.0,)] * 4]
+
+
+@pytest.mark.parametrize("answers", [{}, {"side_effect": OutcomeUnknown("?")}], ids=["cancelled", "not cancelled"])
+async def test_an_order_that_rests_is_told_and_cancelled_by_the_name_it_is_known_by(answers: dict[str, Any]) -> None:
+    """What is left of it is decided anew; without an answer it is looked at on."""
+    app = make_mocked(upbit=mock(Upbit, cancel=AsyncMock(**answers)))
+    await tracking.cancel(app, an_intent(), uuid="u")
+    assert app.upbit.cancel.mock_calls == [call(uuid="u")]
+    assert app.tell.mock_calls == [call("resting", level=logging.WARNING, market="KRW-A", identifier=NAME)]
+
+
+@pytest.mark.parametrize(
+    ("listed", "agreed", "ended"),
+    [
+        ({}, False, True),
+        ({"state": "wait"}, True, False),
+        ({"executed_volume": Decimal(1)}, True, False),
+        ({"uuid": "another"}, True, True),
+        ({"uuid": "another"}, False, False),
+    ],
+    ids=["alike", "it goes on", "more was executed", "not listed for long", "not listed"],
+)
+async def test_that_an_order_ended_short_is_asked_of_the_list_too(
+    listed: dict[str, Any],
+    agreed: bool,  # noqa: FBT001 - a parameter
+    ended: bool,  # noqa: FBT001 - a parameter
+) -> None:
+    """Of its market and name, around its time by either clock; what the list shows counts more than the looks."""
+    whole = executed(protocol.to_order(an_intent()))
+    upbit = mock(Upbit, closed_orders=AsyncMock(return_value=[msgspec.structs.replace(whole, **listed)]))
+    looks, now = mock(Looks, may_do_without_list=lambda: agreed), START + timedelta(seconds=30)
+    assert await tracking.is_listed_so(lambda: now, upbit, an_intent(), whole, looks) is ended
+    minutes = timedelta(minutes=5)
+    assert upbit.closed_orders.mock_calls == [
+        call(start=START - minutes, end=now + minutes, market="KRW-A", prefix=NAME)
+    ]
 
 
 def asked_to_wait() -> RateLimited:

@@ -7,9 +7,9 @@ from decimal import Decimal
 
 import pytest
 
-from tests.helpers.orders import intent
+from tests.helpers.orders import attempt, intent
 from trader.orders import protocol
-from trader.orders.protocol import Doubt, Step
+from trader.orders.protocol import Doubt, Kind, Step
 from upbit.models import Book, BookLevel, Side
 
 DOUBT = Doubt(missed=3, sends=1, burnt=False, wanted=True, may_send=True)
@@ -61,3 +61,46 @@ def test_a_fence_that_an_ask_could_meet_is_none(ask: int, stands: bool) -> None:
     fence = protocol.make_fence(intent(Side.BID), book, krw=Decimal(10**9), coins=Decimal(0))
     assert (fence is not None) is stands
     assert fence is None or fence.price == 500
+
+
+@pytest.mark.parametrize(
+    ("name", "fences", "reals"),
+    [
+        ("UnknownRefusal", 1, 1),
+        ("InvalidOrder", 1, 0),
+        ("UnderMinTotal", 1, 0),
+        ("AgreementNeeded", 1, 0),
+        ("InsufficientFunds", 0, 0),
+        ("DuplicatedIdentifier", 0, 0),
+    ],
+)
+def test_refusals_that_do_not_pass_by_themselves_are_counted_by_what_was_sent(
+    name: str, fences: int, reals: int
+) -> None:
+    """A fence is not repeated after any of them; the order itself is only given up for a name that nobody knows."""
+    sent = [attempt(outcome=name, kind=Kind.FENCE), attempt(outcome=name), attempt(outcome=name), attempt()]
+    assert protocol.refused(sent, Kind.FENCE) == fences
+    assert protocol.refused(sent, Kind.REAL) == 2 * reals
+
+
+@pytest.mark.parametrize(
+    ("step", "bid", "ask"), [(Decimal(5), 505, 2050), (None, 507, 2042)], ids=["as Upbit tells it", "of the table"]
+)
+def test_a_fence_stands_on_the_step_of_now(step: Decimal | None, bid: int, ask: int) -> None:
+    """Below the market the step that Upbit tells fits, above it ten times as much; else the table has to do."""
+    level = BookLevel(ask_price=Decimal(1021), bid_price=Decimal(1014), ask_size=Decimal(1), bid_size=Decimal(1))
+    book, rich = Book(market="KRW-A", levels=[level]), {"krw": Decimal(10**9), "coins": Decimal(10**9)}
+    below = protocol.make_fence(intent(Side.BID), book, **rich, step=step)
+    above = protocol.make_fence(intent(Side.ASK), book, **rich, step=step)
+    assert below is not None
+    assert above is not None
+    assert [below.price, above.price] == [bid, ask]
+
+
+@pytest.mark.parametrize(("bid", "ask", "price"), [(0, 1021, 2050), (1014, 0, None), (0, 0, None)])
+def test_a_side_without_a_price_gets_no_fence(bid: int, ask: int, price: int | None) -> None:
+    """Also where Upbit has told a step, which is none of no price."""
+    level = BookLevel(ask_price=Decimal(ask), bid_price=Decimal(bid), ask_size=Decimal(0), bid_size=Decimal(0))
+    book = Book(market="KRW-A", levels=[level])
+    fence = protocol.make_fence(intent(), book, krw=Decimal(0), coins=Decimal(10**9), step=Decimal(5))
+    assert (None if fence is None else fence.price) == price
