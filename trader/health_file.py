@@ -47,7 +47,7 @@ def write_report(
 def forget(path: Path) -> None:
     """Remove the health file: no daemon runs here any more."""
     with contextlib.suppress(OSError):  # one that stays grows old, and says so
-        path.unlink(missing_ok=True)
+        path.unlink()
 
 
 def read_health(path: str, language: str) -> tuple[bool, str]:

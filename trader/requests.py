@@ -35,16 +35,6 @@ def ask(folder: Path, order: Order, *, command_id: str = "", codes: Collection[s
     return request
 
 
-def ask_to_resume(folder: Path, *, command_id: str = "", codes: Collection[str] = ()) -> Path:
-    """Ask the daemon that runs on `folder` to resume."""
-    return ask(folder, Order.RESUME, command_id=command_id, codes=codes)
-
-
-def ask_to_sell_all(folder: Path, *, command_id: str = "") -> Path:
-    """Ask the daemon that runs on `folder` to sell all it holds."""
-    return ask(folder, Order.SELL_ALL, command_id=command_id)
-
-
 def deliver(folder: Path, command: Command) -> None:
     """Leave a command for the daemon that runs, unless a request of its kind lies there: that one is taken first.
 

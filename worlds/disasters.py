@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING
 from journal import JOURNAL_FILE
 from journal.errors import JournalError, JournalLocked
 from journal.reader import copy_to
+from journal.records import Order
 from sandbox.faults.plan_file import find_plan, ready_plans
 from simulation.hosts import Host
 from trader.admission import come_up
 from trader.daemon import build, serve
 from trader.repair import recover
-from trader.requests import ask_to_resume
+from trader.requests import ask
 from worlds.judges.books import Books
 from worlds.judges.endings import wrong_end
 from worlds.judges.two_daemons import STANDING
@@ -163,7 +164,7 @@ class Disasters:
             await asyncio.sleep(self._rng.uniform(20, 200))
             if books.rows(STANDING):
                 self._stage.story.tell("person", "resumes the other")
-                ask_to_resume(folder)
+                ask(folder, Order.RESUME)
 
     async def _run(self, config: Config, stop: asyncio.Event) -> None:
         async with build(config, self._stage.clock, stop) as app:

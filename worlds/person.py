@@ -12,13 +12,14 @@ from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING
 
+from journal import records
 from journal.errors import JournalError
 from sandbox.exchange.orders import floor_volume
 from sandbox.market.ticks import tick_size
 from sandbox.refusals import ApiError
 from sandbox.wire import plain
 from trader.repair import say_never
-from trader.requests import ask_to_resume
+from trader.requests import ask
 from worlds.judges.books import ZERO
 from worlds.judges.names import is_ours
 
@@ -109,7 +110,7 @@ class Person:
                 stage.story.tell("person", "resumes")
                 stage.story.counts["resume"] += 1
                 stage.checker.person_resumes()
-                ask_to_resume(self._machine.folder())
+                ask(self._machine.folder(), records.Order.RESUME)
 
     def lost(self) -> list[str]:
         """Return the doubtful orders whose names are used up, and that the exchange does not have.

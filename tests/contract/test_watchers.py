@@ -10,10 +10,11 @@ from unittest.mock import patch
 import pytest
 
 from journal.errors import JournalFull
+from journal.records import Order
 from tests.helpers.trading_desk import Desk, told
 from trader.daemon import serve
 from trader.health_file import FILE, read_health
-from trader.requests import ask_to_resume
+from trader.requests import ask
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,7 +35,7 @@ def test_a_full_disk_ends_nothing_that_watches(tmp_path: Path) -> None:
                 patch.object(app.journal, "_transaction", side_effect=full),
                 patch("trader.guards.heartbeat.write_report", side_effect=no_room),
             ):
-                request = ask_to_resume(desk.folder)
+                request = ask(desk.folder, Order.RESUME)
                 (desk.folder / FILE).unlink()
                 await asyncio.sleep(120)
                 assert not daemon.done()

@@ -14,7 +14,7 @@ from tests.helpers.daemon_desk import opened, serving, told, trading
 from trader import daemon
 from trader.commands import DONE, NOTHING
 from trader.control import SELL_ALL
-from trader.requests import ask, ask_to_sell_all
+from trader.requests import ask
 from upbit.http import Way
 
 if TYPE_CHECKING:
@@ -193,7 +193,7 @@ def test_all_is_sold_once_however_often_a_person_asks_and_whatever_is_in_doubt(t
                 held = [trade.market for trade in app.journal.open_trades()]
                 assert held
                 for _ in range(2):
-                    ask_to_sell_all(tmp_path)
+                    ask(tmp_path, Order.SELL_ALL)
                     await asyncio.sleep(2)
                 await asyncio.sleep(180)
                 assert app.journal.open_trades() == []

@@ -35,7 +35,7 @@ from trader.commands import obey
 from trader.control import SELL_ALL, Control
 from trader.guards.requests import watch_control
 from trader.health import Health
-from trader.requests import ask_to_resume, ask_to_sell_all, place_of, read_request, take_request
+from trader.requests import ask, place_of, read_request, take_request
 from upbit.errors import Withheld
 from upbit.models import Fence, NewOrder, Side
 from upbit.rest import Upbit
@@ -303,12 +303,12 @@ def test_a_running_daemon_takes_the_request_of_a_person(journal: Journal, tmp_pa
         health = Health(asyncio.get_running_loop().time)
         app = make_app(config=config(tmp_path), control=control(journal), journal=journal, health=health)
         app.control.halt("breach", **WORDS)
-        ask_to_resume(tmp_path)
+        ask(tmp_path, Order.RESUME)
         async with asyncio.TaskGroup() as tasks:
             watcher = tasks.create_task(watch_control(app))
             await asyncio.sleep(5)
             assert app.control.state.name == "HALTED"
-            request = ask_to_resume(tmp_path)
+            request = ask(tmp_path, Order.RESUME)
             assert request.stat().st_mode & 0o777 == 0o600
             await asyncio.sleep(1.5)
             assert app.control.state.name == "ACTIVE"
@@ -328,13 +328,13 @@ def test_a_person_who_sells_all_twice_has_said_it_once(journal: Journal, tmp_pat
     async def story() -> None:
         health = Health(asyncio.get_running_loop().time)
         app = make_app(config=config(tmp_path), control=control(journal), journal=journal, health=health)
-        ask_to_sell_all(tmp_path)
+        ask(tmp_path, Order.SELL_ALL)
         async with asyncio.TaskGroup() as tasks:
             watcher = tasks.create_task(watch_control(app))
             await asyncio.sleep(5)
             assert not app.control.stands(SELL_ALL)
             for _ in range(2):
-                request = ask_to_sell_all(tmp_path)
+                request = ask(tmp_path, Order.SELL_ALL)
                 assert request.stat().st_mode & 0o777 == 0o600
                 await asyncio.sleep(1.5)
                 assert not request.exists()
