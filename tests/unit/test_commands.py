@@ -408,3 +408,15 @@ async def test_the_page_says_that_a_disk_takes_nothing(tmp_path: Path, monkeypat
             assert page.app.control.stands(STOPPED)
         assert await press(page, owner, Order.SELL, code="t1", typed="sell") == 303
         assert page.book.journal.ordered_sales() == {"t1"}
+
+
+def test_a_request_bears_the_id_and_the_reasons_it_was_given_or_is_a_command_of_its_own(tmp_path: Path) -> None:
+    """By its id a command is done once; without one each is another, named by its time."""
+    assert ask(tmp_path, Order.RESUME) == place_of(tmp_path, Order.RESUME)
+    plain = read_request(tmp_path, Order.RESUME, NOW)
+    assert plain is not None
+    assert (plain.id, plain.codes) == (f"resume@{NOW.isoformat()}", ())
+    ask(tmp_path, Order.RESUME, command_id="c8", codes=["breach", "까닭"])
+    named = read_request(tmp_path, Order.RESUME, NOW)
+    assert named is not None
+    assert (named.id, named.codes) == ("c8", ("breach", "까닭"))

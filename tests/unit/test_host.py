@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import errno
 import faulthandler
+import logging
 import resource
 import signal
 import socket
@@ -13,9 +14,10 @@ import subprocess
 import sys
 import time
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
-from unittest.mock import Mock
+from unittest.mock import Mock, call
 
 import pytest
 from hypothesis import given, settings
@@ -24,9 +26,11 @@ from hypothesis import strategies as st
 from journal.journal import Journal
 from notifier.messages import Messages
 from simulation.loop import PacedLoop
+from state import Balance, Price
 from tests.helpers.parts import make_app, only
 from tests.helpers.patience import PATIENCE_S
 from trader import loops
+from trader.candles.candle_store import CandleStore
 from trader.control import Control
 from trader.guards import host, watchdog
 from trader.guards.host import Clocks, watch_clock, watch_files, watch_loop
@@ -108,6 +112,49 @@ def test_a_loop_that_is_held_up_is_noticed_and_a_long_while_stops_buys(tmp_path:
             watch.cancel()
 
     assert told(tmp_path, story).count("loop_late") == 2
+
+
+@pytest.mark.parametrize(
+    ("late_s", "said", "halted"),
+    [(0.25, [], False), (0.5, ["0.50"], False), (5.0, ["5.00"], False), (5.125, ["5.12"], True)],
+)
+def test_what_a_loop_that_was_late_is_told_with(
+    late_s: float, said: list[str], tmp_path: Path, *, halted: bool
+) -> None:
+    """By how many seconds; the bounds themselves still count as on time."""
+
+    async def story(app: Parts, _: Wall) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            watch = tasks.create_task(watch_loop(app))
+            await asyncio.sleep(0.5)
+            hold_up(0.5 + late_s)
+            await asyncio.sleep(1)
+            assert [halt.evidence for halt in app.control.reasons] == ([{"seconds": "5.1"}] if halted else [])
+            late = [one for one in app.tell.mock_calls if one.args == ("loop_late",)]
+            assert late == [call("loop_late", level=logging.WARNING, seconds=seconds) for seconds in said]
+            watch.cancel()
+
+    told(tmp_path, story)
+
+
+def test_a_little_delay_afterwards_makes_a_stop_of_buys_no_longer(tmp_path: Path) -> None:
+    """A minute without a long one is enough; and what the last process stopped for ends with the first turn on time."""
+
+    async def story(app: Parts, _: Wall) -> None:
+        host.judge_lag(app, 7.0)
+        async with asyncio.TaskGroup() as tasks:
+            watch = tasks.create_task(watch_loop(app))
+            await asyncio.sleep(1.5)
+            assert app.control.may_buy()
+            hold_up(7)
+            await asyncio.sleep(40)
+            assert not app.control.may_buy()
+            hold_up(1.5)
+            await asyncio.sleep(25)
+            assert app.control.may_buy()
+            watch.cancel()
+
+    told(tmp_path, story)
 
 
 def test_the_watchdog_hears_of_every_turn_and_is_closed_at_the_end(tmp_path: Path) -> None:
@@ -211,6 +258,7 @@ def test_files_that_run_out_are_told_before_they_have(tmp_path: Path) -> None:
         assert notes == ["problem:many_files"] * 2
         assert "80 %" in str(app.journal.pending_notes(1)[0].body)
         assert app.wake_notifier.call_count == 62
+        assert app.tell.mock_calls[1] == call("many_files", level=logging.WARNING, used="0.95")
 
     assert told(tmp_path, story).count("many_files") == 62
 
@@ -323,6 +371,86 @@ def test_a_clock_that_is_off_is_said_and_one_that_is_far_off_buys_nothing(
             watch.cancel()
 
     assert told(tmp_path, story).count("clock_skew") == said
+
+
+@pytest.mark.parametrize(("ahead_s", "halted"), [(10, False), (10.5, True), (-10.5, True)])
+def test_by_how_much_a_clock_is_off_is_told(ahead_s: float, tmp_path: Path, *, halted: bool) -> None:
+    """With its sign: ahead of the exchange or behind it; ten seconds are still borne."""
+
+    async def story(app: Parts, _: Wall) -> None:
+        assert host.judge_skew(app, timedelta(seconds=ahead_s), say=True)
+        seconds = f"{ahead_s:+.1f}"
+        assert app.tell.mock_calls[-1] == call("clock_skew", level=logging.WARNING, seconds=seconds)
+        assert [halt.evidence for halt in app.control.reasons] == ([{"seconds": seconds}] if halted else [])
+
+    told(tmp_path, story)
+
+
+def test_a_clock_that_goes_wrong_later_is_told_at_once_and_then_once_an_hour(tmp_path: Path) -> None:
+    """That it was right before is no reason to wait."""
+
+    async def story(app: Parts, _: Wall) -> None:
+        loop = asyncio.get_running_loop()
+
+        def answer(ahead_s: int) -> None:
+            app.upbit.server_date, app.upbit.server_date_at = app.clock() - timedelta(seconds=ahead_s), loop.time()
+
+        async with asyncio.TaskGroup() as tasks:
+            watch = tasks.create_task(watch_clock(app))
+            answer(0)
+            await asyncio.sleep(9.5)
+            answer(4)
+            for seconds, times in ((1, 1), (3599, 1), (1, 2)):
+                await asyncio.sleep(seconds)
+                assert app.said.count("clock_skew") == times
+            watch.cancel()
+
+    told(tmp_path, story)
+
+
+@pytest.mark.failure("F13")
+@pytest.mark.parametrize(("jump_s", "code"), [(5, None), (7, "+7"), (-7, "-7")])
+def test_after_a_jump_nothing_is_bought_until_wallet_and_indicators_are_there_again(
+    jump_s: int, code: str | None, tmp_path: Path
+) -> None:
+    """Prices, wallet, indicators and targets are forgotten; after a step back candles, too, whose times are to come."""
+
+    async def story(app: Parts, wall: Wall) -> None:
+        forgotten = Mock()
+        app.candles = only(CandleStore, forget=forgotten)
+        state, won = app.state, Balance(available=Decimal(1), locked=Decimal(0), as_of=NOW)
+        await state.trading_dict.replace({"KRW-A": Price(price=Decimal(7), as_of=NOW)})
+        for part in (state.wallet_dict, state.snapshot_dict, state.target_dict):
+            await part.replace({"KRW-A": Mock()})
+        async with asyncio.TaskGroup() as tasks:
+            watch = tasks.create_task(watch_clock(app))
+            await asyncio.sleep(2.5)
+            wall.offset = timedelta(seconds=jump_s)
+            await asyncio.sleep(2)
+            assert app.control.may_buy() is (code is None)
+            kept = [bool(await part.snapshot()) for part in (state.wallet_dict, state.snapshot_dict, state.target_dict)]
+            assert kept == [code is None] * 3
+            prices = await state.trading_dict.snapshot()
+            assert list(prices) == ["KRW-A"]
+            assert (prices["KRW-A"] is None) is (code is not None)
+            assert forgotten.mock_calls == ([call(())] if jump_s < 0 else [])
+            if code is not None:
+                assert app.tell.mock_calls[-1] == call("clock_jump", level=logging.WARNING, seconds=code)
+                (halt,) = app.control.reasons
+                assert halt.evidence == {"seconds": code}
+                await state.wallet_dict.replace({"KRW": won})
+                await asyncio.sleep(2)
+                assert not app.control.may_buy()
+                await state.wallet_dict.replace({})
+                await state.snapshot_dict.replace({"KRW-A": Mock()})
+                await asyncio.sleep(2)
+                assert not app.control.may_buy()
+                await state.wallet_dict.replace({"KRW": won})
+                await asyncio.sleep(2)
+                assert app.control.may_buy()
+            watch.cancel()
+
+    told(tmp_path, story)
 
 
 def test_a_date_that_was_heard_long_ago_is_aged(tmp_path: Path) -> None:

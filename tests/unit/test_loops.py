@@ -24,7 +24,7 @@ from trader.books.memory import Discovery
 from trader.books.reconcile import rest, rounds
 from trader.health import LIMITS_S, Health
 from trader.health_file import MAX_AGE_S, read_health, write_report
-from trader.loops import each_minute, every, keep_going
+from trader.loops import each_minute, every, keep_going, lasting, pause
 from upbit.errors import NotSent
 
 if TYPE_CHECKING:
@@ -62,6 +62,33 @@ def test_a_period_is_kept_and_a_stop_ends_it_at_once() -> None:
     run(story())
 
 
+@pytest.mark.parametrize(
+    ("seconds", "set_after", "wakers", "lasts"),
+    [
+        (0.25, None, 0, 0.25),
+        (-1.0, None, 0, 0.0),
+        (0.25, None, 1, 0.25),
+        (9.0, 2.0, 1, 2.0),
+        (0.25, None, 2, 0.25),
+        (-1.0, None, 2, 0.0),
+        (9.0, 2.0, 2, 2.0),
+    ],
+)
+def test_a_pause_lasts_as_long_as_it_should_or_until_any_of_its_wakers_is_set(
+    seconds: float, set_after: float | None, wakers: int, lasts: float
+) -> None:
+    """A moment that is over already is not waited for."""
+
+    async def story() -> None:
+        loop, events = asyncio.get_running_loop(), [asyncio.Event() for _ in range(wakers)]
+        if set_after is not None:
+            loop.call_later(set_after, events[-1].set)
+        await pause(seconds, *events)
+        assert loop.time() == pytest.approx(lasts, abs=0.01)
+
+    run(story())
+
+
 def test_a_waker_brings_the_next_step_forward() -> None:
     """A price that arrives wakes the loop before its period is over, and no wake-up is lost during a step."""
 
@@ -91,6 +118,20 @@ def test_minutes_are_those_of_the_clock() -> None:
             seconds.append(clock().strftime("%H:%M:%S"))
             await asyncio.sleep(1)
         assert seconds == ["00:00:40", "00:01:00", "00:02:00", "00:03:00"]
+
+    run(story())
+
+
+def test_a_stop_does_not_wait_for_the_minute() -> None:
+    """A daemon that is told to end has seconds for it."""
+
+    async def story() -> None:
+        loop = asyncio.get_running_loop()
+        stop = asyncio.Event()
+        loop.call_later(7, stop.set)
+        async for _ in each_minute(LoopClock(datetime(2026, 11, 2, tzinfo=UTC), loop), stop):
+            pass
+        assert loop.time() == pytest.approx(7.0, abs=0.01)
 
     run(story())
 
@@ -132,6 +173,50 @@ def test_a_failing_step_is_logged_once_and_tried_again(caplog: pytest.LogCapture
 
     run(story())
     assert sum("loop failed" in record.message for record in caplog.records) == 1
+
+
+def test_a_stop_does_not_wait_until_a_failing_step_is_tried_again() -> None:
+    """Its pause ends with the stop, that of a loop and that of a task."""
+
+    async def story() -> None:
+        loop, stop = asyncio.get_running_loop(), asyncio.Event()
+        health = Health(loop.time)
+
+        async def step() -> None:
+            raise OSError("no route")
+
+        loop.call_later(0.25, stop.set)
+        await keep_going(NAME, every(1.0, stop), step, health=health, stop=stop)
+        assert loop.time() == pytest.approx(0.25, abs=0.01)
+        again = asyncio.Event()
+        loop.call_later(0.25, again.set)
+        await lasting(NAME, step, again, lambda *_: None)
+        assert loop.time() == pytest.approx(0.5, abs=0.01)
+
+    run(story())
+
+
+def test_a_loop_that_lived_again_begins_with_short_pauses(caplog: pytest.LogCaptureFixture) -> None:
+    """A failure of now has nothing to do with those of yesterday; that it recovered is logged once a streak."""
+    caplog.set_level("INFO", "trader.loops")
+
+    async def story() -> None:
+        stop, calls = asyncio.Event(), []
+
+        async def step() -> None:
+            calls.append(asyncio.get_running_loop().time())
+            if len(calls) in {1, 2, 5}:
+                raise OSError("no route")
+            if len(calls) == 7:
+                stop.set()
+
+        health = Health(asyncio.get_running_loop().time)
+        await keep_going(NAME, every(1.0, stop), step, health=health, stop=stop)
+        assert [later - earlier for earlier, later in pairwise(calls)] == [2.0, 3.0, 1.0, 1.0, 2.0, 1.0]
+
+    run(story())
+    said = [record.getMessage() for record in caplog.records if "recovered" in record.message]
+    assert said == [f"loop recovered loop={NAME} failures=2", f"loop recovered loop={NAME} failures=1"]
 
 
 def test_a_broken_rule_of_our_own_ends_the_loop() -> None:
@@ -197,6 +282,11 @@ def test_waiting_and_a_halt_are_told_and_are_no_death(tmp_path: Path) -> None:
     alive, sentence = read_health(str(path), "en")
     assert alive
     assert sentence.startswith("halted: key: HALTED; waiting: exchange: it is away")
+    write_report(path, dead={}, waiting={"exchange": "점검 중"}, halts={"key": "HALTED", "drift": "HALT_BUYS"})
+    assert read_health(str(path), "ko") == (
+        True,
+        f"매매 정지: key: HALTED, drift: HALT_BUYS; 기다리는 중: exchange: 점검 중 (버전 {VERSION})",
+    )
 
 
 @pytest.mark.parametrize("content", ["{", "[]", "null", "{}", '{"written_at": 5}', '{"written_at": "soon"}', "\x00"])
