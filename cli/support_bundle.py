@@ -100,7 +100,7 @@ def write(path: Path, files: dict[str, str]) -> None:
         for name, text in sorted(files.items()):
             target.writestr(name, text)
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             file.write(packed.getvalue())
     except OSError as error:

@@ -76,7 +76,7 @@ def copy_to(path: Path, target: Path) -> None:
         try:
             refuse_existing(target)
             draft.unlink(missing_ok=True)
-            os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+            os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
             with contextlib.closing(sqlite3.connect(draft)) as copy:
                 journal.copy_into(copy)
                 copy.row_factory = sqlite3.Row

@@ -89,7 +89,7 @@ def copy_checked(copy: Path, draft: Path) -> tuple[int, int, datetime | None]:
     Raises:
         JournalError: it is no whole journal of ours.
     """
-    os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     try:
         with open_reader(copy) as reader, contextlib.closing(sqlite3.connect(draft)) as target:
             reader.copy_into(target)
@@ -176,7 +176,7 @@ def remove(draft: Path) -> None:
 
 def flush(place: Path) -> None:
     """Have what was written to a file, or the names in a folder, on the disk."""
-    descriptor = os.open(place, os.O_RDONLY | os.O_CLOEXEC)
+    descriptor = os.open(place, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -228,7 +228,7 @@ class Reserve:
             return True
         draft = self._path.with_suffix(".tmp")
         try:
-            descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            descriptor = os.open(draft, os.O_RDWR | os.O_CREAT, 0o600)
             try:
                 os.posix_fallocate(descriptor, 0, RESERVE_BYTES)
             finally:
@@ -259,7 +259,7 @@ def place_of(path: Path) -> tuple[int, int] | None:
 
 def take_lock(folder: Path) -> int:
     """Return a file descriptor that holds the folder's lock until it is closed or the process ends."""
-    descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
@@ -271,7 +271,7 @@ def take_lock(folder: Path) -> int:
 def connect(path: Path) -> sqlite3.Connection:
     """Open the file for its one writer and bring it to the current format."""
     try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
         connection = sqlite3.connect(path, isolation_level=None, timeout=OPENING_PATIENCE_S)
     except OSError as error:
         raise JournalUnwritable(path, error.strerror) from error

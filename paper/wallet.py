@@ -148,7 +148,7 @@ class Wallet:
 
     def _write_beside(self, path: Path, whole: bytes) -> int:
         """Write another file and lock it, for who opens the old one finds that locked, too."""
-        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
         self._files.append(file)
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         put(file, whole, 0)
@@ -164,7 +164,7 @@ def open_wallet(path: Path, upstream: str) -> Iterator[Wallet]:
     """
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
         raise WalletUnusable(path, error.strerror or str(error)) from error
     try:

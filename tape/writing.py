@@ -75,7 +75,7 @@ class Writer:
         """Begin the file of another hour, and end the one before it."""
         self._end(at_us, b"next")
         name = free_name(self._folder, at_us)
-        file = os.open(self._folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        file = os.open(self._folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
         fcntl.flock(file, fcntl.LOCK_EX)  # who checks it sees that it is being recorded
         about = About(format=FORMAT, source=self._source, begun_us=at_us, follows=self._newest)
         try:
