@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from argparse import ArgumentParser, Namespace
 from contextlib import closing
 from datetime import UTC, datetime, timedelta, timezone
@@ -114,6 +115,8 @@ def test_when_a_journal_was_copied_last_is_known_beside_it(journal: Path, tmp_pa
     note_backup(journal, NOW.astimezone(timezone(timedelta(hours=9))))
     assert journal.with_name(LAST).read_text() == "2026-11-02T12:00:00+00:00"
     assert last_backup(journal) == NOW
+    journal.with_name(LAST).write_text("2026-11-02T21:00:00+09:00")
+    assert str(last_backup(journal)) == "2026-11-02 12:00:00+00:00"
     for unreadable in ("yesterday", "2026-11-02T12:00:00"):
         journal.with_name(LAST).write_text(unreadable)
         assert last_backup(journal) is None
@@ -121,6 +124,21 @@ def test_when_a_journal_was_copied_last_is_known_beside_it(journal: Path, tmp_pa
     journal.with_name(LAST).mkdir()
     assert verb.run(Config(data_dir=journal.parent), Namespace(file=tmp_path / "two", keep=None)) == 0
     assert last_backup(journal) is None
+
+
+def test_the_note_of_a_copy_is_in_utc_wherever_the_machine_stands(
+    journal: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Most stand in Korea."""
+    monkeypatch.setenv("TZ", "Asia/Seoul")
+    try:
+        time.tzset()
+        note_backup(journal, NOW)
+        assert journal.with_name(LAST).read_text() == "2026-11-02T12:00:00+00:00"
+        assert str(last_backup(journal)) == "2026-11-02 12:00:00+00:00"
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "many", "1.5", "10001"])

@@ -15,7 +15,7 @@ from journal import store
 from journal.errors import JournalBreach, JournalCorrupt, JournalUnwritable
 from journal.journal import Journal
 from journal.reader import NoJournal, open_reader
-from journal.records import Intent, IntentState
+from journal.records import Intent, IntentState, Note
 from journal.schema import MIGRATIONS
 from tests.helpers import journals
 from tests.helpers.orders import a_trade
@@ -99,6 +99,16 @@ def test_a_reader_of_an_older_file_finds_no_flows(tmp_path: Path) -> None:
     with open_reader(path) as reader:
         assert reader.position_volume("t") == 0
         assert reader.totals().coins == {}
+
+
+def test_a_reader_of_an_older_file_finds_its_messages(tmp_path: Path) -> None:
+    """None is a state of a card yet."""
+    path = tmp_path / "old.sqlite3"
+    with closing(sqlite3.connect(path, isolation_level=None)) as old:
+        old.executescript(f"{MIGRATIONS[0]} PRAGMA user_version = 1;")
+        old.execute("INSERT INTO outbox (key, kind, body, created_ms) VALUES ('k', 'bought', '{}', 0)")
+    with open_reader(path) as reader:
+        assert reader.pending_notes(9) == [Note(key="k", kind="bought", body={})]
 
 
 def test_a_reader_of_a_file_without_worths_takes_the_costs(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 from journal.errors import JournalBreach
 from journal.records import Counts, Ends, Flow, Halt, IntentState, Level, Note, Totals
 from journal.rows import canonical, chain, from_ms, money, to_ms, to_text, worth_of
+from journal.scans import Draw
 from tests.helpers.journals import MS, NOW, Book, begin, buy, fill, intent, sell, trade
 from tests.helpers.scans import a_scan
 from upbit.models import Side
@@ -43,6 +44,7 @@ def test_an_empty_journal_knows_nothing(book: Book) -> None:
     assert journal.totals() == Totals(krw=Decimal(0))
     assert journal.counts() == Counts(buys=0, sells=0, rejected=0, open_trades=0, closed_trades=0)
     assert (journal.meta("x"), journal.scan_at(NOW), journal.imported_until()) == (None, None, None)
+    assert (journal.looked(), journal.looked_last()) == ((None, None), None)
     with pytest.raises(JournalBreach, match="there is no order i1"):
         journal.intent("i1")
     with pytest.raises(JournalBreach, match="there is no trade t1"):
@@ -100,6 +102,70 @@ def test_ended_trades_are_told_newest_first_and_no_more_than_asked_for(book: Boo
         "KRW-BTC": NOW + timedelta(seconds=5),
         "KRW-ETH": NOW + timedelta(seconds=9),
     }
+
+
+def test_what_stood_at_a_moment_is_told_long_after_it(book: Book) -> None:
+    """The trades, their coins and the halts of then; what began later or was over by then is none of them."""
+    halted, held, over = NOW, NOW + timedelta(seconds=2), NOW + timedelta(seconds=4)
+    book.journal.begin_halt(HALT, [])
+    book.at(1000)
+    begin(book, "t1", "i1", "KRW-BTC")
+    book.journal.begin_attempt("i1")
+    book.journal.end_attempt("i1", IntentState.ACCEPTED, outcome="accepted", uuid="u1")
+    book.journal.record_fills("i1", [fill("f1", "100", "2")], Decimal(0))
+    book.journal.finish("i1")
+    book.journal.enter_position("t1", opened_at=held, stop_price=None, highest_price=Decimal(100))
+    book.journal.close_trade("t1", closed_at=over, dust=Decimal(0))
+    book.at(4000).end_halt("breach", "person", [])
+    journal, instant = book.journal, timedelta(milliseconds=1)
+    assert [journal.halts_at(moment) for moment in (halted - instant, halted, over - instant, over)] == [
+        [],
+        [HALT],
+        [HALT],
+        [],
+    ]
+    assert [journal.markets_open_at(NOW + timedelta(seconds=number)) for number in range(5)] == [
+        {},
+        {"KRW-BTC": False},
+        {"KRW-BTC": True},
+        {"KRW-BTC": True},
+        {},
+    ]
+    assert [[one.id for one in journal.held_at(moment)] for moment in (over - instant, over)] == [["t1"], []]
+    assert [[one.id for one in journal.trades_in("KRW-BTC", moment)] for moment in (over, over + instant)] == [
+        ["t1"],
+        [],
+    ]
+    assert [journal.ended_before("KRW-BTC", moment) for moment in (over - instant, over)] == [None, over]
+
+
+def test_an_order_may_be_sent_until_its_deadline_and_a_sale_for_ever(book: Book) -> None:
+    """As it was decided; of an order that nobody knows there is none."""
+    decided, until = trade(), NOW + timedelta(seconds=30)
+    assert book.journal.begin_trade(decided, replace(intent("i1", decided), deadline=until))
+    begin(book, "e1", "e1", "KRW-ETH")
+    assert [book.journal.deadline_of(name) for name in ("i1", "e1", "i2")] == [until, None, None]
+
+
+def test_who_was_drawn_is_told_by_the_last_draw_that_names_him(book: Book) -> None:
+    """At or before a moment; where no draw does, nobody is."""
+    first = Draw(at=NOW, candidates=3, free=2, markets=("KRW-A", "KRW-B"))
+    second = Draw(at=NOW + timedelta(seconds=1), candidates=2, free=1, markets=("KRW-B",))
+    for one in (first, second):
+        book.journal.record_draw(one)
+    later = NOW + timedelta(hours=1)
+    assert [book.journal.draw_of(market, later) for market in ("KRW-A", "KRW-B", "KRW-C")] == [first, second, None]
+    assert book.journal.draw_of("KRW-B", NOW) == first
+    assert book.journal.last_draw(NOW) == first
+    assert book.journal.last_draw(later) == second
+
+
+def test_coins_that_moved_without_an_order_are_told_with_their_worth(book: Book) -> None:
+    """When, in which market, and what."""
+    buy(book)
+    book.at(5).take_out("t1", Decimal("0.5"), price=Decimal(200))
+    taken = Flow(volume=Decimal("-0.5"), krw=Decimal(-100), why="taken")
+    assert book.journal.moved_coins() == [(NOW + timedelta(milliseconds=5), "KRW-BTC", taken)]
 
 
 def test_a_wallet_may_not_show_what_was_decided_after_it_nor_what_is_under_way(book: Book) -> None:
@@ -243,6 +309,8 @@ def test_facts_and_verdicts_are_kept_by_their_time_and_name(book: Book) -> None:
     assert (row["minute_ms"], row["strategy"], row["closed_ms"]) == (0, "breakouts", -60_000)
     for minute in range(1, 12):
         book.journal.record_scan(NOW + timedelta(minutes=minute), "s", NOW, a_scan(2.0))
+    assert book.journal.looked() == (NOW, NOW + timedelta(minutes=11))
+    assert book.journal.looked_last() == NOW + timedelta(minutes=11)
     book.journal.prune_scans(NOW + timedelta(minutes=59))
     assert len(book.rows("scan")) == 12, "an hour goes when it is over"
     book.journal.prune_scans(NOW + timedelta(minutes=60))

@@ -425,13 +425,16 @@ def test_an_order_that_was_executed_after_all_is_written_with_what_it_did(book: 
         book.journal.see_after_all(refused, "u1", [], Decimal(0), [])
 
 
-def test_a_fill_of_an_order_is_told_once_and_a_fee_only_when_it_grows(book: Book) -> None:
-    """What says nothing new is no event."""
+def test_a_fill_of_an_order_is_told_once_and_a_fee_only_when_it_grows(
+    book: Book, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What says nothing new is no event, and no line in the log."""
     buy(book)
     before = len(book.events())
     assert book.journal.record_fills("i1", [fill("f-i1", "100", "2")], Decimal("0.5")) == 0
     assert book.journal.record_fills("i1", [fill("f-i1", "100", "2")], Decimal("0.4")) == 0
     assert book.events(before) == []
+    assert caplog.messages == []
     assert book.journal.record_fills("i1", [], Decimal("0.6")) == 0
     assert book.events(before) == [("fill", "i1", {"fills": [], "paid_fee": "0.6"})]
     assert book.journal.record_fills("i1", [fill("f9", "100", "1")], Decimal("0.6")) == 1

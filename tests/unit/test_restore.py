@@ -79,6 +79,7 @@ def test_a_copy_laid_beside_an_old_wal_by_hand_undoes_itself_and_restore_does_no
     assert restored.newest == NOW
     assert restored.aside is not None
     assert remembers(restored.aside / NAME) == {"before": "x", "after": "y"}  # nothing is lost, the `-wal` included
+    assert [place.stat().st_mode & 0o777 for place in (folder / NAME, restored.aside)] == [0o600, 0o700]
     assert (tmp_path / "backup").exists()
 
 
@@ -146,9 +147,15 @@ def test_a_copy_that_is_no_whole_journal_changes_nothing(
 
 
 def test_the_journal_itself_is_no_backup(folder: Path) -> None:
-    """By whatever path it is named."""
-    with pytest.raises(NoCopy, match="journal itself"):
-        restore(folder / ".." / folder.name / NAME, folder / NAME, clock)
+    """By whatever path it is named; nor is what is not there, and each is said in both languages."""
+    itself, none = folder / ".." / folder.name / NAME, folder / "none"
+    for copy, ko, en in (
+        (itself, "지금의 거래 기록 자신입니다. 백업 파일을 지정하세요.", "it is the journal itself; name a backup."),
+        (none, "그런 파일이 없습니다. 백업 파일의 경로를 확인하세요.", "no such file; check its path."),
+    ):
+        with pytest.raises(NoCopy) as refused:
+            restore(copy, folder / NAME, clock)
+        assert (refused.value.ko, refused.value.en) == (f"{copy}: {ko}", f"{copy}: {en}")
 
 
 @pytest.mark.parametrize("step", ["set_aside", "put_in_place", "copy_checked", "name_again"])
@@ -252,6 +259,7 @@ def test_the_database_of_another_program_is_refused_in_words_and_left_as_it_is(t
     path = tmp_path / NAME
     path.touch()
     make_foreign(path)
+    make_newer(path)  # whatever number it bears
     before = path.read_bytes()
     for use in (
         lambda: Journal.open(path, clock),

@@ -428,6 +428,22 @@ def test_half_a_backup_never_bears_the_name_of_a_whole_one(
         assert copy.position_volume("t1") == 2
 
 
+def test_a_copy_that_sqlite_cannot_make_says_why_and_leaves_no_draft(
+    journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that cannot be read is told in words, as at a start."""
+    broken = sqlite3.OperationalError("disk I/O error")
+    broken.sqlite_errorcode = sqlite3.SQLITE_IOERR
+
+    def fail(*_: object) -> None:
+        raise broken
+
+    monkeypatch.setattr("journal.queries.Queries.copy_into", fail)
+    with pytest.raises(JournalUnwritable, match="disk I/O error"):
+        copy_to(journal._path, tmp_path / "copy")
+    assert list(tmp_path.glob("copy*")) == []
+
+
 @pytest.mark.failure("E12")
 def test_old_verdicts_go_a_few_at_a_time(journal: Journal) -> None:
     """The one table that grows with every minute is bounded."""

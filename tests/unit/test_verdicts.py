@@ -113,6 +113,18 @@ def test_hours_stand_by_themselves_and_a_lost_minute_ends_only_its_hour(tmp_path
     assert alone == [NOW]
 
 
+@pytest.mark.parametrize("minutes", [0, 1])
+def test_a_minute_that_differs_from_itself_or_a_later_one_cannot_be_told(minutes: int, tmp_path: Path) -> None:
+    """No file makes a question endless, whoever has edited it."""
+    with Journal.open(tmp_path / "journal.sqlite3", lambda: NOW) as journal:
+        for minute in range(2):
+            journal.record_scan(NOW + timedelta(minutes=minute), "s", NOW, a_scan(float(minute)))
+        journal._db.execute("UPDATE scan SET prev_ms = ?", (to_ms(NOW + timedelta(minutes=minutes)),))
+        look = journal.scan_at(NOW)
+    assert look is not None
+    assert look.scan is None
+
+
 def test_looks_at_one_market_leave_out_what_cannot_be_told(tmp_path: Path) -> None:
     """A minute that is gone takes those with it that differ from it, until the hour is over."""
     with Journal.open(tmp_path / "journal.sqlite3", lambda: NOW) as journal:
@@ -162,9 +174,12 @@ def test_verdicts_of_the_format_before_are_read_also_by_who_cannot_write(tmp_pat
     assert look.scan is not None
     assert verdicts(look.scan) == {"KRW-A": None, "KRW-B": "btc_gate"}
     assert look.scan.prices == [Decimal("12.5"), None]
+    assert look.scan.barred == {"KRW-B": {"code": "btc_gate", "ko": "btc_gate", "en": "btc_gate"}}
     with Journal.open(path, lambda: NOW) as journal:
-        journal.record_scan(NOW + timedelta(minutes=1), "s", NOW, a_scan(2.0, 0.5))
-        before, after = journal.scan_at(NOW), journal.scan_at(NOW + timedelta(minutes=1))
+        later = NOW + timedelta(minutes=1)
+        journal.record_scan(later, "s", later, a_scan(2.0, 0.5))
+        before, after = journal.scan_at(NOW), journal.scan_at(later)
+        assert [one.minute for one in journal.looks_at("KRW-A", NOW)] == [later]
     assert before == look
     assert after is not None
     assert after.scan is not None
