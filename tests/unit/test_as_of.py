@@ -6,16 +6,18 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
+from unittest.mock import call
 
 import pytest
 
 from config.reading import load
+from simulation.loop import PacedLoop
 from state import Price
-from tests.helpers.parts import Parts, make_app, only
+from tests.helpers.parts import Parts, make_app, make_mocked, only
 from trader.daemon import make_messages, mode_of
 from trader.health import Health
 from trader.prices import update_prices
-from trader.wallet import poll
+from trader.wallet import poll, update_wallet_realtime
 from upbit.decoding import Rows
 from upbit.models import Account, Ticker
 from upbit.rest import Upbit
@@ -69,6 +71,35 @@ async def test_a_balance_is_as_old_as_the_question() -> None:
     app = slow_app()
     await poll(app)
     assert (await app.state.wallet_dict.snapshot())["KRW"].as_of == NOW
+
+
+def test_the_wallet_is_asked_for_every_second_and_shows_what_the_last_answer_held() -> None:
+    """Free and locked by currency; what an answer does not list is gone. Each is a sign of life."""
+    answers = [[("KRW", 5, 1), ("A", 2, 0)], [("KRW", 7, 0)]]
+    seen: list[tuple[float, dict[str, tuple[Decimal, Decimal]]]] = []
+
+    async def story() -> None:
+        app = make_mocked()
+        wallet, loop = app.state.wallet_dict, asyncio.get_running_loop()
+
+        async def accounts() -> Rows[Account]:
+            if len(answers) == 1:
+                app.stop.set()
+            held = {name: (one.available, one.locked) for name, one in (await wallet.snapshot()).items()}
+            seen.append((loop.time(), held))
+            return Rows(
+                Account(currency=name, available=Decimal(free), locked=Decimal(locked))
+                for name, free, locked in answers.pop(0)
+            )
+
+        app.upbit.accounts = accounts
+        await update_wallet_realtime(app)
+        assert seen == [(0.0, {}), (1.0, {"KRW": (Decimal(5), Decimal(1)), "A": (Decimal(2), Decimal(0))})]
+        assert [(name, one.available) for name, one in (await wallet.snapshot()).items()] == [("KRW", Decimal(7))]
+        assert app.health.alive.mock_calls == [call("update_wallet_realtime")] * 2
+
+    with asyncio.Runner(loop_factory=PacedLoop) as runner:
+        runner.run(story())
 
 
 async def test_a_price_of_rest_is_as_old_as_the_question() -> None:
