@@ -71,9 +71,21 @@ def is_long(item: pytest.Item) -> bool:
     return item.nodeid.startswith(("tests/contract", "tests/scenarios"))
 
 
+def require_plain_ids(items: list[pytest.Item]) -> None:
+    """Refuse an id of `ids=` with a letter that pytest escapes: collected again in one process it has another name.
+
+    mutmut collects several times, and would not find the test.
+    """
+    for item in items:
+        marks = [mark for mark in item.iter_markers("parametrize") if mark.kwargs.get("ids")]
+        if marks and "\\" in item.name:
+            raise pytest.UsageError(f"{item.nodeid}: an id has other letters than those of ASCII")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let a mutant meet the quick tests first, and not every one of the long ones."""
     if MUTATING:
+        require_plain_ids(items)
         items.sort(key=cost)
     if os.environ.get("MUTANT_UNDER_TEST", "") not in {"", "stats", "list_all_tests"}:  # there every test is looked at
         del items[MOST_LONG + sum(not is_long(item) for item in items) :]

@@ -41,7 +41,7 @@ def refused(status: int, name: str) -> BaseException:
         (ReplayError("가", "a"), 1, "a", "가"),
         (OSError(errno.EADDRINUSE, "x"), 1, "Name another one with --port.", "--port로 다른 포트를 지정하세요."),
     ],
-    ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else None,
+    ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else "",
 )
 def test_a_failure_a_person_can_mend_is_one_sentence_with_its_code(
     error: BaseException, code: int, english: str, korean: str

@@ -61,7 +61,6 @@ PRICES = st.decimals(min_value=Decimal("0.00000001"), max_value=10**9, places=8)
         (lambda: formats.stamp(datetime(2026, 11, 1, 23, 5, tzinfo=UTC)), "2026-11-02 08:05"),
         (lambda: formats.stamp(None), "-"),
     ],
-    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_a_number_looks_as_people_write_it(show: Callable[[], str], wanted: str) -> None:
     """One form each, wherever it is shown."""
