@@ -84,6 +84,8 @@ class Mocked(Parts):
 
     upbit: Mock
     tickers: Mock
+    candle_stream: Mock
+    kept_candles: Mock
     journal: Mock
     control: Mock
     messages: Mock
