@@ -193,11 +193,10 @@ def recording_of(
 def candles_before(config: Config) -> dict[timedelta, int]:
     """Return which candles a repetition needs: those its strategy decides on, and what tickers tell of the year."""
     strategy, parameters = registry.load(config.strategy.name, config.strategy.parameters)
-    needed = strategy.history(parameters, config.strategy.unit)
-    most = min(MOST_BEFORE, needed)
-    return {timedelta(minutes=1): MOST_BEFORE, timedelta(hours=1): 200, timedelta(days=1): 200} | {
-        config.strategy.unit: most
-    }
+    unit = config.strategy.unit
+    always = {timedelta(minutes=1): MOST_BEFORE, timedelta(hours=1): PAGE, timedelta(days=1): PAGE}
+    needed = min(MOST_BEFORE, strategy.history(parameters, unit))
+    return always | {unit: max(needed, always.get(unit, 0))}
 
 
 async def record_beside(app: App, *, keep: timedelta | None = None) -> None:
