@@ -125,12 +125,12 @@ class Recording:
     async def _follow_listings(self) -> None:
         """Follow every market there is, also those that are listed while it records."""
         async for _ in every(LIST_EVERY_S, self.stop):
-            while not self.stop.is_set():
+            while True:
                 try:
                     listed = {one.market for one in await self.upbit.markets() if one.market.startswith("KRW-")}
                 except ExchangeError as error:
                     log.warning("markets not listed for the tape error=%s", error)
-                    await pause(AFTER_MINUTE_S, self.stop)
+                    await pause(AFTER_MINUTE_S)
                     continue
                 self._markets = frozenset(listed if self.wish.markets is None else listed & self.wish.markets)
                 self.stream.wanted(self._markets)
@@ -138,7 +138,7 @@ class Recording:
 
     async def _ask_before(self) -> None:
         """Ask once for the candles of before, slowly, when the minute in which recording began is over."""
-        await pause(60.0 - self.clock().timestamp() % 60.0 + AFTER_MINUTE_S, self.stop)
+        await pause(60.0 - self.clock().timestamp() % 60.0 + AFTER_MINUTE_S)
         for unit, count in self.wish.before.items():
             for market in sorted(self._markets):
                 await self._ask_candles(market, unit, count)
@@ -152,7 +152,7 @@ class Recording:
             except ExchangeError as error:
                 log.warning("candles not on the tape market=%s error=%s", market, error)
                 return
-            await pause(self.wish.ask_every_s, self.stop)
+            await pause(self.wish.ask_every_s)
             if len(candles) < page:
                 return
             count, to = count - page, candles[-1].opened_at
