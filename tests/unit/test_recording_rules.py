@@ -8,7 +8,7 @@ import random
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from unittest.mock import AsyncMock, Mock, call
 
 import pytest
@@ -51,7 +51,7 @@ def batch(number: int) -> Batch:
 class Parts:
     """A recording whose parts note what they are told, and an exchange and a disk that do as a test says."""
 
-    def __init__(self, **wish: Any) -> None:
+    def __init__(self, wish: Wish | None = None) -> None:
         self.recorder = mock(Recorder, take=Mock(return_value=None))
         self.writer = mock(Writer)
         self.upbit = mock(Upbit, markets=AsyncMock(return_value=listed("KRW-A")), candles=AsyncMock(return_value=[]))
@@ -64,7 +64,7 @@ class Parts:
             recorder=self.recorder,
             writer=self.writer,
             clock=self.clock,
-            wish=Wish(**wish),
+            wish=wish or Wish(),
             stop=asyncio.Event(),
         )
 
@@ -173,7 +173,7 @@ def test_every_market_in_won_is_followed_also_one_that_is_listed_later(
     """Or those of them that were wished for; the list is asked for every ten minutes."""
 
     async def story() -> None:
-        parts = Parts(markets=wished)
+        parts = Parts(Wish(markets=wished))
         now = ["KRW-A", "KRW-B", "BTC-A", "USDT-KRW-A"]
         parts.upbit.markets.side_effect = [listed(*now), listed(*now, "KRW-C")]
         await parts.record(601.0)
@@ -227,7 +227,7 @@ def test_candles_of_before_are_asked_for_page_by_page_when_the_first_minute_is_o
     asked: list[tuple[float, str, timedelta, int, datetime | None]] = []
 
     async def story() -> None:
-        parts = Parts(before={MINUTE: count}, ask_every_s=0.5)
+        parts = Parts(Wish(before={MINUTE: count}, ask_every_s=0.5))
 
         async def candles(market: str, unit: timedelta, *, count: int, to: datetime | None) -> list[Candle]:
             asked.append((asyncio.get_running_loop().time(), market, unit, count, to))
@@ -249,7 +249,7 @@ def test_a_market_whose_candles_are_not_told_costs_no_other(monkeypatch: pytest.
     asked: list[tuple[timedelta, str]] = []
 
     async def story() -> None:
-        parts = Parts(before={MINUTE: 1, HOUR: 1}, ask_every_s=50.0)
+        parts = Parts(Wish(before={MINUTE: 1, HOUR: 1}, ask_every_s=50.0))
         parts.upbit.markets.return_value = listed("KRW-B", "KRW-A")
 
         async def candles(market: str, unit: timedelta, **_: object) -> list[Candle]:
