@@ -23,6 +23,7 @@ from strategy.grid import CandleArrays
 from strategy.scaffold import Scaffold
 from strategy.trial import MARKETS, made_up
 from tests.helpers.parts import NOW, make_mocked, only
+from tests.helpers.values import changed
 from trader.candles.candle_store import CandleStore
 from trader.indicators import (
     BUDGET_S,
@@ -80,31 +81,31 @@ class Dearest(Scaffold):
     name = "dearest"
     gates = (FIRST, SECOND)
 
-    def cooldown(self, parameters: Any) -> int:
+    def cooldown(self, parameters: object) -> int:
         """Let a market rest for six candles."""
         assert parameters == "parameters"
         return 6
 
-    def compute(self, window: Window, parameters: Any) -> dict[str, Any]:
+    def compute(self, window: Window, parameters: object) -> dict[str, Any]:
         """Return the closes, and what was traded in a day."""
         assert parameters == "parameters"
         return {"close": window.close, "turnover": window.turnover_24h}
 
-    def select(self, window: Window, numbers: Mapping[str, Any], at: Any, parameters: Any) -> Selection:
+    def select(self, window: Window, numbers: Mapping[str, Any], at: object, parameters: object) -> Selection:
         """Ask of the last candle whether it closed at three won."""
         del window
         assert (at, parameters) == (-1, "parameters")
-        close = numbers["close"][:, at]
+        close = numbers["close"][:, -1]
         tests = (FIRST.asks(close, ">=", 0.0), SECOND.asks(close, ">=", 3.0))
         return Selection(
             gate=np.where(close >= 3.0, PASSED, 1).astype(np.int8),
-            numbers={"close": close, "turnover": numbers["turnover"][:, at]},
+            numbers={"close": close, "turnover": numbers["turnover"][:, -1]},
             tests=tests,
         )
 
 
 def daemon(
-    *markets: str, known: Mapping[str, CandleArrays] | None = None, missing: Iterable[str] = (), **config: Any
+    *markets: str, known: Mapping[str, CandleArrays] | None = None, missing: Iterable[str] = (), **config: object
 ) -> Mocked:
     """Return a daemon of some markets, whose candles are known but for some, at NOW."""
     there = known if known is not None else dict.fromkeys(markets, candles())
@@ -122,7 +123,7 @@ def daemon(
         put=Mock(),
         on_state=Mock(),
     )
-    app = make_mocked(strategy=Dearest(), candles=store, config=Config(**config))
+    app = make_mocked(strategy=Dearest(), candles=store, config=changed(Config(), **config))
     app.upbit.markets = AsyncMock(return_value=Rows([listing(market) for market in markets], {}))
     app.upbit.all_tickers = AsyncMock(return_value=[ticker(market) for market in markets])
     app.upbit.server_date = app.upbit.server_date_at = None
@@ -332,15 +333,14 @@ def test_a_look_is_written_under_its_minute_and_those_of_two_weeks_ago_go() -> N
 # --- the minute
 
 
-def steps(app: Mocked) -> list[Any]:
+def steps(app: Mocked) -> Mock:
     """Note what is done in a minute, in its order."""
     done = Mock()
     for name in ("prove", "missing", "refresh", "check"):
         done.attach_mock(getattr(app.candles, name), name)
     done.attach_mock(app.kept_candles.write, "write")
     done.attach_mock(app.journal.record_scan, "record")
-    calls: list[Any] = done.mock_calls
-    return calls
+    return done
 
 
 async def test_a_minute_goes_from_the_list_of_markets_to_a_sample_that_is_compared(
@@ -352,11 +352,11 @@ async def test_a_minute_goes_from_the_list_of_markets_to_a_sample_that_is_compar
     done = steps(app)
     await scan(app)
     wanted, tickers = ["KRW-BTC", "KRW-A"], {market: ticker(market) for market in ("KRW-A", "KRW-BTC")}
-    assert done == [
+    assert done.mock_calls == [
         call.prove(wanted),
         call.missing(wanted, NOW, tickers),
         call.refresh(wanted, NOW, tickers, budget_s=BUDGET_S),
-        call.record(NOW, "dearest", NOW, done[3].args[3]),
+        call.record(NOW, "dearest", NOW, app.journal.record_scan.mock_calls[0].args[3]),
         call.write(["changed"], {"every": "thing"}),
         call.check(NOW, sample=SAMPLE),
     ]
