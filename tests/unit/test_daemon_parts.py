@@ -4,21 +4,32 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from unittest.mock import AsyncMock, Mock, call
 from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
 
-from config.settings import Config, Secret
+from config.settings import Config, Secret, TradingSettings
+from config.version import VERSION
 from journal.journal import Journal
 from notifier.discord import Discord
-from tests.helpers.parts import NOW, make_app, mock, only
+from simulation.loop import PacedLoop
+from tests.helpers.orders import a_trade
+from tests.helpers.parts import NOW, make_app, make_mocked, mock, only
 from trader import daemon
 from trader.books.owner import WrongModeError
 from trader.guards.watchdog import SystemWatchdog
 from trader.network import network_of
 from upbit.network import Network
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from trader.app import App
 
 PROXY = "http://somebody:password@proxy.example:3128"
 
@@ -100,3 +111,122 @@ async def test_real_and_rehearsed_trades_never_stand_in_one_journal(tmp_path: Pa
             with pytest.raises(WrongModeError):
                 async with daemon.build(replace(mine, base_url=other), lambda: NOW, asyncio.Event()):
                     pass
+
+
+def test_messages_are_in_the_language_and_the_colours_of_the_settings() -> None:
+    """And say whether the money is real."""
+    made = daemon.make_messages(Config(language="en", colors="western"))
+    assert (made.language, made.mode, made.colors) == ("en", "live", "western")
+    assert daemon.make_messages(Config()).colors == Config().colors != "western"
+
+
+async def test_a_daemon_recovers_before_it_says_that_it_trades_and_says_at_the_end_that_it_does_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whatever breaks while it recovers is told already, and what Upbit no longer allows is heeded from the start."""
+    app, dog, beside, steps = make_mocked(), only(SystemWatchdog), [AsyncMock()], Mock()
+    monkeypatch.setattr(daemon, "on_failure", steps.failed)
+    monkeypatch.setattr(daemon, "heed", steps.heed)
+    for name in ("recover", "run_all", "announce_stop"):
+        monkeypatch.setattr(daemon, name, AsyncMock(side_effect=getattr(steps, name)))
+    monkeypatch.setattr(daemon, "announce_start", steps.announce_start)
+    error = ValueError("odd")
+    steps.recover.side_effect = lambda app: app.health.on_breach("KRW-A", error)
+    await daemon.serve(app, beside=beside, watchdog=dog)
+    assert app.watchdog is dog
+    assert steps.mock_calls == [
+        call.heed(app),
+        call.recover(app),
+        call.failed(app, "KRW-A", error),
+        call.announce_start(app),
+        call.run_all(app, beside),
+        call.announce_stop(app),
+    ]
+
+
+async def test_a_start_says_what_may_be_spent_and_a_stop_what_is_held() -> None:
+    """To the journal's events, and to a person: the last message gets a while to leave."""
+    flush, most = AsyncMock(), Decimal(30_000)
+    config = Config(trading=TradingSettings(order_krw=Decimal(10_000), max_open_trades=3))
+    app = make_mocked(config=config, discord=only(Discord, flush=flush))
+    daemon.announce_start(app)
+    started = {"version": VERSION, "mode": "sandbox", "strategy": "s", "seed": 0, "most_spent_krw": most}
+    told = {"strategy": app.strategy, "unit": app.candles.unit, "most_spent_krw": most, "seed": 0, "at": NOW}
+    assert app.messages.started.mock_calls == [call(**told)]
+    trades = [a_trade(), a_trade()]
+    app.journal.open_trades.return_value = trades
+    await daemon.announce_stop(app)
+    totals = app.journal.totals.return_value
+    assert app.messages.stopped.mock_calls == [call(open_trades=trades, totals=totals, at=NOW)]
+    assert app.tell.mock_calls == [call("started", **started), call("stopped", open_trades=2)]
+    notes = [app.messages.started.return_value], [app.messages.stopped.return_value]
+    assert app.journal.add_notes.mock_calls == [call(note) for note in notes]
+    assert flush.mock_calls == [call(8.0)]
+
+
+def test_everything_runs_until_the_stop_and_the_orders_in_hand_have_eight_seconds_more(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Watchers go on until the five have ended, what fails is told and begun anew, and nothing beside ends anything."""
+    ended = dict[str, float]()
+    failures = Mock()
+
+    def lasts(name: str, after_stop_s: float | None, fails: int = 0) -> Callable[[App], Coroutine[Any, Any, None]]:
+        left = [ValueError("odd")] * fails
+
+        async def work(app: App) -> None:
+            task = asyncio.current_task()
+            assert task is not None
+            assert task.get_name() == name
+            if left:
+                raise left.pop()
+            try:
+                await app.stop.wait()
+                await asyncio.sleep(100.0 if after_stop_s is None else after_stop_s)
+            finally:
+                ended[name] = round(asyncio.get_running_loop().time() - stopped_at[0], 1)
+
+        return work
+
+    async def breaks(_: App) -> None:
+        raise ValueError("the page")
+
+    stopped_at = [0.0]
+    rows = ("quick", lasts("quick", 1.0)), ("slow", lasts("slow", None)), ("weak", lasts("weak", 2.0, fails=1))
+    monkeypatch.setattr(daemon, "COROUTINES", rows)
+    monkeypatch.setattr(
+        daemon, "WATCHERS", (("watch", lasts("watch", None)), ("discord", breaks), ("files", lasts("files", None)))
+    )
+    monkeypatch.setattr(daemon, "on_failure", failures)
+
+    async def story() -> None:
+        loop, app = asyncio.get_running_loop(), make_app(watchdog=only(SystemWatchdog))
+        stopped_at[0] = loop.time() + 30.0
+        loop.call_at(stopped_at[0], app.stop.set)
+        await daemon.run_all(app, [lasts("beside", None), breaks])
+        assert [(*one.args[:2], str(one.args[2])) for one in failures.mock_calls] == [(app, "weak", "odd")]
+
+    with asyncio.Runner(loop_factory=PacedLoop) as runner:
+        runner.run(story())
+    assert ended == {"quick": 1.0, "weak": 2.0, "slow": 8.0, "watch": 8.0, "files": 8.0, "beside": 8.0}
+    assert [record.getMessage() for record in caplog.records] == ["the terminal, the page or the chat failed"]
+
+
+def test_no_watcher_outlives_the_five(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stop takes no longer than they do."""
+
+    async def story() -> None:
+        loop, app = asyncio.get_running_loop(), make_app()
+        loop.call_later(30.0, app.stop.set)
+        began_s = loop.time()
+        await daemon.run_all(app, [])
+        assert round(loop.time() - began_s, 1) == 31.5
+
+    async def lasts(app: App) -> None:
+        await app.stop.wait()
+        await asyncio.sleep(1.5)
+
+    monkeypatch.setattr(daemon, "COROUTINES", (("one", lasts),))
+    monkeypatch.setattr(daemon, "WATCHERS", (("watch", lambda _: asyncio.sleep(1000)),))
+    with asyncio.Runner(loop_factory=PacedLoop) as runner:
+        runner.run(story())
