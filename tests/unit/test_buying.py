@@ -28,6 +28,7 @@ from tests.helpers.trading import (
     TRADE,
     active,
     ends,
+    executed,
     hold,
     refused,
 )
@@ -102,8 +103,10 @@ async def test_coins_that_no_order_explains_are_nobodys_for_a_quarter_of_an_hour
     app.comparison.first_s = 5.0
     account = b"null" if held is None else f'{{"currency":"AAA","balance":"{held}","locked":"0"}}'.encode()
     told = msgspec.structs.replace(chance(), ask_account=msgspec.Raw(account))
-    with patch.object(app.journal, "dust", return_value={MARKET: Decimal(2), "KRW-BBB": Decimal(9)}):
+    with patch.object(app.journal, "dust", return_value={MARKET: Decimal(2), "KRW-BBB": Decimal(9)}) as dust:
         found = buying.unexplained(app, MARKET, told, 5.0 + 60 * minutes)
+        dust.return_value = {"KRW-BBB": Decimal(9)}  # none of it
+        assert buying.unexplained(app, MARKET, told, 65.0) == (None if held is None else Decimal(held))
     assert found == (None if unexplained is None else Decimal(unexplained))
     app.comparison.first_s = None
     assert not app.comparison.explains_all(1e9)
@@ -117,6 +120,18 @@ async def test_the_won_of_a_buy_that_is_under_way_is_not_sized_on_twice(free: st
     found = buying.uncommitted(app.journal, won, Decimal("0.0005"))
     assert found == replace(won, available=Decimal(left))
     assert buying.uncommitted(app.journal, None, Decimal("0.0005")) is None
+
+
+@pytest.mark.parametrize(("seconds", "left"), [(9, "59989.9975"), (11, "70000")])
+async def test_a_buy_that_is_over_counts_until_the_wallet_surely_shows_it(
+    seconds: int, left: str, app: Trading
+) -> None:
+    """Ten seconds after it was decided the account knows of it."""
+    trade, intent = plans.plan_entry(app, replace(SNAPSHOT, market="KRW-BBB"), ENTRY, PLAN)
+    app.journal.begin_trade(trade, intent)
+    executed(app, "10")(intent.identifier)
+    won = Balance(available=Decimal(70_000), locked=Decimal(0), as_of=NOW + timedelta(seconds=seconds))
+    assert buying.uncommitted(app.journal, won, Decimal("0.0005")) == replace(won, available=Decimal(left))
 
 
 async def test_too_little_won_is_told_and_lets_the_market_rest(app: Trading, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -270,6 +285,7 @@ async def test_a_buy_that_bought_nothing_is_over(
     (event,) = app.journal._db.execute("SELECT data FROM event WHERE kind = 'trade' ORDER BY seq DESC LIMIT 1")
     assert msgspec.json.decode(event["data"])["why"] == ("REJECTED" if outcome else "ABANDONED")
     assert await app.state.resting.snapshot() == {MARKET: NOW + rests}
+    assert app.journal.rests(NOW)[MARKET].why == ("rejected" if outcome else "not_bought")
     assert await app.state.active_trade.snapshot() == {}
     assert app.made == []
     assert app.control.mock_calls == []
@@ -302,6 +318,32 @@ async def test_a_refusal_for_money_that_is_there_stops_buying(
             intent.request,
             Decimal(free),
         )
+
+
+@pytest.mark.parametrize(
+    ("ago_s", "free", "halts"),
+    [(9, "20029", False), (9, "20030", True), (11, "10025", True)],
+    ids=["it needs that won", "there is enough all the same", "the account knows of it"],
+)
+async def test_won_that_another_buy_has_just_spent_explains_a_refusal(
+    ago_s: int, free: str, app: Trading, *, halts: bool
+) -> None:
+    """The account may show it for ten seconds; so long it is not read at all."""
+
+    async def accounts() -> list[Account]:
+        return [Account(currency="KRW", available=Decimal(free), locked=Decimal(0))]
+
+    app.upbit = only(Upbit, accounts=accounts)
+    other, bought = plans.plan_entry(app, replace(SNAPSHOT, market="KRW-BBB"), ENTRY, PLAN)
+    app.journal.begin_trade(other, bought)
+    executed(app, "10")(bought.identifier)
+    app.later(ago_s)
+    trade, intent = plans.plan_entry(app, SNAPSHOT, ENTRY, PLAN)
+    app.journal.begin_trade(trade, intent)
+    refused(app, "InsufficientFunds")(intent.identifier)
+    await buying.explain_refusal(app, intent)
+    assert app.control.halt_buys.called is halts
+    assert app.pauses == [(10.0, app.stop)]
 
 
 async def test_a_refusal_of_an_account_without_won_is_no_riddle(app: Trading) -> None:

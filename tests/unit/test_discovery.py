@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -162,12 +163,31 @@ async def test_a_fee_that_was_told_wrongly_is_corrected_by_list_and_order_togeth
     daemon.journal.executed_volume.return_value = Decimal(5)
     assert await discovery.compare_orders(daemon)
     assert daemon.journal.correct_fee.mock_calls == [call(NAME, Decimal("0.25"))]
+    assert daemon.tell.mock_calls == [call("fee_corrected", market="KRW-A", identifier=NAME, krw=Decimal("0.25"))]
     assert daemon.control.halt_buys.mock_calls == []
+
+
+async def test_an_order_that_differs_and_cannot_be_fetched_whole_is_taken_in_the_next_time(daemon: Mocked) -> None:
+    """Nothing is written down of half of it, and the comparison is not held up."""
+    daemon.upbit.closed_orders.return_value = Rows([ours()])
+    daemon.upbit.order.side_effect = OrderNotFound("no", name="order_not_found", status=404)
+    daemon.journal.known_intent.return_value = replace(
+        intent(), identifier=NAME, state=IntentState.FINAL, paid_fee=Decimal(9)
+    )
+    daemon.journal.executed_volume.return_value = Decimal(4)
+    assert await discovery.compare_orders(daemon)
+    assert (daemon.journal.take_in_difference.mock_calls, daemon.control.halt_buys.mock_calls) == ([], [])
+    daemon.upbit.order.side_effect = None
+    daemon.upbit.order.return_value = ours()
+    assert await discovery.compare_orders(daemon)
+    assert daemon.journal.take_in_difference.call_count == 1
+    assert daemon.journal.correct_fee.mock_calls == []  # its fee comes with its fills
 
 
 async def test_an_order_of_ours_that_a_list_shows_unreadably_is_asked_for_by_its_name(daemon: Mocked) -> None:
     """One that is over for the journal, and a name that is none of ours, need nobody's attention."""
-    daemon.upbit.closed_orders.return_value = Rows([], {NAME: "state: null", "ub1-Sabcd-odd": "state: null"})
+    odd = dict.fromkeys([NAME, "ub1-Sabcd-odd", "ub1-Sabcd-A"], "state: null")
+    daemon.upbit.closed_orders.return_value = Rows([], odd)
     daemon.upbit.order.return_value = ours()
     assert await discovery.compare_orders(daemon)
     assert daemon.upbit.order.mock_calls == [call(identifier=NAME), call(uuid="u")]
@@ -184,6 +204,7 @@ async def test_while_an_order_of_ours_cannot_be_read_at_all_its_market_alone_is_
     daemon.upbit.order.side_effect = OutcomeUnknown("an answer of another shape")
     assert await discovery.compare_orders(daemon)
     assert await daemon.state.resting.snapshot() == {"KRW-A": NOW + timedelta(minutes=2)}
+    assert daemon.journal.record_rest.call_args.args[0].why == "unclear_order"
     assert daemon.journal.note_import.mock_calls == [call(NOW)]
 
 
@@ -199,7 +220,10 @@ async def test_an_odd_name_is_told_once_and_skipped(daemon: Mocked) -> None:
     daemon.upbit.order.side_effect = lambda *, identifier: next(one for one in odd if one.identifier == identifier)
     for _ in range(2):
         assert await discovery.compare_orders(daemon)
-    assert [told.args[0] for told in daemon.tell.mock_calls] == ["odd_name"] * 3
+    assert daemon.tell.mock_calls == [
+        call("odd_name", level=logging.WARNING, market=one.market, identifier=one.identifier)
+        for one in (odd[0], odd[2], odd[1])  # those that the list shows against their name were asked for, by name
+    ]
     assert daemon.journal.adopt.mock_calls == []
 
 
@@ -230,7 +254,8 @@ async def test_a_market_in_which_an_order_goes_on_that_nobody_knows_is_not_bough
     assert await daemon.state.resting.snapshot() == {"KRW-A": NOW + timedelta(minutes=2)}
     assert [*await daemon.state.trading_dict.snapshot()] == left
     assert [*await daemon.state.active_trade.snapshot()] == left
-    daemon.journal.known_intent.return_value = intent()
+    assert daemon.journal.record_rest.call_args.args[0].why == "unclear_order"
+    daemon.journal.known_intent.side_effect = lambda name: intent() if name == NAME else None
     daemon.state.resting = type(daemon.state.resting)()
     assert await discovery.compare_orders(daemon)
     assert await daemon.state.resting.snapshot() == {}
@@ -246,7 +271,7 @@ async def test_an_order_that_may_be_the_buy_in_doubt_is_left_to_it(
     daemon.journal.live_intents.return_value = [intent()]
     taken: list[Any] = []
     monkeypatch.setattr(discovery, "take_in", lambda _, found: taken.append(found))
-    daemon.discovery.thorough_at = NOW
+    daemon.discovery.thorough_at, daemon.comparison.rounds = NOW, 1
     assert await discovery.compare_orders(daemon)
     assert taken == []
     assert daemon.control.halt_buys.call_args.kwargs["uuid"] == "u"

@@ -14,6 +14,7 @@ import msgspec
 import pytest
 
 from journal.records import IntentState, Phase
+from simulation.loop import PacedLoop
 from state import Balance, Price
 from strategy.gates import STOP
 from tests.helpers.buying import level
@@ -34,6 +35,7 @@ from tests.helpers.trading import (
     refused,
 )
 from trader.orders import plans
+from trader.orders.exits import Waiting
 from trader.trades import lifecycle, selling
 from upbit.errors import InsufficientFunds, OrderNotFound, OutcomeUnknown
 from upbit.models import NewOrder, Side
@@ -42,6 +44,7 @@ from upbit.rest import Upbit
 if TYPE_CHECKING:
     from tests.helpers.trading import Trading
     from trader.app import App
+    from upbit.models import Book
 
 
 async def test_a_sale_is_written_down_and_ends_the_trade(app: Trading, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -366,3 +369,114 @@ async def test_a_refused_sale_is_looked_for_before_another_is_sent(
     ends(monkeypatch, app, refused(app, "UnderMinTotal"))
     await lifecycle.sell(app, MARKET, leaving())
     assert calls == ([True] if compared else [])
+
+
+async def test_without_a_book_a_stop_goes_out_on_the_last_trade_a_second_later(
+    app: Trading, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first look remembers that price; the sale expects it, as there is no other."""
+    await hold(app, monkeypatch)
+    app.upbit = only(Upbit, books=AsyncMock(side_effect=OutcomeUnknown("no answer")))
+    driven = ends(monkeypatch, app, executed(app, "10", price="900"))
+    await last_trade(app, "940")
+    await lifecycle.sell(app, MARKET, leaving(STOP.code))
+    assert driven == []
+    first = app.waiting[TRADE]
+    assert first.first_price == 940
+    app.waiting[TRADE] = replace(first, since_s=first.since_s - 1)
+    await last_trade(app, "930")
+    await lifecycle.sell(app, MARKET, leaving(STOP.code))
+    assert driven == [f"ub1-{TRADE}-s-0-0"]
+    reason = app.journal.trade(TRADE).exit_reason
+    assert reason is not None
+    assert (reason["expected_price"], reason["expected_slippage"]) == ("930", "0.000000")
+
+
+def test_a_book_that_does_not_come_within_a_second_is_none() -> None:
+    """A stop waits for no stranger."""
+
+    async def story() -> None:
+        async def never(_: list[str]) -> list[Book]:
+            await asyncio.Event().wait()
+            return []
+
+        assert await selling.read_book(only(Upbit, books=never), MARKET) is None
+        assert asyncio.get_running_loop().time() == 1.0
+
+    with asyncio.Runner(loop_factory=PacedLoop) as runner:
+        runner.run(story())
+
+
+@pytest.mark.parametrize(("late_s", "fresh"), [(0, True), (0.001, False)])
+async def test_a_price_is_fresh_up_to_its_greatest_age(late_s: float, app: Trading, *, fresh: bool) -> None:
+    """As the settings say it."""
+    oldest = app.clock() - timedelta(seconds=app.config.risk.price_max_age_s + late_s)
+    await app.state.trading_dict.replace({MARKET: Price(price=Decimal(7), as_of=oldest)})
+    assert await selling.fresh_price(app, MARKET) == (Decimal(7) if fresh else None)
+
+
+async def test_a_wait_that_nobody_has_looked_at_for_a_quarter_of_a_minute_is_forgotten(
+    app: Trading, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of every trade, whichever is looked at."""
+    await hold(app, monkeypatch)
+    monkeypatch.setattr(asyncio, "get_running_loop", lambda: only(asyncio.BaseEventLoop, time=lambda: 100.0))
+    just, over = (Waiting(since_s=0.0, seen_s=seen, first_price=None) for seen in (85.0, 84.9))
+    app.waiting = {"just": just, "over": over}
+    selling.look_at(app, app.journal.trade(TRADE), leaving(), None, None)
+    assert app.waiting == {"just": just, TRADE: Waiting(since_s=100.0, seen_s=100.0, first_price=None)}
+
+
+@pytest.mark.parametrize(
+    ("price", "since", "after", "ends_"),
+    [
+        ("400", None, 20.0, False),
+        ("400", 10.1, 10.1, False),
+        ("400", 10.0, 10.0, True),
+        ("1000", 10.0, None, False),
+        (None, 10.0, None, False),
+    ],
+    ids=["the first look", "too soon", "ten seconds", "it is worth something", "no fresh trade"],
+)
+async def test_dust_is_ended_by_two_looks_ten_seconds_apart_between_which_no_trade_denies_it(
+    price: str | None,
+    since: float | None,
+    after: float | None,
+    *,
+    ends_: bool,
+    app: Trading,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A last trade that says otherwise, or none, begins the wait anew; a second passes before the next look."""
+    await hold(app, monkeypatch)
+    trade = app.journal.trade(TRADE)
+    app.waiting[TRADE] = Waiting(since_s=0.0, seen_s=20.0, first_price=None, dust_s=since)
+    told = None if price is None else Decimal(price)
+    await selling.end_with_dust(app, trade, Decimal(10), told, {"code": "trend_end"})
+    assert (app.journal.trade(TRADE).phase == "closed") is ends_
+    assert app.waiting[TRADE].dust_s == after
+    assert app.pauses == ([] if ends_ else [(1.0, app.stop)])
+
+
+@pytest.mark.parametrize("sold", ["9", "9.99999999"])
+async def test_the_smallest_rest_is_held_on(sold: str, app: Trading, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only nothing ends a trade as sold: what dust is, the next exit says."""
+    await hold(app, monkeypatch)
+    bids(app, level("1010", "1000"))
+    ends(monkeypatch, app, executed(app, sold))
+    await lifecycle.sell(app, MARKET, leaving())
+    (held,) = (await app.state.active_trade.snapshot()).values()
+    assert (held.phase, app.journal.position_volume(TRADE)) == (Phase.HOLDING, 10 - Decimal(sold))
+
+
+async def test_a_sale_that_is_refused_again_rests_longer(app: Trading, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three seconds, then ten each time; it is looked for by its own name."""
+    await hold(app, monkeypatch)
+    bids(app, level("1010", "1000"))
+    order = AsyncMock(side_effect=OrderNotFound("no"))
+    app.upbit = only(Upbit, books=app.upbit.books, order=order)
+    ends(monkeypatch, app, refused(app, "UnderMinTotal"))
+    for _ in range(3):
+        await lifecycle.sell(app, MARKET, leaving())
+    assert app.pauses == [(3.0, app.stop), (10.0, app.stop), (10.0, app.stop)]
+    assert order.mock_calls == [call(identifier=f"ub1-{TRADE}-s-0-{number}") for number in range(3)]
