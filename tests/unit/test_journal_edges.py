@@ -168,7 +168,7 @@ def test_a_file_that_cannot_be_opened_is_told_and_gives_the_lock_back(
 
     with monkeypatch.context() as patch:
         patch.setattr("os.open" if isinstance(error, OSError) else "sqlite3.connect", fail)
-        with pytest.raises(JournalUnwritable, match=r"\((Read-only file system|unable to open)\)"):
+        with pytest.raises(JournalUnwritable, match=r"journal\.sqlite3 .*\((Read-only file system|unable to open)\)"):
             store.connect(tmp_path / "journal.sqlite3")
     (tmp_path / "file").touch()
     with pytest.raises(JournalUnwritable, match=r"\(Not a directory\)|\(File exists\)"):

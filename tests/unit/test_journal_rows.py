@@ -12,7 +12,7 @@ import pytest
 from journal.errors import Breach, JournalBreach
 from journal.records import ZERO, IntentState, Note, Phase, WrittenOff
 from journal.records import Fill as Written
-from tests.helpers.journals import MS, NOW, Book, buy, fill, intent, trade
+from tests.helpers.journals import MS, NOW, Book, buy, fill, intent, sell, trade
 from upbit.models import Side
 
 if TYPE_CHECKING:
@@ -455,7 +455,11 @@ def test_what_an_order_did_besides_what_was_final_is_taken_in(book: Book) -> Non
     book.journal.end_attempt("i2", IntentState.ACCEPTED, outcome="accepted", uuid="u-i2")
     book.journal.record_fills("i2", [fill("f-i2", "100", "1")], Decimal("0.5"))
     book.journal.finish("i2")
-    sold = [fill("f-i2", "100", "1"), fill("f-i2-late", "100", "2")]
+    sold = [fill("f-i2", "100", "1"), fill("f-i2-part", "100", "1.5")]
+    book.at(8).take_in_difference(book.journal.intent("i2"), sold, Decimal("0.5"))
+    left = book.journal.trade("t1")
+    assert (left.phase, left.volume, left.closed_at) == (Phase.LEAVING, Decimal("0.5"), None)
+    sold.append(fill("f-i2-late", "100", "0.5"))
     book.at(9).take_in_difference(book.journal.intent("i2"), sold, Decimal(1))
     over = book.journal.trade("t1")
     assert (over.phase, over.volume, over.closed_at) == (Phase.CLOSED, Decimal(0), book.now)
@@ -478,6 +482,17 @@ def test_a_trade_that_was_over_holds_again_what_its_buy_did_besides(book: Book) 
     book.journal.take_in_difference(book.journal.intent("i1"), [fill("f-later", "100", "1")], Decimal("0.5"))
     assert book.journal.trade("t1").phase is Phase.CLOSED
     assert book.journal.trade("t1").dust == book.journal.trade("t1").volume
+
+
+def test_dust_of_which_a_sale_is_seen_late_does_not_open_its_trade_again(book: Book) -> None:
+    """It holds nothing: it stays over, and left nothing behind."""
+    buy(book)
+    sell(book, "t1", "i2", "1.5")
+    book.journal.close_trade("t1", closed_at=NOW, dust=Decimal("0.5"))
+    sold = [fill("f-i2", "120", "1.5"), fill("f-late", "120", "0.5")]
+    book.at(9).take_in_difference(book.journal.intent("i2"), sold, Decimal("0.25"))
+    over = book.journal.trade("t1")
+    assert (over.phase, over.volume, over.dust, over.closed_at) == (Phase.CLOSED, ZERO, ZERO, NOW)
 
 
 def test_what_was_written_off_is_given_back_at_what_it_was_written_off_for(book: Book) -> None:
@@ -536,5 +551,6 @@ def test_dust_that_is_gone_is_no_dust_any_more_the_oldest_first(book: Book) -> N
     book.journal.lose_dust("KRW-BTC", Decimal("0.1"))
     assert book.journal.dust() == {"KRW-ETH": Decimal("0.4")}
     assert [book.journal.trade(name).volume for name in ("t1", "t2")] == [0, 0]
+    assert all(flow.volume for _, _, flow in book.journal.moved_coins()), "nothing that moved is no event"
     buy(book, "t4", "i4", volume="1", market="KRW-BTC")
     assert book.journal.trade("t4").volume == 1

@@ -91,6 +91,16 @@ def test_a_verdict_that_rounding_would_turn_is_kept_in_full() -> None:
     assert to_scan(rounded).failed("KRW-A") == "above"
 
 
+@pytest.mark.parametrize("shared", [0.1 + 2**-55, 123_456_789.123, nan])
+def test_a_number_that_all_markets_share_is_kept_to_the_last_digit(shared: float) -> None:
+    """Once, and not for each market; one that is their own as single precision shows it."""
+    frame = to_frame(a_scan(987_654_321.987, 2.0, 3.0, threshold=shared))
+    (gate,) = to_scan(frame).gates
+    assert gate.thresholds == pytest.approx([shared] * 3, rel=0, abs=0, nan_ok=True)
+    assert list(gate.values) == [987_654_340.0, 2.0, 3.0]
+    assert (len(frame.shared), len(frame.columns)) == (8, 2 * 3 * 4)
+
+
 def test_a_difference_from_another_minute_is_never_told_as_a_verdict() -> None:
     """A clock that is set back writes a minute anew; what differs from the old one cannot be told, and says so."""
     first, other, second = (to_frame(a_scan(value, 3.0)) for value in (1.0, 7.0, 2.0))
