@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import logging
 import re
 import sqlite3
 import subprocess
@@ -11,13 +12,15 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
-from unittest.mock import patch
+from unittest.mock import call, patch
 
 import pytest
 
+from config.settings import Config
 from journal.errors import Breach, JournalBreach, JournalBroken, JournalBusy, JournalFull, require
 from journal.records import IntentState, Phase
 from state import ActiveTrade
+from tests.helpers.parts import make_mocked
 from tests.helpers.trading_desk import MARKET, Desk, buy, sell, told
 from trader.books.breach import (
     come_back,
@@ -404,3 +407,42 @@ def test_a_trade_that_cannot_be_put_back_lets_the_others_come_up(tmp_path: Path)
             assert MARKET not in await app.state.active_trade.snapshot()
 
     told(tmp_path, story)
+
+
+@pytest.mark.parametrize(
+    ("breach", "ko", "en"),
+    [
+        (Breach("two orders"), "매수를 멈췄습니다.", "Nothing is bought."),
+        (JournalBreach("two orders"), "모든 주문을 멈췄습니다.", "No order is sent."),
+    ],
+)
+def test_a_person_reads_what_a_broken_rule_stops_and_where_its_evidence_is(
+    breach: Breach, ko: str, en: str, tmp_path: Path
+) -> None:
+    """In either language, with what to do."""
+    app = make_mocked(config=replace(Config(), data_dir=tmp_path))
+    on_breach(app, MARKET, breach)
+    (path,) = (tmp_path / "evidence").iterdir()
+    halt = app.control.halt if isinstance(breach, JournalBreach) else app.control.halt_buys
+    assert len(app.control.mock_calls) == 1
+    ((code,), facts) = halt.call_args
+    assert code == "breach"
+    assert facts["ko"] == (
+        f"프로그램의 내부 규칙이 깨졌습니다. {ko} 증거 파일 {path.name}을(를) 확인한 뒤 "
+        "`python main.py resume`을 실행하세요."
+    )
+    assert facts["en"] == (
+        f"A rule of the program is broken (two orders). {en} Look at {path.name} in evidence/, then run "
+        "`python main.py resume`."
+    )
+
+
+def test_what_breaks_in_a_market_is_told_with_its_evidence(tmp_path: Path) -> None:
+    """On the terminal and to a person; nothing is halted."""
+    app = make_mocked(config=replace(Config(), data_dir=tmp_path))
+    on_failure(app, MARKET, KeyError("odd"))
+    (path,) = (tmp_path / "evidence").iterdir()
+    assert app.tell.mock_calls == [call("frozen", level=logging.ERROR, where=MARKET, evidence=path.name)]
+    assert app.messages.frozen.mock_calls == [call(MARKET, evidence=path.name, at=app.clock())]
+    assert app.journal.add_notes.mock_calls == [call([app.messages.frozen.return_value])]
+    assert app.control.mock_calls == []
