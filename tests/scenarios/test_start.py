@@ -175,7 +175,7 @@ def test_a_key_that_can_withdraw_is_not_waited_for(tmp_path: Path, monkeypatch: 
     """It will still be able to in an hour."""
 
     async def can_withdraw(*_: object, **__: object) -> None:
-        raise CanWithdrawError(certain=True)
+        raise CanWithdrawError(certain=True, heard="")
 
     async def story() -> None:
         async with beside(tmp_path) as desk:

@@ -48,8 +48,8 @@ class CanWithdrawError(Failure):
 
     exit_code = CONFIGURATION
 
-    def __init__(self, *, certain: bool, heard: str = "") -> None:
-        """`heard` is what Upbit answered, where that says nothing certain."""
+    def __init__(self, *, certain: bool, heard: str) -> None:
+        """`heard` is what Upbit answered; told where that says nothing certain."""
         self.certain = certain
         told = f" (Upbit: {heard})" if heard and not certain else ""
         ko, en = (
