@@ -22,7 +22,6 @@ from tests.helpers.sandbox_desk import PRICE
 from tests.helpers.trading_desk import MARKET, Desk, buy, rounds, sell, told, until_the_wallet_shows_it
 from trader import repair
 from trader.books import rebuild
-from trader.books.rebuild import UnclearAccountError
 from trader.clock import wall_clock
 from trader.orders import names, protocol
 from upbit.errors import DuplicatedIdentifier, OutcomeUnknown
@@ -240,37 +239,6 @@ def test_a_folder_that_cannot_be_is_one_sentence(tmp_path: Path) -> None:
         asyncio.run(repair.recover(config, None, wall_clock))
     with pytest.raises(ConfigError):
         verb.run(config, Namespace(never=None, account=None))
-
-
-def shown(identifier: str) -> Order:
-    """Return an executed order of some bot."""
-    return Order(
-        uuid=identifier,
-        market=MARKET,
-        side=Side.BID,
-        kind="price",
-        state="cancel",
-        created_at="?",
-        identifier=identifier,
-    )
-
-
-def test_the_bot_is_the_one_of_the_keys_or_the_only_one_or_asked_for(tmp_path: Path) -> None:
-    """After a change of keys the identifiers still carry the first one."""
-
-    async def story(desk: Desk) -> None:
-        async with desk.daemon() as app:
-            ours, mine = shown(f"ub1-S{app.account}-KRWBTC-2611240900-b-0-0"), app.account
-            other, third = shown("ub1-S0000-KRWBTC-2611240900-b-0-0"), shown("ub1-S1111-KRWBTC-2611240900-b-0-0")
-            users = shown("my-own")
-            assert rebuild.choose_account(app, [users], None) == mine
-            assert rebuild.choose_account(app, [users, ours, other], None) == mine
-            assert rebuild.choose_account(app, [users, other], None) == "0000"
-            assert rebuild.choose_account(app, [other, third], "1111") == "1111"
-            with pytest.raises(UnclearAccountError, match="0000, 1111"):
-                rebuild.choose_account(app, [other, third], None)
-
-    told(tmp_path, story)
 
 
 async def doubt(desk: Desk, *, burnt: bool) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING
 from unittest.mock import AsyncMock, call, patch
 
@@ -37,7 +38,7 @@ from upbit.errors import (
     Unauthorized,
     error_from,
 )
-from upbit.models import ApiKey
+from upbit.models import ApiKey, NewOrder, Side
 from upbit.rest import Upbit
 from upbit.transport import open_session
 
@@ -341,8 +342,11 @@ async def test_who_is_refused_for_another_reason_may_again_what_was_refused(
     async def refuses() -> None:
         raise Rejected("no", name="a_name_of_tomorrow", status=status)
 
-    upbit = only(Upbit, accounts=refuses, open_orders=refuses, test_order=AsyncMock())
+    test_order = AsyncMock()
+    upbit = only(Upbit, accounts=refuses, open_orders=refuses, test_order=test_order)
     await account.ask_again(make_app(journal=journal, control=box, upbit=upbit))
+    tried = NewOrder(market="KRW-BTC", side=Side.BID, identifier="probe-abcd-261102120000", total=Decimal(6000))
+    assert test_order.mock_calls == [call(tried)]  # what Upbit would take
     assert box.stands("key") is not over
     assert not box.stands("make_orders")  # each is asked about by itself
 
@@ -407,6 +411,8 @@ def test_the_end_of_a_key_is_told_on_its_days_and_once_each(tmp_path: Path) -> N
         assert keys == [f"expiry:20270101:{days}" for days in (30, 14, 7, 3, 1)]
         assert "1일 뒤 만료" in str(app.journal.pending_notes(99)[-1].body)
         assert app.tell.call_args_list[0] == call("key_expires", level=logging.WARNING, days=30, at="2027-01-01")
+        await asyncio.sleep(2 * 86_400)
+        assert app.tell.call_args == call("key_expires", level=logging.WARNING, days=0, at="2027-01-01")
 
     years(tmp_path, api_keys, story)
 

@@ -180,3 +180,55 @@ def test_a_connection_that_begins_with_less_than_was_known_begins_with_the_next_
     heard.take(third, 2)
     assert (heard.line, heard.since) == (2, START + 2 * MINUTE)
     assert closed_candles(heard, START + MINUTE, START + 2 * MINUTE, MINUTE, None, flowing=True) is None
+
+
+def test_a_connection_that_begins_with_what_was_told_last_has_missed_nothing() -> None:
+    """Whatever changed of that candle meanwhile: it is told whole, so all since is known."""
+    first, second, third = (candle_of([(0, 3)], 60 * minute) for minute in range(3))
+    heard = first_word(first, 1)
+    heard.take(second, 1)
+    heard.take(second, 2)
+    heard.take(third, 2)
+    assert closed_candles(heard, START, START + 2 * MINUTE, MINUTE, None, flowing=True) == [first, second]
+
+
+def test_what_is_doubted_of_one_candle_is_kept_until_it_is_settled_and_holds_no_other_up() -> None:
+    """The one before is known when its end is told, and the doubt stays when that one is forgotten."""
+    first, second = candle_of([(0, 3)], 0), candle_of([(600, 3)], 60)
+    heard = first_word(first, 1)
+    heard.take(second, 1)
+    heard.take(candle_of([(600, 4)], 60), 1)
+    assert heard.doubted == {START + MINUTE}
+    assert closed_candles(heard, START, START + MINUTE, MINUTE, None, flowing=True) == [first]
+    heard.forget(START + MINUTE)
+    assert heard.doubted == {START + MINUTE}
+    heard.forget(START + 2 * MINUTE)
+    assert heard.doubted == set()
+
+
+@pytest.mark.parametrize(
+    ("told", "traded_s", "known"),
+    [
+        (True, 59, True),
+        (True, 60, False),
+        (True, 120, True),
+        (False, -1, True),
+        (False, 0, False),
+        (False, 60, False),
+        (False, 120, True),
+    ],
+)
+def test_the_last_trade_proves_what_was_told_only_if_it_is_in_it(
+    told: bool,  # noqa: FBT001 - a parameter
+    traded_s: int,
+    known: bool,  # noqa: FBT001 - a parameter
+) -> None:
+    """Of two minutes, the second without a word: one at its first moment would have made a candle nobody has told."""
+    candle = candle_of([(0, 3)], 0)
+    heard = first_word(candle, 1)
+    if not told:
+        heard.candles.clear()
+    traded_ms = round((START.timestamp() + traded_s) * 1000)
+    ticker = Ticker(market="KRW-BTC", price=Decimal(3), traded_at_ms=traded_ms, turnover_24h=Decimal(0))
+    found = closed_candles(heard, START, START + 2 * MINUTE, MINUTE, ticker, flowing=True)
+    assert found == (([candle] if told else []) if known else None)

@@ -5,12 +5,15 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 import msgspec
 import numpy as np
 import pytest
 
+from trader.candles import candle_store
 from trader.candles.candle_store import DISTRUSTED_FOR, CandleStore
+from trader.candles.series import part_of
 from upbit.errors import OutcomeUnknown
 from upbit.models import Candle, StreamCandle, Ticker
 from upbit.rest import Upbit
@@ -361,6 +364,110 @@ async def test_an_answer_about_what_is_new_vouches_for_nothing_older() -> None:
     assert not true(store, 104, ["KRW-A"])
     assert await store.check(at(104), sample=1) == ["KRW-A"]
     assert true(store, 104, ["KRW-A"])
+
+
+async def test_a_candle_between_the_two_oldest_is_taken_in_and_one_before_them_is_no_news() -> None:
+    """A market that trades seldom has gaps; whatever is older than all that is kept was there once."""
+    store, _ = await loaded()
+    known = store._stretches["KRW-A"]
+    gap = np.arange(HISTORY) != 1
+    known.arrays = part_of(known.arrays, gap)
+    tell(store, 100 - HISTORY + 1, ["KRW-A"])
+    assert true(store, 100, ["KRW-A"])
+    known.arrays = part_of(known.arrays, slice(1, None))
+    tell(store, 100 - HISTORY, ["KRW-A"])
+    assert known.arrays.opened_at_ms[0] == at(100 - HISTORY + 1).timestamp() * 1000
+    assert store.late == 1
+
+
+async def test_what_the_stream_tells_while_others_are_asked_for_costs_no_question() -> None:
+    """Nor does it keep anybody from asking for the rest."""
+    store, exchange = await loaded()
+    tell(store, 100, MARKETS[1:3])
+    ask = exchange.candles
+
+    async def candles(market: str, unit: timedelta, *, count: int = 200, to: datetime | None = None) -> list[Candle]:
+        for one in MARKETS[1:3]:
+            tell(store, 101, [one])
+        return await ask(market, unit, count=count, to=to)
+
+    with patch.object(exchange, "candles", candles), patch.object(candle_store, "ASK_AT_ONCE", 1):
+        assert await store.refresh(MARKETS, at(101), exchange.traded(101.01), budget_s=10) == []
+    assert exchange.asked == ["KRW-A", "KRW-D"]
+    assert true(store, 101)
+
+
+async def test_what_the_last_trade_proves_while_others_are_asked_for_costs_no_question() -> None:
+    """A candle that ends with it is whole."""
+    store, exchange = await loaded()
+    ask, tickers = exchange.candles, exchange.traded(100.9)
+
+    async def candles(market: str, unit: timedelta, *, count: int = 200, to: datetime | None = None) -> list[Candle]:
+        tell(store, 100, ["KRW-B"])
+        return await ask(market, unit, count=count, to=to)
+
+    with patch.object(exchange, "candles", candles), patch.object(candle_store, "ASK_AT_ONCE", 1):
+        assert await store.refresh(MARKETS[:2], at(101), tickers, budget_s=10) == []
+    assert exchange.asked == ["KRW-A"]
+
+
+@pytest.mark.parametrize(("away", "asked"), [(9, [10]), (10, [10]), (11, [10, 10, 10, 10])])
+async def test_who_was_away_for_longer_than_a_page_reaches_back_loads_everything_anew(
+    away: int, asked: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page that begins where the known ends leaves no gap."""
+    store, exchange = await loaded()
+    monkeypatch.setattr(candle_store, "PAGE", 10)
+    exchange.counts.clear()
+    assert await store.refresh(["KRW-A"], at(100 + away), {}, budget_s=10) == []
+    assert exchange.counts == asked
+    assert true(store, 100 + away, ["KRW-A"])
+
+
+async def test_a_market_that_seldom_trades_is_loaded_until_it_has_enough_candles() -> None:
+    """However far back they reach; a gap behind what is known is none of a page, and costs nothing more."""
+    store, exchange = await loaded()
+    ask = exchange.candles
+
+    async def candles(market: str, unit: timedelta, *, count: int = 200, to: datetime | None = None) -> list[Candle]:
+        found = await ask(market, unit, count=count, to=to)
+        return [one for one in found if one.opened_at not in {at(99), at(100)}]
+
+    exchange.counts.clear()
+    with patch.object(exchange, "candles", candles):
+        assert await store.refresh(["KRW-A"], at(102), {}, budget_s=10) == []
+        assert exchange.counts == [3]
+        store.forget(())
+        assert await store.refresh(["KRW-A"], at(102), {}, budget_s=10) == []
+    assert exchange.counts == [3, HISTORY]  # thirty minutes back there is nothing more to want
+
+
+async def test_a_market_that_is_delisted_while_it_is_compared_does_not_differ() -> None:
+    """Nothing is held against the stream for it."""
+    store, exchange = await loaded()
+    tell(store, 100)
+    tell(store, 101)
+    assert await store.missing(MARKETS, at(101), exchange.traded(101.01)) == []
+    ask = exchange.candles
+
+    async def candles(market: str, unit: timedelta, *, count: int = 200, to: datetime | None = None) -> list[Candle]:
+        store.forget(())
+        return await ask(market, unit, count=count, to=to)
+
+    with patch.object(exchange, "candles", candles):
+        assert await store.check(at(101), sample=1) == []
+
+
+async def test_what_was_put_right_is_kept_on_disk_as_far_back_as_it_was_compared() -> None:
+    """All of the page: which of its candles differed is not looked at."""
+    store, exchange = await loaded()
+    store.put(told("KRW-A", 100, volume=Decimal(1)))
+    tell(store, 101)
+    assert await store.missing(["KRW-A"], at(101), exchange.traded(101.01)) == []
+    store.unkept()
+    assert await store.check(at(101), sample=1) == ["KRW-A"]
+    ((changed,), _) = store.unkept()
+    assert (len(changed.arrays.close), changed.from_ms) == (HISTORY, at(101 - HISTORY).timestamp() * 1000)
 
 
 async def test_what_is_listed_no_more_is_forgotten() -> None:

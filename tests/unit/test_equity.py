@@ -6,11 +6,12 @@ import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from config.settings import Config, most_spent
 from journal.journal import Journal
@@ -273,6 +274,45 @@ def test_small_rises_are_not_written_down_one_by_one(story: Story) -> None:
     story.state()
     (after,) = story.app.journal._db.execute(events).fetchone()
     assert after == before + 1
+
+
+MARK = Mark(day="d", day_base=Decimal(0), peak=Decimal(5000), prices={"KRW-A": Decimal(7)})
+
+
+@pytest.mark.parametrize(
+    ("changes", "news"),
+    [
+        ({}, False),
+        ({"prices": {"KRW-A": Decimal(8)}}, False),
+        ({"prices": {"KRW-A": Decimal(7), "KRW-B": Decimal(1)}}, True),
+        ({"prices": {}}, True),
+        ({"peak": Decimal(5099)}, False),
+        ({"peak": Decimal(5100)}, True),
+        ({"peak": Decimal(4999)}, True),
+        ({"day": "e"}, True),
+        ({"day_base": Decimal(1)}, True),
+        ({"tripped": ("drawdown",)}, True),
+    ],
+    ids=lambda value: ", ".join(value) if isinstance(value, dict) else str(value),
+)
+def test_a_mark_is_written_down_when_a_restart_would_measure_otherwise(
+    changes: dict[str, Any],
+    news: bool,  # noqa: FBT001 - a parameter
+) -> None:
+    """Another day, breaker or market, a peak that fell, or that rose by a thousandth of the budget of 100,000."""
+    assert equity.is_news(MARK, structs.replace(MARK, **changes), Decimal(100_000)) is news
+
+
+def test_what_has_no_price_yet_is_worth_what_a_coin_of_it_has_cost() -> None:
+    """One absurd price moves it no more than one that was seen; who has bought nothing yet has no worth."""
+    held = replace(a_trade(), bought=Decimal(4), cost_krw=Decimal(400))
+    waiting = replace(a_trade(), id="w", market="KRW-W", bought=Decimal(0))
+    worth = equity.Valuation()
+    assert worth.take([held, waiting], {}, {}) == {"KRW-A": 100}
+    absurd = {"KRW-A": Price(price=Decimal(10**6), as_of=NOW), "KRW-W": Price(price=Decimal(1), as_of=NOW)}
+    assert worth.take([held, waiting], absurd, {}) == {"KRW-A": 100}
+    assert worth.take([held], absurd, {}) == {"KRW-A": 10**6}
+    assert equity.Valuation().take([held], {}, {"KRW-A": Decimal(90)}) == {"KRW-A": 90}
 
 
 @pytest.mark.failure("H6")

@@ -210,7 +210,7 @@ def test_a_process_that_hangs_shows_where_and_is_ended_by_the_system() -> None:
 def test_a_loop_that_lives_is_never_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every turn winds both clocks up again; a slow turn silences the stack for a while; closing stops both."""
     calls: list[tuple[str, float]] = []
-    now = [0.0]
+    now = [1000.0]  # since the machine started
     fake = Mock(
         spec=faulthandler,
         register=lambda *_, **__: None,
@@ -223,7 +223,7 @@ def test_a_loop_that_lives_is_never_ended(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(watchdog, "time", Mock(spec=time, monotonic=lambda: now[0]))
     dog = watchdog.SystemWatchdog()
     for at in (0.1, 0.2, 1.2, 1.3, 601.4):
-        now[0] = at
+        now[0] = 1000.0 + at
         dog.alive()
     dog.close()
     shows = [call for call in calls if call[0] == "show"]

@@ -166,6 +166,28 @@ def test_an_interrupted_writing_is_made_good_by_the_next(tmp_path: Path) -> None
     assert shown(file_of(tmp_path).read()) == known
 
 
+def test_what_is_new_is_appended_and_nothing_is_written_twice(tmp_path: Path) -> None:
+    """The first writing of a process is of everything, each minute's of what changed in it."""
+    path, file, known = tmp_path / "candles.bin", file_of(tmp_path), {"KRW-A": (1, dict.fromkeys(range(HISTORY), 1.0))}
+    write(file, known, {})
+    for minute in (1, 2):
+        before = path.read_bytes()
+        write(file, known, {"KRW-A": HISTORY - minute})
+        after = path.read_bytes()
+        assert after.startswith(before)
+        assert 0 < len(after) - len(before) < 200
+
+
+def test_candles_behind_a_line_that_nobody_can_read_are_none(tmp_path: Path) -> None:
+    """It may have said another exchange; they are whole all the same."""
+    path, known = tmp_path / "candles.bin", {"KRW-A": (1, {0: 1.0})}
+    write(file_of(tmp_path), known, {})
+    content = path.read_bytes()
+    for damaged in (b"?" + content, content[1:]):
+        path.write_bytes(damaged)
+        assert file_of(tmp_path).read() == {}
+
+
 def test_a_file_that_has_grown_is_written_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It never becomes much larger than what it says."""
     monkeypatch.setattr(kept_candles, "APPENDED_MOST", 1000)

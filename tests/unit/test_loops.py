@@ -242,10 +242,13 @@ def test_a_loop_that_is_silent_for_too_long_counts_as_dead() -> None:
     health = Health(lambda: now[0])
     health.failed(NAME, OSError("no route"))
     assert health.dead() == {}
-    now[0] = LIMITS_S[NAME] + 1
+    now[0] = LIMITS_S[NAME]
+    assert NAME not in health.dead()
+    now[0] += 1
     assert health.dead()[NAME] == "OSError: no route"
     health.alive(NAME)
     assert NAME not in health.dead()
+    assert health.dead()["update_prices"] == "no step finished"
 
 
 def test_a_loop_that_only_lacks_answers_waits_and_is_not_dead() -> None:
@@ -256,7 +259,9 @@ def test_a_loop_that_only_lacks_answers_waits_and_is_not_dead() -> None:
     now[0] = LIMITS_S[NAME] + 1
     health.failed(NAME, NotSent("no route"))
     assert health.waiting() == {NAME: health.dead()[NAME]}
-    now[0] *= 3
+    now[0] += LIMITS_S[NAME]
+    assert NAME in health.waiting()
+    now[0] += 1
     assert NAME in health.dead()
     assert health.waiting() == {}
     health.failed(NAME, NotSent("no route"))

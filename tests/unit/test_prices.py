@@ -20,7 +20,17 @@ from simulation.loop import PacedLoop
 from state import Closing, Price
 from tests.helpers.parts import make_app, only
 from trader.health import Health
-from trader.prices import Inbox, Questions, ask, reconnect_if_silent, refresh, share, share_closing, update_prices
+from trader.prices import (
+    Inbox,
+    Questions,
+    ask,
+    is_newer,
+    reconnect_if_silent,
+    refresh,
+    share,
+    share_closing,
+    update_prices,
+)
 from upbit.decoding import Rows
 from upbit.errors import MarketUnavailable
 from upbit.models import StreamTicker, Ticker
@@ -284,6 +294,30 @@ def test_a_frame_that_comes_again_makes_no_price_younger() -> None:
     for new in (frame(1, price=Decimal(7)), frame(1, sent_at_ms=NOW_MS + 2000), frame(0, market="KRW-ETH")):
         box.put(new)
         assert box.take() == {new.market: Price(price=new.price, as_of=new.told_at)}
+
+
+@pytest.mark.parametrize(
+    ("later_s", "sent_ms", "price", "newer"),
+    [
+        (0, 1, 101, True),
+        (0, 0, 101, False),
+        (0, 0, 102, True),
+        (0, -1, 102, False),
+        (-1, 5000, 102, False),
+        (1, -5000, 101, True),
+    ],
+    ids=["sent later", "again", "at another price", "sent earlier", "an older trade, sent later", "a newer trade"],
+)
+def test_the_time_of_its_trade_decides_which_frame_is_newer(
+    later_s: int,
+    sent_ms: int,
+    price: int,
+    newer: bool,  # noqa: FBT001 - a parameter
+) -> None:
+    """When it was sent decides between two words on one trade, by the millisecond."""
+    known = frame(1)
+    told = frame(1 + later_s, sent_at_ms=known.sent_at_ms + sent_ms, price=Decimal(price))
+    assert is_newer(told, known) is newer
 
 
 @pytest.mark.failure("C9")

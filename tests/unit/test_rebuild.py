@@ -39,16 +39,18 @@ def written(tmp_path: Path) -> Iterator[Book]:
         yield opened
 
 
-async def written_off(written: Book, *levels: BookLevel, available: str, locked: str = "0") -> rebuild.Rebuilt:
-    """Compare that journal with an account and a book."""
+async def written_off(
+    written: Book, *levels: BookLevel, available: str, locked: str = "0", named: str = "", unclear: bool = False
+) -> rebuild.Rebuilt:
+    """Compare that journal with an account and a book; a second source names as much, unless it is said otherwise."""
     other = Account(currency="KRW", available=Decimal(10**6), locked=Decimal(0))
     coins = [Account(currency="BTC", available=Decimal(available), locked=Decimal(locked))] if available else []
     of_market = msgspec.structs.replace(book(), levels=list(levels))
-    there = sum((one.available + one.locked for one in coins), Decimal(0))
+    there = Decimal(named) if named else sum((one.available + one.locked for one in coins), Decimal(0))
     books = AsyncMock(return_value=[of_market])
     upbit = only(
         Upbit,
-        accounts=AsyncMock(return_value=Rows([other, *coins])),
+        accounts=AsyncMock(return_value=Rows([other, *coins], {"BTC": "balance: null"} if unclear else {})),
         books=books,
         chance=AsyncMock(return_value=only(Chance, coins=there)),
     )
@@ -84,6 +86,32 @@ async def test_where_nobody_bids_the_worth_of_what_is_gone_is_not_known(written:
     held = written.journal.trade("t1")
     assert (held.phase, held.volume, held.taken_krw) == ("holding", Decimal(1), Decimal("100.25"))
     assert "krw" not in written.rows("flow")[0]
+
+
+@pytest.mark.parametrize(
+    ("listed", "named", "gone"),
+    [("1.5", "2", None), ("1.5", "1.25", "0.5"), ("1.25", "1.5", "0.5"), ("2", "0", None), ("", "0", None)],
+    ids=["not by the other", "more by the other", "less by the other", "not by the list", "nobody can read the list"],
+)
+async def test_only_what_two_answers_do_not_show_is_gone(
+    listed: str, named: str, gone: str | None, written: Book
+) -> None:
+    """The list of accounts and the one about the market: what one of them shows is there."""
+    rebuilt = await written_off(written, *DEEP, available=listed, named=named, unclear=not listed)
+    assert rebuilt.gone == ({} if gone is None else {"KRW-BTC": Decimal(gone)})
+
+
+def test_the_bot_is_the_one_of_the_keys_or_the_only_one_or_asked_for() -> None:
+    """After a change of keys the identifiers still carry the first one."""
+    app = make_app(account="abcd")
+    mine, first, second = (ours(identifier=NAME.replace("abcd", bot)) for bot in ("abcd", "0000", "1111"))
+    users, another_mode = ours(identifier="my-own"), ours(identifier=NAME.replace("ub1-S", "ub1-L"))
+    assert rebuild.choose_account(app, [users, another_mode], None) == "abcd"
+    assert rebuild.choose_account(app, [first, mine, second], None) == "abcd"
+    assert rebuild.choose_account(app, [users, first, first], None) == "0000"
+    assert rebuild.choose_account(app, [first, second, mine], "1111") == "1111"
+    with pytest.raises(rebuild.UnclearAccountError, match=r"several bots on this account \(0000, 1111\)"):
+        rebuild.choose_account(app, [second, first], None)
 
 
 async def test_a_trade_of_which_nothing_is_left_is_over(written: Book) -> None:

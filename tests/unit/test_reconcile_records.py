@@ -111,6 +111,18 @@ async def test_comparisons_come_every_minute_and_soon_again_until_one_is_complet
     assert calls == [("reconcile",)]
 
 
+async def test_nothing_is_bought_on_the_word_of_one_list(daemon: Mocked, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it does not show may be bought already: the second whole comparison opens the way, dated by its begin."""
+    recorded(monkeypatch, reconcile, "compare_balances")
+    monkeypatch.setattr(reconcile, "look_after_storage", lambda _: None)
+    monkeypatch.setattr(reconcile, "compare_orders", AsyncMock(side_effect=[True, False, True]))
+    fresh = []
+    for _ in range(3):
+        await reconcile.reconcile(daemon)
+        fresh.append(daemon.comparison.is_fresh(asyncio.get_running_loop().time()))
+    assert fresh == [False, False, True]
+
+
 @pytest.mark.parametrize(
     ("trade", "active", "step"),
     [
