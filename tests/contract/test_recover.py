@@ -189,6 +189,20 @@ def test_coins_that_the_user_has_put_into_an_order_are_still_there(tmp_path: Pat
     told(tmp_path, story)
 
 
+def test_a_market_that_is_listed_no_more_keeps_no_journal_away(tmp_path: Path) -> None:
+    """What is held there is still held; nobody bids for it."""
+
+    async def story(desk: Desk) -> None:
+        async with desk.started() as app:
+            trade = await buy(app)
+        forget(desk)
+        desk.box.markets.unlist(MARKET)
+        rebuilt = await recover(desk)
+        assert [(held.id, held.volume) for held in rebuilt.held] == [(trade.id, trade.volume)]
+
+    told(tmp_path, story)
+
+
 def test_the_orders_of_the_bot_that_was_asked_for_come_back(tmp_path: Path) -> None:
     """`--account` names one that is not the one of the keys in use, and from then on the journal goes by its name."""
 

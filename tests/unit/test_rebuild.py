@@ -19,7 +19,7 @@ from tests.helpers.parts import make_app, only
 from trader.books import rebuild
 from trader.books.discovery import AHEAD
 from upbit.decoding import Rows
-from upbit.errors import OutcomeUnknown
+from upbit.errors import MarketUnavailable, NotSent, OutcomeUnknown
 from upbit.models import Account, Chance
 from upbit.rest import Upbit
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from upbit.errors import ExchangeError
     from upbit.models import BookLevel
 
 
@@ -40,14 +41,21 @@ def written(tmp_path: Path) -> Iterator[Book]:
 
 
 async def written_off(
-    written: Book, *levels: BookLevel, available: str, locked: str = "0", named: str = "", unclear: bool = False
+    written: Book,
+    *levels: BookLevel,
+    available: str,
+    locked: str = "0",
+    named: str = "",
+    unclear: bool = False,
+    without_book: ExchangeError | None = None,
 ) -> rebuild.Rebuilt:
     """Compare that journal with an account and a book; a second source names as much, unless it is said otherwise."""
     other = Account(currency="KRW", available=Decimal(10**6), locked=Decimal(0))
     coins = [Account(currency="BTC", available=Decimal(available), locked=Decimal(locked))] if available else []
-    of_market = msgspec.structs.replace(book(), levels=list(levels))
     there = Decimal(named) if named else sum((one.available + one.locked for one in coins), Decimal(0))
-    books = AsyncMock(return_value=[of_market])
+    nobody = OutcomeUnknown("no order book of KRW-BTC", status=200)
+    answer = [msgspec.structs.replace(book(), levels=list(levels))] if levels else nobody
+    books = AsyncMock(side_effect=[without_book or answer])
     upbit = only(
         Upbit,
         accounts=AsyncMock(return_value=Rows([other, *coins], {"BTC": "balance: null"} if unclear else {})),
@@ -79,9 +87,15 @@ async def test_a_coin_that_the_account_does_not_list_is_gone_as_a_whole(written:
     assert written.journal.open_trades() == []
 
 
-async def test_where_nobody_bids_the_worth_of_what_is_gone_is_not_known(written: Book) -> None:
-    """Then it counts as what it cost, and what is left is no dust."""
-    rebuilt = await written_off(written, available="1")
+GONE = MarketUnavailable("Code not found", name="404", status=404)
+
+
+@pytest.mark.parametrize("why", [None, GONE], ids=["empty book", "delisted"])
+async def test_where_nobody_bids_the_worth_of_what_is_gone_is_not_known(
+    why: ExchangeError | None, written: Book
+) -> None:
+    """Then it counts as what it cost, and what is left is no dust. A market that is gone keeps no journal away."""
+    rebuilt = await written_off(written, available="1", without_book=why)
     assert rebuilt.gone == {"KRW-BTC": Decimal(1)}
     held = written.journal.trade("t1")
     assert (held.phase, held.volume, held.taken_krw) == ("holding", Decimal(1), Decimal("100.25"))
@@ -114,13 +128,22 @@ def test_the_bot_is_the_one_of_the_keys_or_the_only_one_or_asked_for() -> None:
         rebuild.choose_account(app, [second, first], None)
 
 
-async def test_a_trade_of_which_nothing_is_left_is_over(written: Book) -> None:
+@pytest.mark.parametrize("levels", [DEEP, ()], ids=["a book", "no book"])
+async def test_a_trade_of_which_nothing_is_left_is_over(levels: tuple[BookLevel, ...], written: Book) -> None:
     """Its end is now, and it leaves no dust."""
     written.at(7)
-    rebuilt = await written_off(written, *DEEP, available="0")
+    rebuilt = await written_off(written, *levels, available="0")
     assert rebuilt.gone == {"KRW-BTC": Decimal(2)}
     over = written.journal.trade("t1")
     assert (over.phase, over.dust, over.closed_at) == ("closed", Decimal(0), written.now)
+
+
+@pytest.mark.parametrize("why", [OutcomeUnknown("time-out"), NotSent("no route")])
+async def test_while_nobody_tells_a_book_nothing_is_written_off(why: ExchangeError, written: Book) -> None:
+    """A recovery that gets no answer leaves no journal, and begins anew."""
+    with pytest.raises(type(why)):
+        await written_off(written, available="0", without_book=why)
+    assert written.journal.trade("t1").volume == 2
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from trader.books.holdings import held_of, read_accounts, surely_missing
 from trader.books.owner import check_account
 from trader.loops import pause
 from trader.orders import names
-from upbit.errors import OutcomeUnknown
+from upbit.errors import MarketUnavailable, OutcomeUnknown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -142,16 +142,32 @@ async def write_off(app: App, rebuilt: Rebuilt) -> None:
     """End what is dust by now, and take out what is not in the account any more."""
     accounts = await read_accounts(app.upbit)
     for trade in app.journal.open_trades():
-        (book,) = await app.upbit.books([trade.market])
+        bid = await best_bid(app.upbit, trade.market)
         held = held_of(accounts, trade.market)
         gone = Decimal(0) if held is None else trade.volume - held
         if gone > 0:
             gone = min(gone, await surely_missing(app, trade.market, trade.volume))
         if gone > 0:
-            bid = book.levels[0].bid_price if book.levels else None
             app.journal.take_out(trade.id, gone, price=bid)
             rebuilt.gone[trade.market] = gone
         left = app.journal.position_volume(trade.id)
-        worth = left * book.levels[0].bid_price if book.levels else MIN_TOTAL
-        if worth < MIN_TOTAL and (trade.sold or not left):
+        is_dust = bool(trade.sold) and bid is not None and left * bid < MIN_TOTAL
+        if is_dust or not left:
             app.journal.close_trade(trade.id, closed_at=app.clock(), dust=left)
+
+
+async def best_bid(upbit: Upbit, market: str) -> Decimal | None:
+    """Return the best bid of a market, KRW; None where nobody bids, also because it is listed no more.
+
+    Raises:
+        ExchangeError: when the exchange does not answer.
+    """
+    try:
+        (book,) = await upbit.books([market])
+    except MarketUnavailable:
+        return None
+    except OutcomeUnknown as error:
+        if error.status != HTTPStatus.OK:
+            raise
+        return None
+    return book.levels[0].bid_price
