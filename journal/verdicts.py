@@ -15,7 +15,7 @@ from array import array
 from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import pairwise
-from math import copysign, inf, isinf, isnan, nan
+from math import copysign, inf, isnan, nan
 from typing import TYPE_CHECKING, Any
 
 from journal.rows import canonical
@@ -153,8 +153,6 @@ def shortest(value: float) -> float:
     except OverflowError:
         return copysign(inf, value)
     (kept,) = DIGITS.unpack(packed)
-    if isnan(kept) or isinf(kept):
-        return float(kept)
     for digits in (6, 7, 8):
         told = float(f"{kept:.{digits}g}")
         if DIGITS.pack(told) == packed:

@@ -18,7 +18,18 @@ from journal.journal import Journal
 from journal.reader import open_reader
 from journal.rows import canonical, to_ms
 from journal.schema import MIGRATIONS
-from journal.verdicts import GateRow, Scan, Unreadable, pack, shortest, to_frame, to_scan, unpack
+from journal.verdicts import (
+    DIGITS,
+    LENGTHS,
+    GateRow,
+    Scan,
+    Unreadable,
+    pack,
+    shortest,
+    to_frame,
+    to_scan,
+    unpack,
+)
 from strategy.relations import RELATIONS
 from tests.helpers.scans import a_scan
 
@@ -74,11 +85,40 @@ def test_every_verdict_is_computed_again_from_what_is_kept(looks: list[Scan]) ->
         assert read.facts == look.facts
 
 
-@pytest.mark.parametrize("value", [0.0, -1.5, 160_123_000.0, 0.00001234, 4.123e9, inf])
+@pytest.mark.parametrize("value", [0.0, -1.5, 160_123_000.0, 0.00001234, 4.123e9, 8.72032e9, inf, -inf])
 def test_a_kept_number_reads_as_a_person_wrote_it(value: float) -> None:
     """Up to six digits come back as they were; what is not known or has no end stays so."""
     assert shortest(value) == value
     assert isnan(shortest(nan))
+
+
+@pytest.mark.parametrize(("value", "read"), [(639400.65, 639400.6), (1439.0263, 1439.0262), (0.1 + 0.2, 0.3)])
+def test_of_more_digits_a_kept_number_has_as_few_as_tell_it_from_its_neighbours(value: float, read: float) -> None:
+    """Seven, or eight: what single precision keeps of it, and no digit more."""
+    assert shortest(value) == read
+    assert DIGITS.pack(read) == DIGITS.pack(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "relation", "threshold"),
+    [
+        (100.00000001, ">=", 100.000000005),  # one that would be rounded below what all markets are asked
+        (100.000004999, ">", 100.000005),  # one that would be rounded above it
+    ],
+)
+def test_only_what_is_kept_in_single_precision_is_rounded(value: float, relation: str, threshold: float) -> None:
+    """What all markets share is not: a number beside it is kept in full where its own rounding would cross it."""
+    look = a_scan(value, 5.0, threshold=threshold)
+    look = replace(look, gates=[replace(look.gates[0], relation=relation)])
+    assert verdicts(to_scan(to_frame(look))) == verdicts(look)
+
+
+def test_a_price_is_read_without_a_needless_zero_and_what_is_as_before_is_not_kept_again() -> None:
+    """As Upbit told it; markets and gates stand in the first minute of an hour alone."""
+    frame = to_frame(a_scan(1.0, 2.0))
+    assert str(to_scan(frame).prices[0]) == "100"
+    (_, head, *_), (_, again, *_) = (LENGTHS.unpack_from(pack(frame, before)) for before in (None, frame))
+    assert (head, again) == (len(frame.head), 0)
 
 
 def test_a_verdict_that_rounding_would_turn_is_kept_in_full() -> None:
