@@ -179,9 +179,10 @@ async def test_what_is_held_of_a_market_that_is_listed_no_more_is_told() -> None
 
 def test_candles_are_needed_of_the_leader_first_then_of_what_is_held_then_of_the_most_traded() -> None:
     """A market that nobody has traded is the last, and equal ones go by their names."""
-    tickers = {market: ticker(market, turnover) for market, turnover in (("KRW-A", 5), ("KRW-B", 9), ("KRW-D", 1))}
-    markets = ["KRW-Z", "KRW-A", "KRW-Y", "KRW-B", "KRW-D", "KRW-HELD", "KRW-BTC"]
-    order = ["KRW-BTC", "KRW-HELD", "KRW-B", "KRW-A", "KRW-D", "KRW-Y", "KRW-Z"]
+    traded = {"KRW-A": 5, "KRW-B": 9, "KRW-D": 1, "KRW-HELD": 8}
+    tickers = {market: ticker(market, turnover) for market, turnover in traded.items()}
+    markets = ["KRW-Z", "KRW-A", "KRW-C", "KRW-B", "KRW-D", "KRW-HELD", "KRW-BTC"]
+    order = ["KRW-BTC", "KRW-HELD", "KRW-B", "KRW-A", "KRW-D", "KRW-C", "KRW-Z"]
     assert urgency(markets, ["KRW-HELD"], tickers) == order
     assert urgency(["KRW-A", "KRW-BTC"], ["KRW-BTC", "KRW-A"], tickers) == ["KRW-A", "KRW-BTC"]
 
