@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from unittest.mock import AsyncMock, Mock, call
+from unittest.mock import ANY, AsyncMock, Mock, call
 from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
 
-from config.settings import Config, Secret, TradingSettings
+from config.settings import Config, Secret, StrategySettings, TradingSettings
 from config.version import VERSION
 from journal.journal import Journal
 from notifier.discord import Discord
@@ -22,8 +24,10 @@ from tests.helpers.orders import a_trade
 from tests.helpers.parts import NOW, make_app, make_mocked, mock, only
 from trader import daemon
 from trader.books.owner import WrongModeError
+from trader.candles.kept import CANDLES_FILE
 from trader.guards.watchdog import SystemWatchdog
 from trader.network import network_of
+from upbit.limits import CAREFUL
 from upbit.network import Network
 
 if TYPE_CHECKING:
@@ -111,6 +115,78 @@ async def test_real_and_rehearsed_trades_never_stand_in_one_journal(tmp_path: Pa
             with pytest.raises(WrongModeError):
                 async with daemon.build(replace(mine, base_url=other), lambda: NOW, asyncio.Event()):
                     pass
+
+
+@pytest.mark.parametrize("started_before", [False, True])
+async def test_a_daemon_is_built_of_its_settings(
+    started_before: bool,  # noqa: FBT001 - a parameter
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Every part is given its own of them, and what holds something open is closed; the first start asks carefully."""
+    hook, now, stop = "https://discord.example/api/webhooks/1/hidden", [NOW], asyncio.Event()
+    config = Config(
+        access_key=Secret("access-key"),
+        secret_key=Secret("secret-key-of-its-own"),
+        webhook_url=Secret(hook),
+        base_url="http://127.0.0.1:9",
+        data_dir=tmp_path,
+        ca_file=None,
+        proxy=Secret(PROXY),
+        trading=TradingSettings(seed=7),
+        strategy=StrategySettings(unit=timedelta(minutes=3), parameters={"slow": 77}),
+    )
+    if started_before:
+        (tmp_path / CANDLES_FILE).touch()
+    kinds = ("RateLimiter", "Gate", "Upbit", "TickerStream", "CandleStream", "open_session", "make_discord")
+    made = {kind: Mock(wraps=getattr(daemon, kind)) for kind in kinds}
+    for kind, maker in made.items():
+        monkeypatch.setattr(daemon, kind, maker)
+    async with daemon.build(config, lambda: now[0], stop) as app:
+        network = network_of(config)
+        (called,) = made["Upbit"].mock_calls
+        (session,) = called.args
+        keys = {"access_key": "access-key", "secret_key": "secret-key-of-its-own"}
+        assert called.kwargs == {"base_url": config.base_url, **keys, "limiter": ANY, "gate": ANY}
+        assert made["Gate"].mock_calls == [call(config, app.control, app.journal, app.clock)]
+        assert made["RateLimiter"].mock_calls == [call({} if started_before else CAREFUL)]
+        assert made["open_session"].mock_calls == [call(network, url=config.base_url), call(network, url=hook)]
+        streams = [made["TickerStream"].mock_calls[0], made["CandleStream"].mock_calls[0]]
+        assert [one.args for one in streams] == [(config.websocket_url,), (config.websocket_url, timedelta(minutes=3))]
+        assert all(one.kwargs["network"] == network for one in streams)
+        seeds = [one.kwargs["rng"].getstate() for one in streams]
+        assert seeds == [random.Random(seed).getstate() for seed in (7, "7 candles")]
+        assert (app.seed, app.rng.getstate()) == (7, random.Random(7).getstate())
+        latest, ahead = streams[0].kwargs["latest"], timedelta(seconds=3)
+        for told, last in ((None, NOW), (NOW - ahead, NOW), (NOW + ahead, NOW + ahead)):
+            monkeypatch.setattr(app.upbit, "exchange_time", lambda told=told: told)
+            assert latest() == streams[1].kwargs["latest"]() == last
+        print_of = daemon.fingerprint_of("access-key")
+        assert (app.fingerprint, app.account) == (print_of, print_of[:4])
+        assert (app.mode, app.stop, app.config) == ("sandbox", stop, config)
+        assert app.health.clock() == pytest.approx(asyncio.get_running_loop().time(), abs=1)
+        assert (app.candles.unit, app.candles.upbit) == (timedelta(minutes=3), app.upbit)
+        assert app.candles.history == app.strategy.history(app.parameters, timedelta(minutes=3))
+        assert "secret-key-of-its-own" not in app.journal.redact(f"a key: {keys}")
+        assert app.parameters.slow == 77
+        assert app.kept_candles._path == tmp_path / CANDLES_FILE
+        (told_over,) = made["make_discord"].mock_calls
+        assert told_over == call(config, ANY, app.journal)
+        assert told_over.args[1] is not session
+        assert app.discord is not None
+        assert not session.closed
+    assert session.closed
+
+
+async def test_without_a_seed_of_the_settings_every_start_has_its_own(tmp_path: Path) -> None:
+    """It is told, so that what was drawn can be drawn again."""
+    config = Config(access_key=Secret("a" * 40), secret_key=Secret("s" * 40), data_dir=tmp_path)
+    seeds = []
+    for _ in range(2):
+        async with daemon.build(config, lambda: NOW, asyncio.Event()) as app:
+            assert app.rng.getstate() == random.Random(app.seed).getstate()
+            seeds.append(app.seed)
+    assert seeds[0] != seeds[1]
 
 
 def test_messages_are_in_the_language_and_the_colours_of_the_settings() -> None:
