@@ -176,7 +176,8 @@ async def refresh(app: App, inbox: Inbox, questions: Questions) -> None:
         asked_at = app.clock()
         tickers = [ticker for ticker in await ask(app.upbit, markets, questions) if app.tickers.heard(ticker)]
         await share(app, {ticker.market: Price(price=ticker.price, as_of=asked_at) for ticker in tickers})
-        reconnect_if_silent(app.clock, app.tickers, tickers)
+        followed = [ticker for ticker in tickers if trading.get(ticker.market)]  # a new one traded before it was
+        reconnect_if_silent(app.clock, app.tickers, followed)
 
 
 async def ask(upbit: Upbit, markets: list[str], questions: Questions) -> list[Ticker]:

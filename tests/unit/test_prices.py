@@ -214,6 +214,19 @@ def test_a_price_is_as_old_as_it_is_at_the_exchange(ahead_s: int, age_s: int) ->
     assert box.take()["KRW-BTC"].as_of == now[0] - timedelta(seconds=age_s)
 
 
+@pytest.mark.parametrize("followed", [True, False])
+async def test_a_market_that_is_followed_from_now_on_does_not_prove_a_socket_dead(*, followed: bool) -> None:
+    """It traded before the socket was asked about it; one that was followed then does."""
+    reconnect, now_s = Mock(), asyncio.get_running_loop().time()
+    tickers = AsyncMock(return_value=Rows([ticker("KRW-BTC")]))
+    stream = only(TickerStream, wanted=Mock(), heard=lambda _: True, last_frame=round(now_s) - 100, reconnect=reconnect)
+    app = make_app(upbit=only(Upbit, tickers=tickers), tickers=stream, clock=lambda: NOW)
+    old = Price(price=Decimal(1), as_of=NOW - timedelta(seconds=5)) if followed else None
+    await app.state.trading_dict.replace({"KRW-BTC": old})
+    await refresh(app, Inbox(app), Questions())
+    assert len(reconnect.mock_calls) == followed
+
+
 @pytest.mark.case("L13")
 async def test_an_older_trade_told_by_rest_never_replaces_what_the_socket_told() -> None:
     """Its answer is young and what it says is not."""
