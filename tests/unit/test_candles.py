@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from trader.candles.candle_store import CandleStore
+from trader.candles.series import last_close
 from upbit.models import Candle
 from upbit.rest import Upbit
 
@@ -76,3 +77,21 @@ async def test_candles_that_come_twice_or_out_of_order_are_each_there_once_in_th
     for field in ("opened_at_ms", "close", "volume"):
         assert np.array_equal(getattr(found, field), getattr(honest, field))
     assert found.close[-1] == 100 + looks[-1] - 1
+
+
+@pytest.mark.parametrize(
+    ("hours", "minutes", "seconds", "unit", "closed"),
+    [
+        (7, 59, 59.999999, 240, 4 * 60),
+        (8, 0, 0.0, 240, 8 * 60),
+        (0, 0, 0.000001, 240, 0),
+        (23, 59, 59.5, 3, 23 * 60 + 57),
+        (13, 5, 30.25, 1, 13 * 60 + 5),
+    ],
+)
+def test_candles_close_on_a_whole_number_of_units_after_midnight(
+    hours: int, minutes: int, seconds: float, unit: int, closed: int
+) -> None:
+    """Of UTC; at the very end of one it is over."""
+    now = START + timedelta(hours=hours, minutes=minutes, seconds=seconds)
+    assert last_close(now, unit * MINUTE) == START + closed * MINUTE
