@@ -55,8 +55,8 @@ def part_of(arrays: CandleArrays, part: slice) -> CandleArrays:
 
 
 def begin_of(page: CandleArrays, arrays: CandleArrays) -> int:
-    """Return how many of the candles opened before the first of a page; all where the page is empty."""
-    return int(np.searchsorted(arrays.opened_at_ms, page.opened_at_ms[0])) if len(page.close) else len(arrays.close)
+    """Return how many of the candles opened before the first of a page, which has one."""
+    return int(np.searchsorted(arrays.opened_at_ms, page.opened_at_ms[0]))
 
 
 def differences(arrays: CandleArrays, page: CandleArrays) -> int:
