@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from tests.unit.test_kept_candles import arrays
 from trader.candles.candle_store import CandleStore
-from trader.candles.series import last_close
+from trader.candles.series import differences, last_close, replaced
 from upbit.models import Candle
 from upbit.rest import Upbit
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from strategy.grid import CandleArrays
 
 START = datetime(2026, 11, 2, tzinfo=UTC)
@@ -95,3 +98,30 @@ def test_candles_close_on_a_whole_number_of_units_after_midnight(
     """Of UTC; at the very end of one it is over."""
     now = START + timedelta(hours=hours, minutes=minutes, seconds=seconds)
     assert last_close(now, unit * MINUTE) == START + closed * MINUTE
+
+
+@pytest.mark.parametrize(
+    ("page", "differing"),
+    [
+        ({5: 1.0, 6: 1.0, 7: 1.0}, 0),  # it begins later than what is known
+        ({1: 1.0, 2: 1.0, 3: 1.0, 4: 1.0, 5: 1.0, 6: 1.0, 7: 1.0}, 0),  # earlier
+        ({5: 1.0, 6: 2.0, 7: 1.0}, 1),
+        ({5: 1.0, 7: 1.0}, 1),
+        ({5: 1.0, 6: 1.0, 7: 1.0, 8: 1.0}, 1),
+        ({}, 5),
+    ],
+)
+def test_two_words_on_candles_are_compared_where_both_reach(page: Mapping[int, float], differing: int) -> None:
+    """A candle that only one has differs, as one does that they tell otherwise; what one is too short for does not."""
+    known = dict.fromkeys(range(3, 8), 1.0)
+    assert differences(arrays(known), arrays(dict(page))) == differing
+    assert differences(arrays({}), arrays(known)) == 5
+
+
+def test_what_rest_says_stands_in_the_place_of_all_from_its_first_candle_on() -> None:
+    """Also of a candle that it does not know; the last few stay."""
+    known, page = arrays(dict.fromkeys(range(6), 1.0)), arrays({3: 2.0, 5: 2.0})
+    found = replaced(known, page, keep=9)
+    assert found.opened_at_ms.tolist() == [0, 1, 2, 3, 5]
+    assert found.close.tolist() == [1.0, 1.0, 1.0, 2.0, 2.0]
+    assert replaced(known, page, keep=3).opened_at_ms.tolist() == [2, 3, 5]
