@@ -210,10 +210,11 @@ def test_a_process_that_hangs_shows_where_and_is_ended_by_the_system() -> None:
 def test_a_loop_that_lives_is_never_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every turn winds both clocks up again; a slow turn silences the stack for a while; closing stops both."""
     calls: list[tuple[str, float]] = []
+    registered = list[tuple[tuple[int, ...], dict[str, object]]]()
     now = [1000.0]  # since the machine started
     fake = Mock(
         spec=faulthandler,
-        register=lambda *_, **__: None,
+        register=lambda *what, **how: registered.append((what, how)),
         unregister=lambda _: calls.append(("unregister", 0)),
         dump_traceback_later=lambda seconds, **_: calls.append(("show", seconds)),
         cancel_dump_traceback_later=lambda: calls.append(("cancel", 0)),
@@ -227,7 +228,8 @@ def test_a_loop_that_lives_is_never_ended(monkeypatch: pytest.MonkeyPatch) -> No
         dog.alive()
     dog.close()
     shows = [call for call in calls if call[0] == "show"]
-    assert len(shows) == 2
+    assert shows == [("show", watchdog.PERIOD_S + watchdog.SHOW_AFTER_S)] * 2
+    assert registered == [((signal.SIGALRM,), {"file": sys.stderr, "chain": True})]  # and then the process ends
     assert calls.count(("end", 60.0)) == 5
     assert calls[-3:] == [("end", 0), ("cancel", 0), ("unregister", 0)]
 

@@ -251,6 +251,17 @@ def test_a_loop_that_is_silent_for_too_long_counts_as_dead() -> None:
     assert health.dead()["update_prices"] == "no step finished"
 
 
+def test_of_some_loops_the_one_that_lived_last_says_how_long_they_are_quiet() -> None:
+    """The screen shows it of those that hear the market together."""
+    now = [100.0]
+    health = Health(lambda: now[0])
+    now[0] = 107.0
+    assert health.quiet_s("update_prices", NAME) == 7.0
+    health.alive(NAME)
+    now[0] = 110.0
+    assert (health.quiet_s("update_prices", NAME), health.quiet_s("update_prices")) == (3.0, 10.0)
+
+
 def test_a_loop_that_only_lacks_answers_waits_and_is_not_dead() -> None:
     """As long as it tries; one that fails for another reason, or does not try any more, is dead."""
     now = [0.0]

@@ -419,6 +419,28 @@ async def test_what_cannot_be_paid_for_is_no_step(monkeypatch: pytest.MonkeyPatc
     assert not await drive.take_step(app, an_intent(), 3)
 
 
+async def test_a_fence_stands_on_the_step_that_upbit_tells_now() -> None:
+    """One between two steps would be refused, and prove nothing."""
+    app = paying(10**6, "0")
+    app.upbit.books = scripted([[fixed.book(Decimal(1014))]])
+    app.upbit.price_step = AsyncMock(return_value=Decimal(5))
+    fence = await drive.what_to_send(app, fixed.intent(), Step.FENCE)
+    assert isinstance(fence, Fence)
+    assert fence.price == 505
+    assert app.upbit.price_step.mock_calls == [call("KRW-A")]
+
+
+async def test_an_order_that_was_refused_is_looked_for_three_times_while_nobody_says(
+    pauses: list[tuple[object, ...]],
+) -> None:
+    """In half a second, one and two; then the refusal counts until the next comparison."""
+    app = make_mocked()
+    app.journal.attempts.return_value = [fixed.attempt(IntentState.REJECTED)]
+    app.upbit.order = scripted([OutcomeUnknown("?")] * 3)
+    assert not await drive.was_taken_after_all(app, replace(an_intent(), state=IntentState.REJECTED))
+    assert pauses == [(0.5,), (1.0,), (2.0,)]
+
+
 @pytest.mark.parametrize("readable", [True, False])
 async def test_nothing_is_sent_in_doubt_while_the_account_cannot_be_read(readable: bool) -> None:  # noqa: FBT001 - a parameter
     """Nobody knows then what could be paid."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import pytest
 
-from journal.records import Phase
+from journal.records import Fill, Phase
 from tests.helpers.trading import ENTRY, MARKET, NOW, PLAN, SNAPSHOT, TRADE, active, executed, hold
 from trader.orders import plans
 from trader.trades import positions
@@ -70,6 +71,26 @@ async def test_a_trade_that_orders_nobody_knew_have_ended_is_let_go(
     await positions.hold_or_end(app, TRADE)
     assert len(await app.state.active_trade.snapshot()) == (stands == "another")
     assert app.tell.call_args.args == ("bought",)
+
+
+def test_fills_of_nothing_have_no_price() -> None:
+    """An old journal may hold some; a trade of it is put back all the same."""
+    nothing = Fill(uuid="f", identifier="i", price=Decimal(100), volume=Decimal(0), funds=Decimal(0), at=NOW)
+    assert positions.average_price([nothing]) == positions.average_price([]) == 0
+    some = replace(nothing, volume=Decimal(4), funds=Decimal(500))
+    assert positions.average_price([nothing, some]) == 125
+
+
+async def test_a_trade_whose_coins_were_all_taken_says_so(app: Trading, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In either language; one that was to be sold keeps its own reason."""
+    await hold(app, monkeypatch)
+    app.journal.take_out(TRADE, Decimal(10), price=None)
+    await positions.end_taken(app, app.journal.trade(TRADE))
+    assert app.journal.trade(TRADE).exit_reason == {
+        "code": "taken",
+        "ko": "사용자가 코인을 옮김",
+        "en": "the user moved the coins",
+    }
 
 
 async def test_a_market_that_is_not_there_can_be_let_go(app: Trading) -> None:

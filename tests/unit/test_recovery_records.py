@@ -105,6 +105,7 @@ async def test_another_key_is_of_the_same_account_when_it_knows_our_newest_order
         ("entering", "bid", IntentState.UNKNOWN, "0", Phase.BUYING),
         ("entering", "bid", IntentState.FINAL, "5", Phase.BUYING),
         ("holding", "bid", IntentState.FINAL, "5", Phase.HOLDING),
+        ("holding", "bid", IntentState.FINAL, "0.5", Phase.HOLDING),
         ("leaving", "ask", IntentState.UNKNOWN, "5", Phase.SELLING),
         ("leaving", "ask", IntentState.ABANDONED, "5", Phase.HOLDING),
         ("leaving", "ask", IntentState.FINAL, "0", Phase.SELLING),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -12,11 +13,12 @@ import pytest
 from config.settings import Config, TradingSettings
 from journal.records import Phase
 from journal.scans import Draw
+from simulation.loop import PacedLoop
 from state import ActiveTrade
 from strategy.base import Snapshot
 from strategy.scaffold import Scaffold
 from tests.helpers.parts import NOW, make_mocked, only
-from trader.targets import sample
+from trader.targets import sample, update_trading_dict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -74,6 +76,28 @@ async def test_what_is_traded_or_held_takes_its_place_and_is_not_drawn_again() -
     assert await drawn(app) == {"KRW-A", "KRW-C"}
     assert app.tell.mock_calls == []
     assert len(app.journal.record_draw.mock_calls) == 1
+
+
+async def test_only_as_many_are_drawn_as_places_are_free() -> None:
+    """However many targets there are."""
+    app = await daemon("KRW-A", "KRW-B", "KRW-C", "KRW-D", places=2)
+    await app.state.trading_dict.replace({"KRW-A": None})
+    assert len(await drawn(app)) == 2
+    assert app.journal.record_draw.call_args.args[0].free == 1
+
+
+def test_a_draw_comes_every_three_seconds_and_is_a_sign_of_life() -> None:
+    """Also one that draws nobody."""
+
+    async def story() -> None:
+        app, loop = await daemon(), asyncio.get_running_loop()
+        loop.call_later(7, app.stop.set)
+        await update_trading_dict(app)
+        assert loop.time() == 7.0
+        assert app.health.alive.mock_calls == [call("update_trading_dict")] * 3
+
+    with asyncio.Runner(loop_factory=PacedLoop) as runner:
+        runner.run(story())
 
 
 @pytest.mark.parametrize(("seconds", "found"), [(-1, {"KRW-A"}), (0, {"KRW-A"}), (1, set())])
