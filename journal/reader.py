@@ -82,9 +82,9 @@ def copy_to(path: Path, target: Path) -> None:
                 copy.row_factory = sqlite3.Row
                 Queries(copy).check(path)
             give_name(draft, target)
-        except (JournalError, sqlite3.DatabaseError) as error:
+        except (JournalError, sqlite3.DatabaseError):  # `open_reader` says what SQLite's mean
             draft.unlink(missing_ok=True)
-            raise error if isinstance(error, JournalError) else unopened(path, error) from error
+            raise
         except OSError as error:
             with contextlib.suppress(OSError):
                 draft.unlink(missing_ok=True)

@@ -51,7 +51,9 @@ def test_the_hash_of_a_query_is_upbits(text: str, hashed: str) -> None:
     """Whatever is encoded on the way, the hash is of the decoded text in the order of sending."""
     pairs = [(name, value) for name, _, value in (part.partition("=") for part in text.split("&"))]
     query = encode(pairs)
-    assert claims(token("AK", SECRET, query_text(query)))["query_hash"] == hashed
+    signed = claims(token("AK", SECRET, query_text(query)))
+    assert signed == {**signed, "access_key": "AK", "query_hash": hashed, "query_hash_alg": "SHA512"}
+    assert len(signed) == 4
     assert claims(token("AK", SECRET, query_text(query.replace("[]", "%5B%5D"))))["query_hash"] == hashed
 
 
