@@ -170,6 +170,17 @@ async def test_an_order_is_written_whole_with_what_it_needs_and_no_more(wire: Wi
     ]
 
 
+async def test_a_question_says_nothing_of_a_body(wire: Wire, upbit: Upbit) -> None:
+    """It has none: what is signed is its query, and only what anybody may hear comes packed."""
+    wire.answers = [http(200, []), http(200, [])]
+    await upbit.tickers(["KRW-A"])
+    await upbit.accounts()
+    names = [[line.partition(":")[0] for line in head.split("\r\n")[1:]] for head in wire.seen]
+    every = ["Host", "Accept", "User-Agent", "Accept-Encoding"]
+    assert names == [[*every, "", ""], [*every, "Authorization", "", ""]]
+    assert ["Accept-Encoding: gzip" in head for head in wire.seen] == [True, False]
+
+
 async def test_an_answer_that_is_only_announced_is_waited_for(wire: Wire, upbit: Upbit) -> None:
     """103 Early Hints, as a network in between may send it, is no answer."""
     wire.answers = [b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" + http(201, ORDER)]
@@ -238,7 +249,7 @@ async def test_an_order_does_not_queue_behind_what_has_not_left(
 def test_a_connection_that_ended_just_now_takes_nothing(transport: Mock | None) -> None:
     """Whoever accepts and hangs up at once has heard of no order, and nobody needs to look for it."""
     request = Request("POST", "/v1/orders", {}, b"{}")
-    with pytest.raises(aiohttp.ClientConnectionError):
+    with pytest.raises(aiohttp.ClientConnectionError, match=r"^the connection ended before anything was written$"):
         request.leave(Mock(transport=transport), "")
     assert not request.begun
     assert transport is None or not transport.write.called
