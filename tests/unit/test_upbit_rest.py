@@ -11,7 +11,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
-from unittest.mock import Mock, patch
+from unittest.mock import Mock, call, patch
 from urllib.parse import unquote
 
 import aiohttp
@@ -168,6 +168,38 @@ async def test_an_order_is_written_whole_with_what_it_needs_and_no_more(wire: Wi
         "",
         "",
     ]
+
+
+@pytest.mark.parametrize(("base", "path"), [("", "/v1"), ("/", "/v1"), ("/upbit/kr/", "/upbit/kr/v1")])
+async def test_an_address_may_have_a_path_and_end_as_it_likes(wire: Wire, base: str, path: str) -> None:
+    """Such as one of a gateway in between."""
+    wire.answers = [http(200, [])]
+    async with open_session() as session:
+        client = Upbit(session, base_url=f"http://127.0.0.1:{wire.port}{base}", access_key="AK", secret_key=SECRET)
+        await client.accounts()
+    assert wire.seen[0].startswith(f"GET {path}/accounts HTTP/1.1\r\n")
+
+
+async def test_an_order_that_is_kept_back_at_the_last_moment_keeps_every_byte_back(wire: Wire) -> None:
+    """The gate is asked about it when it could leave at once."""
+    asked = Mock(side_effect=LookupError("not now"))
+    async with open_session() as session:
+        client = Upbit(
+            session, base_url=f"http://127.0.0.1:{wire.port}", access_key="AK", secret_key=SECRET, gate=asked
+        )
+        with pytest.raises(LookupError, match="not now"):
+            await client.place(BUY)
+    assert asked.mock_calls == [call(BUY)]
+    assert wire.seen == []
+
+
+async def test_what_an_answer_says_is_left_of_a_group_is_believed(wire: Wire, upbit: Upbit) -> None:
+    """Others behind the same address or key may have used the rest."""
+    wire.answers = [http(200, [], "Remaining-Req: group=default; min=1800; sec=0"), http(200, [])]
+    before = upbit.rates()
+    await upbit.accounts()
+    assert before["default"] > 0
+    assert upbit.rates() == {**before, "default": 0}
 
 
 async def test_a_question_says_nothing_of_a_body(wire: Wire, upbit: Upbit) -> None:
@@ -426,6 +458,29 @@ async def test_a_penalty_blocks_its_side_at_once_and_only_its_side(wire: Wire, u
     assert 29 < (second.value.retry_after or 0) <= 30
     assert await upbit.markets() == []
     assert len(wire.seen) == 2
+
+
+async def test_a_limit_is_waited_out_for_as_long_as_its_header_says(wire: Wire, upbit: Upbit) -> None:
+    """An order is told so, and is not sent again by whoever sends it."""
+    wire.answers = [http(429, {"error": {"name": "too_many_requests", "message": "too many"}}, "Retry-After: 4")]
+    with pytest.raises(RateLimited) as refused:
+        await upbit.place(BUY)
+    assert 3 < (refused.value.retry_after or 0) <= 4.5
+    assert len(wire.seen) == 1
+
+
+@pytest.mark.parametrize(("placing", "error"), [(True, OutcomeUnknown), (False, OrderNotFound)])
+async def test_an_order_that_is_not_found_while_it_is_placed_may_exist(
+    placing: bool,  # noqa: FBT001 - a column
+    error: type[ExchangeError],
+    wire: Wire,
+    upbit: Upbit,
+) -> None:
+    """Whoever looks for one hears that there is none."""
+    wire.answers = [http(404, {"error": {"name": "order_not_found", "message": "none"}})]
+    with pytest.raises(error) as told:
+        await (upbit.place(BUY) if placing else upbit.order(identifier="i"))
+    assert type(told.value) is error
 
 
 async def test_closed_orders_cut_a_window_that_is_too_long_or_too_full(wire: Wire, upbit: Upbit) -> None:
