@@ -262,6 +262,19 @@ def test_of_some_loops_the_one_that_lived_last_says_how_long_they_are_quiet() ->
     assert (health.quiet_s("update_prices", NAME), health.quiet_s("update_prices")) == (3.0, 10.0)
 
 
+def test_a_loop_of_seconds_may_be_silent_for_a_minute_and_one_of_minutes_for_five() -> None:
+    """No part that trading rests on may be silent for longer."""
+    now = [0.0]
+    health = Health(lambda: now[0])
+    quick = {"update_trading_dict", "update_prices", "update_wallet_realtime", "execute_trades"}
+    slow = {"update_indicators_periodically", "reconcile"}
+    dead = {}
+    for seconds in (60, 61, 300, 301):
+        now[0] = seconds
+        dead[seconds] = set(health.dead())
+    assert dead == {60: set(), 61: quick, 300: quick, 301: quick | slow}
+
+
 def test_a_loop_that_only_lacks_answers_waits_and_is_not_dead() -> None:
     """As long as it tries; one that fails for another reason, or does not try any more, is dead."""
     now = [0.0]
