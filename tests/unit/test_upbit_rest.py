@@ -25,6 +25,7 @@ from tests.helpers.wire import DROP, SECRET, Wire, asking, http, serving
 from upbit import transport
 from upbit.errors import (
     ExchangeError,
+    InvalidKey,
     MarketUnavailable,
     NonceUsed,
     NotSent,
@@ -36,7 +37,7 @@ from upbit.http import Answer, Request
 from upbit.models import NewOrder, Side, from_ms
 from upbit.network import is_safe
 from upbit.rest import Upbit, candle_path, epoch_ms, whole_second
-from upbit.transport import may_repeat, open_session
+from upbit.transport import may_repeat, open_session, read_date
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -467,6 +468,42 @@ async def test_a_limit_is_waited_out_for_as_long_as_its_header_says(wire: Wire, 
         await upbit.place(BUY)
     assert 3 < (refused.value.retry_after or 0) <= 4.5
     assert len(wire.seen) == 1
+
+
+async def test_a_limit_that_nobody_at_upbit_speaks_of_leaves_a_doubt_and_is_waited_out(
+    wire: Wire, upbit: Upbit
+) -> None:
+    """A page of a network in between says nothing of the order; asked again at once it would say the same."""
+    wire.answers = [http(429, b"<html>slow down</html>")]
+    before = upbit.rates()
+    with pytest.raises(OutcomeUnknown):
+        await upbit.place(BUY)
+    assert (before["order"] > 0, upbit.rates()["order"]) == (True, 0)
+
+
+async def test_a_key_that_is_refused_asks_nothing_more_of_the_account(wire: Wire, upbit: Upbit) -> None:
+    """And prices go on."""
+    wire.answers = [http(401, {"error": {"name": "invalid_access_key", "message": "no"}}), http(200, [])]
+    for _ in range(2):
+        with pytest.raises(InvalidKey):
+            await upbit.accounts()
+    assert len(wire.seen) == 1
+    assert await upbit.tickers(["KRW-A"]) == []
+
+
+@pytest.mark.parametrize(
+    ("header", "hour"),
+    [
+        ("Tue, 24 Nov 2026 09:30:00 GMT", 9),
+        ("Tue, 24 Nov 2026 09:30:00 +0900", 0),
+        ("Tue, 24 Nov 2026 09:30:00 -0000", 9),
+    ],
+)
+def test_the_date_of_an_answer_is_read_in_utc(header: str, hour: int) -> None:
+    """Whatever zone it names, and without one as well."""
+    read = read_date(header)
+    assert read == datetime(2026, 11, 24, hour, 30, tzinfo=UTC)
+    assert read.tzinfo is UTC
 
 
 @pytest.mark.parametrize(("placing", "error"), [(True, OutcomeUnknown), (False, OrderNotFound)])
