@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 from unittest.mock import AsyncMock, Mock, call
@@ -192,7 +192,7 @@ async def test_what_was_executed_comes_back_oldest_first(monkeypatch: pytest.Mon
     assert rebuilt == rebuild.Rebuilt(orders=4, account="abcd", held=[a_trade()])
     assert app.account == "abcd"
     assert [step for step, *_ in steps] == ["check_account", "write_off"]
-    asked = call(start=rebuild.FIRST, end=NOW + AHEAD, prefix="ub1-S")
+    asked = call(start=datetime(2024, 10, 18, tzinfo=UTC), end=NOW + AHEAD, prefix="ub1-S")
     assert app.upbit.closed_orders.mock_calls == [asked] * 4  # until two lists in a row show the same
     assert pauses == [("pause",)] * 3
     assert app.journal.note_import.mock_calls == [call(NOW)]
