@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from trader.candles import candle_store
-from trader.candles.candle_store import DISTRUSTED_FOR, CandleStore
+from trader.candles.candle_store import CandleStore
 from trader.candles.series import part_of
 from upbit.errors import OutcomeUnknown
 from upbit.models import Candle, StreamCandle, Ticker
@@ -328,7 +328,7 @@ async def test_a_stream_that_most_of_a_sample_contradicts_is_not_believed() -> N
     assert await store.missing(MARKETS, at(101), {}) == ["KRW-D"]
     assert await store.refresh(MARKETS, at(101), exchange.traded(101.01), budget_s=10) == []
     assert true(store, 101)
-    last = 101 + DISTRUSTED_FOR // MINUTE
+    last = 111  # ten minutes later
     for minute in range(101, last + 1):
         tell(store, minute)
         tell(store, minute + 1, MARKETS[:1])
