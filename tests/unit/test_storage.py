@@ -101,6 +101,12 @@ def test_verdicts_are_dropped_on_a_full_disk_and_messages_wait(
     assert journal.scan_at(NOW) is None
     assert [note.key for note in journal.pending_notes(9)] == ["k"]
     assert [record.args[0] for record in caplog.records if isinstance(record.args, tuple)] == ["verdicts", "messages"]
+    journal._db.execute("PRAGMA max_page_count = 1000000")
+    later = NOW + timedelta(minutes=1)
+    journal.record_scan(later, "s", NOW, a_scan(2.0))
+    look = journal.scan_at(later)
+    assert look is not None
+    assert look.scan is not None, "what was not written is no minute to differ from"
 
 
 def test_a_reserve_that_cannot_be_made_is_noticed(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
