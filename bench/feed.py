@@ -4,7 +4,7 @@ A server in a process of its own sends a thousand frames a second over TLS, each
 none sooner than a millisecond after the one before. Everybody follows five markets in turn, each in a process of its
 own, several rounds in one run; processor time is the process' own, user and system, all threads, from one frame to
 another well after the start. Ours runs `update_prices` of a whole daemon: every frame is decoded, checked, kept in
-exchange time and shared; it lets frames gather for 20 ms. The floor reads a blocking socket and unpacks the headers of
+exchange time and shared; it lets frames gather for 30 ms. The floor reads a blocking socket and unpacks the headers of
 frames with `struct`; it wakes for each frame as it comes, and nothing of what they say is looked at. The line below it
 also decodes with msgspec what we read of it.
 

@@ -28,6 +28,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -216,14 +217,21 @@ async def all_judged(seen: Seen, markets: int) -> float:
     raise TimeoutError(f"not all of {markets} markets were judged in {COLD_S:g} s")
 
 
-async def sweep(upbit: Upbit, markets: Sequence[str]) -> list[float]:
+async def sweep(session: aiohttp.ClientSession, url: str, markets: Sequence[str]) -> list[float]:
     """Ask for every market's candles right after a minute's end; return how late each answer came, seconds."""
     await asyncio.sleep(60.0 - wall_clock().timestamp() % 60.0)
     closed_at, loop, late = last_close(wall_clock(), UNIT), asyncio.get_running_loop(), list[float]()
     began = loop.time()
 
     async def ask(market: str) -> None:
-        await upbit.candles(market, UNIT, count=2, to=closed_at)
+        asked = {"market": market, "count": "2", "to": closed_at.strftime("%Y-%m-%dT%H:%M:%SZ")}
+        while True:
+            async with session.get(f"{url}/v1/candles/minutes/1", params=asked) as answer:
+                await answer.read()
+            if answer.status != HTTPStatus.TOO_MANY_REQUESTS:
+                break
+            await asyncio.sleep(1.0)
+        answer.raise_for_status()
         late.append((wall_clock() - closed_at).total_seconds())
 
     async with asyncio.TaskGroup() as questions:
@@ -300,7 +308,7 @@ async def compare(app: App, url: str, each: Sequence[float]) -> None:
     async with aiohttp.ClientSession(connector=connector) as session:
         other, asking = Upbit(session, base_url=url), Seen()
         other.on_answer = asking.answered
-        swept = await sweep(other, sorted(app.candles.series()))
+        swept = await sweep(session, url, sorted(app.candles.series()))
         say("a sweep over REST", spread(swept))
         say("ours to the sweep, p99", f"{np.quantile(each, 0.99) / np.quantile(swept, 0.99):.3f}")
         differ, compared = await unequal(app, other)

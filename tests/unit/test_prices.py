@@ -261,7 +261,7 @@ def inbox(exchange_time: Callable[[], datetime | None] = lambda: None) -> tuple[
 
 
 def test_looks_wait_for_more_frames_and_the_first_after_a_while_does_not() -> None:
-    """However singly frames are read, they are shared less than a hundred times a second."""
+    """However singly frames are read, they are shared less than fifty times a second."""
 
     async def looks() -> list[int]:
         loop, (box, _), told = asyncio.get_running_loop(), inbox(), list[int]()
@@ -272,7 +272,7 @@ def test_looks_wait_for_more_frames_and_the_first_after_a_while_does_not() -> No
         return told
 
     with asyncio.Runner(loop_factory=PacedLoop) as runner:
-        assert runner.run(looks()) == [0, 15, 30, 500, 515, 540]
+        assert runner.run(looks()) == [0, 22, 45, 500, 522, 545]
 
 
 @pytest.mark.case("L13")

@@ -508,8 +508,8 @@ class Reader(asyncio.Protocol):
         self.flood.end()
 
 
-FLOOD = [(b"0", 0), (b"1", 6), (b"234", 26), (b"567", 46), (b"8", 1000), (b"9", 1001), (b"", 1002)]
-"""What is read of digits that come every 6 ms, and after a while in another haste, with when: milliseconds."""
+FLOOD = [(b"0", 0), (b"1", 7), (b"2345", 37), (b"67", 67), (b"8", 1000), (b"9", 1001), (b"", 1002)]
+"""What is read of digits that come every 7 ms, and after a while in another haste, with when: milliseconds."""
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing is waited for")
@@ -526,7 +526,7 @@ def test_what_comes_after_a_while_is_read_at_once_and_a_flood_now_and_then(*, pa
             server.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             began = loop.time()
             for number in range(10):
-                await asyncio.sleep(began + (0.006 * number if number < 8 else 0.992 + number / 1000) - loop.time())
+                await asyncio.sleep(began + (0.007 * number if number < 8 else 0.992 + number / 1000) - loop.time())
                 server.send(b"%d" % number)
             await asyncio.sleep(0.001)
         await asyncio.sleep(0.1)

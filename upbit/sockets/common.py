@@ -21,7 +21,7 @@ PING_S = 20.0
 """How often the other side is asked whether it lives, and how long it may take to say so."""
 OPEN_S, CLOSE_S = 10.0, 2.0
 LARGEST_MESSAGE = 1024 * 1024
-BUNDLED_S = 0.02
+BUNDLED_S = 0.03
 """How long a message may wait for others: nothing is decided on in so short a time."""
 
 GATHERS = sys.platform == "linux"
@@ -68,7 +68,7 @@ Raises:
 
 
 class Flood:
-    """Lets what comes in a flood gather in the kernel, and be read together fifty times a second.
+    """Lets what comes in a flood gather in the kernel, and be read together, thirty times a second.
 
     Waking up and reading for each message cost more than the message does. One that comes after a while does not wait,
     and no end of a connection does. Other systems than Linux would not say what has gathered, so there each is read, as
