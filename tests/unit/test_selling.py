@@ -392,8 +392,8 @@ async def test_without_a_book_a_stop_goes_out_on_the_last_trade_a_second_later(
     assert (reason["expected_price"], reason["expected_slippage"]) == ("930", "0.000000")
 
 
-def test_a_book_that_does_not_come_within_a_second_is_none() -> None:
-    """A stop waits for no stranger."""
+def test_a_book_that_does_not_come_within_a_second_is_none(caplog: pytest.LogCaptureFixture) -> None:
+    """A stop waits for no stranger; a time that ran out has no words of its own, and is named."""
 
     async def story() -> None:
         async def never(_: list[str]) -> list[Book]:
@@ -405,6 +405,7 @@ def test_a_book_that_does_not_come_within_a_second_is_none() -> None:
 
     with asyncio.Runner(loop_factory=PacedLoop) as runner:
         runner.run(story())
+    assert caplog.messages == [f"book not readable market={MARKET} error=TimeoutError"]
 
 
 @pytest.mark.parametrize(("late_s", "fresh"), [(0, True), (0.001, False)])

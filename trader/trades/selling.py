@@ -90,7 +90,7 @@ async def read_book(upbit: Upbit, market: str) -> Book | None:
         async with asyncio.timeout(BOOK_WITHIN_S):
             (book,) = await upbit.books([market])
     except (ExchangeError, TimeoutError) as error:
-        log.warning("book not readable market=%s error=%s", market, error or type(error).__name__)
+        log.warning("book not readable market=%s error=%s", market, str(error) or type(error).__name__)
         return None
     return book
 
