@@ -217,19 +217,21 @@ async def all_judged(seen: Seen, markets: int) -> float:
     raise TimeoutError(f"not all of {markets} markets were judged in {COLD_S:g} s")
 
 
-async def sweep(session: aiohttp.ClientSession, url: str, markets: Sequence[str]) -> list[float]:
-    """Ask for every market's candles right after a minute's end; return how late each answer came, seconds."""
+async def sweep(session: aiohttp.ClientSession, url: str, markets: Sequence[str]) -> tuple[list[float], int]:
+    """Ask for every market's candles right after a minute's end; return how late each answer came, and the refusals."""
     await asyncio.sleep(60.0 - wall_clock().timestamp() % 60.0)
     closed_at, loop, late = last_close(wall_clock(), UNIT), asyncio.get_running_loop(), list[float]()
-    began = loop.time()
+    began, refused = loop.time(), 0
 
     async def ask(market: str) -> None:
+        nonlocal refused
         asked = {"market": market, "count": "2", "to": closed_at.strftime("%Y-%m-%dT%H:%M:%SZ")}
         while True:
             async with session.get(f"{url}/v1/candles/minutes/1", params=asked) as answer:
                 await answer.read()
             if answer.status != HTTPStatus.TOO_MANY_REQUESTS:
                 break
+            refused += 1
             await asyncio.sleep(1.0)
         answer.raise_for_status()
         late.append((wall_clock() - closed_at).total_seconds())
@@ -238,7 +240,7 @@ async def sweep(session: aiohttp.ClientSession, url: str, markets: Sequence[str]
         for number, market in enumerate(markets):
             await asyncio.sleep(max(0.0, began + number / SWEEP_A_SECOND - loop.time()))
             questions.create_task(ask(market))
-    return late
+    return late, refused
 
 
 async def unequal(app: App, upbit: Upbit) -> tuple[list[str], int]:
@@ -308,14 +310,14 @@ async def compare(app: App, url: str, each: Sequence[float]) -> None:
     async with aiohttp.ClientSession(connector=connector) as session:
         other, asking = Upbit(session, base_url=url), Seen()
         other.on_answer = asking.answered
-        swept = await sweep(session, url, sorted(app.candles.series()))
+        swept, refused = await sweep(session, url, sorted(app.candles.series()))
         say("a sweep over REST", spread(swept))
         say("ours to the sweep, p99", f"{np.quantile(each, 0.99) / np.quantile(swept, 0.99):.3f}")
         differ, compared = await unequal(app, other)
         say("candles unlike REST's", f"{len(differ)} of {compared}; {app.candles.late} told late and put right")
         for line in differ:
             say("", line)
-        say("429 answers to these", str(len(asking.refused)))
+        say("429 answers to these", f"{len(asking.refused)}; to the sweep {refused}")
 
 
 @contextlib.asynccontextmanager

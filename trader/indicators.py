@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -25,7 +26,7 @@ from trader.guards.host import SKEW_STOP, skew_of
 from trader.loops import each_minute, keep_going, pause
 from trader.prices import reconnect_if_silent
 from trader.targets import rest_time
-from upbit.errors import OutcomeUnknown
+from upbit.errors import ExchangeError, OutcomeUnknown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -73,6 +74,10 @@ async def scan(app: App) -> None:
     wanted = urgency(listings, active, tickers)
     await app.candles.prove(wanted)
     missing = await app.candles.missing(wanted, closed_at, tickers)
+    if LEADER in missing and len(missing) < len(wanted):  # those that are known wait for it alone
+        with suppress(ExchangeError):  # told; it is asked for again with the others
+            await app.candles.refresh([LEADER], closed_at, tickers, budget_s=BUDGET_S)
+        missing = await app.candles.missing(wanted, closed_at, tickers)
     if missing and LEADER not in missing:  # without the leader nothing is decided
         await publish(app, closed_at, listings, tickers, missing, early=True)
     missing = await app.candles.refresh(wanted, closed_at, tickers, budget_s=BUDGET_S)

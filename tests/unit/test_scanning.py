@@ -382,26 +382,56 @@ async def test_candles_that_differ_are_told_and_a_silent_stream_is_connected_ane
     assert app.candles.check.await_count == 1  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize(("missing", "looks"), [(["KRW-A"], [["KRW-BTC"], ["KRW-A", "KRW-BTC"]]), (["KRW-BTC"], None)])
-async def test_what_is_known_is_judged_while_the_rest_is_fetched_unless_the_leader_is_missing(
-    missing: list[str], looks: list[list[str]] | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Without the leader nothing is decided; what is missing after all is still loading."""
+async def test_what_is_known_is_judged_while_the_rest_is_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is missing is judged when it came."""
     monkeypatch.setattr("trader.indicators.pause", AsyncMock())
-    app = daemon("KRW-A", "KRW-BTC", missing=missing)
+    app = daemon("KRW-A", "KRW-BTC", missing=["KRW-A"])
     targets: list[list[str]] = []
 
     async def fetch(*_: object, budget_s: float) -> list[str]:
         assert budget_s == 45.0
         targets.append(sorted(await app.state.target_dict.snapshot()))
-        return [] if looks else missing
+        return []
 
     app.candles.refresh.side_effect = fetch  # type: ignore[attr-defined]
     await scan(app)
     targets.append(sorted(await app.state.target_dict.snapshot()))
-    assert targets == (looks or [[], ["KRW-A"]])
+    assert targets == [["KRW-BTC"], ["KRW-A", "KRW-BTC"]]
     (written,) = app.journal.record_scan.mock_calls
-    assert set(written.args[3].barred) == set() if looks else {"KRW-BTC"}
+    assert set(written.args[3].barred) == set()
+
+
+@pytest.mark.parametrize("comes", [True, False])
+async def test_the_leader_is_fetched_before_all_others_that_are_missing(
+    monkeypatch: pytest.MonkeyPatch, *, comes: bool
+) -> None:
+    """Without it nothing is decided, so whoever is known waits for it alone; where it does not come, for all."""
+    monkeypatch.setattr("trader.indicators.pause", AsyncMock())
+    app = daemon("KRW-A", "KRW-B", "KRW-BTC")
+    app.candles.missing.side_effect = [["KRW-BTC", "KRW-A"], ["KRW-A"] if comes else ["KRW-BTC", "KRW-A"]]  # type: ignore[attr-defined]
+    asked: list[tuple[list[str], list[str]]] = []
+
+    async def fetch(markets: list[str], *_: object, budget_s: float) -> list[str]:
+        assert budget_s == 45.0
+        asked.append((markets, sorted(await app.state.target_dict.snapshot())))
+        if not comes and markets == ["KRW-BTC"]:
+            raise OutcomeUnknown("502")
+        return [] if comes else ["KRW-BTC"]
+
+    app.candles.refresh.side_effect = fetch  # type: ignore[attr-defined]
+    await scan(app)
+    everybody = ["KRW-BTC", "KRW-A", "KRW-B"]
+    assert asked == [(["KRW-BTC"], []), (everybody, ["KRW-B", "KRW-BTC"] if comes else [])]
+    (written,) = app.journal.record_scan.mock_calls
+    assert set(written.args[3].barred) == (set() if comes else {"KRW-BTC"})
+
+
+async def test_where_no_candle_is_known_nobody_waits_for_the_leader_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As at a first start: what can be judged then is nothing but the leader."""
+    monkeypatch.setattr("trader.indicators.pause", AsyncMock())
+    app = daemon("KRW-A", "KRW-BTC", missing=["KRW-BTC", "KRW-A"])
+    await scan(app)
+    assert [asked.args[0] for asked in app.candles.refresh.mock_calls] == [["KRW-BTC", "KRW-A"]]  # type: ignore[attr-defined]
 
 
 async def test_the_look_waits_until_the_candle_is_over_at_the_exchange(monkeypatch: pytest.MonkeyPatch) -> None:
