@@ -63,8 +63,9 @@ LISTENS_S = 2.0
 """Whoever comes asks this long with what it may use at first, and hears who is there."""
 BESIDE_EVERY_S = 3.0
 """How often one more is used beside others, who have to notice."""
-COMPANY_S = 30.0
-"""So long after others were seen to spend no more than half is used, which is as much as they will use."""
+COMPANY_S = 90.0
+"""So long after others were seen to spend no more than half is used, which is as much as they will use. It is more than
+a minute: whoever loads candles rests after most of one, and goes on with the next."""
 BEGINNING_EVERY_S = 0.5
 """How often a group that was never refused asks for one more in a window, until it uses all."""
 FASTER_EVERY_S, DARING_EVERY_S = 20.0, 300.0

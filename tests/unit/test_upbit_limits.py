@@ -602,13 +602,13 @@ def test_only_in_an_address_two_places_are_left_to_whoever_comes() -> None:
 
 
 def test_who_sees_others_takes_half_at_most_and_only_what_they_leave() -> None:
-    """What they used in the last seconds counts, the most of it; half a minute without them all is as before."""
+    """What they used in the last seconds counts, the most of it; a minute and a half without them all is as before."""
     budget = Budget(10, at_first=8, room=2)
     budget.answered(0.0)
     budget.beside(7, 100.0)
     assert budget.places() == 3
-    assert grown(budget, 101.0, 102.9, 103.0, 105.9, 106.0, 129.0) == [3, 3, 4, 4, 5, 5]
-    assert grown(budget, 130.0, 130.4, 130.5) == [6, 6, 7]
+    assert grown(budget, 101.0, 102.9, 103.0, 105.9, 106.0, 189.0) == [3, 3, 4, 4, 5, 5]
+    assert grown(budget, 190.0, 190.4, 190.5) == [6, 6, 7]
     budget.beside(9, 200.0)
     budget.beside(2, 202.0)
     assert budget.places() == 2
@@ -643,12 +643,12 @@ def test_a_window_after_a_refusal_the_next_is_another() -> None:
     assert grown(least, 20.0, 299.9, 300.0) == [1, 1, 2]
 
 
-def test_half_a_minute_after_others_were_seen_it_grows_as_at_first() -> None:
+def test_a_minute_and_a_half_after_others_were_seen_it_grows_as_at_first() -> None:
     """Not a moment later."""
     budget = Budget(10, at_first=8, room=2)
     budget.answered(0.0)
     budget.beside(9, 100.0)
-    assert grown(budget, 103.0, 129.0, 129.9, 130.0, 130.5) == [3, 4, 4, 5, 6]
+    assert grown(budget, 103.0, 189.0, 189.9, 190.0, 190.5) == [3, 4, 4, 5, 6]
 
 
 def test_after_a_refusal_it_grows_slowly_to_what_was_fine_and_hardly_beyond() -> None:
