@@ -46,6 +46,8 @@ BUDGET_S = 45.0
 SAMPLE = 5
 """Markets of which the candles are compared with REST's each minute, when all else is known."""
 LEADER = "KRW-BTC"
+LEADER_WITHIN_S = 5.0
+"""How long the others that are missing wait for it: an answer that hangs must not cost them their minute."""
 SCANS_KEPT = timedelta(days=14)
 
 NOT_LOADED = Gate(code="not_loaded", ko="캔들을 아직 받는 중", en="candles not loaded yet")
@@ -75,8 +77,9 @@ async def scan(app: App) -> None:
     await app.candles.prove(wanted)
     missing = await app.candles.missing(wanted, closed_at, tickers)
     if LEADER in missing and len(missing) < len(wanted):  # those that are known wait for it alone
-        with suppress(ExchangeError):  # told; it is asked for again with the others
-            await app.candles.refresh([LEADER], closed_at, tickers, budget_s=BUDGET_S)
+        with suppress(ExchangeError, TimeoutError):  # it is asked for again with the others
+            async with asyncio.timeout(LEADER_WITHIN_S):
+                await app.candles.refresh([LEADER], closed_at, tickers, budget_s=LEADER_WITHIN_S)
         missing = await app.candles.missing(wanted, closed_at, tickers)
     if missing and LEADER not in missing:  # without the leader nothing is decided
         await publish(app, closed_at, listings, tickers, missing, early=True)

@@ -17,6 +17,7 @@ import pytest
 from config.settings import Config, RiskSettings, TradingSettings
 from journal.records import Phase
 from journal.verdicts import Scan
+from simulation.loop import PacedLoop
 from state import ActiveTrade, Balance, Price
 from strategy.base import PASSED, Gate, Position, Selection, Snapshot
 from strategy.grid import CandleArrays
@@ -412,7 +413,7 @@ async def test_the_leader_is_fetched_before_all_others_that_are_missing(
     asked: list[tuple[list[str], list[str]]] = []
 
     async def fetch(markets: list[str], *_: object, budget_s: float) -> list[str]:
-        assert budget_s == 45.0
+        assert budget_s == (5.0 if markets == ["KRW-BTC"] else 45.0)
         asked.append((markets, sorted(await app.state.target_dict.snapshot())))
         if not comes and markets == ["KRW-BTC"]:
             raise OutcomeUnknown("502")
@@ -424,6 +425,27 @@ async def test_the_leader_is_fetched_before_all_others_that_are_missing(
     assert asked == [(["KRW-BTC"], []), (everybody, ["KRW-B", "KRW-BTC"] if comes else [])]
     (written,) = app.journal.record_scan.mock_calls
     assert set(written.args[3].barred) == (set() if comes else {"KRW-BTC"})
+
+
+def test_a_leader_that_does_not_answer_costs_the_others_five_seconds() -> None:
+    """What hangs is left, and asked for again beside them."""
+
+    async def story() -> None:
+        app = daemon("KRW-A", "KRW-BTC", "KRW-B", missing=["KRW-BTC", "KRW-A"])
+        at: list[float] = []
+
+        async def fetch(markets: list[str], *_: object, budget_s: float) -> list[str]:
+            at.append(asyncio.get_running_loop().time())
+            if markets == ["KRW-BTC"]:
+                await asyncio.sleep(10 * budget_s)
+            return []
+
+        app.candles.refresh.side_effect = fetch  # type: ignore[attr-defined]
+        await scan(app)
+        assert at[1] - at[0] == 5.0
+
+    with asyncio.Runner(loop_factory=PacedLoop) as runner:
+        runner.run(story())
 
 
 async def test_where_no_candle_is_known_nobody_waits_for_the_leader_alone(monkeypatch: pytest.MonkeyPatch) -> None:
