@@ -141,7 +141,7 @@ def files_of(paths: Sequence[Path], store: Store) -> list[Path]:
 def below(folder: Path, ours: Path) -> Iterator[Path]:
     """Yield what may be candles at any depth of a folder, except the store itself and what is hidden."""
     for path in folder.rglob("*"):
-        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        hidden = any(part.startswith((".", "~$")) for part in path.relative_to(folder).parts)
         if path.name.lower().endswith(ENDINGS) and not hidden and path.is_file() and not path.is_relative_to(ours):
             yield path
 

@@ -214,6 +214,7 @@ def test_a_workbook_in_a_folder_is_refused_by_name(tmp_path: Path) -> None:
     put(tmp_path, "KRW-BTC.csv", OWN_CSV)
     put(tmp_path, "old/KRW-ETH.xls", b"\xd0\xcf\x11\xe0")
     put(tmp_path, "old/KRW-XRP.h5", b"\x89HDF\r\n")
+    put(tmp_path, "old/~$KRW-ETH.xlsx", b"what Excel leaves beside a workbook it has open")
     good, *bad = import_files(Store(tmp_path / "store"), [tmp_path], WISHES)
     assert good.markets == ("KRW-BTC",)
     whys = [outcome.refused.en.partition(".")[0] for outcome in bad if outcome.refused]
