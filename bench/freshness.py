@@ -219,7 +219,7 @@ async def all_judged(seen: Seen, markets: int) -> float:
 
 async def sweep(session: aiohttp.ClientSession, url: str, markets: Sequence[str]) -> tuple[list[float], int]:
     """Ask for every market's candles right after a minute's end; return how late each answer came, and the refusals."""
-    await asyncio.sleep(60.0 - wall_clock().timestamp() % 60.0)
+    await asyncio.sleep(60.0 - wall_clock().timestamp() % 60.0 + 0.01)  # a loop may wake a moment early
     closed_at, loop, late = last_close(wall_clock(), UNIT), asyncio.get_running_loop(), list[float]()
     began, refused = loop.time(), 0
 
