@@ -2,11 +2,12 @@
 
 A server in a process of its own takes orders over TLS and notes when each had arrived whole, by the clock that all
 processes share. Everybody places one order after another on a connection that is open, a tenth of a second apart, each
-client in a process of its own, several rounds in one run. Ours is asked three times: the
-client alone, which signs and keeps to the limits; with the gate of the daemon, which asks the journal about caps and
-deadlines before the first byte; and as the daemon does it, where an order is written down, and on the disk, before
-that. Bare asyncio writes a finished request: the road to the server and its waking up, which is in everybody's figure;
-aiohttp alone is the library that ccxt asks, and whose connections ours uses.
+client in a process of its own, several rounds in one run. Ours is asked three times: the client alone, which signs and
+keeps to the limits; with the gate of the daemon, which looks at halts, deadline and caps before the first byte, while
+the journal remembers its sums because nothing was written since; and as the daemon does it, where an order is written
+down, and on the disk, before that, and the sums are made anew. Bare asyncio writes a finished request: the road to the
+server and its waking up, which is in everybody's figure; aiohttp alone is the library that ccxt asks, and whose
+connections ours uses.
 
     make clients
 

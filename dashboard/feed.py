@@ -73,7 +73,7 @@ class Feed:
         self._pictures: dict[Viewed, bytes] = {}
         self._rows: deque[tuple[int, bytes]] = deque(maxlen=KEPT)  # number and frame of every event, oldest first
         self._last = -1  # the newest event that was read
-        self._made: tuple[int, int] | None = None  # state of the journal then
+        self._made: tuple[int, ...] | None = None  # state of the journal then
         self._wanted = asyncio.Event()
 
     async def run(self) -> None:

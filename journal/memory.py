@@ -15,7 +15,11 @@ class Remembering(Protocol):
     """What asks a database."""
 
     _db: sqlite3.Connection
-    _answers: dict[str, tuple[tuple[int, int], Any]]  # question: state of the file, answer
+    _answers: dict[str, tuple[tuple[int, ...], Any]]  # question: state of the file, answer
+
+    def written(self) -> tuple[int, ...]:
+        """Return numbers that change whenever the file does."""
+        ...
 
 
 T = TypeVar("T")
@@ -36,17 +40,12 @@ def recall(self: Remembering, ask: Callable[[Any], T]) -> T:
 
     Within a transaction it is always asked: what is undone leaves no trace here.
     """
-    db, answers = self._db, self._answers
-    if db.in_transaction:
+    answers = self._answers
+    if self._db.in_transaction:
         return ask(self)
-    written = state_of(db)
+    written = self.written()
     known = answers.get(ask.__name__)
     if known is None or known[0] != written:
         known = answers[ask.__name__] = (written, ask(self))
     answer: T = copy.copy(known[1])
     return answer
-
-
-def state_of(db: sqlite3.Connection) -> tuple[int, int]:
-    """Return two numbers that change whenever the file does: by this connection, by others."""
-    return db.total_changes, db.execute("PRAGMA data_version").fetchone()[0]

@@ -6,7 +6,7 @@ import sqlite3
 from typing import TYPE_CHECKING, Any
 
 from journal.errors import JournalBreach, JournalCorrupt, unopened
-from journal.memory import remembered, state_of
+from journal.memory import remembered
 from journal.records import ZERO, Counts, IntentState, Totals, WrittenOff
 from journal.rows import (
     chain,
@@ -52,13 +52,13 @@ class Queries(Scans):
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._db = connection
-        self._answers: dict[str, tuple[tuple[int, int], Any]] = {}
+        self._answers: dict[str, tuple[tuple[int, ...], Any]] = {}
         tables = {row["name"] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         self._has_flows = "flow" in tables  # a reader may look at the file of an older version
 
-    def written(self) -> tuple[int, int]:
-        """Return two numbers that change whenever the file does."""
-        return state_of(self._db)
+    def written(self) -> tuple[int, ...]:
+        """Return numbers that change whenever the file does: by this connection, by another process."""
+        return self._db.total_changes, self._db.execute("PRAGMA data_version").fetchone()[0]
 
     def intent(self, identifier: str) -> Intent:
         """Return one order."""
@@ -87,11 +87,6 @@ class Queries(Scans):
         """Return the order of an identifier; None when the journal knows none."""
         row = self._db.execute("SELECT * FROM intent WHERE id = ?", (identifier,)).fetchone()
         return None if row is None else to_intent(row)
-
-    def deadline_of(self, identifier: str) -> datetime | None:
-        """Return until when an order may be sent; None when that is for ever, or when nobody knows such an order."""
-        row = self._db.execute("SELECT deadline_ms FROM intent WHERE id = ?", (identifier,)).fetchone()
-        return None if row is None or row["deadline_ms"] is None else from_ms(row["deadline_ms"])
 
     def newest_shown(self) -> str | None:
         """Return the identifier of the newest order the exchange has shown us; None when it never did."""

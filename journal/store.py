@@ -64,6 +64,7 @@ class Store(Queries):
         self._clock = clock
         self.redact: Callable[[str], str] = Redaction()
         self._waits = True
+        self._transactions = 0  # that were begun
         self.broken: JournalBroken | None = None  # once it is, nothing is written any more
         self._last_hash = self._verify()
         self._reserve.fill()
@@ -130,6 +131,7 @@ class Store(Queries):
         if self.broken is not None:
             raise self.broken
         before = self._last_hash
+        self._transactions += 1
         try:
             self._db.execute("BEGIN IMMEDIATE")
             yield
@@ -171,6 +173,10 @@ class Store(Queries):
         if waits is not self._waits:
             self._waits = waits
             self._db.execute(f"PRAGMA busy_timeout = {PATIENCE_MS if waits else 0}")
+
+    def written(self) -> tuple[int, ...]:
+        """Return how often something may have been written: nobody else does while the lock is held."""
+        return (self._transactions,)
 
     def in_place(self) -> bool:
         """Return whether the file under the journal's name is still the one that is open."""

@@ -88,6 +88,8 @@ class Control:
         Raises:
             Withheld: with the reasons.
         """
+        if not self._standing:
+            return  # as nearly always
         if not self.permits(Side.ASK if isinstance(order, Fence) else order.side):
             raise Withheld(f"{self.state.name}: {', '.join(self._standing)}", name=self.state.name.lower())
 

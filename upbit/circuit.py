@@ -60,6 +60,8 @@ class Circuit:
         Raises:
             Unauthorized: as Upbit said it, while it is not yet time to ask again.
         """
+        if not self._closed:
+            return  # as nearly always
         now = asyncio.get_running_loop().time()
         closed = [self._closed[part] for part in (KEY, permission) if part in self._closed]
         for part in closed:

@@ -45,9 +45,12 @@ class Upbit(Transport):
         access_key: str | None = None,
         secret_key: str | None = None,
         limiter: RateLimiter | None = None,
-        gate: Callable[[NewOrder | Fence], None] = lambda _: None,
+        gate: Callable[[NewOrder | Fence, datetime | None], None] = lambda _order, _until: None,
     ) -> None:
-        """`gate` is asked about every order when it could leave at once, and raises `Withheld` to keep it back."""
+        """`gate` is asked about every order and its deadline when it could leave at once.
+
+        It raises `Withheld` to keep it back.
+        """
         super().__init__(session, base_url=base_url, access_key=access_key, secret_key=secret_key, limiter=limiter)
         self._gate = gate
 
@@ -133,8 +136,8 @@ class Upbit(Transport):
         """Return fees, least totals and balances for orders in a market."""
         return await self._read("default", "/v1/orders/chance", [("market", market)], Chance, signed=True)
 
-    async def place(self, order: NewOrder | Fence) -> Order:
-        """Send an order, once. Never repeated here.
+    async def place(self, order: NewOrder | Fence, *, until: datetime | None = None) -> Order:
+        """Send an order, once, by `until` or never. Never repeated here.
 
         After `OutcomeUnknown` the order may exist: look it up by its identifier, which Upbit will not take twice.
         https://docs.upbit.com/kr/reference/new-order
@@ -147,7 +150,7 @@ class Upbit(Transport):
             body=order.to_wire(),
             kind=Order,
             urgent=leaving,
-            last=lambda: self._gate(order),
+            last=lambda: self._gate(order, until),
         )
 
     async def test_order(self, order: NewOrder) -> None:

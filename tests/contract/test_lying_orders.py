@@ -26,6 +26,7 @@ from upbit.rest import Upbit
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
+    from datetime import datetime
     from pathlib import Path
 
     from tests.helpers.trading_desk import Desk
@@ -144,8 +145,8 @@ def refusing(error: Exception, *, sends: int = 1) -> AbstractContextManager[Any]
     """Let `POST /v1/orders` say no the next times, although the order is taken."""
     real, left = Upbit.place, [sends]
 
-    async def place(self: Upbit, order: NewOrder | Fence) -> Order:
-        answer, left[0] = await real(self, order), left[0] - 1
+    async def place(self: Upbit, order: NewOrder | Fence, *, until: datetime | None) -> Order:
+        answer, left[0] = await real(self, order, until=until), left[0] - 1
         if left[0] >= 0:
             raise error
         return answer
@@ -195,9 +196,9 @@ def test_a_buy_that_meets_the_rate_limit_until_its_time_is_over_and_was_taken_is
         async with desk.started() as app:
             place = app.upbit.place
 
-            async def limited(order: NewOrder | Fence) -> Order:
+            async def limited(order: NewOrder | Fence, *, until: datetime | None) -> Order:
                 with suppress(DuplicatedIdentifier):
-                    await place(order)
+                    await place(order, until=until)
                 raise RateLimited("slow", name="too_many_requests", status=429)
 
             with patch.object(app.upbit, "place", limited):
@@ -239,8 +240,8 @@ def test_an_order_whose_uuid_was_told_wrongly_is_followed_by_our_own_name(tmp_pa
         async with desk.started() as app:
             real = Upbit.place
 
-            async def place(self: Upbit, order: NewOrder | Fence) -> Order:
-                return msgspec.structs.replace(await real(self, order), uuid=uuid)
+            async def place(self: Upbit, order: NewOrder | Fence, *, until: datetime | None) -> Order:
+                return msgspec.structs.replace(await real(self, order, until=until), uuid=uuid)
 
             began_s = asyncio.get_running_loop().time()
             with patch.object(Upbit, "place", place):

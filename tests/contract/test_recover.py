@@ -30,6 +30,7 @@ from upbit.rest import Upbit
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
+    from datetime import datetime
     from pathlib import Path
 
     from journal.journal import Journal
@@ -91,8 +92,8 @@ def patch_place(app: App, *, lost: bool) -> AbstractContextManager[object]:
     """Let the next answer be lost after the order was taken."""
     place = app.upbit.place
 
-    async def lose(order: NewOrder | Fence) -> Order:
-        answer = await place(order)
+    async def lose(order: NewOrder | Fence, *, until: datetime | None) -> Order:
+        answer = await place(order, until=until)
         if lost:
             raise OutcomeUnknown("lost")
         return answer

@@ -20,6 +20,7 @@ from trader.trades.lifecycle import carry_on
 from upbit.errors import NotSent
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from pathlib import Path
 
 
@@ -48,9 +49,9 @@ def test_what_was_being_sent_when_the_process_ended_is_found_or_fenced(arrived: 
         async with desk.started() as app:
             place = app.upbit.place
 
-            async def die(order: object) -> object:
+            async def die(order: object, *, until: datetime | None) -> object:
                 if arrived:
-                    await place(order)  # type: ignore[arg-type]  # what it was given
+                    await place(order, until=until)  # type: ignore[arg-type]  # what it was given
                 raise KeyboardInterrupt
 
             with patch.object(app.upbit, "place", die), pytest.raises(KeyboardInterrupt):

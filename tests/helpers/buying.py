@@ -24,6 +24,8 @@ from upbit.models import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from journal.journal import Journal
 
 NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)
@@ -66,7 +68,7 @@ def facts(**fields: object) -> risk.Facts:
     return changed(good, **fields)
 
 
-def gate(journal: Journal, *overrides: str) -> Gate:
+def gate(journal: Journal, *overrides: str, clock: Callable[[], datetime] = lambda: NOW) -> Gate:
     """Return the gate of a journal."""
-    control = Control(journal, Messages(language="en", mode="live"), lambda: NOW)
-    return Gate(load({}, overrides=overrides), control, journal, lambda: NOW)
+    control = Control(journal, Messages(language="en", mode="live"), clock)
+    return Gate(load({}, overrides=overrides), control, journal, clock)

@@ -37,7 +37,6 @@ def written_by_hand() -> Mocked:
     journal.open_trades.return_value = []
     journal.open_trade_in.return_value = None
     journal.known_intent.return_value = None
-    journal.deadline_of.return_value = None
     journal.imported_until.return_value = None
     journal.dust.return_value = {}
     journal.written_off.return_value = {}

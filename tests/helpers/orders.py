@@ -94,14 +94,16 @@ class Exchange(Upbit):
         self.script = deque(script)
         self.orders: dict[str, Order] = {}
         self.sends: list[str] = []
+        self.deadlines: list[datetime | None] = []  # of the sends
         self.late: list[NewOrder] = []  # on their way: they arrive when somebody lets them
         self.fences = 0
         self.krw = krw
         self._hidden = seen_after  # look-ups that still find nothing
 
-    async def place(self, order: NewOrder | Fence) -> Order:
+    async def place(self, order: NewOrder | Fence, *, until: datetime | None = None) -> Order:
         """Take an order, refuse it, or lose what was said."""
         self.sends.append(order.identifier)
+        self.deadlines.append(until)
         self.fences += isinstance(order, Fence)
         what = self.script.popleft() if self.script else "answer"
         if what == "withhold":

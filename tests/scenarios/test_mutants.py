@@ -35,6 +35,7 @@ from worlds.pool import map_forked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from datetime import datetime
 
     from journal.records import Intent
     from state import Balance
@@ -82,12 +83,12 @@ def new_identifier_after_a_doubt() -> None:
     sent: set[str] = set()
     place = Upbit.place
 
-    async def rename(self: Upbit, order: NewOrder | Fence) -> Order:
+    async def rename(self: Upbit, order: NewOrder | Fence, *, until: datetime | None) -> Order:
         if isinstance(order, NewOrder) and order.identifier in sent:
             name, _, number = order.identifier.rpartition("-")
             order = msgspec.structs.replace(order, identifier=f"{name}-{int(number) + 1}")
         sent.add(order.identifier)
-        return await place(self, order)
+        return await place(self, order, until=until)
 
     replaced("upbit.rest.Upbit.place", rename)
 

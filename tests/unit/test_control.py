@@ -257,7 +257,13 @@ def test_no_forbidden_order_leaves_the_client(journal: Journal, stop: str | None
         options = SandboxOptions(access_key="a", secret_key="s" * 40, markets=1)
         async with Sandbox(options, clock) as exchange, open_session() as session:
             exchange.exchange.deposit("BTC", Decimal(1))
-            upbit = Upbit(session, base_url=exchange.url, gate=box.gate, access_key="a", secret_key="s" * 40)
+            upbit = Upbit(
+                session,
+                base_url=exchange.url,
+                gate=lambda order, _: box.gate(order),
+                access_key="a",
+                secret_key="s" * 40,
+            )
             for side, count in ((Side.BID, bids), (Side.ASK, asks)):
                 before = exchange.orders_received
                 if count:

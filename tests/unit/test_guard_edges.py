@@ -47,7 +47,7 @@ def test_what_our_own_rules_exclude_is_a_breach(tmp_path: Path) -> None:
     order = NewOrder(market="KRW-A", side=Side.BID, total=Decimal(6000), identifier="x")
     msgspec.structs.force_setattr(order, "total", None)
     with Journal.open(tmp_path / "j.sqlite3", lambda: NOW) as journal, pytest.raises(AssertionError, match="total"):
-        gate(journal)(order)
+        gate(journal)(order, None)
 
 
 @pytest.mark.parametrize(("side", "late"), [(Side.BID, True), (Side.ASK, True), (Side.BID, False), (Side.ASK, False)])
@@ -58,14 +58,14 @@ def test_what_was_decided_too_long_ago_leaves_no_more(side: Side, late: bool) ->
     fence = Fence(market="KRW-A", side=side, price=Decimal(1), volume=Decimal(6000), identifier="x")
     journal = Mock(exposure=Mock(return_value={}), spent_since=Mock(return_value=Decimal(0)))
     journal.open_trades.return_value = []
-    journal.deadline_of.return_value = NOW - timedelta(seconds=1) if late else NOW
+    until = NOW - timedelta(milliseconds=1) if late else NOW
     ask = Gate(Config(), Mock(), journal, lambda: NOW)
-    ask(fence)
+    ask(fence, until)
     if not late:
-        ask(order)
+        ask(order, until)
         return
     with pytest.raises(Withheld, match="too long ago") as kept:
-        ask(order)
+        ask(order, until)
     assert kept.value.name == "deadline"
 
 

@@ -139,14 +139,6 @@ def test_what_stood_at_a_moment_is_told_long_after_it(book: Book) -> None:
     assert [journal.ended_before("KRW-BTC", moment) for moment in (over - instant, over)] == [None, over]
 
 
-def test_an_order_may_be_sent_until_its_deadline_and_a_sale_for_ever(book: Book) -> None:
-    """As it was decided; of an order that nobody knows there is none."""
-    decided, until = trade(), NOW + timedelta(seconds=30)
-    assert book.journal.begin_trade(decided, replace(intent("i1", decided), deadline=until))
-    begin(book, "e1", "e1", "KRW-ETH")
-    assert [book.journal.deadline_of(name) for name in ("i1", "e1", "i2")] == [until, None, None]
-
-
 def test_who_was_drawn_is_told_by_the_last_draw_that_names_him(book: Book) -> None:
     """At or before a moment; where no draw does, nobody is."""
     first = Draw(at=NOW, candidates=3, free=2, markets=("KRW-A", "KRW-B"))

@@ -222,7 +222,7 @@ def test_a_fence_is_written_with_its_request_and_ends_the_doubt(tmp_path: Path) 
 def test_an_order_whose_answer_nobody_waited_for_is_in_doubt(tmp_path: Path) -> None:
     """The flow was cancelled while its request was under way."""
 
-    async def never(_: object) -> None:
+    async def never(_: object, **__: object) -> None:
         await asyncio.Event().wait()
 
     async def story(app: Parts) -> None:

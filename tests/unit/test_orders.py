@@ -37,6 +37,7 @@ from upbit.rest import Upbit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
+    from datetime import datetime
     from pathlib import Path
 
     from tests.helpers.parts import Parts
@@ -86,6 +87,21 @@ def test_a_refusal_after_a_doubt_is_no_refusal(tmp_path: Path) -> None:
 
     told(story, exchange, tmp_path)
     assert len(exchange.orders) == 1
+
+
+@pytest.mark.failure("A26")
+@pytest.mark.parametrize("script", [(), ("limited", "lost before")], ids=["at once", "again"])
+def test_every_send_is_told_until_when_it_may_leave(script: tuple[str, ...], tmp_path: Path) -> None:
+    """It may wait for a rate limit, and nobody else knows how old its price is."""
+    exchange = Exchange(*script)
+
+    async def story(app: Parts) -> None:
+        deadline = app.journal.intent("ub1-x-0").deadline
+        assert deadline is not None
+        assert (await drive.drive(app, "ub1-x-0")).state is IntentState.FINAL
+        assert set(exchange.deadlines) == {deadline}
+
+    told(story, exchange, tmp_path)
 
 
 @pytest.mark.failure("A26")
@@ -255,8 +271,8 @@ def test_an_order_that_was_refused_is_looked_for_once_before_that_is_believed(
     taken = executed(protocol.to_order(an_intent()))
     shown = {"another": replace_market(taken), "nameless": msgspec.structs.replace(taken, identifier=None)}
 
-    async def place(order: NewOrder) -> Order:
-        await exchange.place(order)
+    async def place(order: NewOrder, *, until: datetime | None) -> Order:
+        await exchange.place(order, until=until)
         raise InvalidOrder("no", name="create_bid_error", status=400)
 
     async def order(**name: str) -> Order:
@@ -303,8 +319,8 @@ def test_an_order_is_asked_for_by_our_name_where_upbits_shows_nothing_of_ours(sh
     exchange = Exchange()
     cancelled: list[dict[str, str]] = []
 
-    async def place(order: NewOrder) -> Order:
-        return msgspec.structs.replace(await exchange.place(order), uuid="wrong")
+    async def place(order: NewOrder, *, until: datetime | None) -> Order:
+        return msgspec.structs.replace(await exchange.place(order, until=until), uuid="wrong")
 
     async def order(*, uuid: str | None = None, identifier: str | None = None) -> Order:
         found = await exchange.order(identifier="ub1-x-0" if uuid == "wrong" and shows != "nothing" else identifier)
@@ -334,9 +350,9 @@ def test_the_attempt_is_durable_before_the_first_byte(tmp_path: Path) -> None:
     async def story(app: Parts) -> None:
         place = exchange.place
 
-        async def watched(order: NewOrder) -> Order:
+        async def watched(order: NewOrder, *, until: datetime | None) -> Order:
             states.append(app.journal.intent(order.identifier).state)
-            return await place(order)
+            return await place(order, until=until)
 
         app.upbit = only(Upbit, place=watched, order=exchange.order)
         await drive.drive(app, "ub1-x-0")
@@ -353,7 +369,7 @@ def test_another_order_under_our_name_stops_buys_when_it_stays_and_never_exits(t
     async def story(app: Parts) -> None:
         other = NewOrder(market="KRW-B", side=Side.BID, total=Decimal(6000), identifier="ub1-x-0")
 
-        async def swapped(_: NewOrder) -> Order:
+        async def swapped(_: NewOrder, **__: object) -> Order:
             return executed(other)
 
         async def other_order(**_: str) -> Order:

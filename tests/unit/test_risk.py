@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -352,7 +353,7 @@ def planned(journal: Journal, market: str, total: int) -> NewOrder:
 
 def test_the_gate_lets_a_buy_within_its_caps_pass(journal: Journal) -> None:
     """It is in the journal already and is not counted twice."""
-    gate(journal)(planned(journal, "KRW-A", 100_000))
+    gate(journal)(planned(journal, "KRW-A", 100_000), None)
 
 
 @pytest.mark.parametrize(
@@ -371,12 +372,37 @@ def test_the_gate_keeps_a_buy_back_that_breaks_a_cap(journal: Journal, overrides
         journal.end_attempt(doubtful.identifier, IntentState.UNKNOWN, outcome="time-out")
     order = planned(journal, "KRW-C", 100_000)
     with pytest.raises(Withheld) as caught:
-        gate(journal, *overrides)(order)
+        gate(journal, *overrides)(order, None)
     assert caught.value.name == code
+
+
+def test_the_gate_knows_each_order_that_was_written_down_since(journal: Journal) -> None:
+    """Three of two thirds of the cap: the second is one too many, and what never left makes room for the third."""
+    ask = gate(journal, "risk.max_day_krw=150000")
+    ask(planned(journal, "KRW-A", 100_000), None)
+    second = planned(journal, "KRW-B", 100_000)
+    with pytest.raises(Withheld) as caught:
+        ask(second, None)
+    assert caught.value.name == "cap_day"
+    journal.end_attempt(second.identifier, IntentState.PLANNED, outcome="Withheld")
+    journal.abandon(second.identifier, "cap_day")
+    ask(planned(journal, "KRW-C", 50_000), None)
+
+
+@pytest.mark.parametrize("later", [timedelta(hours=2), timedelta(hours=3)], ids=["today", "tomorrow"])
+def test_a_new_day_in_korea_begins_with_nothing_spent(journal: Journal, later: timedelta) -> None:
+    """Although nothing was written since: it is nine in the evening there at first."""
+    now, order = [NOW], planned(journal, "KRW-A", 100_000)
+    ask = gate(journal, "risk.max_day_krw=60000", clock=lambda: now[0])
+    with pytest.raises(Withheld, match="per day"):
+        ask(order, None)
+    now[0] += later
+    with pytest.raises(Withheld, match="per day") if later < timedelta(hours=3) else nullcontext():
+        ask(order, None)
 
 
 def test_the_gate_lets_every_sale_pass(journal: Journal) -> None:
     """Caps are about buying; leaving is never capped."""
     gate(journal, "risk.max_order_krw=6000", "trading.order_krw=6000")(
-        NewOrder(market="KRW-A", side=Side.ASK, volume=Decimal(10**6), identifier="ub1-s")
+        NewOrder(market="KRW-A", side=Side.ASK, volume=Decimal(10**6), identifier="ub1-s"), None
     )

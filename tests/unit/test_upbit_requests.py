@@ -178,7 +178,7 @@ async def test_what_the_gate_keeps_back_never_leaves_and_nothing_else_is_shown_t
     """It is asked about each entry, exit and fence right before the first byte; looks and cancellations pass."""
     shown: list[NewOrder | Fence] = []
 
-    def keep_back(order: NewOrder | Fence) -> None:
+    def keep_back(order: NewOrder | Fence, _until: datetime | None) -> None:
         shown.append(order)
         raise Withheld("not now")
 

@@ -182,15 +182,15 @@ async def test_an_address_may_have_a_path_and_end_as_it_likes(wire: Wire, base: 
 
 
 async def test_an_order_that_is_kept_back_at_the_last_moment_keeps_every_byte_back(wire: Wire) -> None:
-    """The gate is asked about it when it could leave at once."""
-    asked = Mock(side_effect=LookupError("not now"))
+    """The gate is asked about it, and until when it may leave, when it could leave at once."""
+    asked, until = Mock(side_effect=LookupError("not now")), datetime(2026, 11, 2, 12, tzinfo=UTC)
     async with open_session() as session:
         client = Upbit(
             session, base_url=f"http://127.0.0.1:{wire.port}", access_key="AK", secret_key=SECRET, gate=asked
         )
         with pytest.raises(LookupError, match="not now"):
-            await client.place(BUY)
-    assert asked.mock_calls == [call(BUY)]
+            await client.place(BUY, until=until)
+    assert asked.mock_calls == [call(BUY, until)]
     assert wire.seen == []
 
 

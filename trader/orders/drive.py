@@ -90,7 +90,7 @@ async def send(app: App, intent: Intent, request: NewOrder | Fence) -> None:
     doubtful = protocol.is_doubtful(app.journal.attempts(intent.identifier))
     app.journal.begin_attempt(intent.identifier, kind, None if kind is Kind.REAL else protocol.request_of(request))
     try:
-        order = await app.upbit.place(request)
+        order = await app.upbit.place(request, until=intent.deadline)
     except ExchangeError as error:
         state = protocol.after_send(protocol.weigh(error), kind, doubtful=doubtful)
         write_failure(app, intent, state, error)

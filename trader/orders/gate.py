@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from journal.errors import Breach
-from strategy.portfolio import start_of_day
+from strategy.portfolio import KST, start_of_day
 from trader.orders import risk
 from upbit.errors import Withheld
 from upbit.models import NewOrder, Side
@@ -25,15 +25,17 @@ if TYPE_CHECKING:
 
 
 class Gate:
-    """Call it with an order; it raises `Withheld` when the order must stay here."""
+    """Call it with an order and its deadline; it raises `Withheld` when the order must stay here."""
 
     def __init__(self, config: Config, control: Control, journal: Journal, clock: Callable[[], datetime]) -> None:
         self._config = config
         self._control = control
         self._journal = journal
         self._clock = clock
+        self._holds: object = None  # what the exposure is of: all that is written, on a day in Korea
+        self._exposure = risk.Exposure(by_market={}, spent_today=risk.ZERO, open_trades=0)
 
-    def __call__(self, order: NewOrder | Fence) -> None:
+    def __call__(self, order: NewOrder | Fence, until: datetime | None) -> None:
         """Let an order pass, or keep it back.
 
         Raises:
@@ -43,21 +45,27 @@ class Gate:
         self._control.gate(order)
         if not isinstance(order, NewOrder):
             return  # a fence spends nothing, and is never late
-        deadline = self._journal.deadline_of(order.identifier)
-        if deadline is not None and self._clock() > deadline:  # it waited for a rate limit
+        now = self._clock()
+        if until is not None and now > until:  # it waited for a rate limit
             raise Withheld(f"{order.market}: decided too long ago", name="deadline")
         if order.side is Side.BID:
-            refused = self._over_caps(order)
+            refused = self._over_caps(order, now)
             if refused is not None:
                 raise Withheld(f"{order.market}: {refused.en}", name=refused.code)
 
-    def _over_caps(self, order: NewOrder) -> risk.Refused | None:
+    def _over_caps(self, order: NewOrder, now: datetime) -> risk.Refused | None:
         """Ask the caps once more. The order is written down already, so the journal's sums hold it."""
         if order.total is None:
             raise Breach(f"a buy without a total: {order}")
         if order.total > self._config.risk.max_order_krw:
             return risk.REFUSED["cap_order"]
-        by_market = self._journal.exposure()  # of each open trade
-        spent_today = self._journal.spent_since(start_of_day(self._clock()))
-        exposure = risk.Exposure(by_market=by_market, spent_today=spent_today, open_trades=len(by_market))
-        return risk.check_caps(self._config, order.market, risk.ZERO, exposure)
+        holds = (self._journal.written(), (now + KST).date())
+        if holds != self._holds:
+            self._exposure, self._holds = exposure_of(self._journal, now), holds
+        return risk.check_caps(self._config, order.market, risk.ZERO, self._exposure)
+
+
+def exposure_of(journal: Journal, now: datetime) -> risk.Exposure:
+    """Return what is committed by all that is written, in open trades and on this day in Korea."""
+    by_market, spent_today = journal.exposure(), journal.spent_since(start_of_day(now))
+    return risk.Exposure(by_market=by_market, spent_today=spent_today, open_trades=len(by_market))
