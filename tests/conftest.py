@@ -38,6 +38,11 @@ settings.register_profile("mutation", settings.get_profile("steady"), phases=[Ph
 settings.load_profile("mutation" if MUTATING else "steady")
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Let `-n auto` use one more than there are cores: stories of several processes wait for most of their time."""
+    return (os.cpu_count() or 1) + 1
+
+
 @pytest.fixture(autouse=True)
 def log_given_back() -> Iterator[None]:
     """Give the log back as it was: a verb that a test runs here writes to a terminal that is closed afterwards."""

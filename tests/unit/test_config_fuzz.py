@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import tempfile
 from decimal import Decimal
 from pathlib import Path
 from unittest import mock
@@ -143,7 +144,8 @@ def test_a_start_with_spoiled_settings_ends_before_any_request(overrides: list[s
         return
     words = [word for text in overrides for word in ("--set", text)]
     with (
-        mock.patch.dict(os.environ, {**KEYS, "BOT_DATA_DIR": str(FOLDER), "BOT_LANGUAGE": "en"}, clear=True),
+        tempfile.TemporaryDirectory(dir=FOLDER) as folder,  # the same mistake again would have to wait
+        mock.patch.dict(os.environ, {**KEYS, "BOT_DATA_DIR": folder, "BOT_LANGUAGE": "en"}, clear=True),
         mock.patch.object(socket.socket, "connect", side_effect=AssertionError("a byte for the network")),
     ):
         assert main.main(["run", *words]) in {2, 4}
