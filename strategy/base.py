@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
 from math import nan
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -19,8 +21,7 @@ import numpy.typing as npt
 from strategy.relations import RELATIONS
 
 if TYPE_CHECKING:
-    from datetime import datetime, timedelta
-    from decimal import Decimal
+    from datetime import timedelta
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -98,8 +99,7 @@ class Selection:
         return np.equal(self.gate, PASSED)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Snapshot:
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """One market as `enter` and `exit` see it: the numbers of its last closed candle and a price of now."""
 
     market: str

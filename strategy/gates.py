@@ -53,10 +53,10 @@ def choose(numbers: Numbers, at: int | slice, shown: Sequence[str], tests: Seque
     """
     asked = tuple(test if isinstance(test, Condition) else bare(test) for test in tests)
     answers = [condition.holds() for condition in asked]
-    gate = np.full(np.shape(answers[0]), PASSED, dtype=np.int8)
+    gate: Any = PASSED
     for index, answer in reversed(list(enumerate(answers))):  # an earlier gate overwrites a later one
         failed = np.subtract(answer, 1, dtype=np.int8)  # all bits where it is closed, none where it is open
-        gate ^= (gate ^ index) & failed
+        gate = gate ^ ((gate ^ index) & failed)
     return Selection(gate=gate, numbers={name: numbers[name][:, at] for name in shown}, tests=asked)
 
 

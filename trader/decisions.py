@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from math import nan
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from journal.records import Phase
 from strategy.base import Entry, Exit, Reason, Snapshot
 from strategy.gates import STOP
@@ -142,7 +144,7 @@ def decide_entry(view: View, market: str, price: Price | None, strategy: Strateg
         return
     if price is None or not is_fresh(view, price) or view.now - snapshot.candle_closed_at > view.candle_max_age:
         return
-    current = replace(snapshot, price=price.price, price_as_of=price.as_of)
+    current = msgspec.structs.replace(snapshot, price=price.price, price_as_of=price.as_of)
     entry = strategy.enter(current, parameters)
     if entry.buy and view.may_buy:
         yield Buy(market, current, entry)
@@ -173,7 +175,7 @@ def snapshot_for_exit(view: View, market: str, price: Price) -> Snapshot:
     """Return what an exit is decided on; indicators that are unknown or too old read NaN."""
     known = view.snapshots.get(market)
     if known is not None and view.now - known.candle_closed_at <= view.candle_max_age:
-        return replace(known, price=price.price, price_as_of=price.as_of)
+        return msgspec.structs.replace(known, price=price.price, price_as_of=price.as_of)
     return Snapshot(
         market=market,
         candle_closed_at=view.now,

@@ -57,7 +57,7 @@ def claims_too_much(strategy: Strategy) -> StrategyError:
 
 def plain_leaving(ready: Prepared, rules: Rules, stop: Decimal | None, row: int, entered: int) -> Leaving | None:
     """Return how a position of a plain strategy ends, from what the strategy said about all candles at once."""
-    window, end = ready.panel.window, int(ready.panel.ends[row])
+    window, end = ready.panel.window, ready.panel.ends.item(row)
     due, cause = due_of(ready, rules, row, entered, end)
     if stop is not None:
         urgent = stopped_in(ready, float(stop), row, entered, min(due + 1, end))

@@ -57,8 +57,9 @@ class Prepared:
     @cached_property
     def appeared(self) -> bytes:
         """Whether a close has a target that the close before it had not, a byte a candle."""
-        before = np.zeros((len(self.passed), 1), dtype=np.bool_)
-        return np.asarray((self.passed > np.hstack([before, self.passed[:, :-1]])).any(axis=0)).tobytes()
+        appeared = np.asarray(self.passed.any(axis=0))
+        appeared[1:] = (self.passed[:, 1:] > self.passed[:, :-1]).any(axis=0)
+        return appeared.tobytes()
 
     @property
     def gates(self) -> dict[str, int]:

@@ -18,6 +18,7 @@ from distributed import Client, KilledWorker, wait
 
 from backtest.problems import BacktestError, unwritable
 from backtest.search.evaluate import Score, Task, key_of
+from backtest.search.memory import keep_freed_memory
 from backtest.search.source import fingerprint_of_code
 
 if TYPE_CHECKING:
@@ -141,6 +142,7 @@ OF_THIS_PROCESS: list[Evaluator] = []
 def become_judge(evaluator: Evaluator) -> None:
     """Keep the evaluator in a worker process that has just begun, in which cycles are looked for between two tasks."""
     OF_THIS_PROCESS.append(evaluator)
+    keep_freed_memory()
     gc.freeze()
     gc.disable()
 

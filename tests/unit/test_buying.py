@@ -64,7 +64,7 @@ async def test_the_facts_of_a_buy_are_those_of_now(app: Trading) -> None:
         return [levels]
 
     app.upbit = only(Upbit, chance=ask_chance, books=ask_books)
-    other = replace(SNAPSHOT, market="KRW-BBB")
+    other = msgspec.structs.replace(SNAPSHOT, market="KRW-BBB")
     app.journal.begin_trade(*plans.plan_entry(app, other, ENTRY, PLAN))
     found = await buying.gather_facts(app, SNAPSHOT, ENTRY)
     assert found == risk.Facts(
@@ -115,7 +115,7 @@ async def test_coins_that_no_order_explains_are_nobodys_for_a_quarter_of_an_hour
 @pytest.mark.parametrize(("free", "left"), [("70000", "59995"), ("10005", "0"), ("9000", "0")])
 async def test_the_won_of_a_buy_that_is_under_way_is_not_sized_on_twice(free: str, left: str, app: Trading) -> None:
     """The wallet shows it late: until then it is taken off, with its fee; never below nothing."""
-    app.journal.begin_trade(*plans.plan_entry(app, replace(SNAPSHOT, market="KRW-BBB"), ENTRY, PLAN))
+    app.journal.begin_trade(*plans.plan_entry(app, msgspec.structs.replace(SNAPSHOT, market="KRW-BBB"), ENTRY, PLAN))
     won = Balance(available=Decimal(free), locked=Decimal(0), as_of=NOW + timedelta(minutes=5))
     found = buying.uncommitted(app.journal, won, Decimal("0.0005"))
     assert found == replace(won, available=Decimal(left))
@@ -127,7 +127,7 @@ async def test_a_buy_that_is_over_counts_until_the_wallet_surely_shows_it(
     seconds: int, left: str, app: Trading
 ) -> None:
     """Ten seconds after it was decided the account knows of it."""
-    trade, intent = plans.plan_entry(app, replace(SNAPSHOT, market="KRW-BBB"), ENTRY, PLAN)
+    trade, intent = plans.plan_entry(app, msgspec.structs.replace(SNAPSHOT, market="KRW-BBB"), ENTRY, PLAN)
     app.journal.begin_trade(trade, intent)
     executed(app, "10")(intent.identifier)
     won = Balance(available=Decimal(70_000), locked=Decimal(0), as_of=NOW + timedelta(seconds=seconds))
@@ -271,7 +271,7 @@ async def test_a_buy_that_bought_nothing_is_over(
 ) -> None:
     """With how its order ended; the market rests for a day from the second refusal in a day on."""
     for earlier in range(before):
-        past = replace(SNAPSHOT, candle_closed_at=CLOSED - timedelta(minutes=earlier + 1))
+        past = msgspec.structs.replace(SNAPSHOT, candle_closed_at=CLOSED - timedelta(minutes=earlier + 1))
         trade, intent = plans.plan_entry(app, past, ENTRY, PLAN)
         app.journal.begin_trade(trade, intent)
         refused(app, "UnderMinTotal")(intent.identifier)
@@ -334,7 +334,7 @@ async def test_won_that_another_buy_has_just_spent_explains_a_refusal(
         return [Account(currency="KRW", available=Decimal(free), locked=Decimal(0))]
 
     app.upbit = only(Upbit, accounts=accounts)
-    other, bought = plans.plan_entry(app, replace(SNAPSHOT, market="KRW-BBB"), ENTRY, PLAN)
+    other, bought = plans.plan_entry(app, msgspec.structs.replace(SNAPSHOT, market="KRW-BBB"), ENTRY, PLAN)
     app.journal.begin_trade(other, bought)
     executed(app, "10")(bought.identifier)
     app.later(ago_s)

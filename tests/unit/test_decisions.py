@@ -9,6 +9,7 @@ from functools import partial
 from math import isnan
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
 from journal.records import Phase
@@ -224,7 +225,7 @@ def test_an_exit_is_decided_on_the_indicators_of_the_scan_and_the_price_of_now()
     """The scan may be minutes old, and the price it saw with it."""
     of, known = strategy(), price(95, age_s=1)
     actions(of, known=known, active=trade(Phase.HOLDING), scanned=snapshot())
-    assert of.asked == [replace(snapshot(), price=Decimal(95), price_as_of=known.as_of)]
+    assert of.asked == [msgspec.structs.replace(snapshot(), price=Decimal(95), price_as_of=known.as_of)]
 
 
 def test_a_new_highest_price_is_remembered() -> None:
@@ -268,7 +269,7 @@ def test_a_strategy_that_fails_in_one_market_decides_in_the_others() -> None:
         now=NOW,
         trading=dict.fromkeys(markets, price()),
         active={market: ActiveTrade(market=market, started_at=NOW, phase=Phase.ENTERING) for market in markets},
-        snapshots={market: replace(snapshot(), market=market) for market in markets},
+        snapshots={market: msgspec.structs.replace(snapshot(), market=market) for market in markets},
         price_max_age=timedelta(seconds=10),
         candle_max_age=timedelta(hours=5),
     )
