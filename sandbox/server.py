@@ -187,15 +187,20 @@ class Sandbox:
             if self.live is not None and relayed is not None
             else None
         )
+        self._admin = Admin(self.faults, self.violations) if options.admin and self.faults else None
+        self._open_pockets(pockets, past)
+
+    def _open_pockets(self, pockets: Sequence[PocketOptions], past: Past | None) -> None:
+        """Open every pocket as the past left it; without one it is given its money."""
         for pocket in pockets:
             self.exchange.open_pocket(pocket.id)
         if past is not None:
             past.restore(self.exchange)
-        if past is None or not past.past:
-            for pocket in pockets:
-                for currency, amount in pocket.balances.items():
-                    self.exchange.deposit(currency, amount, pocket.id)
-        self._admin = Admin(self.faults, self.violations) if options.admin and self.faults else None
+        if past is not None and past.past:
+            return
+        for pocket in pockets:
+            for currency, amount in pocket.balances.items():
+                self.exchange.deposit(currency, amount, pocket.id)
 
     def _make_faults(self, source: FaultySource) -> Faults:
         fragile = FragileExchange(

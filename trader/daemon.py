@@ -134,31 +134,16 @@ async def build(config: Config, clock: Callable[[], datetime], stop: asyncio.Eve
             control = Control(journal, make_messages(config), clock)
             gate = Gate(config, control, journal, clock)
             limiter = RateLimiter({} if (config.data_dir / CANDLES_FILE).exists() else CAREFUL)  # few, or all candles
-            upbit = Upbit(
-                session,
-                base_url=config.base_url,
-                access_key=access_key,
-                secret_key=secret_key,
-                limiter=limiter,
-                gate=gate,
-            )
+            keys = {"access_key": access_key, "secret_key": secret_key}
+            upbit = Upbit(session, base_url=config.base_url, **keys, limiter=limiter, gate=gate)
             candles = make_candles(config, upbit, strategy, parameters)
             kept = keep_candles(config, candles, clock())
-
-            def latest() -> datetime:
-                return max(clock(), upbit.exchange_time() or clock())
-
+            tickers, candle_stream = make_streams(config, network, seed, partial(latest, clock, upbit))
             yield App(
                 config=config,
                 upbit=upbit,
-                tickers=TickerStream(config.websocket_url, rng=random.Random(seed), network=network, latest=latest),
-                candle_stream=CandleStream(
-                    config.websocket_url,
-                    config.strategy.unit,
-                    rng=random.Random(f"{seed} candles"),
-                    network=network,
-                    latest=latest,
-                ),
+                tickers=tickers,
+                candle_stream=candle_stream,
                 journal=journal,
                 control=control,
                 messages=make_messages(config),
@@ -176,6 +161,22 @@ async def build(config: Config, clock: Callable[[], datetime], stop: asyncio.Eve
                 mode=mode_of(config),
                 stop=stop,
             )
+
+
+def make_streams(
+    config: Config, network: Network, seed: int, now: Callable[[], datetime]
+) -> tuple[TickerStream, CandleStream]:
+    """Make the streams of prices and candles; they believe nothing that is later than `now`."""
+    url, unit = config.websocket_url, config.strategy.unit
+    return (
+        TickerStream(url, rng=random.Random(seed), network=network, latest=now),
+        CandleStream(url, unit, rng=random.Random(f"{seed} candles"), network=network, latest=now),
+    )
+
+
+def latest(clock: Callable[[], datetime], upbit: Upbit) -> datetime:
+    """Return the later of our time and the exchange's."""
+    return max(clock(), upbit.exchange_time() or clock())
 
 
 def say_how(network: Network, config: Config) -> None:
