@@ -192,10 +192,11 @@ def print_report(report: Report, language: str) -> None:
     korean = language == "ko"
     console = Console()
     strategy = report.ready.strategy
+    markets, seeds = report.markets, len(report.runs)
+    many = f"마켓 {markets}개 · 시드 {seeds}개" if korean else f"{markets} markets · {seeds} seeds"
     console.print(
         f"{strategy.ko if korean else strategy.en} · {name_of(report.ready.panel.window.unit)} · "
-        f"{report.begin:%Y-%m-%d} ~ {report.end:%Y-%m-%d} UTC · "
-        f"{report.markets} markets · {len(report.runs)} seeds"
+        f"{report.begin:%Y-%m-%d} ~ {report.end:%Y-%m-%d} UTC · {many}"
     )
     console.print(figures_table(report, korean=korean))
     console.print(monthly_table(report, korean=korean))

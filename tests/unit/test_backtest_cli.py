@@ -95,16 +95,23 @@ def test_the_period_is_what_was_asked_for(history: Path, capsys: pytest.CaptureF
     assert said["markets"] == 2
 
 
-@pytest.mark.parametrize(("language", "word"), [("ko", "비트코인 보유"), ("en", "holding bitcoin")])
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [("ko", ("비트코인 보유", "마켓 3개 · 시드 2개")), ("en", ("holding bitcoin", "3 markets · 2 seeds"))],
+)
 def test_a_person_reads_a_table_and_a_plain_verdict(
-    history: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, language: str, word: str
+    history: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    language: str,
+    words: tuple[str, ...],
 ) -> None:
     """In both languages, with the months and the comparison with bitcoin; at a narrow terminal nothing is cut."""
     monkeypatch.setenv("BOT_LANGUAGE", language)
     monkeypatch.setenv("COLUMNS", "60")
     assert main(["backtest", "--seeds", "2"]) == 0
     shown = capsys.readouterr().out
-    assert word in shown
+    assert all(word in " ".join(shown.split()) for word in words)
     assert "Sharpe" in shown or "샤프" in shown
     assert "2024" in shown
     assert "…" not in shown
