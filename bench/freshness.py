@@ -221,7 +221,7 @@ async def sweep(session: aiohttp.ClientSession, url: str, markets: Sequence[str]
     """Ask for every market's candles right after a minute's end; return how late each answer came, and the refusals."""
     await asyncio.sleep(60.0 - wall_clock().timestamp() % 60.0 + 0.01)  # a loop may wake a moment early
     closed_at, loop, late = last_close(wall_clock(), UNIT), asyncio.get_running_loop(), list[float]()
-    began, refused = loop.time(), 0
+    due, refused = loop.time(), 0
 
     async def ask(market: str) -> None:
         nonlocal refused
@@ -237,8 +237,9 @@ async def sweep(session: aiohttp.ClientSession, url: str, markets: Sequence[str]
         late.append((wall_clock() - closed_at).total_seconds())
 
     async with asyncio.TaskGroup() as questions:
-        for number, market in enumerate(markets):
-            await asyncio.sleep(max(0.0, began + number / SWEEP_A_SECOND - loop.time()))
+        for market in markets:
+            await asyncio.sleep(max(0.0, due - loop.time()))
+            due = loop.time() + 1 / SWEEP_A_SECOND  # who was held up does not catch up: that would be too many at once
             questions.create_task(ask(market))
     return late, refused
 

@@ -61,6 +61,11 @@ ROOM = 2
 """Places of an address that nobody uses who sees nobody else: who comes with as many is heard without being refused."""
 LISTENS_S = 2.0
 """Whoever comes asks this long with what it may use at first, and hears who is there."""
+LATELY_S = 3 * WINDOW_S
+"""How long what others were seen to use counts, the most of it: a burst of theirs may lie in two of Upbit's seconds."""
+GROWING, GROWING_S = 2, 4.0
+"""So many places more they are thought to use until they were not seen to use more for so long. Whoever asks late in
+each of Upbit's seconds is not seen by whoever asks early, who takes one more every half second."""
 BESIDE_EVERY_S = 3.0
 """How often one more is used beside others, who have to notice."""
 COMPANY_S = 90.0
@@ -94,6 +99,7 @@ class Budget:
         self._fine = self._limit  # the most that is thought to be answered
         self._others = 0  # places that others were lately seen to use
         self._others_at = -math.inf
+        self._risen_at = -math.inf  # when they were last seen to use more than before
         self._refused_at: float | None = None
         self._shared_at: float | None = None  # when others were last seen to spend
         self._grown_at: float | None = None  # None: nothing was answered yet
@@ -117,16 +123,23 @@ class Budget:
         """Return how many it may come to use."""
         if now - self._others_at >= COMPANY_S:
             return self._whole
-        beside = self._others if now - self._others_at < 2 * WINDOW_S else 0
-        return min(self._half, self._whole - beside)
+        return min(self._half, self._whole - self._beside(now))
+
+    def _beside(self, now: float) -> int:
+        """Return how many places others may use now."""
+        if now - self._others_at >= LATELY_S:
+            return 0
+        return self._others + (GROWING if now - self._risen_at < GROWING_S else 0)
 
     def beside(self, others: int, now: float) -> None:
         """Hear that others used so many places in a second: from now on half is ours at most."""
         if not self._room:
             return  # nobody else is expected
-        lately = now - self._others_at < 2 * WINDOW_S
-        self._others, self._others_at = max(others, self._others if lately else 0), now
-        most = max(self._room, min(self._half, self._whole - self._others))
+        known = self._others if now - self._others_at < LATELY_S else 0
+        if others > known:
+            self._risen_at = now
+        self._others, self._others_at = max(others, known), now
+        most = max(self._room, min(self._half, self._whole - self._beside(now)))
         if self._allowed > most:
             self._allowed, self._grown_at = most, now
 
