@@ -130,12 +130,12 @@ def basis_points(ours: Deals, theirs: Deals) -> tuple[list[float], list[float]]:
 @pytest.mark.parametrize(
     ("minutes", "places"),
     [
-        (75, 5),
         (90, 2),
+        pytest.param(75, 5, marks=pytest.mark.slow),
         pytest.param(1440, 5, marks=pytest.mark.slow),
         pytest.param(1440, 2, marks=pytest.mark.slow),
     ],
-    ids=["an hour", "an hour and a half of draws", "the whole day", "a whole day of draws"],
+    ids=["an hour and a half of draws", "an hour", "the whole day", "a whole day of draws"],
 )
 def test_the_daemon_and_the_backtester_make_the_same_trades(minutes: int, places: int, tmp_path: Path) -> None:
     """Every purchase and sale in the same market and minute for the same cause, at prices within the spread.
