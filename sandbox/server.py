@@ -182,11 +182,9 @@ class Sandbox:
         self._listener: Listener | None = None
         self._url = ""
         self.faults = self._make_faults(faulty) if fragile else None
-        self._floor = (
-            LiveFloor(self.live, self.markets, self.exchange, relayed, self._now_ms)
-            if self.live is not None and relayed is not None
-            else None
-        )
+        self._floor = None
+        if self.live is not None and relayed is not None:
+            self._floor = LiveFloor(self.live, self.markets, self.exchange, relayed, self._now_ms)
         self._admin = Admin(self.faults, self.violations) if options.admin and self.faults else None
         self._open_pockets(pockets, past)
 

@@ -50,7 +50,12 @@ def choose(numbers: Numbers, at: int | slice, shown: Sequence[str], tests: Seque
         shown: names of the numbers the verdict shows.
         tests: what each gate asks, in their order: `Gate.asks` of arrays ``(markets,)``, for a slice ``(markets,
             candles)``. A bare array of answers will do, but then nobody can say how far a gate is from opening.
+
+    Raises:
+        ValueError: when nothing is asked.
     """
+    if not tests:
+        raise ValueError("a strategy asks at least one thing before a market is a target")
     asked = tuple(test if isinstance(test, Condition) else bare(test) for test in tests)
     answers = [condition.holds() for condition in asked]
     gate: Any = PASSED

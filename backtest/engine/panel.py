@@ -55,7 +55,7 @@ class Panel:
 
     def opened_at(self, column: int) -> datetime:
         """Return when a column's candles open, UTC."""
-        return from_ms(self.first_ms + column * self.unit_ms)
+        return from_ms(self.opened_ms(column))
 
 
 @dataclass(frozen=True, slots=True)

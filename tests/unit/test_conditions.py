@@ -42,3 +42,9 @@ def test_a_bare_answer_of_ones_own_strategy_is_a_condition_without_a_gate() -> N
     assert selection.gate.tolist() == [PASSED, 1]
     assert [condition.gate for condition in selection.tests] == [TURNOVER, None]
     assert Gate(code="x", ko="x", en="x").asks(2, "<", 3).holds()
+
+
+def test_a_strategy_that_asks_nothing_makes_no_market_a_target() -> None:
+    """It is a mistake, and not a gate that stands open for all."""
+    with pytest.raises(ValueError, match="at least one thing"):
+        choose({}, -1, (), ())
